@@ -1,0 +1,144 @@
+# mailferry: build, test, demo. `make help` lists the targets.
+#   SAN=1        AddressSanitizer and UndefinedBehaviorSanitizer, in a build folder of its own
+#   WERROR=1     warnings are errors (always so in CI)
+
+PREFIX	  ?= /usr/local
+DESTDIR	  ?=
+CC	  ?= gcc
+PYTHON	  ?= /usr/bin/python3
+SAN	  ?= 0
+WERROR	  ?= $(if $(CI),1,0)
+
+ifeq ($(SAN),1)
+BUILD	  := build/asan
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+BUILD	  := build/plain
+SAN_FLAGS :=
+endif
+
+WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	     -Wwrite-strings -Wvla -Wformat=2 -Wundef $(if $(filter 1,$(WERROR)),-Werror)
+CPPFLAGS  += -D_GNU_SOURCE -I. -I$(BUILD)/gen
+CFLAGS	  ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) $(SAN_FLAGS) -fstack-protector-strong -fPIE -pthread
+LDFLAGS	  += -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now
+
+# libetpan is named by hand: its pkg-config turns PIE off. libcurl is the OpenSSL flavour (libcurl4), built
+# against the headers that libetpan-dev brings; admin/client.c checks at run time that it is.
+LIBS	  := -levent -lssl -lcrypto -ljansson -lsqlite3 -lconfuse -lcsv -letpan -l:libcurl.so.4
+
+# ---- what is built from what
+
+PARTS	  := common config certs proxy sync admin
+sources	   = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c $(1)/wire/*.c))
+objects	   = $(patsubst %.c,$(BUILD)/%.o,$(1))
+# In link order: users before what they use.
+ARCHIVES  := $(foreach p,admin sync proxy certs config common,$(BUILD)/lib$(p).a)
+PROGRAMS  := $(BUILD)/mailferry $(BUILD)/mailferry-proxy $(BUILD)/mailferry-sync
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZERS	  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+all: $(PROGRAMS) $(BUILD)/mailferry.conf.sample
+
+$(BUILD)/mailferry: $(BUILD)/admin/main.o $(ARCHIVES)
+$(BUILD)/mailferry-proxy: $(BUILD)/proxy/main.o $(ARCHIVES)
+$(BUILD)/mailferry-sync: $(BUILD)/sync/main.o $(ARCHIVES)
+$(PROGRAMS):
+	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS)
+
+define archive
+$(BUILD)/lib$(1).a: $(call objects,$(call sources,$(1)))
+	rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach p,$(PARTS),$(eval $(call archive,$(p))))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# SQL as a C string: one quoted line for each line of the file.
+$(BUILD)/gen/schema_sql.h: common/schema.sql
+	@mkdir -p $(@D)
+	sed 's/--.*//; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
+$(BUILD)/common/store_sqlite.o: | $(BUILD)/gen/schema_sql.h
+
+$(BUILD)/mailferry.conf.sample: $(BUILD)/mailferry
+	$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- tests
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS) -lcmocka
+
+# Each fuzz target replays its corpus in the suite; `make fuzz` lets clang search for more.
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(ARCHIVES) $(LIBS)
+
+.SECONDARY:
+
+unit: $(UNIT_TESTS)
+fuzzers: $(FUZZERS)
+binaries: all unit fuzzers
+
+# One round: unit tests, layers, fuzz corpora, short end to end.
+check: binaries
+	tests/run --build $(BUILD) --python $(PYTHON)
+
+# Everything that must hold before a change lands: the round plain, and again under the sanitizers.
+test: deps
+	tests/run --twice --python $(PYTHON)
+
+test-full: deps
+	tests/run --twice --full --python $(PYTHON)
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+# ---- the rest
+
+deps:
+	tests/deps
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/demo/demo.py run --build $(BUILD)
+
+demo-up: deps
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/demo/demo.py up --build $(BUILD)
+
+demo-down:
+	$(PYTHON) tests/demo/demo.py down
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/mailferry \
+		$(DESTDIR)$(PREFIX)/share/doc/mailferry
+	install -m 755 $(BUILD)/mailferry $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/mailferry-proxy $(BUILD)/mailferry-sync \
+		$(DESTDIR)$(PREFIX)/libexec/mailferry/
+	install -m 644 README.md $(BUILD)/mailferry.conf.sample $(DESTDIR)$(PREFIX)/share/doc/mailferry/
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make            build the programs into $(BUILD)'
+	@echo 'make demo       two servers, live clients, five users moved while they work; ends with a report'
+	@echo 'make demo-up    the same, and leaves everything running; make demo-down stops it'
+	@echo 'make test       install what is missing, then the whole suite, plain and under sanitizers'
+	@echo 'make check      one round of the suite with this build (SAN=1: under sanitizers)'
+	@echo 'make test-full  the suite with its long parts'
+	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
+	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make deps       install the Debian packages that building and testing need'
+	@echo 'make format     clang-format over all sources'
+	@echo 'make clean      remove build/'
+
+.PHONY: all unit fuzzers binaries check test test-full fuzz deps demo demo-up demo-down format install clean help

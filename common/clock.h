@@ -1,0 +1,16 @@
+/*
+ * Time. Deadlines use the monotonic clock, rows in the store the real one; tests move both by hand.
+ */
+#ifndef COMMON_CLOCK_H
+#define COMMON_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_mono_ms(void); /* since an arbitrary start; never runs backwards */
+int64_t clock_real_ms(void); /* since 1970, UTC */
+
+/* For tests: from now on both clocks stand still and move only by clock_test_advance(). */
+void clock_test_freeze(void);
+void clock_test_advance(int64_t ms);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * What the operator says: mailferry.conf, read with libconfuse.
+ *
+ * One table (settings.c) holds each setting's section, name, type, default, limits, help and whether
+ * a reload can change it; the sample file and the manual come from it. All mistakes of a file are
+ * reported together, each with file and line; an unknown name is one of them. Passwords come from
+ * files that settings name (or ${VARIABLES} that name such files), never from the file itself.
+ */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/login_name.h"
+#include "common/user_state.h"
+
+enum protocol_kind { PROTO_IMAP, PROTO_POP3, PROTOS };
+enum tls_mode { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT, TLS_MODES };
+
+const char *protocol_kind_name(enum protocol_kind p); /* "imap", "pop3" */
+const char *tls_mode_name(enum tls_mode m);	      /* "none", "starttls", "implicit" */
+
+/* listener "NAME" { … } */
+struct listener_conf {
+	char *name;
+	enum protocol_kind proto;
+	char *address; /* "127.0.0.1", "::", … */
+	int port;      /* 0: the system picks one (tests) */
+	enum tls_mode tls;
+};
+
+/* backend "old" { … } and backend "new" { … } */
+struct backend_conf {
+	char *host;		 /* name or address */
+	int port[PROTOS];	 /* 0: this protocol is not offered there */
+	enum tls_mode tls[PROTOS];
+	char *tls_name;		 /* the name its certificate must carry; NULL: host */
+	char *tls_ca_file;	 /* NULL: the system's store */
+	char *tls_pin;		 /* "sha256:HEX" of the certificate's public key (SPKI); NULL: none */
+	char *master_user;	 /* for the sync engine; NULL: users' own passwords */
+	char *master_password_file;
+	char *master_format;	 /* login to send with LOGIN-like masters: "%u*%m"; "" : SASL authzid */
+	int connections;	 /* the sync engine's most at once */
+};
+
+struct settings {
+	char *path; /* the file read */
+
+	struct listener_conf *listeners;
+	size_t listener_count;
+	struct backend_conf backend[SIDES];
+
+	struct {		 /* tls { … }: towards clients */
+		char *certificate, *key; /* PEM files; chain in certificate */
+		bool allow_cleartext;	 /* passwords without TLS */
+	} tls;
+	struct {		 /* store { … } */
+		char *path;
+	} store;
+	struct {		 /* run { … } */
+		char *dir;	 /* sockets, locks, nudges */
+		int nodes;	 /* proxy processes on this host */
+		char *user;	 /* to become after start as root; NULL: stay */
+	} run;
+	struct {		 /* log { … } */
+		enum log_level level;
+	} log;
+	struct {		 /* users { … } */
+		char *default_domain;
+		bool fold_local;
+	} users;
+	struct {		 /* sync { … } */
+		char *dir;	 /* journals, one file a user */
+		int workers;	 /* most at once */
+		int delta_s;	 /* ready: a pass every */
+		int trailing_s;	 /* trailing: a pass every */
+		int fence_s;	 /* after a lost connection an unseen message is believed lost only after this */
+		int retry_s;	 /* after a failed pass; doubles, up to 1 h */
+		int trailing_quiet_days; /* then a trailing user is done */
+		int connect_s, io_s;	 /* towards the servers */
+		int64_t message_max;	 /* bytes; a larger message is an exception */
+		int delete_brake;	 /* most deletes per folder and pass … */
+		int delete_brake_percent; /* … or this share of it, whichever is more */
+	} sync;
+	struct {		 /* cutover { … } */
+		int budget_s;	 /* from freeze to flip; then it is undone */
+		int hold_s;	 /* most that a login waits */
+		int retry_s;	 /* after an undo; doubles */
+		int tries;	 /* undone this often, the user is stuck until `mailferry retry` */
+		int parallel;	 /* users between freeze and flip at once */
+		char *bye;	 /* text of the BYE */
+	} cutover;
+	struct {		 /* limits { … }: seconds, counts, bytes */
+		int handshake_s, login_s, login_tries, dial_s, backend_login_s;
+		int imap_idle_s, pop3_idle_s;
+		int stall_s;	 /* draining: an upload or a reader that stands still this long is closed */
+		int sessions;	 /* of one node */
+		int preauth_sessions;
+		int parked;	 /* logins waiting on one node */
+		int preauth_bytes; /* of one command before login, literals included */
+		int line_bytes;	 /* one client line after login that is kept until it is whole */
+		int drop_per_s;	 /* BYEs of many users are paced */
+	} limits;
+};
+
+/* Every mistake found: "mailferry.conf:12: backend \"old\": no such setting \"hots\" (did you mean \"host\"?)". */
+struct settings_errors {
+	char **at;
+	size_t count;
+};
+
+/*
+ * Reads and checks a file. On success *out is filled (settings_release() frees it) and 0 is returned;
+ * else -1 and at least one entry in errs. Relative paths in the file are meant from the file's folder
+ * and come out absolute.
+ */
+int settings_load(const char *path, struct settings *out, struct settings_errors *errs) MUST_CHECK;
+void settings_release(struct settings *s);
+void settings_errors_release(struct settings_errors *errs);
+
+/* Writes the sample file: every setting with its help and default, in the table's order. */
+void settings_write_sample(FILE *to);
+
+struct login_name_rules settings_login_rules(const struct settings *s); /* borrows from s */
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * One job of a worker process: one user, one pass. The engine starts `mailferry-sync --worker`,
+ * writes one JSON object and a newline to its standard input, and reads JSON lines from its standard output.
+ * Everything that crosses this border is checked on arrival, on both sides.
+ *
+ * In:	{"kind": "probe" | "pass" | "final" | "trailing",
+ *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n, "message_max": n,
+ *	 "delete_brake": n, "delete_brake_percent": n,
+ *	 "old": SIDE, "new": SIDE, "from": "old" | "new"}
+ * SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "tls_name", "tls_ca_file", "tls_pin",
+ *	  "login", "authzid", "password"}: optional ones may be null.
+ *	"login" is what to authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
+ *
+ * "from" is the side that counts: "new" only for the passes of a return.
+ *
+ *   probe	logs in on both sides, answers, ends. (pending → provisioned)
+ *   pass	a full or incremental pass with flags, deletes (with the brake), subscriptions, then
+ *		digests of what is not yet verified. (syncing, ready)
+ *   final	the last delta, in the hold. Connects and logs in at once and says {"event":"waiting"}, then waits
+ *		for the line "go\n" on standard input; then: pass, and the short gate: UID lists, counts and
+ *		flags of all folders on both sides, digests of what this delta brought, old's STATUS equal before and after.
+ *   trailing	new mail on old only; no deletes, no flags, nothing resurrected.
+ *
+ * Out, one line each:
+ *	{"event":"waiting"}
+ *	{"event":"progress","folder":NAME,"done":n,"total":n,"messages":n,"bytes":n}	at most 4 a second
+ *	{"event":"result","ok":true,"clean":true|false,
+ *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
+ *	 "arrived":n,	trailing: messages brought
+ *	 "took_ms":n,"text":"…"}
+ *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…"}
+ *
+ * clean: the pass found both sides equal at its end: nothing in doubt, no exception, everything verified
+ *	  (level of the kind: digests for pass, the short gate for final). text says what is missing if not.
+ *
+ * Exit status 0 when a result line was written. Anything else, a signal, or an end without a result
+ * is a crash: it costs one retry.
+ */
+#ifndef SYNC_JOB_H
+#define SYNC_JOB_H
+
+#include "common/err.h"
+#include "common/secret.h"
+#include "common/user_state.h"
+#include "config/settings.h"
+
+enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_KINDS };
+
+#define JOB_LINE_MAX (256 * 1024) /* bytes of one JSON line, either way */
+
+struct job_side {
+	char *host;
+	int port;
+	enum tls_mode tls;
+	char *tls_name, *tls_ca_file, *tls_pin; /* NULL: none */
+	char *login, *authzid;
+	struct secret password;
+};
+
+struct job {
+	enum job_kind kind;
+	char *user, *journal;
+	enum side from;
+	struct job_side side[SIDES];
+	int fence_s, connect_s, io_s;
+	int64_t message_max;
+	int delete_brake, delete_brake_percent;
+};
+
+struct job_result {
+	bool ok, clean;
+	enum err_kind kind; /* when not ok */
+	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, arrived, took_ms;
+	char text[ERR_TEXT_MAX];
+};
+
+const char *job_kind_name(enum job_kind k);
+void job_release(struct job *j);
+
+/* The engine's side: writes the line (with its newline; it holds passwords: wipe the buf). */
+void job_write(const struct job *j, struct buf *out);
+/* The worker's side: parses it. */
+int job_parse(struct slice line, struct job *out, struct err *e) MUST_CHECK;
+
+/* The worker's side: one result line. The engine's side: parses an event line into *event. */
+void job_result_write(const struct job_result *r, struct buf *out);
+
+enum job_event_kind { JOB_EVENT_WAITING, JOB_EVENT_PROGRESS, JOB_EVENT_RESULT };
+struct job_event {
+	enum job_event_kind kind;
+	struct job_result result; /* RESULT */
+	char folder[256];	  /* PROGRESS */
+	int64_t done, total, messages, bytes;
+};
+int job_event_parse(struct slice line, struct job_event *out, struct err *e) MUST_CHECK;
+void job_event_write(const struct job_event *ev, struct buf *out);
+
+/* The whole life of a worker process: reads the job from fd 0, writes to fd 1; returns the exit status. */
+int job_main(void);
+
+#endif
