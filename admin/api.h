@@ -1,0 +1,76 @@
+/*
+ * What the engine tells and does for people: JSON over admin/http.h. One table of routes (api.c);
+ * README and `mailferry` speak of the same verbs. Everything that is a fact comes from the store;
+ * what only the engine knows comes through the hooks.
+ *
+ *	struct api *api = api_new(&(struct api_opts){ .store = st, .settings = s, .hooks = &h, .arg = x });
+ *	http_server_start(&server, base, ".../api.sock", api_answer, api, &e);
+ */
+#ifndef ADMIN_API_H
+#define ADMIN_API_H
+
+#include "admin/http.h"
+#include "common/store.h"
+#include "config/settings.h"
+
+#define API_SOCKET    "api.sock" /* in run.dir */
+#define API_PAGE_MAX  1000	 /* users, sessions, … in one answer */
+#define API_PAGE      200	 /* without ?limit= */
+#define API_NAMES_MAX 1000	 /* users named in one POST */
+
+/* What a user's cutover waits for, in the words of `mailferry why`. */
+struct api_gate_item {
+	const char *name; /* "pass", "verified", "nodes", "parallel", … */
+	bool open;	  /* nothing to wait for here */
+	const char *text; /* "1,204 of 1,210 messages compared" */
+};
+typedef void api_gate_fn(const struct api_gate_item *i, void *to);
+
+/* What a worker does for a user right now. */
+struct api_live {
+	const char *kind;   /* "probe", "pass", "final", "trailing"; borrowed */
+	const char *folder; /* "" at first; borrowed */
+	int64_t done, total, messages, bytes;
+	int64_t started; /* ms since 1970 */
+};
+
+struct api_engine {
+	int64_t started; /* ms since 1970 */
+	int workers, workers_max, queued, cutovers;
+};
+
+/*
+ * All are called in the loop's thread and return at once. Each may be NULL: then the answer is empty
+ * and the store alone has to do.
+ */
+struct api_hooks {
+	/* The store has new work: users imported, a go given, a retry asked for. */
+	void (*poke)(void *arg);
+	/* Start a pass (or the probe) of this user as soon as a slot is free, back-off or not. */
+	int (*sync_now)(const struct user *u, void *arg, struct err *e);
+	/* Calls item for each thing that the user's next step waits for. */
+	void (*why)(const struct user *u, api_gate_fn *item, void *to, void *arg);
+	/* true: a worker is at it, *out is filled. */
+	bool (*live)(const char *name, struct api_live *out, void *arg);
+	void (*engine)(struct api_engine *out, void *arg);
+	/* Log all levels for this user in the engine and its workers. Nodes hear it through the store. */
+	void (*trace)(const char *name, bool on, void *arg);
+};
+
+struct api_opts {
+	struct store *store;		 /* borrowed, as is all here, for the api's life */
+	const struct settings *settings; /* login name rules */
+	const struct api_hooks *hooks;	 /* NULL: none */
+	void *arg;			 /* of the hooks */
+};
+
+struct api;
+struct api *api_new(const struct api_opts *o);
+void api_free(struct api **a);
+/* After a reload. */
+void api_use_settings(struct api *a, const struct settings *s);
+
+/* The http_handler; arg is the struct api. */
+int api_answer(const struct http_request *r, json_t **body, void *arg);
+
+#endif
