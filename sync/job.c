@@ -1,0 +1,567 @@
+/*
+ * Hides: the JSON of the line between engine and worker, and that nothing of a password stays
+ * in freed memory. Lines are written by hand, since jansson's copies could not be wiped; they
+ * are read with jansson under an allocator that wipes.
+ */
+#include "sync/job.h"
+
+#include <malloc.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+
+#define STRING_MAX  4096 /* bytes of a name, host or path in a job */
+#define PIN_MAX	    128
+#define SECONDS_MAX 86400
+#define BYTES_MAX   ((int64_t)1 << 40) /* of a message or a counter of bytes */
+#define COUNT_MAX   ((int64_t)1 << 53) /* JSON numbers are exact up to here */
+
+static const char *const kind_names[] = {
+	[JOB_PROBE] = "probe",
+	[JOB_PASS] = "pass",
+	[JOB_FINAL] = "final",
+	[JOB_TRAILING] = "trailing",
+};
+_Static_assert(COUNT(kind_names) == JOB_KINDS, "a name for every kind");
+
+const char *job_kind_name(enum job_kind k)
+{
+	return kind_names[k];
+}
+
+static void side_release(struct job_side *s)
+{
+	mem_free(&s->host);
+	mem_free(&s->tls_name);
+	mem_free(&s->tls_ca_file);
+	mem_free(&s->tls_pin);
+	mem_free(&s->login);
+	mem_free(&s->authzid);
+	secret_release(&s->password);
+}
+
+void job_release(struct job *j)
+{
+	mem_free(&j->user);
+	mem_free(&j->journal);
+	for (int i = 0; i < SIDES; i++)
+		side_release(&j->side[i]);
+	*j = (struct job){ 0 };
+}
+
+/* ---- writing */
+
+/* Bytes of the UTF-8 character at p (RFC 3629: no overlong form, no surrogate), 0 if there is
+ * none. */
+static size_t utf8_at(const unsigned char *p, size_t n)
+{
+	static const struct {
+		unsigned char first, last, low,
+			high; /* first byte's range, second byte's range */
+		size_t n;
+	} rows[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (p[0] < rows[i].first || p[0] > rows[i].last)
+			continue;
+		if (n < rows[i].n ||
+		    (rows[i].n > 1 && (p[1] < rows[i].low || p[1] > rows[i].high)))
+			return 0;
+		for (size_t k = 2; k < rows[i].n; k++)
+			if ((p[k] & 0xc0) != 0x80)
+				return 0;
+		return rows[i].n;
+	}
+	return 0;
+}
+
+/* What is not UTF-8 comes out as '?': such bytes only occur in texts for people. */
+static void add_string(struct buf *out, struct slice s)
+{
+	buf_add_str(out, "\"");
+	for (size_t i = 0, n; i < s.n; i += n) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		n = utf8_at((const unsigned char *)s.p + i, s.n - i);
+		if (n == 0) {
+			buf_add_str(out, "?");
+			n = 1;
+		} else if (c == '"' || c == '\\') {
+			char two[2] = { '\\', (char)c };
+
+			buf_add(out, two, 2);
+		} else if (c < 0x20 || c == 0x7f) {
+			buf_printf(out, "\\u%04x", c);
+		} else {
+			buf_add(out, s.p + i, n);
+		}
+	}
+	buf_add_str(out, "\"");
+}
+
+static void add_field(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, ",\"%s\":", key);
+	if (value)
+		add_string(out, slice_of(value));
+	else
+		buf_add_str(out, "null");
+}
+
+static void add_number(struct buf *out, const char *key, int64_t value)
+{
+	buf_printf(out, ",\"%s\":%lld", key, (long long)value);
+}
+
+/* A password that is not plain ASCII goes as hex: JSON cannot carry any byte, a password can.
+ */
+static void add_password(struct buf *out, struct slice pw)
+{
+	static const char hex[] = "0123456789abcdef";
+	bool plain = true;
+
+	for (size_t i = 0; i < pw.n; i++)
+		plain = plain && pw.p[i] >= 0x20 && pw.p[i] < 0x7f;
+	if (plain) {
+		buf_add_str(out, ",\"password\":");
+		add_string(out, pw);
+		return;
+	}
+	buf_add_str(out, ",\"password_hex\":\"");
+	for (size_t i = 0; i < pw.n; i++) {
+		unsigned char c = (unsigned char)pw.p[i];
+
+		buf_add(out, &hex[c >> 4], 1);
+		buf_add(out, &hex[c & 15], 1);
+	}
+	buf_add_str(out, "\"");
+}
+
+static void add_side(struct buf *out, const char *key, const struct job_side *s)
+{
+	buf_printf(out, ",\"%s\":{\"port\":%d", key, s->port);
+	add_field(out, "host", s->host);
+	add_field(out, "tls", tls_mode_name(s->tls));
+	add_field(out, "tls_name", s->tls_name);
+	add_field(out, "tls_ca_file", s->tls_ca_file);
+	add_field(out, "tls_pin", s->tls_pin);
+	add_field(out, "login", s->login);
+	add_field(out, "authzid", s->authzid);
+	add_password(out, secret_slice(&s->password));
+	buf_add_str(out, "}");
+}
+
+void job_write(const struct job *j, struct buf *out)
+{
+	/* Room for all of it at once: growing would leave copies of the passwords behind. */
+	(void)buf_room(out, JOB_LINE_MAX);
+	buf_printf(out, "{\"kind\":\"%s\"", job_kind_name(j->kind));
+	add_field(out, "user", j->user);
+	add_field(out, "journal", j->journal);
+	add_field(out, "from", side_name(j->from));
+	add_number(out, "fence_s", j->fence_s);
+	add_number(out, "connect_s", j->connect_s);
+	add_number(out, "io_s", j->io_s);
+	add_number(out, "message_max", j->message_max);
+	add_number(out, "delete_brake", j->delete_brake);
+	add_number(out, "delete_brake_percent", j->delete_brake_percent);
+	add_side(out, "old", &j->side[SIDE_OLD]);
+	add_side(out, "new", &j->side[SIDE_NEW]);
+	buf_add_str(out, "}\n");
+}
+
+/* Counters of a result, in the order of the header. */
+static const struct {
+	const char *key;
+	size_t at;
+} counters[] = {
+	{ "copied", offsetof(struct job_result, copied) },
+	{ "deleted", offsetof(struct job_result, deleted) },
+	{ "flags", offsetof(struct job_result, flags) },
+	{ "messages", offsetof(struct job_result, messages) },
+	{ "bytes", offsetof(struct job_result, bytes) },
+	{ "verified", offsetof(struct job_result, verified) },
+	{ "exceptions", offsetof(struct job_result, exceptions) },
+	{ "arrived", offsetof(struct job_result, arrived) },
+	{ "took_ms", offsetof(struct job_result, took_ms) },
+};
+
+static int64_t *counter(struct job_result *r, size_t i)
+{
+	return (int64_t *)(void *)((char *)r + counters[i].at);
+}
+
+void job_result_write(const struct job_result *r, struct buf *out)
+{
+	struct job_result copy = *r;
+
+	buf_printf(out, "{\"event\":\"result\",\"ok\":%s", r->ok ? "true" : "false");
+	if (r->ok) {
+		buf_printf(out, ",\"clean\":%s", r->clean ? "true" : "false");
+		for (size_t i = 0; i < COUNT(counters); i++)
+			add_number(out, counters[i].key, *counter(&copy, i));
+	} else {
+		add_field(out, "kind", err_kind_name(r->kind));
+	}
+	add_field(out, "text", r->text);
+	buf_add_str(out, "}\n");
+}
+
+void job_event_write(const struct job_event *ev, struct buf *out)
+{
+	switch (ev->kind) {
+	case JOB_EVENT_WAITING:
+		buf_add_str(out, "{\"event\":\"waiting\"}\n");
+		return;
+	case JOB_EVENT_PROGRESS:
+		buf_add_str(out, "{\"event\":\"progress\"");
+		add_field(out, "folder", ev->folder);
+		add_number(out, "done", ev->done);
+		add_number(out, "total", ev->total);
+		add_number(out, "messages", ev->messages);
+		add_number(out, "bytes", ev->bytes);
+		buf_add_str(out, "}\n");
+		return;
+	case JOB_EVENT_RESULT:
+		job_result_write(&ev->result, out);
+		return;
+	}
+	BUG("event kind %d", ev->kind);
+}
+
+/* ---- reading */
+
+static void wiping_free(void *p)
+{
+	if (p)
+		OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+/* One object while it is taken apart: every key must be asked for, what is left over is
+ * unknown. */
+struct object {
+	json_t *json;
+	const char *what;
+	size_t used;
+	struct err *e;
+};
+
+static int load(struct slice line, json_t **out, struct err *e)
+{
+	json_error_t je;
+
+	if (line.n > JOB_LINE_MAX)
+		return err_set(e, ERR_LIMIT, "line of more than %d bytes", JOB_LINE_MAX);
+	*out = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &je);
+	/* je.text may quote the line, and with it a password. */
+	if (!*out)
+		return err_set(e, ERR_INPUT, "no JSON at byte %d", je.position);
+	if (!json_is_object(*out)) {
+		json_decref(*out);
+		return err_set(e, ERR_INPUT, "not a JSON object");
+	}
+	return 0;
+}
+
+static json_t *take(struct object *o, const char *key)
+{
+	json_t *v = json_object_get(o->json, key);
+
+	if (v)
+		o->used++;
+	return v;
+}
+
+static int whole(const struct object *o)
+{
+	if (o->used != json_object_size(o->json))
+		return err_set(o->e, ERR_INPUT, "%s: unknown key in it", o->what);
+	return 0;
+}
+
+static int wrong(const struct object *o, const char *key, const char *must)
+{
+	return err_set(o->e, ERR_INPUT, "%s: \"%s\" must be %s", o->what, key, must);
+}
+
+/* A string without control characters: it may become part of a command or a path. */
+static int take_string(struct object *o, const char *key, size_t max, bool optional, char **out)
+{
+	json_t *v = take(o, key);
+	size_t n;
+
+	if (optional && (!v || json_is_null(v)))
+		return 0;
+	if (!json_is_string(v))
+		return wrong(o, key, "a string");
+	n = json_string_length(v);
+	if (n == 0 || n > max)
+		return wrong(o, key, "of a sensible length");
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)json_string_value(v)[i] < 0x20)
+			return wrong(o, key, "without control characters");
+	*out = mem_strn(json_string_value(v), n);
+	return 0;
+}
+
+static int take_number(struct object *o, const char *key, int64_t min, int64_t max,
+		       int64_t *out)
+{
+	json_t *v = take(o, key);
+
+	if (!json_is_integer(v))
+		return wrong(o, key, "a whole number");
+	*out = json_integer_value(v);
+	if (*out < min || *out > max)
+		return wrong(o, key, "within its limits");
+	return 0;
+}
+
+static int take_int(struct object *o, const char *key, int min, int max, int *out)
+{
+	int64_t v = 0;
+
+	if (take_number(o, key, min, max, &v) < 0)
+		return -1;
+	*out = (int)v;
+	return 0;
+}
+
+static int take_bool(struct object *o, const char *key, bool *out)
+{
+	json_t *v = take(o, key);
+
+	if (!json_is_boolean(v))
+		return wrong(o, key, "true or false");
+	*out = json_is_true(v);
+	return 0;
+}
+
+/* One of a row of names. */
+static int take_name(struct object *o, const char *key, const char *(*name)(int), int count,
+		     int *out)
+{
+	json_t *v = take(o, key);
+
+	for (int i = 0; json_is_string(v) && i < count; i++) {
+		if (strcmp(name(i), json_string_value(v)) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	return wrong(o, key, "a name it may have");
+}
+
+static const char *name_of_kind(int i)
+{
+	return job_kind_name((enum job_kind)i);
+}
+
+static const char *name_of_side(int i)
+{
+	return side_name((enum side)i);
+}
+
+static const char *name_of_tls(int i)
+{
+	return tls_mode_name((enum tls_mode)i);
+}
+
+static const char *name_of_error(int i)
+{
+	return err_kind_name((enum err_kind)i);
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int set_hex(struct object *o, const char *hex, size_t n, struct secret *out)
+{
+	struct buf raw = { 0 };
+	int bad = n % 2;
+
+	(void)buf_room(&raw, n / 2 + 1);
+	for (size_t i = 0; i + 1 < n; i += 2) {
+		int high = hex_value(hex[i]), low = hex_value(hex[i + 1]);
+		char c = (char)((unsigned)high << 4 | (unsigned)low);
+
+		bad |= high < 0 || low < 0 || c == '\0';
+		buf_add(&raw, &c, 1);
+	}
+	if (!bad)
+		secret_set(out, buf_slice(&raw).p, buf_len(&raw));
+	buf_wipe(&raw);
+	return bad ? wrong(o, "password_hex", "pairs of hex digits, none of them 00") : 0;
+}
+
+static int take_password(struct object *o, struct secret *out)
+{
+	json_t *hex = take(o, "password_hex"), *v = take(o, "password");
+
+	if (hex && v)
+		return wrong(o, "password", "given once");
+	if (!json_is_string(hex ? hex : v))
+		return wrong(o, "password", "a string");
+	if (json_string_length(hex ? hex : v) > (hex ? 2 * SECRET_MAX : SECRET_MAX))
+		return wrong(o, "password", "of a sensible length");
+	if (hex)
+		return set_hex(o, json_string_value(hex), json_string_length(hex), out);
+	secret_set(out, json_string_value(v), json_string_length(v));
+	return 0;
+}
+
+static int take_side(struct object *job, const char *key, struct job_side *out)
+{
+	struct object o = { .json = take(job, key), .what = key, .e = job->e };
+	int tls = 0;
+
+	if (!json_is_object(o.json))
+		return wrong(job, key, "an object");
+	if (take_string(&o, "host", 255, false, &out->host) < 0 ||
+	    take_int(&o, "port", 1, 65535, &out->port) < 0 ||
+	    take_name(&o, "tls", name_of_tls, TLS_MODES, &tls) < 0 ||
+	    take_string(&o, "tls_name", 255, true, &out->tls_name) < 0 ||
+	    take_string(&o, "tls_ca_file", STRING_MAX, true, &out->tls_ca_file) < 0 ||
+	    take_string(&o, "tls_pin", PIN_MAX, true, &out->tls_pin) < 0 ||
+	    take_string(&o, "login", STRING_MAX, false, &out->login) < 0 ||
+	    take_string(&o, "authzid", STRING_MAX, true, &out->authzid) < 0 ||
+	    take_password(&o, &out->password) < 0)
+		return -1;
+	out->tls = (enum tls_mode)tls;
+	return whole(&o);
+}
+
+static int take_job(struct object *o, struct job *out)
+{
+	int kind = 0, from = 0;
+
+	if (take_name(o, "kind", name_of_kind, JOB_KINDS, &kind) < 0 ||
+	    take_string(o, "user", STRING_MAX, false, &out->user) < 0 ||
+	    take_string(o, "journal", STRING_MAX, false, &out->journal) < 0 ||
+	    take_name(o, "from", name_of_side, SIDES, &from) < 0 ||
+	    take_int(o, "fence_s", 0, SECONDS_MAX, &out->fence_s) < 0 ||
+	    take_int(o, "connect_s", 1, SECONDS_MAX, &out->connect_s) < 0 ||
+	    take_int(o, "io_s", 1, SECONDS_MAX, &out->io_s) < 0 ||
+	    take_number(o, "message_max", 1, BYTES_MAX, &out->message_max) < 0 ||
+	    take_int(o, "delete_brake", 0, INT32_MAX, &out->delete_brake) < 0 ||
+	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||
+	    take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
+	    take_side(o, "new", &out->side[SIDE_NEW]) < 0)
+		return -1;
+	out->kind = (enum job_kind)kind;
+	out->from = (enum side)from;
+	return whole(o);
+}
+
+int job_parse(struct slice line, struct job *out, struct err *e)
+{
+	struct object o = { .what = "job", .e = e };
+	json_malloc_t old_malloc;
+	json_free_t old_free;
+	int rc;
+
+	*out = (struct job){ 0 };
+	json_get_alloc_funcs(&old_malloc, &old_free);
+	json_set_alloc_funcs(malloc, wiping_free);
+	rc = load(line, &o.json, e);
+	if (rc == 0) {
+		rc = take_job(&o, out);
+		json_decref(o.json);
+	}
+	json_set_alloc_funcs(old_malloc, old_free);
+	if (rc < 0)
+		job_release(out);
+	return rc;
+}
+
+static void copy_text(char *to, size_t size, json_t *v)
+{
+	snprintf(to, size, "%s", json_string_value(v));
+}
+
+static int take_text(struct object *o, const char *key, char *to, size_t size)
+{
+	json_t *v = take(o, key);
+
+	if (!json_is_string(v))
+		return wrong(o, key, "a string");
+	copy_text(to, size, v);
+	return 0;
+}
+
+static int take_result(struct object *o, struct job_result *r)
+{
+	int kind = 0;
+
+	if (take_bool(o, "ok", &r->ok) < 0 || take_text(o, "text", r->text, sizeof r->text) < 0)
+		return -1;
+	if (!r->ok) {
+		if (take_name(o, "kind", name_of_error, ERR_KINDS, &kind) < 0)
+			return -1;
+		if (kind == ERR_NONE)
+			return wrong(o, "kind", "the kind of an error");
+		r->kind = (enum err_kind)kind;
+		return 0;
+	}
+	if (take_bool(o, "clean", &r->clean) < 0)
+		return -1;
+	for (size_t i = 0; i < COUNT(counters); i++)
+		if (take_number(o, counters[i].key, 0, COUNT_MAX, counter(r, i)) < 0)
+			return -1;
+	return 0;
+}
+
+static int take_progress(struct object *o, struct job_event *ev)
+{
+	if (take_text(o, "folder", ev->folder, sizeof ev->folder) < 0 ||
+	    take_number(o, "done", 0, COUNT_MAX, &ev->done) < 0 ||
+	    take_number(o, "total", 0, COUNT_MAX, &ev->total) < 0 ||
+	    take_number(o, "messages", 0, COUNT_MAX, &ev->messages) < 0 ||
+	    take_number(o, "bytes", 0, COUNT_MAX, &ev->bytes) < 0)
+		return -1;
+	return 0;
+}
+
+static int take_event(struct object *o, struct job_event *ev)
+{
+	json_t *v = take(o, "event");
+	const char *name = json_is_string(v) ? json_string_value(v) : "";
+
+	if (strcmp(name, "waiting") == 0) {
+		ev->kind = JOB_EVENT_WAITING;
+	} else if (strcmp(name, "progress") == 0) {
+		ev->kind = JOB_EVENT_PROGRESS;
+		if (take_progress(o, ev) < 0)
+			return -1;
+	} else if (strcmp(name, "result") == 0) {
+		ev->kind = JOB_EVENT_RESULT;
+		if (take_result(o, &ev->result) < 0)
+			return -1;
+	} else {
+		return wrong(o, "event", "waiting, progress or result");
+	}
+	return whole(o);
+}
+
+int job_event_parse(struct slice line, struct job_event *out, struct err *e)
+{
+	struct object o = { .what = "event", .e = e };
+	int rc;
+
+	*out = (struct job_event){ 0 };
+	if (load(line, &o.json, e) < 0)
+		return err_wrap(e, "worker");
+	rc = take_event(&o, out);
+	json_decref(o.json);
+	return rc < 0 ? err_wrap(e, "worker") : 0;
+}

@@ -1,0 +1,231 @@
+/* The line between engine and worker: there and back, and everything that must be refused. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "sync/job.h"
+
+#define SIDE_JSON                                                                          \
+	"{\"host\":\"mail.example\",\"port\":993,\"tls\":\"implicit\",\"login\":\"anna\"," \
+	"\"password\":\"p\"}"
+#define JOB_JSON                                                           \
+	"{\"kind\":\"pass\",\"user\":\"anna\",\"journal\":\"/"             \
+	"j\",\"from\":\"old\",\"fence_s\":1,"                              \
+	"\"connect_s\":1,\"io_s\":1,\"message_max\":1,\"delete_brake\":0," \
+	"\"delete_brake_percent\":5,\"old\":" SIDE_JSON ",\"new\":" SIDE_JSON "}"
+
+static void fill_side(struct job_side *s, int port, const char *password)
+{
+	s->host = mem_str("mail.example");
+	s->port = port;
+	s->tls = TLS_STARTTLS;
+	s->login = mem_str("anna*master");
+	secret_set(&s->password, password, strlen(password));
+}
+
+static struct job sample(void)
+{
+	struct job j = { .kind = JOB_FINAL,
+			 .from = SIDE_NEW,
+			 .fence_s = 30,
+			 .connect_s = 8,
+			 .io_s = 60,
+			 .message_max = 104857600,
+			 .delete_brake = 50,
+			 .delete_brake_percent = 5 };
+
+	j.user = mem_str("\303\244nna\"\\@example.com");
+	j.journal = mem_str("/var/lib/mailferry/anna.journal");
+	fill_side(&j.side[SIDE_OLD], 993, "with \"quotes\" and \\");
+	fill_side(&j.side[SIDE_NEW], 143, "latin \344 and \303\244");
+	j.side[SIDE_NEW].authzid = mem_str("anna");
+	return j;
+}
+
+static void comes_back_as_it_went(void **state UNUSED)
+{
+	struct job in = sample(), out;
+	struct buf line = { 0 };
+	struct err e;
+
+	job_write(&in, &line);
+	assert_int_equal(buf_slice(&line).p[buf_len(&line) - 1], '\n');
+	assert_ptr_equal(memchr(buf_slice(&line).p, '\n', buf_len(&line)),
+			 buf_slice(&line).p + buf_len(&line) - 1);
+	assert_int_equal(job_parse(buf_slice(&line), &out, &e), 0);
+	assert_int_equal(out.kind, JOB_FINAL);
+	assert_int_equal(out.from, SIDE_NEW);
+	assert_string_equal(out.user, in.user);
+	assert_string_equal(out.journal, in.journal);
+	assert_int_equal(out.message_max, in.message_max);
+	assert_int_equal(out.delete_brake_percent, 5);
+	for (int i = 0; i < SIDES; i++) {
+		struct slice a = secret_slice(&in.side[i].password);
+		struct slice b = secret_slice(&out.side[i].password);
+
+		assert_int_equal(a.n, b.n);
+		assert_memory_equal(a.p, b.p, a.n);
+		assert_string_equal(out.side[i].login, "anna*master");
+		assert_int_equal(out.side[i].tls, TLS_STARTTLS);
+		assert_null(out.side[i].tls_name);
+	}
+	assert_null(out.side[SIDE_OLD].authzid);
+	assert_string_equal(out.side[SIDE_NEW].authzid, "anna");
+	buf_wipe(&line);
+	job_release(&in);
+	job_release(&out);
+}
+
+/* Replaces `what` by `with` in a good job, which must then be refused. */
+static void refuse(const char *what, const char *with)
+{
+	const char *at = strstr(JOB_JSON, what);
+	struct buf line = { 0 };
+	struct err e = { 0 };
+	struct job j;
+
+	assert_non_null(at);
+	buf_add(&line, JOB_JSON, (size_t)(at - JOB_JSON));
+	buf_add_str(&line, with);
+	buf_add_str(&line, at + strlen(what));
+	if (job_parse(buf_slice(&line), &j, &e) == 0)
+		fail_msg("accepted: %s", with);
+	assert_int_equal(e.kind, ERR_INPUT);
+	assert_null(j.user);
+	buf_release(&line);
+}
+
+static void refuses_what_is_wrong(void **state UNUSED)
+{
+	struct job j;
+	struct err e;
+
+	assert_int_equal(job_parse(SLICE(JOB_JSON), &j, &e), 0);
+	job_release(&j);
+	refuse("\"pass\"", "\"copy\"");
+	refuse("\"pass\"", "7");
+	refuse("\"anna\"", "\"\"");
+	refuse("\"anna\"", "\"an\\r\\nna\"");
+	refuse("\"anna\"", "\"an\\u0000na\"");
+	refuse("\"anna\"", "\"an\344na\"");
+	refuse("993", "0");
+	refuse("993", "65536");
+	refuse("993", "\"993\"");
+	refuse("\"implicit\"", "\"ssl3\"");
+	refuse("\"message_max\":1,", "");
+	refuse("\"message_max\":1,", "\"message_max\":1,\"extra\":1,");
+	refuse("\"message_max\":1,", "\"message_max\":1,\"message_max\":1,");
+	refuse("\"message_max\":1,", "\"message_max\":-1,");
+	refuse("\"password\":\"p\"", "\"password\":null");
+	refuse("\"password\":\"p\"", "\"password\":\"p\",\"password_hex\":\"70\"");
+	refuse("\"password\":\"p\"", "\"password_hex\":\"7\"");
+	refuse("\"password\":\"p\"", "\"password_hex\":\"7g\"");
+	refuse("\"password\":\"p\"", "\"password_hex\":\"7000\"");
+	refuse("\"old\":{", "\"old\":{\"shoe\":1,");
+	refuse("}}", "}");
+	refuse(JOB_JSON, "[]");
+	refuse(JOB_JSON, "");
+}
+
+static void an_error_quotes_no_password(void **state UNUSED)
+{
+	struct job j;
+	struct err e;
+
+	assert_int_equal(job_parse(SLICE("{\"password\":\"canary-1\" \"canary-2\""), &j, &e),
+			 -1);
+	assert_null(strstr(e.text, "canary"));
+}
+
+static void a_line_has_a_limit(void **state UNUSED)
+{
+	size_t n = JOB_LINE_MAX + 1;
+	char *p = mem_new(n);
+	struct job_event ev;
+	struct err e;
+
+	memset(p, ' ', n);
+	assert_int_equal(job_event_parse((struct slice){ p, n }, &ev, &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
+	mem_free(&p);
+}
+
+static struct job_event there_and_back(const struct job_event *in)
+{
+	struct job_event out;
+	struct buf line = { 0 };
+	struct err e;
+
+	job_event_write(in, &line);
+	if (job_event_parse(buf_slice(&line), &out, &e) < 0)
+		fail_msg("%s", e.text);
+	buf_release(&line);
+	return out;
+}
+
+static void events_come_back(void **state UNUSED)
+{
+	struct job_event ev = { .kind = JOB_EVENT_WAITING }, out;
+
+	assert_int_equal(there_and_back(&ev).kind, JOB_EVENT_WAITING);
+
+	ev = (struct job_event){
+		.kind = JOB_EVENT_PROGRESS, .done = 3, .total = 9, .bytes = 1
+	};
+	snprintf(ev.folder, sizeof ev.folder, "Entw\303\274rfe \377 \"x\"");
+	out = there_and_back(&ev);
+	assert_string_equal(out.folder, "Entw\303\274rfe ? \"x\"");
+	assert_int_equal(out.total, 9);
+
+	ev = (struct job_event){
+		.kind = JOB_EVENT_RESULT,
+		.result = { .ok = true, .clean = true, .copied = 5, .took_ms = 77 }
+	};
+	out = there_and_back(&ev);
+	assert_true(out.result.ok && out.result.clean);
+	assert_int_equal(out.result.copied, 5);
+	assert_int_equal(out.result.took_ms, 77);
+
+	ev = (struct job_event){ .kind = JOB_EVENT_RESULT, .result = { .kind = ERR_AUTH } };
+	snprintf(ev.result.text, sizeof ev.result.text, "old: refused\nnow");
+	out = there_and_back(&ev);
+	assert_false(out.result.ok);
+	assert_int_equal(out.result.kind, ERR_AUTH);
+	assert_string_equal(out.result.text, "old: refused\nnow");
+}
+
+static void bad_events_are_refused(void **state UNUSED)
+{
+	static const char *const bad[] = {
+		"{}",
+		"{\"event\":\"other\"}",
+		"{\"event\":\"waiting\",\"more\":1}",
+		"{\"event\":\"result\",\"ok\":true,\"text\":\"\"}",
+		"{\"event\":\"result\",\"ok\":false,\"kind\":\"none\",\"text\":\"\"}",
+		"{\"event\":\"progress\",\"folder\":\"x\",\"done\":-1,\"total\":0,\"messages\":"
+		"0,"
+		"\"bytes\":0}",
+	};
+	struct job_event ev;
+	struct err e;
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (job_event_parse(slice_of(bad[i]), &ev, &e) == 0)
+			fail_msg("accepted: %s", bad[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(comes_back_as_it_went),
+		cmocka_unit_test(refuses_what_is_wrong),
+		cmocka_unit_test(an_error_quotes_no_password),
+		cmocka_unit_test(a_line_has_a_limit),
+		cmocka_unit_test(events_come_back),
+		cmocka_unit_test(bad_events_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
