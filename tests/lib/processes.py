@@ -1,0 +1,118 @@
+"""Processes by pid: children, stop and go, waiting for an event with a deadline."""
+
+import os
+import select
+import signal
+import socket
+import time
+
+
+def wait_until(check, timeout_s=10.0, what="condition"):
+    """Calls check() until it returns something true, which is returned. A poll, with a deadline."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError("%s: not within %.0f s" % (what, timeout_s))
+        select.select([], [], [], 0.01)
+
+
+def answers(address, port, greets=True):
+    """Is somebody listening there (and, if it should, speaking first)?"""
+    try:
+        with socket.create_connection((address, port), timeout=2) as s:
+            return bool(s.recv(1)) if greets else True
+    except OSError:
+        return False
+
+
+def free_ports(count):
+    """Ports nobody listens on now; taken all at once, so they differ."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for s in held:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in held]
+    finally:
+        for s in held:
+            s.close()
+
+
+def _stat(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+
+
+def alive(pid):
+    """Running or stopped; a zombie is dead."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+def command(pid):
+    """Its argv; [] when it is gone."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return [a.decode("utf-8", "replace") for a in f.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
+
+
+def descendants(pid):
+    """All pids below pid, parents first."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            fields = _stat(int(entry))
+            if fields:
+                children.setdefault(int(fields[1]), []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        below = children.get(todo.pop(0), [])
+        found += below
+        todo += below
+    return found
+
+
+def send(pid, sig):
+    """Signals a pid; one that is gone already does not matter."""
+    try:
+        os.kill(pid, sig)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def stop_tree(pid):
+    """SIGSTOP for pid and all below it, until nobody below runs. Returns the pids."""
+    stopped = []
+    while True:
+        fresh = [p for p in [pid] + descendants(pid) if p not in stopped]
+        if not fresh:
+            return stopped
+        for p in fresh:
+            send(p, signal.SIGSTOP)
+        stopped += fresh
+
+
+def resume(pids):
+    for p in reversed(pids):
+        send(p, signal.SIGCONT)
+
+
+def end(pid, timeout_s=10.0):
+    """TERM, and KILL for what does not go, for pid and all below it; pid need not be our child."""
+    tree = [pid] + descendants(pid)
+    for p in tree:
+        send(p, signal.SIGTERM)
+    resume(tree)
+    try:
+        wait_until(lambda: not any(alive(p) for p in tree), timeout_s)
+    except TimeoutError:
+        for p in tree:
+            send(p, signal.SIGKILL)
