@@ -15,8 +15,10 @@ struct login_name_rules {
 };
 
 /*
- * Writes the normalised name with a NUL to out[0..size). The domain's case never counts. Returns -1
- * for an empty or too long name, or one with control characters, blanks at an end, or CR, LF, NUL.
+ * Writes the normalised name with a NUL to out[0..size). The domain's case never counts.
+ * Returns -1 for an empty or too long name, or one with control characters (CR, LF, NUL among
+ * them), blanks at an end, nothing in front of or behind its last '@', or bytes that are not
+ * UTF-8.
  */
 int login_name_normalise(struct slice raw, const struct login_name_rules *rules, char *out,
 			 size_t size) MUST_CHECK;

@@ -8,24 +8,26 @@
 
 #define POP3_LINE_MAX 512 /* RFC 2449 4: 255, but SASL initial responses are longer */
 
-/* One line with its end; LF alone ends it too. */
+/* One line with its end; LF alone ends it too. WIRE_BAD: longer than max, its end included. */
 enum wire pop3_line(const char *p, size_t n, size_t max, size_t *len);
 
+/* clang-format off */
 enum pop3_verb {
 	POP3_USER, POP3_PASS, POP3_AUTH, POP3_CAPA, POP3_STLS, POP3_NOOP, POP3_QUIT, POP3_APOP,
 	POP3_STAT, POP3_LIST, POP3_RETR, POP3_DELE, POP3_RSET, POP3_TOP, POP3_UIDL, POP3_LAST,
 	POP3_UTF8, POP3_LANG,
 	POP3_UNKNOWN, POP3_VERBS
 };
+/* clang-format on */
 struct pop3_command {
 	enum pop3_verb verb;
 	struct slice name; /* as the client wrote it */
 	struct slice args; /* behind one space, trailing blanks of the line kept (passwords) */
 };
-/* line: without its line end. WIRE_BAD: empty, or a NUL in it. */
+/* line: without its line end. WIRE_BAD: empty, a space in front, or a NUL in it. */
 enum wire pop3_command(struct slice line, struct pop3_command *out);
 
-/* Does a +OK answer to this command carry lines up to a dot? LIST and UIDL only without an argument. */
+/* Does a +OK answer carry lines up to a dot? LIST, UIDL, LANG only without an argument. */
 bool pop3_is_multiline(const struct pop3_command *c);
 
 struct pop3_reply {
@@ -33,10 +35,13 @@ struct pop3_reply {
 	struct slice code; /* of [CODE], without the brackets */
 	struct slice text;
 };
-/* line: without its line end. WIRE_BAD: neither +OK nor -ERR. ("+ …" challenges are the caller's.) */
+/* line: without its line end. WIRE_BAD: neither +OK nor -ERR; "+ …" is the caller's. */
 enum wire pop3_reply(struct slice line, struct pop3_reply *out);
 
-/* Finds the line "." that ends a multi-line answer, whatever the split. Zeroed, it stands at a line's start. */
+/*
+ * Finds the line "." that ends a multi-line answer, whatever the split; LF alone ends lines
+ * here too. Zeroed, it stands at a line's start; after the end it does so again.
+ */
 struct pop3_dots {
 	int state;
 };

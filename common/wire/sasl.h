@@ -6,14 +6,19 @@
 
 #include "common/wire/wire.h"
 
-/* Strict: padding required, no blanks, no bits left over. *n bytes in out[0..size); -1 if not so or too long. */
+/*
+ * Strict: padding required, no blanks, no bits left over. *n bytes in out[0..size); -1 if not
+ * so or too long, then *n is 0 (out may hold some bytes: wipe it all the same).
+ */
 int sasl_base64_decode(struct slice text, char *out, size_t size, size_t *n) MUST_CHECK;
 void sasl_base64_encode(struct slice bytes, struct buf *out);
 
 struct sasl_plain {
 	struct slice authzid, authcid, password;
 };
-/* Decoded PLAIN message; slices point into it. -1: not three parts, or empty authcid or password. */
+/*
+ * message: decoded; slices point into it. -1: not three parts, or empty authcid or password.
+ */
 int sasl_plain_parse(struct slice message, struct sasl_plain *out) MUST_CHECK;
 /* authzid may be empty. Writes the base64 of the message. */
 void sasl_plain_write(const struct sasl_plain *p, struct buf *out);

@@ -1,0 +1,150 @@
+/* Hides: POP3's line, command and answer forms, and where a multi-line answer ends. */
+#include "common/wire/pop3.h"
+
+enum wire pop3_line(const char *p, size_t n, size_t max, size_t *len)
+{
+	size_t look = MIN(n, max);
+	const char *lf = look ? memchr(p, '\n', look) : NULL;
+
+	*len = 0;
+	if (!lf)
+		return n >= max ? WIRE_BAD : WIRE_MORE;
+	*len = (size_t)(lf - p) + 1;
+	return WIRE_DONE;
+}
+
+/* ---- commands */
+
+static const char *const verbs[] = {
+	[POP3_USER] = "USER", [POP3_PASS] = "PASS", [POP3_AUTH] = "AUTH", [POP3_CAPA] = "CAPA",
+	[POP3_STLS] = "STLS", [POP3_NOOP] = "NOOP", [POP3_QUIT] = "QUIT", [POP3_APOP] = "APOP",
+	[POP3_STAT] = "STAT", [POP3_LIST] = "LIST", [POP3_RETR] = "RETR", [POP3_DELE] = "DELE",
+	[POP3_RSET] = "RSET", [POP3_TOP] = "TOP",   [POP3_UIDL] = "UIDL", [POP3_LAST] = "LAST",
+	[POP3_UTF8] = "UTF8", [POP3_LANG] = "LANG",
+};
+_Static_assert(COUNT(verbs) == POP3_UNKNOWN, "a name for each verb");
+
+static enum pop3_verb verb_find(struct slice name)
+{
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		if (slice_is_nocase(name, verbs[i]))
+			return (enum pop3_verb)i;
+	return POP3_UNKNOWN;
+}
+
+/* Splits at the first space: the word, and what follows that one space. */
+static struct slice word_take(struct slice *s)
+{
+	const char *space = s->n ? memchr(s->p, ' ', s->n) : NULL;
+	struct slice word = { s->p, space ? (size_t)(space - s->p) : s->n };
+	size_t skip = word.n + (space ? 1 : 0);
+
+	*s = (struct slice){ s->p + skip, s->n - skip };
+	return word;
+}
+
+enum wire pop3_command(struct slice line, struct pop3_command *out)
+{
+	*out = (struct pop3_command){ .verb = POP3_UNKNOWN };
+	if (line.n == 0 || line.p[0] == ' ' || memchr(line.p, '\0', line.n))
+		return WIRE_BAD;
+	out->name = word_take(&line);
+	out->verb = verb_find(out->name);
+	out->args = line;
+	return WIRE_DONE;
+}
+
+static bool is_blank(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != ' ' && s.p[i] != '\t')
+			return false;
+	return true;
+}
+
+bool pop3_is_multiline(const struct pop3_command *c)
+{
+	switch (c->verb) {
+	case POP3_CAPA:
+	case POP3_RETR:
+	case POP3_TOP:
+		return true;
+	case POP3_LIST:
+	case POP3_UIDL:
+	case POP3_LANG: /* RFC 6856 3.2: the list of languages */
+		return is_blank(c->args);
+	case POP3_USER:
+	case POP3_PASS:
+	case POP3_AUTH:
+	case POP3_STLS:
+	case POP3_NOOP:
+	case POP3_QUIT:
+	case POP3_APOP:
+	case POP3_STAT:
+	case POP3_DELE:
+	case POP3_RSET:
+	case POP3_LAST:
+	case POP3_UTF8:
+	case POP3_UNKNOWN:
+	case POP3_VERBS:
+		break;
+	}
+	return false;
+}
+
+/* ---- answers */
+
+enum wire pop3_reply(struct slice line, struct pop3_reply *out)
+{
+	struct slice word, text = line;
+	const char *end;
+
+	*out = (struct pop3_reply){ 0 };
+	if (line.n == 0 || memchr(line.p, '\0', line.n))
+		return WIRE_BAD;
+	word = word_take(&text);
+	out->ok = slice_is_nocase(word, "+OK");
+	if (!out->ok && !slice_is_nocase(word, "-ERR"))
+		return WIRE_BAD;
+	/* RFC 2449 8: a code is the first thing of the text. */
+	end = text.n && text.p[0] == '[' ? memchr(text.p, ']', text.n) : NULL;
+	if (end) {
+		out->code = (struct slice){ text.p + 1, (size_t)(end - text.p) - 1 };
+		text = (struct slice){ end + 1, text.n - out->code.n - 2 };
+		if (text.n && text.p[0] == ' ')
+			text = (struct slice){ text.p + 1, text.n - 1 };
+	}
+	out->text = text;
+	return WIRE_DONE;
+}
+
+/* What was seen of the present line. */
+enum { DOTS_NOTHING, DOTS_DOT, DOTS_DOT_CR, DOTS_OTHER };
+
+size_t pop3_dots_feed(struct pop3_dots *d, const char *p, size_t n, bool *done)
+{
+	*done = false;
+	for (size_t i = 0; i < n; i++) {
+		const char *lf;
+
+		if (d->state == DOTS_OTHER) {
+			lf = memchr(p + i, '\n', n - i);
+			if (!lf)
+				return n;
+			i = (size_t)(lf - p);
+			d->state = DOTS_NOTHING;
+		} else if (p[i] == '\n') {
+			*done = d->state != DOTS_NOTHING;
+			d->state = DOTS_NOTHING;
+			if (*done)
+				return i + 1;
+		} else if (d->state == DOTS_NOTHING && p[i] == '.') {
+			d->state = DOTS_DOT;
+		} else if (d->state == DOTS_DOT && p[i] == '\r') {
+			d->state = DOTS_DOT_CR;
+		} else {
+			d->state = DOTS_OTHER;
+		}
+	}
+	return n;
+}
