@@ -1,5 +1,6 @@
 /* Hides: which clock it is, and that tests may have stopped it. */
 #include "common/clock.h"
+#include "common/mem.h"
 
 #include <stdbool.h>
 #include <time.h>
