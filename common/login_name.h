@@ -7,6 +7,9 @@
 
 #include "common/buf.h"
 
+/* glibc has one of its own, included first so that it cannot win later. */
+#include <limits.h>
+#undef LOGIN_NAME_MAX
 #define LOGIN_NAME_MAX 320 /* bytes: 64 @ 255 (RFC 5321 4.5.3.1) */
 
 struct login_name_rules {

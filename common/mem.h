@@ -23,6 +23,8 @@
 #define NO_RETURN	    __attribute__((noreturn))
 #define UNUSED		    __attribute__((unused))
 #define COUNT(array)	    (sizeof(array) / sizeof((array)[0]))
+#undef MIN /* libetpan brings <sys/param.h>, which has them too */
+#undef MAX
 #define MIN(a, b)	    ((a) < (b) ? (a) : (b))
 #define MAX(a, b)	    ((a) > (b) ? (a) : (b))
 
