@@ -1,0 +1,39 @@
+/*
+ * What a message is known by: SHA-256 over its exact bytes, over a canonical form of them, and
+ * over its canonical header.
+ *
+ * Servers alter what they store: Dovecot serves a bare LF as CRLF and a NUL as 0x80, others add
+ * or hide header lines. The canonical form is what survives that: CRLF, CR and LF are one
+ * newline, NUL and 0x80 one symbol, the newlines at the end count as one. The canonical header
+ * also drops lines that belong to a server (Status, X-UID, …), lines that are no header fields
+ * and their continuations, and ends before the first empty line.
+ */
+#ifndef SYNC_DIGEST_H
+#define SYNC_DIGEST_H
+
+#include "common/buf.h"
+
+#define DIGEST_SIZE 32
+#define DIGEST_HEADER_MAX \
+	(1024 * 1024) /* bytes of a header that count; the rest of a longer one does not */
+
+struct digest {
+	uint64_t size;			   /* exact bytes */
+	unsigned char raw[DIGEST_SIZE];	   /* of the exact bytes */
+	unsigned char canon[DIGEST_SIZE];  /* of the canonical form */
+	unsigned char header[DIGEST_SIZE]; /* of the canonical header */
+};
+
+/* Reckons one while the message streams by. */
+struct digest_stream;
+struct digest_stream *digest_stream_new(void);
+void digest_stream_free(struct digest_stream **d);
+void digest_stream_feed(struct digest_stream *d, struct slice bytes);
+/* The digest of all bytes since new or the last end; then starts afresh. */
+void digest_stream_end(struct digest_stream *d, struct digest *out);
+
+/* The `header` of a digest from the answer to BODY[HEADER]; equal to that of the whole message.
+ */
+void digest_of_header(struct slice header, unsigned char out[DIGEST_SIZE]);
+
+#endif

@@ -1,0 +1,232 @@
+/*
+ * One logged-in IMAP connection: login, folders, listings, flags. Commands and framing are
+ * ours, data lines are libetpan's (sync/frame.h). One command at a time, each answered before
+ * the call returns.
+ *
+ * Names of folders are wire names (modified UTF-7 as the server gave them); they are quoted
+ * here. CR, LF or NUL in a name, flag or login is ERR_INPUT, and nothing is sent.
+ *
+ * Errors: ERR_TEMP (network, time-out, NO with a code that means "later", any other NO after
+ * login), ERR_AUTH (login refused), ERR_TLS, ERR_PROTOCOL (BAD, nonsense), ERR_LIMIT,
+ * ERR_INPUT. After a NO or BAD the connection goes on: mailbox_is_usable() says whether,
+ * mailbox_last_status() and mailbox_last_code() say what the server answered. Nothing here is
+ * retried.
+ */
+#ifndef SYNC_MAILBOX_H
+#define SYNC_MAILBOX_H
+
+#include "common/wire/imap.h"
+#include "sync/frame.h"
+
+#define MAILBOX_FOLDERS_MAX 100000 /* folders of one user */
+#define MAILBOX_NAME_MAX    4096   /* bytes of one wire name */
+#define MAILBOX_CODE_MAX    256	   /* bytes of a response code that are kept */
+#define MAILBOX_SET_MAX \
+	7000 /* bytes of one UID set in a command; longer ones become several commands */
+#define MAILBOX_HEADER_MAX \
+	(1024 * 1024) /* bytes of one header that mailbox_headers() hands out */
+
+struct mailbox;
+
+struct mailbox_caps {			  /* of the server after login */
+	bool literal_plus, literal_minus; /* RFC 7888; with both, plus counts */
+	bool uidplus, unselect, namespaces, special_use, create_special_use, list_extended,
+		list_status;
+	bool multiappend, condstore, qresync, enable, move, idle;
+	uint64_t append_limit; /* RFC 7889 APPENDLIMIT=n; 0: none known */
+};
+
+/*
+ * Connects (implicit TLS, or STARTTLS before any password goes out) and logs in: AUTHENTICATE
+ * PLAIN, with authzid if the side has one; else LOGIN (never with an authzid). A server that
+ * offers LOGINDISABLED and no PLAIN: ERR_AUTH. connect_ms bounds connect, TLS and login; io_ms
+ * each wait later. The side is borrowed during the call only.
+ */
+int mailbox_open(const struct job_side *side, int connect_ms, int io_ms, struct mailbox **out,
+		 struct err *e) MUST_CHECK;
+/* For tests: the same on a transport, which the mailbox owns from now on, also when this fails.
+ */
+int mailbox_open_on(struct transport *t, const struct job_side *side, struct mailbox **out,
+		    struct err *e) MUST_CHECK;
+/* LOGOUT if the connection is whole (waits at most 2 s), then frees. NULL in *m is fine. */
+void mailbox_close(struct mailbox **m);
+
+const struct mailbox_caps *mailbox_caps(const struct mailbox *m);
+bool mailbox_is_usable(const struct mailbox *m);
+enum imap_status mailbox_last_status(const struct mailbox *m); /* of the last tagged reply */
+/* Its response code, "" if none: "NONEXISTENT", "OVERQUOTA", "APPENDUID 1 7". Borrowed until
+ * the next command. */
+const char *mailbox_last_code(const struct mailbox *m);
+/* Is word the first word of the last code? */
+bool mailbox_last_code_is(const struct mailbox *m, const char *word);
+struct transport *mailbox_transport(struct mailbox *m); /* borrowed: byte counts, deadline */
+
+/* ---- folders */
+
+enum special_use {
+	USE_NONE,
+	USE_ALL,
+	USE_ARCHIVE,
+	USE_DRAFTS,
+	USE_FLAGGED,
+	USE_JUNK,
+	USE_SENT,
+	USE_TRASH,
+	SPECIAL_USES
+};
+const char *special_use_name(enum special_use u); /* "\\Sent"; "" for USE_NONE */
+
+struct folder_info {
+	char *name;	/* wire name; INBOX in this spelling */
+	char separator; /* 0: flat (NIL) */
+	bool noselect;	/* \Noselect or \NonExistent: holds no mail */
+	bool noinferiors;
+	bool subscribed;
+	enum special_use use;
+	bool has_status; /* the numbers below are known; false: noselect, or the server refused
+			    STATUS */
+	uint32_t uidvalidity, uidnext, messages;
+	uint64_t highestmodseq; /* 0: none */
+};
+
+struct folder_list {
+	struct folder_info *at;
+	size_t count;
+};
+void folder_list_release(struct folder_list *l);
+const struct folder_info *folder_list_find(const struct folder_list *l,
+					   const char *name); /* NULL: none */
+
+/* The personal namespace (RFC 2342). prefix: allocated, "" if none; separator 0: flat or
+ * unknown. */
+struct namespace_info {
+	char *prefix;
+	char separator;
+	struct folder_list others; /* prefixes of other users' and shared namespaces: name and
+				      separator only */
+};
+/* Without NAMESPACE: prefix "" and the separator of LIST "" "". */
+int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err *e) MUST_CHECK;
+void namespace_info_release(struct namespace_info *n);
+
+/*
+ * All folders, in the server's order: one command where LIST-EXTENDED and LIST-STATUS are
+ * offered, else LIST, LSUB and a STATUS each, pipelined. Subscriptions to folders that do not
+ * exist are listed too, with noselect. The selected folder's numbers may be stale (RFC
+ * 3501 6.3.10): have none selected.
+ */
+int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e) MUST_CHECK;
+/* STATUS of one folder, fresh. Fills name (allocated) and the numbers; release with
+ * folder_info_release(). */
+int mailbox_status(struct mailbox *m, const char *name, struct folder_info *out,
+		   struct err *e) MUST_CHECK;
+void folder_info_release(struct folder_info *f);
+
+/* [ALREADYEXISTS] is success. use: given as RFC 6154 USE if the server can; USE_NONE: not. */
+int mailbox_create(struct mailbox *m, const char *name, enum special_use use,
+		   struct err *e) MUST_CHECK;
+int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e) MUST_CHECK;
+
+struct selected {
+	uint32_t uidvalidity, uidnext; /* uidnext 0: the server did not say */
+	uint32_t messages;
+	uint64_t highestmodseq; /* 0: none */
+	bool read_only;
+	bool uid_not_sticky; /* RFC 4315: UIDs do not last */
+	bool any_keyword;    /* PERMANENTFLAGS has \* */
+	/* Flags that can be kept, as in message_info.flags; without PERMANENTFLAGS, those of
+	 * FLAGS. Borrowed until the next select or unselect. */
+	const char *permanent_flags;
+};
+/* EXAMINE (read_only) or SELECT. No UIDVALIDITY is ERR_PROTOCOL. */
+int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct selected *out,
+		   struct err *e) MUST_CHECK;
+/* Leaves the folder and expunges nothing: UNSELECT, else EXAMINE of the same and CLOSE. Nothing
+ * selected: fine. */
+int mailbox_unselect(struct mailbox *m, struct err *e) MUST_CHECK;
+int mailbox_noop(struct mailbox *m, struct err *e) MUST_CHECK;
+
+/* ---- messages of the selected folder */
+
+struct message_info {
+	uint32_t uid;
+	uint32_t size;	   /* RFC822.SIZE: what the server claims */
+	const char *flags; /* sorted, one space between, without \Recent: "$Label1 \Answered
+			      \Seen"; "" if none */
+	const char *date;  /* INTERNALDATE as APPEND takes it, without quotes: "17-Jul-1996
+			      02:44:25 -0700" */
+	int64_t date_s;	   /* the same since 1970 */
+};
+/* Strings are borrowed during the call. -1 (with e set) stops and breaks the connection: it is
+ * inside an answer. */
+typedef int mailbox_message_fn(const struct message_info *i, void *arg, struct err *e);
+
+/* How a listing went. It must add up before anyone concludes that a message is gone. */
+struct listing {
+	uint32_t messages; /* different answers handed out; a server may name a message twice */
+	uint32_t unparsed; /* FETCH answers that could not be understood, or lacked an item: not
+			      handed out */
+};
+/*
+ * UID, flags, date and size of all messages with lo <= UID <= hi (hi 0: to the end), as they
+ * come, in constant memory. Server order, usually ascending. A server that cuts the listing
+ * short (MESSAGELIMIT) is ERR_LIMIT.
+ */
+int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_message_fn *fn,
+		     void *arg, struct listing *out, struct err *e) MUST_CHECK;
+
+/* The same with the header's bytes (BODY.PEEK[HEADER]): the probe after a crash. Longer ones
+ * are cut at MAILBOX_HEADER_MAX. */
+typedef int mailbox_header_fn(const struct message_info *i, struct slice header, void *arg,
+			      struct err *e);
+int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn,
+		    void *arg, struct listing *out, struct err *e) MUST_CHECK;
+
+struct uid_list { /* ascending, each once */
+	uint32_t *at;
+	size_t count;
+};
+/* UIDs with lo <= UID <= hi (hi 0: to the end). The caller releases. */
+int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *out,
+		 struct err *e) MUST_CHECK;
+void uid_list_release(struct uid_list *l);
+
+enum store_how { STORE_SET, STORE_ADD, STORE_REMOVE };
+/*
+ * Flags of these messages (uids strictly ascending), silently; UIDs that are not there do not
+ * matter. flags: as in message_info. n of 0 does nothing. The folder must be selected for
+ * writing.
+ */
+int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_how how,
+		  const char *flags, struct err *e) MUST_CHECK;
+/* UID EXPUNGE of these that are \Deleted; ERR_INPUT without UIDPLUS: a plain EXPUNGE would hit
+ * others' mail. */
+int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n,
+		    struct err *e) MUST_CHECK;
+
+/* ---- for sync/pipeline.c: commands that are not one call */
+
+/* Starts a command: a new tag (in m, copied to tag) and a space are in *line; the caller adds
+ * the rest and CRLF. */
+#define MAILBOX_TAG_MAX 16
+void mailbox_tag(struct mailbox *m, char tag[MAILBOX_TAG_MAX]);
+struct frame_reader *mailbox_reader(struct mailbox *m); /* borrowed */
+/* Is this wire name safe to send? ERR_INPUT if not. */
+int mailbox_check_name(const char *name, struct err *e) MUST_CHECK;
+/* Are these flags safe to send (atoms, system flags, single spaces)? ERR_INPUT if not. */
+int mailbox_check_flags(const char *flags, struct err *e) MUST_CHECK;
+/*
+ * Writes uids[0..n), strictly ascending, as a set ("1:3,7") of at most MAILBOX_SET_MAX bytes;
+ * returns how many of them went in (at least 1).
+ */
+size_t mailbox_uid_set(struct buf *out, const uint32_t *uids, size_t n);
+/* Fills *out from a FETCH answer, flags into *flags; false: no UID in it. Items that are
+ * missing stay zero or NULL. */
+struct message_scratch {
+	struct buf flags;
+	char date[32];
+};
+bool mailbox_read_fetch(const struct frame *f, struct message_scratch *s,
+			struct message_info *out);
+
+#endif

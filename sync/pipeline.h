@@ -1,0 +1,102 @@
+/*
+ * The hot path: bodies in and out, byte for byte.
+ *
+ * A pass copies in batches: pipeline_fetch() brings some messages into a batch (bytes in memory
+ * or, above BATCH_MEMORY_MAX, in a temporary file without a name), the caller writes its
+ * journal (it has all digests now), pipeline_append() sends them, and the answers are in the
+ * batch. Memory is constant whatever the size of a message.
+ */
+#ifndef SYNC_PIPELINE_H
+#define SYNC_PIPELINE_H
+
+#include "sync/digest.h"
+#include "sync/mailbox.h"
+
+#define BATCH_MEMORY_MAX    (4 * 1024 * 1024) /* bytes of one batch kept in memory */
+#define APPEND_WINDOW	    32		      /* APPENDs sent and not yet answered */
+#define APPEND_WINDOW_BYTES (4 * 1024 * 1024) /* their bytes; one larger message goes alone */
+#define APPEND_TEXT_MAX	    200
+
+enum fetch_result {
+	FETCH_NONE,	  /* not asked yet */
+	FETCH_OK,	  /* whole; size 0 is whole too */
+	FETCH_GONE,	  /* the server said OK and gave nothing: expunged */
+	FETCH_UNREADABLE, /* NIL, two bodies, an answer we cannot parse, or NO: exists perhaps,
+			     cannot be had */
+	FETCH_TOO_LARGE	  /* above message_max; its bytes were read and dropped */
+};
+
+enum append_result {
+	APPEND_NOT_SENT,  /* not one byte of the command left us: certainly not there */
+	APPEND_OK,	  /* stored; uid 0: the server did not say which (no APPENDUID) */
+	APPEND_REFUSED,	  /* NO or BAD that will not change: too big, policy, not a message. Not
+			     stored */
+	APPEND_TEMPORARY, /* NO that may change: quota, busy, no such folder. Not stored */
+	APPEND_UNKNOWN /* sent, no answer: the connection was lost. Perhaps stored: look before
+			  sending again */
+};
+
+struct batch_message {
+	uint32_t uid; /* on the source */
+	enum fetch_result fetched;
+	struct digest digest; /* FETCH_OK */
+	/* Owned, as in message_info. The caller may replace flags (mem_str) before the append:
+	 * \Recent is never among them, keywords that the destination does not keep are the
+	 * caller's to drop. */
+	char *flags, *date;
+	int64_t date_s;
+
+	bool skip; /* set by the caller: do not append this one */
+	enum append_result appended;
+	uint32_t new_uidvalidity, new_uid;
+	char *text; /* owned: code and text of a NO or BAD; NULL: none */
+
+	uint64_t at; /* private: where its bytes are in the spool */
+};
+
+struct spool;
+struct batch {			  /* zeroed it is empty */
+	struct batch_message *at; /* one for each UID asked, in that order */
+	size_t count;
+	uint64_t bytes;	     /* of all FETCH_OK */
+	struct spool *spool; /* private */
+};
+void batch_release(struct batch *b); /* b is empty and valid afterwards */
+
+/*
+ * UID FETCH (UID FLAGS INTERNALDATE BODY.PEEK[]) of uids[0..n), strictly ascending, from the
+ * selected folder into *out, which must be empty. 0: every message has its result. -1: the
+ * connection is lost or out of step; nothing in *out may be used but batch_release().
+ * message_max: bytes of the largest message to take, 0: no limit. Memory and disk follow the
+ * sizes: choose n by sizes known (64 messages or 8 MiB are good).
+ */
+int pipeline_fetch(struct mailbox *from, const uint32_t *uids, size_t n, uint64_t message_max,
+		   struct batch *out, struct err *e) MUST_CHECK;
+
+/* Reads a message's bytes back: calls fn with pieces in order. For exports and tests. */
+typedef int batch_bytes_fn(struct slice bytes, void *arg, struct err *e);
+int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn,
+	       void *arg, struct err *e) MUST_CHECK;
+
+/*
+ * APPENDs to folder, in the batch's order, all messages that are FETCH_OK and not skip, with
+ * their flags and date; sets appended, new_uid, text. LITERAL+ for any size, LITERAL- up to
+ * 4096 bytes, else one that waits for "+". 0: every message sent has its answer (which may be a
+ * refusal). -1: the connection is lost or unusable, or a flag or date cannot be sent: those
+ * without an answer are APPEND_UNKNOWN or APPEND_NOT_SENT. Never retries. The folder need not
+ * be selected. A message above the server's APPENDLIMIT is APPEND_REFUSED without being sent.
+ */
+int pipeline_append(struct mailbox *to, const char *folder, struct batch *b,
+		    struct err *e) MUST_CHECK;
+
+/*
+ * Digests of uids[0..n) (strictly ascending) in the selected folder; fn is called once for
+ * each, in the server's order, those without a body last; d is NULL unless FETCH_OK. No spool.
+ * A result of -1 from fn breaks the connection.
+ */
+typedef int pipeline_digest_fn(uint32_t uid, enum fetch_result r, const struct digest *d,
+			       void *arg, struct err *e);
+int pipeline_digest(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t message_max,
+		    pipeline_digest_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
+#endif
