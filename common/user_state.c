@@ -5,7 +5,7 @@
 
 static const struct {
 	const char *name;
-	enum route route;
+	enum route_to route;
 	unsigned next; /* bit set of moves that are legal in either direction */
 } rules[] = {
 	[USER_PENDING] = { "pending", ROUTE_OLD, TO(PROVISIONED) },
@@ -51,7 +51,7 @@ const char *side_name(enum side s)
 	return side_names[s];
 }
 
-const char *route_name(enum route r)
+const char *route_name(enum route_to r)
 {
 	return route_names[r];
 }
@@ -77,7 +77,7 @@ int direction_find(const char *name)
 	return -1;
 }
 
-enum route user_route(enum user_state s)
+enum route_to user_route(enum user_state s)
 {
 	return rules[s].route;
 }

@@ -30,21 +30,21 @@ enum user_state {
 enum side { SIDE_OLD, SIDE_NEW, SIDES };
 
 /* What happens to a login. */
-enum route { ROUTE_OLD, ROUTE_NEW, ROUTE_HOLD, ROUTES };
+enum route_to { ROUTE_OLD, ROUTE_NEW, ROUTE_HOLD, ROUTES };
 
 /* Which way a cutover goes; means something in freezing and finalizing only. */
 enum direction { DIR_FORWARD, DIR_BACK, DIRECTIONS };
 
 const char *user_state_name(enum user_state s);
 const char *side_name(enum side s);
-const char *route_name(enum route r);
+const char *route_name(enum route_to r);
 const char *direction_name(enum direction d);
 /* By name; -1 if there is none. */
 int user_state_find(const char *name);
 int direction_find(const char *name);
 
 /* Where logins go in this state. */
-enum route user_route(enum user_state s);
+enum route_to user_route(enum user_state s);
 /* The side whose mail counts: where logins go or, while they are held, the side being left. */
 enum side user_side(enum user_state s, enum direction d);
 bool user_is_held(enum user_state s);
