@@ -61,7 +61,7 @@ $(BUILD)/%.o: %.c
 $(BUILD)/gen/schema_sql.h: common/schema.sql
 	@mkdir -p $(@D)
 	sed 's/--.*//; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
-$(BUILD)/common/store_sqlite.o: | $(BUILD)/gen/schema_sql.h
+$(BUILD)/common/store.o: | $(BUILD)/gen/schema_sql.h
 
 $(BUILD)/mailferry.conf.sample: $(BUILD)/mailferry
 	$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@

@@ -15,12 +15,13 @@ CREATE TABLE users (
 	wave		TEXT NOT NULL DEFAULT '',
 	state		TEXT NOT NULL DEFAULT 'pending',
 	direction	TEXT NOT NULL DEFAULT 'forward',
-	change		BIGINT NOT NULL,	-- of the last move: id in changes
+	change		BIGINT NOT NULL,	-- the highest id of this user in changes
 	epoch		BIGINT NOT NULL DEFAULT 0,	-- raised by a flip, never else
 	hold_until	BIGINT NOT NULL DEFAULT 0,	-- while frozen: after this only the undo is legal
 	state_since	BIGINT NOT NULL,
 	go		INTEGER NOT NULL DEFAULT 0,	-- the operator wants the cutover
-	attempts	INTEGER NOT NULL DEFAULT 0,	-- failures in a row
+	attempts	INTEGER NOT NULL DEFAULT 0,	-- passes and probes failed in a row
+	undos		INTEGER NOT NULL DEFAULT 0,	-- cutovers undone since the last flip
 	next_try	BIGINT NOT NULL DEFAULT 0,
 	stuck_reason	TEXT NOT NULL DEFAULT '',
 	passes		BIGINT NOT NULL DEFAULT 0,	-- from here on: written by the engine after each pass
@@ -37,13 +38,15 @@ CREATE TABLE users (
 );
 CREATE INDEX users_by_state ON users (state);
 CREATE INDEX users_by_wave ON users (wave);
+CREATE UNIQUE INDEX users_by_change ON users (change);
 
 CREATE TABLE aliases (			-- other names that lead to the same user
 	alias		TEXT PRIMARY KEY,
 	name		TEXT NOT NULL
 );
+CREATE INDEX aliases_by_name ON aliases (name);
 
-CREATE TABLE changes (			-- what the nodes follow: read "id > last"
+CREATE TABLE changes (			-- gives each change its number; nodes follow users.change > last
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
 	name		TEXT NOT NULL
 );

@@ -8,6 +8,9 @@
  *
  * Fallible calls return 0, or -1 with *e set (kind ERR_STORE, or ERR_INPUT where a row from outside
  * was at fault); finders return 1 found, 0 none, -1 error.
+ *
+ * Callbacks: those that get a struct user may call anything of the store, moves included. All others
+ * run inside an open read and must not write through the same handle (that is a bug, and ends us).
  */
 #ifndef COMMON_STORE_H
 #define COMMON_STORE_H
@@ -21,6 +24,7 @@
 #define STORE_NAME_MAX	      320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	      5000 /* a node's lease; renewed every STORE_RENEW_MS */
 #define STORE_RENEW_MS	      1000
+#define STORE_UNDOS_STUCK     3 /* after so many undone cutovers in a row a person must look */
 #define STORE_FENCE_MS	      60000 /* only this long after its last renewal a silent node counts as gone */
 
 struct store;
@@ -49,6 +53,8 @@ void store_nudge(struct store *st);
  * The caller owns and closes it.
  */
 int store_nudge_listen(const char *nudge_dir, const char *name, int *fd, struct err *e) MUST_CHECK;
+/* Swallows what is waiting; to be called before looking, so that no nudge is missed. */
+void store_nudge_drain(int fd);
 
 /* ---- users */
 
@@ -61,7 +67,8 @@ struct user {
 	enum direction direction;
 	int64_t change, epoch, hold_until, state_since;
 	bool go;
-	int attempts;
+	int attempts; /* passes and probes failed in a row */
+	int undos;    /* cutovers undone since the last flip */
 	int64_t next_try;
 	char *stuck_reason;
 	/* what the engine last wrote with store_user_progress() */
@@ -95,7 +102,7 @@ int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg, st
 
 struct user_import {
 	const char *name, *login[SIDES], *password_file[SIDES], *wave;
-	const char *const *aliases; /* NULL-terminated; NULL: none */
+	const char *const *aliases; /* all of them, NULL-terminated; NULL: leave them as they are */
 	unsigned line;		    /* in the operator's file, for errors */
 };
 struct import_count {
@@ -103,9 +110,11 @@ struct import_count {
 };
 /*
  * All rows or none, in one transaction. New names start in pending. Of a known name, logins, password
- * files and aliases may change while it is in pending … ready, the wave always; a change of login on
- * a user that is past ready is an ERR_INPUT that names line and remedy. An alias that is another
- * user's name or alias is too. Running the same rows twice changes nothing (count: same).
+ * files and aliases may change while it is in pending … ready, the wave always; another change of
+ * a user that is past ready is an ERR_INPUT that names line and remedy. So is a name given twice, and
+ * an alias that is another user's name or alias. Running the same rows twice changes nothing (count:
+ * same). Each new row and each changed one raises its `change`, except where only the wave differs:
+ * no route depends on that, and it must not disturb a cutover under way.
  */
 int store_users_import(struct store *st, const struct user_import *rows, size_t n,
 		       struct import_count *count, struct err *e) MUST_CHECK;
@@ -119,9 +128,12 @@ int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATE
  * one transaction. Illegal moves by user_state.h are a bug of the caller.
  *   to freezing   hold_ms > 0: hold_until = now + hold_ms, direction by user_freeze_direction();
  *   a flip	   also needs now < hold_until; raises epoch; go = 0, attempts = 0, next_try = 0;
- *		   trailing: last_arrival = now;
- *   an undo	   attempts + 1, next_try = now + retry_ms (doubled for each attempt before);
- *   others	   attempts = 0, stuck_reason = ''.
+ *		   undos = 0; trailing: last_arrival = now;
+ *   an undo	   undos + 1, next_try = now + retry_ms (doubled for each undo before); from the
+ *		   STORE_UNDOS_STUCK-th on, stuck_reason = why;
+ *   all but undo  attempts = 0, stuck_reason = ''.
+ * Entering freezing removes acknowledgements and blockers of earlier cutovers; leaving freezing and
+ * finalizing clears hold_until.
  * A return (trailing or done → returning) clears go.
  */
 struct user_move {
@@ -137,15 +149,22 @@ enum move_result { MOVE_FAILED = -1, MOVE_LOST, MOVE_DONE };
 enum move_result store_user_move(struct store *st, const struct user_move *m, int64_t *new_change,
 				 struct err *e) MUST_CHECK;
 
-/* Sets or withdraws the operator's go, of one user (name) or a whole wave; *n says how many changed. */
+/*
+ * Sets or withdraws the operator's go, of one user (name) or a whole wave; *n says how many changed.
+ * Who is on the new server already (trailing, done, returning) is given none.
+ */
 int store_users_go(struct store *st, const char *name, const char *wave, bool go, int *n,
 		   struct err *e) MUST_CHECK;
+/*
+ * What a pass did. Without pass_error also attempts = 0, and stuck_reason = '' unless undone cutovers
+ * put it there. last_arrival never goes back.
+ */
 int store_user_progress(struct store *st, const char *name, const struct progress *p,
 			struct err *e) MUST_CHECK;
 /* A pass or probe failed: attempts + 1, next_try = now + wait, stuck_reason = why ("" leaves it). */
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The operator says "try again now": attempts = 0, next_try = 0, stuck_reason = ''. */
+/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = ''. */
 int store_user_retry(struct store *st, const char *name, struct err *e) MUST_CHECK;
 
 /* ---- what nodes follow */

@@ -1,0 +1,166 @@
+/* Hides: how a store comes to be, knows itself and grows from one schema version to the next.
+ */
+#include "common/store_driver.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+static const char schema[] =
+#include "schema_sql.h"
+	;
+
+/*
+ * steps[n] leads from version n to n + 1. schema.sql is always the newest, and a new store
+ * starts there; no store of version 0 was ever made.
+ */
+static const char *const steps[STORE_SCHEMA_VERSION] = { [0] = NULL };
+
+static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)
+{
+	int got = db_query_int(db, "SELECT CAST(value AS BIGINT) FROM meta WHERE key = ?1",
+			       ARGS(TEXT(key)), out, e);
+
+	return got == 0 ? err_set(e, ERR_STORE, "meta has no %s", key) : got;
+}
+
+static int meta_set(struct db *db, const char *key, const char *value, struct err *e)
+{
+	return db_run(db,
+		      "INSERT INTO meta (key, value) VALUES (?1, ?2)"
+		      " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+		      ARGS(TEXT(key), TEXT(value)), e);
+}
+
+static int meta_set_version(struct db *db, int version, struct err *e)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%d", version);
+	return meta_set(db, "schema_version", text, e);
+}
+
+static int set_new_id(struct db *db, struct err *e)
+{
+	unsigned char random[(STORE_ID_MAX - 1) / 2];
+	char id[STORE_ID_MAX];
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return err_set(e, ERR_STORE, "getrandom: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(id + 2 * i, 3, "%02x", random[i]);
+	return meta_set(db, "store_id", id, e);
+}
+
+int store_migrate(struct db *db, const char *const *way, int target, struct err *e)
+{
+	int64_t version;
+
+	if (meta_get_int(db, "schema_version", &version, e) < 0)
+		return -1;
+	if (version > target)
+		return err_set(
+			e, ERR_STORE,
+			"schema version %lld is newer than this program's %d: use the program"
+			" that wrote it, or a newer one",
+			(long long)version, target);
+	if (version == target)
+		return 0;
+	for (; version < target; version++)
+		if (version < 0 || !way[version])
+			return err_set(e, ERR_STORE,
+				       "there is no way from schema version %lld to %d",
+				       (long long)version, target);
+		else if (db_script(db, way[version], e) < 0)
+			return err_wrap(e, "from schema version %lld", (long long)version);
+	return meta_set_version(db, target, e) < 0 ? -1 : 0;
+}
+
+static int make_schema(struct db *db, struct err *e)
+{
+	if (db_script(db, schema, e) < 0 || set_new_id(db, e) < 0)
+		return -1;
+	return meta_set_version(db, STORE_SCHEMA_VERSION, e);
+}
+
+static int bring_schema(struct store *st, bool create, struct err *e)
+{
+	int has;
+
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	has = db_has_table(st->db, "meta", e);
+	if (has == 0 && !create)
+		has = err_set(e, ERR_STORE,
+			      "holds no tables (start once with --new-store to make them)");
+	if (has < 0 || (has == 0 && make_schema(st->db, e) < 0) ||
+	    store_migrate(st->db, steps, STORE_SCHEMA_VERSION, e) < 0)
+		return db_rollback(st->db);
+	return db_commit(st->db, e);
+}
+
+static int read_id(struct store *st, struct err *e)
+{
+	struct rows *r =
+		db_query(st->db, "SELECT value FROM meta WHERE key = 'store_id'", NO_ARGS, e);
+	int got;
+
+	if (!r)
+		return -1;
+	got = rows_next(r, e);
+	if (got > 0)
+		snprintf(st->id, sizeof st->id, "%s", rows_text(r, 0));
+	rows_end(&r);
+	if (got == 0)
+		return err_set(e, ERR_STORE, "meta has no store_id");
+	return got < 0 ? -1 : 0;
+}
+
+int store_open(struct store **out, const struct store_opts *o, struct err *e)
+{
+	struct store *st = mem_new(sizeof *st);
+
+	st->nudge_fd = -1;
+	st->nudge_dir = mem_str(o->nudge_dir);
+	if (db_open(&st->db, o, e) < 0)
+		goto fail;
+	if (bring_schema(st, o->create, e) < 0 || read_id(st, e) < 0) {
+		err_wrap(e, "store %s", o->path);
+		goto fail;
+	}
+	*out = st;
+	return 0;
+fail:
+	store_close(&st);
+	return -1;
+}
+
+void store_close(struct store **at)
+{
+	struct store *st = *at;
+
+	if (!st)
+		return;
+	db_close(&st->db);
+	if (st->nudge_fd >= 0)
+		close(st->nudge_fd);
+	mem_free(&st->nudge_dir);
+	mem_free(at);
+}
+
+int64_t store_now_ms(struct store *st)
+{
+	return db_now_ms(st->db);
+}
+
+const char *store_id(const struct store *st)
+{
+	return st->id;
+}
+
+int store_last_change(struct store *st, int64_t *out, struct err *e)
+{
+	return db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM changes", NO_ARGS, out,
+			    e) < 0
+		       ? -1
+		       : 0;
+}

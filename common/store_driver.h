@@ -1,0 +1,81 @@
+/*
+ * What store*.c need of a database, and what they share. The SQL they hand down is one dialect:
+ * numbered parameters ?1 ?2 …, RETURNING, ON CONFLICT, no functions that only one database has.
+ * Only files named store*.c include this.
+ */
+#ifndef COMMON_STORE_DRIVER_H
+#define COMMON_STORE_DRIVER_H
+
+#include "common/store.h"
+
+struct db;
+struct rows; /* an open read; owned by the db, borrowed until rows_end() */
+
+struct db_value {
+	enum { DB_INT, DB_TEXT } type;
+	int64_t i;
+	const char
+		*text; /* NULL is SQL's NULL; must live until the call returns or rows_end() */
+};
+
+#define INT(x)	((struct db_value){ .type = DB_INT, .i = (x) })
+#define TEXT(x) ((struct db_value){ .type = DB_TEXT, .text = (x) })
+#define ARGS(...) \
+	((const struct db_value[]){ __VA_ARGS__ }), COUNT(((struct db_value[]){ __VA_ARGS__ }))
+#define NO_ARGS NULL, 0
+
+/* Opens the database; with opts->create a missing one is made, empty. */
+int db_open(struct db **out, const struct store_opts *o, struct err *e) MUST_CHECK;
+void db_close(struct db **db);
+int64_t db_now_ms(struct db *db);
+
+/*
+ * A transaction that no other writer can be in at the same time, so ids come in the order of
+ * commits. A commit that fails has rolled back. Rollback returns -1. None of them nests.
+ */
+int db_begin(struct db *db, struct err *e) MUST_CHECK;
+int db_commit(struct db *db, struct err *e) MUST_CHECK;
+int db_rollback(struct db *db);
+
+/* Several statements without parameters, inside a transaction. */
+int db_script(struct db *db, const char *sql, struct err *e) MUST_CHECK;
+/* Is there a table of this name? 1, 0, -1. */
+int db_has_table(struct db *db, const char *table, struct err *e) MUST_CHECK;
+
+/* sql must be a string that lives as long as the db: statements are kept by its address. */
+
+/* Returns how many rows were written, or -1. Outside a transaction it is one by itself. */
+int db_run(struct db *db, const char *sql, const struct db_value *args, size_t n,
+	   struct err *e) MUST_CHECK;
+struct rows *db_query(struct db *db, const char *sql, const struct db_value *args, size_t n,
+		      struct err *e) MUST_CHECK;
+/* The first column of the first row: 1 found, 0 no row, -1. */
+int db_query_int(struct db *db, const char *sql, const struct db_value *args, size_t n,
+		 int64_t *out, struct err *e) MUST_CHECK;
+
+/* 1 there is a row, 0 no more, -1 error. */
+int rows_next(struct rows *r, struct err *e) MUST_CHECK;
+int64_t rows_int(const struct rows *r, int column);
+const char *rows_text(const struct rows *r, int column); /* NULL for NULL; until rows_next() */
+void rows_end(struct rows **r);
+
+/* ---- shared by store*.c */
+
+struct store {
+	struct db *db;
+	char id[STORE_ID_MAX];
+	char *nudge_dir; /* NULL: none */
+	int nudge_fd;	 /* for sending; -1 until needed */
+};
+
+/* The next change, now this user's; to be written into its row in the same transaction. */
+int store_new_change(struct db *db, const char *name, int64_t *out, struct err *e) MUST_CHECK;
+
+/*
+ * Brings a store from the version in meta to `target`: steps[n] leads from n to n + 1, NULL
+ * where there is no way from there any more. Inside the caller's transaction.
+ */
+int store_migrate(struct db *db, const char *const *steps, int target,
+		  struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,391 @@
+/* Hides: the rows that nodes write: themselves, their answers to a freeze, what they carry. */
+#include "common/store_driver.h"
+
+/* A row's lease_until is STORE_LEASE_MS after its last renewal; the fence counts from there
+ * too. */
+#define GONE_AFTER_MS (STORE_FENCE_MS - STORE_LEASE_MS)
+
+/* Of the number of rows written, or found, to the result of a call. */
+static int done(int count)
+{
+	return count < 0 ? -1 : 0;
+}
+
+static int forget_node(struct db *db, const char *node, struct err *e)
+{
+	if (db_run(db, "DELETE FROM sessions WHERE node = ?1", ARGS(TEXT(node)), e) < 0 ||
+	    db_run(db, "DELETE FROM acks WHERE node = ?1", ARGS(TEXT(node)), e) < 0)
+		return -1;
+	return db_run(db, "DELETE FROM blockers WHERE node = ?1", ARGS(TEXT(node)), e);
+}
+
+static int take_name(struct db *db, const char *node, int64_t *incarnation, struct err *e)
+{
+	int64_t now = db_now_ms(db), before = 0;
+
+	if (db_query_int(db, "SELECT incarnation FROM nodes WHERE node = ?1", ARGS(TEXT(node)),
+			 &before, e) < 0)
+		return -1;
+	/* Of the clock, so that a name that was left does not start at the same number again.
+	 */
+	*incarnation = MAX(now, before + 1);
+	return db_run(
+		db,
+		"INSERT INTO nodes (node, incarnation, pid, started, lease_until, seen)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (node) DO UPDATE SET"
+		" incarnation = excluded.incarnation, pid = excluded.pid,"
+		" started = excluded.started, lease_until = excluded.lease_until, seen = 0",
+		ARGS(TEXT(node), INT(*incarnation), INT(getpid()), INT(now),
+		     INT(now + STORE_LEASE_MS)),
+		e);
+}
+
+int store_node_join(struct store *st, const char *node, int64_t *incarnation, struct err *e)
+{
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	if (forget_node(st->db, node, e) < 0 || take_name(st->db, node, incarnation, e) < 0)
+		return db_rollback(st->db);
+	return db_commit(st->db, e);
+}
+
+int store_node_renew(struct store *st, const char *node, int64_t incarnation, int64_t seen,
+		     struct err *e)
+{
+	return db_run(st->db,
+		      "UPDATE nodes SET lease_until = ?3, seen = ?4"
+		      " WHERE node = ?1 AND incarnation = ?2",
+		      ARGS(TEXT(node), INT(incarnation),
+			   INT(db_now_ms(st->db) + STORE_LEASE_MS), INT(seen)),
+		      e);
+}
+
+int store_node_leave(struct store *st, const char *node, int64_t incarnation, struct err *e)
+{
+	int ours;
+
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	ours = db_run(st->db, "DELETE FROM nodes WHERE node = ?1 AND incarnation = ?2",
+		      ARGS(TEXT(node), INT(incarnation)), e);
+	if (ours < 0 || (ours > 0 && forget_node(st->db, node, e) < 0))
+		return db_rollback(st->db);
+	if (db_commit(st->db, e) < 0)
+		return -1;
+	store_nudge(st);
+	return 0;
+}
+
+int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT node, incarnation, pid, started, lease_until, seen"
+				  " FROM nodes ORDER BY node",
+				  NO_ARGS, e);
+	int64_t now = db_now_ms(st->db);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct node_row n = {
+			.node = rows_text(r, 0),
+			.incarnation = rows_int(r, 1),
+			.pid = (int)rows_int(r, 2),
+			.started = rows_int(r, 3),
+			.lease_until = rows_int(r, 4),
+			.seen = rows_int(r, 5),
+		};
+
+		n.counts = n.lease_until + GONE_AFTER_MS > now;
+		n.lapsed = n.lease_until <= now;
+		rc = got < 0 ? -1 : fn(&n, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+/* ---- answers to a freeze */
+
+static int put_ack(struct db *db, const char *node, const char *name, int64_t change,
+		   struct err *e)
+{
+	if (db_run(db,
+		   "INSERT INTO acks (node, name, change, at) VALUES (?1, ?2, ?3, ?4)"
+		   " ON CONFLICT (node, name) DO UPDATE SET change = excluded.change,"
+		   " at = excluded.at",
+		   ARGS(TEXT(node), TEXT(name), INT(change), INT(db_now_ms(db))), e) < 0)
+		return -1;
+	return db_run(db, "DELETE FROM blockers WHERE node = ?1 AND name = ?2",
+		      ARGS(TEXT(node), TEXT(name)), e);
+}
+
+int store_ack(struct store *st, const char *node, const char *name, int64_t change,
+	      struct err *e)
+{
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	if (put_ack(st->db, node, name, change, e) < 0)
+		return db_rollback(st->db);
+	if (db_commit(st->db, e) < 0)
+		return -1;
+	store_nudge(st);
+	return 0;
+}
+
+int store_blocker(struct store *st, const char *node, const char *name, const char *text,
+		  struct err *e)
+{
+	int rc;
+
+	if (text)
+		rc = db_run(st->db,
+			    "INSERT INTO blockers (node, name, text) VALUES (?1, ?2, ?3)"
+			    " ON CONFLICT (node, name) DO UPDATE SET text = excluded.text",
+			    ARGS(TEXT(node), TEXT(name), TEXT(text)), e);
+	else
+		rc = db_run(st->db, "DELETE FROM blockers WHERE node = ?1 AND name = ?2",
+			    ARGS(TEXT(node), TEXT(name)), e);
+	return done(rc);
+}
+
+static void PRINTF_LIKE(2, 3) add_waiting(struct quiet *q, const char *fmt, ...)
+{
+	size_t n = strlen(q->waiting);
+	va_list ap;
+
+	n += (size_t)snprintf(q->waiting + n, sizeof q->waiting - n, "%s", n ? "; " : "");
+	if (n >= sizeof q->waiting)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(q->waiting + n, sizeof q->waiting - n, fmt, ap);
+	va_end(ap);
+}
+
+/* One node that counts: node, lease_until, its acknowledged change, its blocker. */
+static void weigh_node(const struct rows *r, int64_t change, int64_t now, struct quiet *q)
+{
+	const char *node = rows_text(r, 0), *blocker = rows_text(r, 3);
+	int64_t lease_until = rows_int(r, 1);
+	bool acked = rows_text(r, 2) && rows_int(r, 2) == change, lapsed = lease_until <= now;
+
+	q->nodes++;
+	q->acked += acked;
+	q->lapsed += lapsed;
+	if (lapsed)
+		add_waiting(q, "%s: silent for %lld s", node,
+			    (long long)(now - lease_until + STORE_LEASE_MS) / 1000);
+	else if (!acked)
+		add_waiting(q, "%s: %s", node, blocker ? blocker : "no answer yet");
+}
+
+int store_quiet(struct store *st, const char *name, int64_t change, struct quiet *out,
+		struct err *e)
+{
+	int64_t now = db_now_ms(st->db);
+	struct rows *r = db_query(st->db,
+				  "SELECT n.node, n.lease_until, a.change, b.text FROM nodes n"
+				  " LEFT JOIN acks a ON a.node = n.node AND a.name = ?1"
+				  " LEFT JOIN blockers b ON b.node = n.node AND b.name = ?1"
+				  " WHERE n.lease_until > ?2 ORDER BY n.node",
+				  ARGS(TEXT(name), INT(now - GONE_AFTER_MS)), e);
+	int got;
+
+	*out = (struct quiet){ 0 };
+	if (!r)
+		return -1;
+	while ((got = rows_next(r, e)) > 0)
+		weigh_node(r, change, now, out);
+	rows_end(&r);
+	return got;
+}
+
+/* ---- sessions and holds */
+
+static int write_session(struct db *db, const char *node, const struct session_row *s,
+			 struct err *e)
+{
+	if (s->gone)
+		return db_run(db, "DELETE FROM sessions WHERE node = ?1 AND id = ?2",
+			      ARGS(TEXT(node), TEXT(s->id)), e);
+	return db_run(
+		db,
+		"INSERT INTO sessions (node, id, name, proto, peer, side, state, doing, since,"
+		" bytes_up, bytes_down) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+		" ON CONFLICT (node, id) DO UPDATE SET name = excluded.name,"
+		" proto = excluded.proto, peer = excluded.peer, side = excluded.side,"
+		" state = excluded.state, doing = excluded.doing, since = excluded.since,"
+		" bytes_up = excluded.bytes_up, bytes_down = excluded.bytes_down",
+		ARGS(TEXT(node), TEXT(s->id), TEXT(s->name ? s->name : ""), TEXT(s->proto),
+		     TEXT(s->peer ? s->peer : ""), TEXT(s->side ? s->side : ""), TEXT(s->state),
+		     TEXT(s->doing ? s->doing : ""), INT(s->since), INT(s->bytes_up),
+		     INT(s->bytes_down)),
+		e);
+}
+
+int store_sessions_write(struct store *st, const char *node, const struct session_row *rows,
+			 size_t n, struct err *e)
+{
+	if (n == 0)
+		return 0;
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (write_session(st->db, node, &rows[i], e) < 0)
+			return db_rollback(st->db);
+	return db_commit(st->db, e);
+}
+
+int store_sessions_each(struct store *st, const char *name, store_session_fn *fn, void *arg,
+			struct err *e)
+{
+	struct rows *r =
+		db_query(st->db,
+			 "SELECT node, id, name, proto, peer, side, state, doing, since,"
+			 " bytes_up, bytes_down FROM sessions WHERE ?1 = 0 OR name = ?2"
+			 " ORDER BY node, since, id",
+			 ARGS(INT(name != NULL), TEXT(name)), e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct session_row s = {
+			.node = rows_text(r, 0),
+			.id = rows_text(r, 1),
+			.name = rows_text(r, 2),
+			.proto = rows_text(r, 3),
+			.peer = rows_text(r, 4),
+			.side = rows_text(r, 5),
+			.state = rows_text(r, 6),
+			.doing = rows_text(r, 7),
+			.since = rows_int(r, 8),
+			.bytes_up = rows_int(r, 9),
+			.bytes_down = rows_int(r, 10),
+		};
+
+		rc = got < 0 ? -1 : fn(&s, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+int store_hold_add(struct store *st, const char *node, const char *name, const char *proto,
+		   int64_t at, int64_t held_ms, const char *released_to, struct err *e)
+{
+	return done(db_run(st->db,
+			   "INSERT INTO holds (node, name, proto, at, held_ms, released_to)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+			   ARGS(TEXT(node), TEXT(name), TEXT(proto), INT(at), INT(held_ms),
+				TEXT(released_to)),
+			   e));
+}
+
+int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
+		     struct err *e)
+{
+	struct rows *r =
+		db_query(st->db,
+			 "SELECT id, at, held_ms, node, name, proto, released_to FROM holds"
+			 " WHERE ?1 = 0 OR name = ?2 ORDER BY id",
+			 ARGS(INT(name != NULL), TEXT(name)), e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct hold_row h = {
+			.id = rows_int(r, 0),
+			.at = rows_int(r, 1),
+			.held_ms = rows_int(r, 2),
+			.node = rows_text(r, 3),
+			.name = rows_text(r, 4),
+			.proto = rows_text(r, 5),
+			.released_to = rows_text(r, 6),
+		};
+
+		rc = got < 0 ? -1 : fn(&h, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+/* ---- requests and strangers */
+
+int store_request_add(struct store *st, const char *verb, const char *name, const char *args,
+		      struct err *e)
+{
+	if (db_run(st->db,
+		   "INSERT INTO requests (at, verb, name, args) VALUES (?1, ?2, ?3, ?4)",
+		   ARGS(INT(db_now_ms(st->db)), TEXT(verb), TEXT(name ? name : ""),
+			TEXT(args ? args : "")),
+		   e) < 0)
+		return -1;
+	store_nudge(st);
+	return 0;
+}
+
+int store_requests_after(struct store *st, int64_t after, store_request_fn *fn, void *arg,
+			 struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT id, at, verb, name, args FROM requests WHERE id > ?1"
+				  " ORDER BY id",
+				  ARGS(INT(after)), e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct request_row q = {
+			.id = rows_int(r, 0),
+			.at = rows_int(r, 1),
+			.verb = rows_text(r, 2),
+			.name = rows_text(r, 3),
+			.args = rows_text(r, 4),
+		};
+
+		rc = got < 0 ? -1 : fn(&q, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+int store_requests_last(struct store *st, int64_t *out, struct err *e)
+{
+	return done(db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM requests", NO_ARGS,
+				 out, e));
+}
+
+int store_stranger(struct store *st, const char *name, struct err *e)
+{
+	return done(db_run(st->db,
+			   "INSERT INTO strangers (name, first_seen, last_seen, logins)"
+			   " VALUES (?1, ?2, ?2, 1) ON CONFLICT (name) DO UPDATE SET"
+			   " last_seen = excluded.last_seen, logins = strangers.logins + 1",
+			   ARGS(TEXT(name), INT(db_now_ms(st->db))), e));
+}
+
+int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT name, first_seen, last_seen, logins FROM strangers"
+				  " ORDER BY name",
+				  NO_ARGS, e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct stranger_row s = {
+			.name = rows_text(r, 0),
+			.first_seen = rows_int(r, 1),
+			.last_seen = rows_int(r, 2),
+			.logins = rows_int(r, 3),
+		};
+
+		rc = got < 0 ? -1 : fn(&s, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
