@@ -1,0 +1,397 @@
+/* Handshakes over socket pairs, with certificates that certs/devca.sh makes in a folder of the test. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <sys/socket.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "certs/tls.h"
+#include "common/buf.h"
+
+#define NAME "imap.old.test"
+#define SHAKEN 101 /* beside the values of SSL_get_error() */
+
+static char dir[64];
+
+static const char *path(const char *file)
+{
+	static char out[4][128];
+	static unsigned next;
+	char *p = out[next++ % 4];
+
+	snprintf(p, sizeof out[0], "%s/%s", dir, file);
+	return p;
+}
+
+static int make_certificates(void **state UNUSED)
+{
+	char command[256];
+
+	snprintf(dir, sizeof dir, "/tmp/mailferry-tls-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(command, sizeof command,
+		 "sh certs/devca.sh %s/a " NAME " && sh certs/devca.sh %s/b " NAME, dir, dir);
+	return system(command) == 0 ? 0 : -1;
+}
+
+static int remove_certificates(void **state UNUSED)
+{
+	char command[128];
+
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command);
+}
+
+/* Two ends of a socket pair and how the handshake went. */
+struct pair {
+	int fd[2];
+	SSL_CTX *server_ctx;
+	SSL *server, *client;
+	int server_result, client_result; /* SHAKEN or SSL_get_error() */
+};
+
+static void pair_open(struct pair *p)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fd), 0);
+	p->server_ctx = tls_server_new(path("a/" NAME ".pem"), path("a/" NAME ".key"), &e);
+	assert_non_null(p->server_ctx);
+	p->server = SSL_new(p->server_ctx);
+	SSL_set_fd(p->server, p->fd[0]);
+	SSL_set_accept_state(p->server);
+}
+
+static bool waits(int result)
+{
+	return result == SSL_ERROR_WANT_READ || result == SSL_ERROR_WANT_WRITE;
+}
+
+static int step(SSL *ssl)
+{
+	int r;
+
+	ERR_clear_error();
+	r = SSL_do_handshake(ssl);
+	return r == 1 ? SHAKEN : SSL_get_error(ssl, r);
+}
+
+/* Both ends live in this thread and the pair is memory: turns in order need no waiting. */
+static void shake(struct pair *p)
+{
+	p->client_result = p->server_result = SSL_ERROR_WANT_READ;
+	for (int turn = 0; turn < 20 && (waits(p->client_result) || waits(p->server_result)); turn++) {
+		if (waits(p->client_result))
+			p->client_result = step(p->client);
+		if (!waits(p->client_result) && p->client_result != SHAKEN)
+			return; /* its error queue stays for tls_explain() */
+		if (waits(p->server_result))
+			p->server_result = step(p->server);
+	}
+}
+
+static void pair_close(struct pair *p)
+{
+	SSL_free(p->client);
+	SSL_free(p->server);
+	SSL_CTX_free(p->server_ctx);
+	close(p->fd[0]);
+	close(p->fd[1]);
+}
+
+static bool connects(const struct tls_peer *peer, struct err *e)
+{
+	struct tls_client *c;
+	struct pair p = { 0 };
+	bool good;
+
+	assert_int_equal(tls_client_new(peer, &c, e), 0);
+	pair_open(&p);
+	p.client = tls_client_start(c, p.fd[1]);
+	shake(&p);
+	good = p.client_result == SHAKEN;
+	if (good)
+		assert_int_equal(p.server_result, SHAKEN);
+	else
+		tls_explain(p.client, e);
+	pair_close(&p);
+	tls_client_free(&c);
+	return good;
+}
+
+static void right_name_and_address(void **state UNUSED)
+{
+	const char *names[] = { NAME, "localhost", "127.0.0.1", "::1" };
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct tls_peer peer = { .name = names[i], .ca_file = path("a/ca.pem") };
+
+		if (!connects(&peer, &e))
+			fail_msg("%s: %s", names[i], e.text);
+	}
+}
+
+static void wrong_name(void **state UNUSED)
+{
+	const char *names[] = { "pop.old.test", "127.0.0.2" };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct tls_peer peer = { .name = names[i], .ca_file = path("a/ca.pem") };
+		struct err e = { 0 };
+		char want[256];
+
+		snprintf(want, sizeof want,
+			 "certificate is for " NAME ", localhost, 127.0.0.1, ::1, not for %s", names[i]);
+		assert_false(connects(&peer, &e));
+		assert_string_equal(e.text, want);
+		assert_int_equal(e.kind, ERR_TLS);
+	}
+}
+
+static void unknown_ca(void **state UNUSED)
+{
+	struct tls_peer other = { .name = NAME, .ca_file = path("b/ca.pem") };
+	struct tls_peer system = { .name = NAME };
+	struct err e = { 0 };
+
+	assert_false(connects(&other, &e));
+	assert_int_equal(e.kind, ERR_TLS);
+	assert_non_null(strstr(e.text, "a CA that is not in /"));
+	assert_false(connects(&system, &e));
+	assert_non_null(strstr(e.text, "not in the system's store"));
+}
+
+static void pin_of_file(const char *file, char pin[72])
+{
+	FILE *f = fopen(file, "r");
+	X509 *cert = PEM_read_X509(f, NULL, NULL, NULL);
+
+	tls_pin_of(cert, pin);
+	X509_free(cert);
+	fclose(f);
+}
+
+static void pin_counts_alone(void **state UNUSED)
+{
+	char right[72], wrong[72];
+	struct err e = { 0 };
+
+	pin_of_file(path("a/" NAME ".pem"), right);
+	pin_of_file(path("b/" NAME ".pem"), wrong);
+	assert_true(tls_pin_valid(right));
+	assert_true(connects(&(struct tls_peer){ .name = "any.test", .pin = right }, &e));
+	/* A good chain and name do not help against a wrong pin. */
+	assert_false(connects(&(struct tls_peer){ .name = NAME, .ca_file = path("a/ca.pem"),
+						  .pin = wrong }, &e));
+	assert_int_equal(e.kind, ERR_TLS);
+	assert_non_null(strstr(e.text, right));
+	assert_non_null(strstr(e.text, wrong));
+}
+
+static void pins_checked(void **state UNUSED)
+{
+	char pin[73] = "sha256:";
+	struct tls_client *c;
+	struct err e = { 0 };
+
+	memset(pin + 7, 'a', 64);
+	assert_true(tls_pin_valid(pin));
+	pin[10] = 'A';
+	assert_true(tls_pin_valid(pin));
+	pin[10] = 'g';
+	assert_false(tls_pin_valid(pin));
+	pin[10] = 'a';
+	pin[71] = 'a';
+	assert_false(tls_pin_valid(pin));
+	pin[70] = '\0';
+	assert_false(tls_pin_valid(pin));
+	assert_false(tls_pin_valid(""));
+	assert_false(tls_pin_valid(NULL));
+	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = "x", .pin = pin }, &c, &e), -1);
+	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = "" }, &c, &e), -1);
+}
+
+/* A client of the test's own making, for what ours never does. */
+static SSL_CTX *odd_client(struct pair *p)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	SSL_CTX_set_security_level(ctx, 0);
+	p->client = SSL_new(ctx);
+	SSL_set_fd(p->client, p->fd[1]);
+	SSL_set_connect_state(p->client);
+	return ctx;
+}
+
+static void old_versions_refused(void **state UNUSED)
+{
+	struct pair p = { 0 };
+	struct err e = { 0 };
+	SSL_CTX *ctx;
+
+	pair_open(&p);
+	ctx = odd_client(&p);
+	SSL_set_min_proto_version(p.client, TLS1_1_VERSION);
+	SSL_set_max_proto_version(p.client, TLS1_1_VERSION);
+	shake(&p);
+	assert_int_equal(p.server_result, SSL_ERROR_SSL);
+	assert_int_not_equal(p.client_result, SHAKEN);
+	tls_explain(p.client, &e);
+	assert_int_equal(e.kind, ERR_TLS);
+	pair_close(&p);
+	SSL_CTX_free(ctx);
+}
+
+static bool alpn_accepted(const char *wire, size_t n, const char *want)
+{
+	struct pair p = { 0 };
+	const unsigned char *picked;
+	unsigned picked_n;
+	SSL_CTX *ctx;
+	bool good;
+
+	pair_open(&p);
+	ctx = odd_client(&p);
+	if (n)
+		SSL_set_alpn_protos(p.client, (const unsigned char *)wire, (unsigned)n);
+	shake(&p);
+	good = p.client_result == SHAKEN && p.server_result == SHAKEN;
+	SSL_get0_alpn_selected(p.client, &picked, &picked_n);
+	if (good)
+		assert_true(slice_is((struct slice){ (const char *)picked, picked_n }, want));
+	else
+		assert_int_equal(ERR_GET_REASON(ERR_peek_error()),
+				 SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+	pair_close(&p);
+	SSL_CTX_free(ctx);
+	return good;
+}
+
+static void alpn(void **state UNUSED)
+{
+	assert_true(alpn_accepted("", 0, ""));
+	assert_true(alpn_accepted("\4imap", 5, "imap"));
+	assert_true(alpn_accepted("\2h2\4pop3", 8, "pop3"));
+	assert_false(alpn_accepted("\2h2", 3, ""));
+	assert_false(alpn_accepted("\10http/1.1", 9, ""));
+}
+
+/* The ticket comes after a TLS 1.3 handshake: it is read with the first application bytes. */
+static void say_hello(struct pair *p)
+{
+	char in[8];
+
+	assert_int_equal(SSL_write(p->server, "hi", 2), 2);
+	assert_int_equal(SSL_read(p->client, in, sizeof in), 2);
+}
+
+static void resumes(void **state UNUSED)
+{
+	struct tls_peer peer = { .name = NAME, .ca_file = path("a/ca.pem") };
+	struct pair p = { 0 };
+	struct tls_client *c;
+	struct err e = { 0 };
+
+	assert_int_equal(tls_client_new(&peer, &c, &e), 0);
+	pair_open(&p);
+	for (int round = 0; round < 3; round++) {
+		p.client = tls_client_start(c, p.fd[1]);
+		shake(&p);
+		assert_int_equal(p.client_result, SHAKEN);
+		assert_int_equal(SSL_session_reused(p.client), round > 0);
+		assert_int_equal(SSL_get_verify_result(p.client), X509_V_OK);
+		say_hello(&p);
+		SSL_free(p.client);
+		SSL_free(p.server);
+		close(p.fd[0]);
+		close(p.fd[1]);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.fd), 0);
+		p.server = SSL_new(p.server_ctx);
+		SSL_set_fd(p.server, p.fd[0]);
+		SSL_set_accept_state(p.server);
+	}
+	p.client = NULL;
+	pair_close(&p);
+	tls_client_free(&c);
+}
+
+static void clear_text_and_silence_explained(void **state UNUSED)
+{
+	struct tls_client *c;
+	struct pair p = { 0 };
+	struct err e = { 0 };
+
+	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = NAME }, &c, &e), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.fd), 0);
+	p.client = tls_client_start(c, p.fd[1]);
+	assert_int_equal(write(p.fd[0], "* OK ready\r\n", 12), 12);
+	assert_int_equal(step(p.client), SSL_ERROR_SSL);
+	tls_explain(p.client, &e);
+	assert_non_null(strstr(e.text, "does not speak TLS"));
+	assert_int_equal(e.kind, ERR_TLS);
+	pair_close(&p);
+
+	p = (struct pair){ 0 };
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.fd), 0);
+	p.client = tls_client_start(c, p.fd[1]);
+	assert_int_equal(step(p.client), SSL_ERROR_WANT_READ);
+	shutdown(p.fd[0], SHUT_WR);
+	assert_int_not_equal(step(p.client), SHAKEN);
+	tls_explain(p.client, &e);
+	assert_string_equal(e.text, "connection closed during the TLS handshake");
+	assert_int_equal(e.kind, ERR_TEMP);
+	pair_close(&p);
+	tls_client_free(&c);
+}
+
+static void server_files_named(void **state UNUSED)
+{
+	const char *cert = path("a/" NAME ".pem");
+	struct err e = { 0 };
+
+	assert_null(tls_server_new(path("none.pem"), path("a/" NAME ".key"), &e));
+	assert_non_null(strstr(e.text, "none.pem: No such file"));
+	assert_int_equal(e.kind, ERR_INPUT);
+	assert_null(tls_server_new(cert, path("none.key"), &e));
+	assert_non_null(strstr(e.text, "none.key"));
+	assert_null(tls_server_new(cert, path("b/" NAME ".key"), &e));
+	assert_non_null(strstr(e.text, "mismatch"));
+}
+
+static void rerun_keeps_certificates(void **state UNUSED)
+{
+	char before[72], after[72], command[256];
+
+	pin_of_file(path("a/" NAME ".pem"), before);
+	snprintf(command, sizeof command, "sh certs/devca.sh %s/a " NAME, dir);
+	assert_int_equal(system(command), 0);
+	pin_of_file(path("a/" NAME ".pem"), after);
+	assert_string_equal(before, after);
+	snprintf(command, sizeof command, "sh certs/devca.sh %s/a ../x 2>/dev/null", dir);
+	assert_int_not_equal(system(command), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(right_name_and_address),
+		cmocka_unit_test(wrong_name),
+		cmocka_unit_test(unknown_ca),
+		cmocka_unit_test(pin_counts_alone),
+		cmocka_unit_test(pins_checked),
+		cmocka_unit_test(old_versions_refused),
+		cmocka_unit_test(alpn),
+		cmocka_unit_test(resumes),
+		cmocka_unit_test(clear_text_and_silence_explained),
+		cmocka_unit_test(server_files_named),
+		cmocka_unit_test(rerun_keeps_certificates),
+	};
+
+	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+}
