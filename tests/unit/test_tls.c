@@ -19,9 +19,9 @@ static char dir[64];
 
 static const char *path(const char *file)
 {
-	static char out[4][128];
+	static char out[8][128];
 	static unsigned next;
-	char *p = out[next++ % 4];
+	char *p = out[next++ % 8];
 
 	snprintf(p, sizeof out[0], "%s/%s", dir, file);
 	return p;
