@@ -11,11 +11,11 @@
 struct db;
 struct rows; /* an open read; owned by the db, borrowed until rows_end() */
 
+/* A parameter. text NULL is SQL's NULL; it must live until the call returns or rows_end(). */
 struct db_value {
 	enum { DB_INT, DB_TEXT } type;
 	int64_t i;
-	const char
-		*text; /* NULL is SQL's NULL; must live until the call returns or rows_end() */
+	const char *text;
 };
 
 #define INT(x)	((struct db_value){ .type = DB_INT, .i = (x) })

@@ -77,7 +77,7 @@ static void test_routes_and_sides(void **state UNUSED)
 {
 	static const struct {
 		enum user_state state;
-		enum route route;
+		enum route_to route;
 		enum side forward, back; /* the side whose mail counts, by direction */
 		bool final;
 	} expected[USER_STATES] = {
