@@ -1,0 +1,160 @@
+/* Hides: which settings depend on each other. */
+#include "config/settings_check.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static void check_file(const char *path, unsigned line, const char *what, struct mistakes *m)
+{
+	struct stat st;
+	int fd;
+
+	if (!path)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		mistake_add(m, line, "%s: cannot read %s: %s", what, path, strerror(errno));
+		return;
+	}
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		mistake_add(m, line, "%s: %s is no file", what, path);
+	close(fd);
+}
+
+static void check_required(const struct scan *scan, struct mistakes *m)
+{
+	for (size_t i = 0; i < scan->section_count; i++) {
+		const struct scan_section *in = &scan->sections[i];
+
+		for (size_t k = 0; k < setting_row_count; k++)
+			if (setting_rows[k].required && setting_rows[k].section == in->kind &&
+			    !scan_has(scan, in->kind, in->title, setting_rows[k].name))
+				mistake_add(m, in->line, "%s: %s is missing",
+					    section_shown(in->kind, in->title), setting_rows[k].name);
+	}
+}
+
+static void check_offered(const struct settings *s, const struct listener_conf *l, unsigned line,
+			  struct mistakes *m)
+{
+	for (int side = 0; side < SIDES; side++)
+		if (s->backend[side].host && s->backend[side].port[l->proto] == 0)
+			mistake_add(m, line,
+				    "listener \"%s\": protocol %s, but backend \"%s\" offers none (%s_port = 0)",
+				    l->name, protocol_kind_name(l->proto), side_name((enum side)side),
+				    protocol_kind_name(l->proto));
+}
+
+static void check_listener(const struct settings *s, size_t index, const struct scan *scan,
+			   struct mistakes *m)
+{
+	const struct listener_conf *l = &s->listeners[index];
+	unsigned char address[16];
+
+	if (inet_pton(AF_INET, l->address, address) != 1 && inet_pton(AF_INET6, l->address, address) != 1)
+		mistake_add(m, scan_line(scan, SECTION_LISTENER, l->name, "address"),
+			    "listener \"%s\": address: \"%s\" is no IP address", l->name, l->address);
+	if (scan_has(scan, SECTION_LISTENER, l->name, "protocol"))
+		check_offered(s, l, scan_line(scan, SECTION_LISTENER, l->name, "protocol"), m);
+	for (size_t i = 0; i < index && l->port != 0; i++) {
+		const struct listener_conf *other = &s->listeners[i];
+
+		if (other->port != l->port || strcmp(other->address, l->address) != 0)
+			continue;
+		mistake_add(m, scan_line(scan, SECTION_LISTENER, l->name, "port"),
+			    "listener \"%s\": %s port %d is taken by listener \"%s\" in line %u",
+			    l->name, l->address, l->port, other->name,
+			    scan_line(scan, SECTION_LISTENER, other->name, NULL));
+		break;
+	}
+}
+
+static void check_listeners(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	const struct listener_conf *needs = NULL;
+
+	if (s->listener_count == 0)
+		mistake_add(m, 1, "no listener: clients have no way in");
+	for (size_t i = 0; i < s->listener_count; i++) {
+		check_listener(s, i, scan, m);
+		if (!needs && s->listeners[i].tls != TLS_NONE)
+			needs = &s->listeners[i];
+	}
+	if (needs && (!s->tls.certificate || !s->tls.key))
+		mistake_add(m, scan_line(scan, SECTION_LISTENER, needs->name, "tls"),
+			    "listener \"%s\": tls = %s, but tls.%s is not set", needs->name,
+			    tls_mode_name(needs->tls), s->tls.certificate ? "key" : "certificate");
+	check_file(s->tls.certificate, scan_line(scan, SECTION_TLS, NULL, "certificate"),
+		   "tls: certificate", m);
+	check_file(s->tls.key, scan_line(scan, SECTION_TLS, NULL, "key"), "tls: key", m);
+}
+
+static bool is_pin(const char *pin)
+{
+	const char *hex = pin + sizeof "sha256:" - 1;
+
+	return strncmp(pin, "sha256:", sizeof "sha256:" - 1) == 0 && strlen(hex) == 64 &&
+	       strspn(hex, "0123456789abcdefABCDEF") == 64;
+}
+
+static bool is_master_format(const char *format)
+{
+	for (const char *p = strchr(format, '%'); p; p = strchr(p + 2, '%'))
+		if (p[1] != 'u' && p[1] != 'm')
+			return false;
+	return !format[0] || (strstr(format, "%u") && strstr(format, "%m"));
+}
+
+static void check_master(const struct backend_conf *b, const char *title, const struct scan *scan,
+			 struct mistakes *m)
+{
+	if (b->master_user && !b->master_password_file)
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "master_user"),
+			    "backend \"%s\": master_user without master_password_file", title);
+	if (!b->master_user && b->master_password_file)
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "master_password_file"),
+			    "backend \"%s\": master_password_file without master_user", title);
+	if (!is_master_format(b->master_format))
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "master_format"),
+			    "backend \"%s\": master_format must be \"\" or hold %%u and %%m, not \"%s\"",
+			    title, b->master_format);
+}
+
+static void check_backend(const struct settings *s, enum side side, const struct scan *scan,
+			  struct mistakes *m)
+{
+	const struct backend_conf *b = &s->backend[side];
+	const char *title = side_name(side);
+	char what[64];
+
+	if (!scan_has(scan, SECTION_BACKEND, title, NULL)) {
+		mistake_add(m, 1, "backend \"%s\" is missing", title);
+		return;
+	}
+	check_master(b, title, scan, m);
+	if (b->tls_pin && !is_pin(b->tls_pin))
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "tls_pin"),
+			    "backend \"%s\": tls_pin must be \"sha256:\" and 64 hex digits", title);
+	snprintf(what, sizeof what, "backend \"%s\": tls_ca_file", title);
+	check_file(b->tls_ca_file, scan_line(scan, SECTION_BACKEND, title, "tls_ca_file"), what, m);
+	snprintf(what, sizeof what, "backend \"%s\": master_password_file", title);
+	check_file(b->master_password_file,
+		   scan_line(scan, SECTION_BACKEND, title, "master_password_file"), what, m);
+}
+
+void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	check_required(scan, m);
+	check_listeners(s, scan, m);
+	check_backend(s, SIDE_OLD, scan, m);
+	check_backend(s, SIDE_NEW, scan, m);
+	if (s->cutover.hold_s <= s->cutover.budget_s)
+		mistake_add(m,
+			    scan_line(scan, SECTION_CUTOVER, NULL,
+				      scan_has(scan, SECTION_CUTOVER, NULL, "hold_s") ? "hold_s" :
+											"budget_s"),
+			    "cutover: hold_s (%d) must be more than budget_s (%d)", s->cutover.hold_s,
+			    s->cutover.budget_s);
+}

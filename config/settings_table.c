@@ -1,0 +1,370 @@
+/* Hides: where each setting lives, what it may be, and how its text becomes a value. */
+#include "config/settings_table.h"
+
+#include <strings.h>
+
+const struct section_row section_rows[SECTIONS] = {
+	[SECTION_LISTENER] = { "listener", true, "Where clients come in; as many as you need." },
+	[SECTION_BACKEND] = { "backend", true,
+			      "The two servers: \"old\" is left, \"new\" is moved to." },
+	[SECTION_TLS] = { "tls", false, "Towards clients." },
+	[SECTION_STORE] = { "store", false, "The durable state of every user." },
+	[SECTION_RUN] = { "run", false, "Processes on this host." },
+	[SECTION_LOG] = { "log", false, "Lines on standard error." },
+	[SECTION_USERS] = { "users", false, "How login names are read." },
+	[SECTION_SYNC] = { "sync", false, "Copying mail." },
+	[SECTION_CUTOVER] = { "cutover", false, "Moving a user: freeze, last copy, flip." },
+	[SECTION_LIMITS] = { "limits", false, "Of one proxy process." },
+};
+
+#define AT_LISTENER(field) SECTION_LISTENER, offsetof(struct listener_conf, field)
+#define AT_BACKEND(field)  SECTION_BACKEND, offsetof(struct backend_conf, field)
+#define AT(section, field) section, offsetof(struct settings, field)
+
+#define ROW(n, where, k, d, ...) ROW_(n, where, k, d, __VA_ARGS__)
+#define ROW_(n, s, o, k, d, lo, hi, u, req, rel, h)                                                \
+	{ .name = n, .section = s, .offset = o, .kind = VALUE_##k, .start = d, .min = lo,          \
+	  .max = hi, .unit = u, .required = req, .reloadable = rel, .help = h }
+
+#define TEXT(n, where, d, rel, h)	    ROW(n, where, TEXT, d, 0, 0, "", false, rel, h)
+#define PATH(n, where, d, rel, h)	    ROW(n, where, PATH, d, 0, 0, "", false, rel, h)
+#define INT(n, where, d, lo, hi, u, h)	    ROW(n, where, INT, d, lo, hi, u, false, true, h)
+#define RESTART_INT(n, where, d, lo, hi, h) ROW(n, where, INT, d, lo, hi, "", false, false, h)
+#define LIMIT(field, d, lo, hi, u, h)	    INT(#field, AT(SECTION_LIMITS, limits.field), d, lo, hi, u, h)
+
+const struct setting_row setting_rows[] = {
+	ROW("protocol", AT_LISTENER(proto), PROTO, NULL, 0, 0, "", true, false, "imap or pop3."),
+	TEXT("address", AT_LISTENER(address), "0.0.0.0", false,
+	     "Address to listen on; \"::\" takes IPv6 and IPv4."),
+	ROW("port", AT_LISTENER(port), INT, NULL, 0, 65535, "", true, false,
+	    "TCP port; 0 lets the system pick one."),
+	ROW("tls", AT_LISTENER(tls), TLS, "implicit", 0, 0, "", false, false,
+	    "implicit (TLS from the first byte), starttls (also POP3's STLS) or none."),
+
+	ROW("host", AT_BACKEND(host), TEXT, NULL, 0, 0, "", true, true, "Name or address."),
+	INT("imap_port", AT_BACKEND(port[PROTO_IMAP]), "993", 0, 65535, "", "0: no IMAP there."),
+	ROW("imap_tls", AT_BACKEND(tls[PROTO_IMAP]), TLS, "implicit", 0, 0, "", false, true,
+	    "implicit, starttls or none."),
+	INT("pop3_port", AT_BACKEND(port[PROTO_POP3]), "995", 0, 65535, "", "0: no POP3 there."),
+	ROW("pop3_tls", AT_BACKEND(tls[PROTO_POP3]), TLS, "implicit", 0, 0, "", false, true,
+	    "implicit, starttls or none."),
+	TEXT("tls_name", AT_BACKEND(tls_name), NULL, true,
+	     "The name its certificate must carry; without it the host."),
+	PATH("tls_ca_file", AT_BACKEND(tls_ca_file), NULL, true,
+	     "PEM file of the CAs to trust; without it the system's."),
+	TEXT("tls_pin", AT_BACKEND(tls_pin), NULL, true,
+	     "\"sha256:\" and 64 hex digits: trust this public key and nothing else."),
+	TEXT("master_user", AT_BACKEND(master_user), NULL, true,
+	     "Login that may open every mailbox, for copying; without it users' own passwords."),
+	PATH("master_password_file", AT_BACKEND(master_password_file), NULL, true,
+	     "File with the master user's password in its first line."),
+	TEXT("master_format", AT_BACKEND(master_format), "", true,
+	     "Login sent for the master: \"%u*%m\" (user*master); \"\": SASL PLAIN with authzid."),
+	INT("connections", AT_BACKEND(connections), "16", 1, 1000, "",
+	    "Most connections of the copier at once."),
+
+	PATH("certificate", AT(SECTION_TLS, tls.certificate), NULL, true,
+	     "PEM file: certificate and chain."),
+	PATH("key", AT(SECTION_TLS, tls.key), NULL, true, "PEM file: its private key, unencrypted."),
+	ROW("allow_cleartext", AT(SECTION_TLS, tls.allow_cleartext), BOOL, "no", 0, 0, "", false,
+	    true, "Accept passwords without TLS."),
+
+	PATH("path", AT(SECTION_STORE, store.path), "/var/lib/mailferry/store.db", false,
+	     "SQLite file."),
+
+	PATH("dir", AT(SECTION_RUN, run.dir), "/run/mailferry", false, "Sockets and locks."),
+	RESTART_INT("nodes", AT(SECTION_RUN, run.nodes), "2", 1, 64,
+		    "Proxy processes; one per core is right."),
+	TEXT("user", AT(SECTION_RUN, run.user), NULL, false,
+	     "Account to become when started as root."),
+
+	ROW("level", AT(SECTION_LOG, log.level), LEVEL, "info", 0, 0, "", false, true,
+	    "error, warn, info or debug."),
+
+	TEXT("default_domain", AT(SECTION_USERS, users.default_domain), NULL, false,
+	     "Appended to login names without @."),
+	ROW("fold_local", AT(SECTION_USERS, users.fold_local), BOOL, "yes", 0, 0, "", false, false,
+	    "Anna@example.com and anna@example.com are one user."),
+
+	PATH("dir", AT(SECTION_SYNC, sync.dir), "/var/lib/mailferry/journals", false,
+	     "Journals, one file per user."),
+	INT("workers", AT(SECTION_SYNC, sync.workers), "4", 1, 256, "", "Users copied at once."),
+	INT("delta_s", AT(SECTION_SYNC, sync.delta_s), "300", 1, 86400, "s",
+	    "Between two passes over a user who is ready."),
+	INT("trailing_s", AT(SECTION_SYNC, sync.trailing_s), "60", 1, 86400, "s",
+	    "Between two passes over a user who was moved."),
+	INT("fence_s", AT(SECTION_SYNC, sync.fence_s), "30", 0, 3600, "s",
+	    "After a lost connection a message sent is believed lost only after this."),
+	INT("retry_s", AT(SECTION_SYNC, sync.retry_s), "60", 1, 3600, "s",
+	    "After a failed pass; doubles up to one hour."),
+	INT("trailing_quiet_days", AT(SECTION_SYNC, sync.trailing_quiet_days), "14", 1, 365,
+	    "days", "Without mail on old this long, a moved user is done."),
+	INT("connect_s", AT(SECTION_SYNC, sync.connect_s), "10", 1, 300, "s",
+	    "To reach a server, TLS included."),
+	INT("io_s", AT(SECTION_SYNC, sync.io_s), "60", 1, 3600, "s",
+	    "A server that stands still this long is given up."),
+	ROW("message_max", AT(SECTION_SYNC, sync.message_max), SIZE, "1G", 1024, 1LL << 40, "bytes",
+	    false, true, "A larger message is reported, not copied. K, M, G count in 1024s."),
+	INT("delete_brake", AT(SECTION_SYNC, sync.delete_brake), "50", 0, 1000000000, "",
+	    "Most deletions per folder and pass before a person is asked …"),
+	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100, "%",
+	    "… or this share of the folder, whichever is more."),
+
+	INT("budget_s", AT(SECTION_CUTOVER, cutover.budget_s), "12", 3, 60, "s",
+	    "From freeze to flip; when it is spent, everything is undone."),
+	INT("hold_s", AT(SECTION_CUTOVER, cutover.hold_s), "18", 4, 120, "s",
+	    "Most that a login waits; more than budget_s, less than clients bear (20)."),
+	INT("retry_s", AT(SECTION_CUTOVER, cutover.retry_s), "600", 1, 86400, "s",
+	    "After an undone cutover; doubles."),
+	INT("tries", AT(SECTION_CUTOVER, cutover.tries), "3", 1, 100, "",
+	    "Undone this often, a user waits for `mailferry retry`."),
+	INT("parallel", AT(SECTION_CUTOVER, cutover.parallel), "4", 1, 256, "",
+	    "Users between freeze and flip at once."),
+	TEXT("bye", AT(SECTION_CUTOVER, cutover.bye), "Mailbox was moved, please reconnect.", true,
+	     "What a client hears at the flip; printable ASCII."),
+
+	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
+	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
+	LIMIT(login_tries, "3", 1, 100, "", "Wrong passwords on one connection."),
+	LIMIT(dial_s, "8", 1, 60, "s", "To reach a backend, TLS included."),
+	LIMIT(backend_login_s, "15", 1, 120, "s", "For a backend to answer a login."),
+	LIMIT(imap_idle_s, "2100", 1800, 86400, "s", "Without a byte (RFC 3501 5.4: at least 1800)."),
+	LIMIT(pop3_idle_s, "600", 600, 86400, "s", "Without a byte (RFC 1939 3: at least 600)."),
+	LIMIT(stall_s, "10", 1, 300, "s",
+	      "At a cutover: an upload or a reader that stands still this long is closed."),
+	LIMIT(sessions, "9000", 1, 1000000, "", "Sessions."),
+	LIMIT(preauth_sessions, "2000", 1, 1000000, "", "Sessions before login."),
+	LIMIT(parked, "1000", 1, 1000000, "", "Logins waiting for a flip."),
+	LIMIT(preauth_bytes, "8192", 1024, 1048576, "bytes",
+	      "One command before login, literals included."),
+	LIMIT(line_bytes, "65536", 8192, 16777216, "bytes", "One client line after login."),
+	LIMIT(drop_per_s, "50", 1, 100000, "", "Sessions ended per second when many users move."),
+};
+const size_t setting_row_count = COUNT(setting_rows);
+_Static_assert(COUNT(setting_rows) == 58, "a new setting: count it here, describe it above");
+
+const struct section_row *section_find(struct slice name)
+{
+	for (size_t i = 0; i < SECTIONS; i++)
+		if (slice_is(name, section_rows[i].name))
+			return &section_rows[i];
+	return NULL;
+}
+
+const struct setting_row *setting_find(enum section_kind section, struct slice name)
+{
+	for (size_t i = 0; i < setting_row_count; i++)
+		if (setting_rows[i].section == section && slice_is(name, setting_rows[i].name))
+			return &setting_rows[i];
+	return NULL;
+}
+
+/* ---- did you mean */
+
+#define GUESS_MAX 32 /* bytes; no name of ours is longer */
+
+/* How many letters must be put in, taken out, replaced or swapped with their neighbour. */
+static size_t distance(struct slice a, const char *b)
+{
+	size_t d[GUESS_MAX + 1][GUESS_MAX + 1], n = strlen(b);
+
+	if (a.n > GUESS_MAX || n > GUESS_MAX)
+		return SIZE_MAX;
+	for (size_t i = 0; i <= a.n; i++) {
+		for (size_t j = 0; j <= n; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = i + j;
+				continue;
+			}
+			d[i][j] = MIN(d[i - 1][j], d[i][j - 1]) + 1;
+			d[i][j] = MIN(d[i][j], d[i - 1][j - 1] + (a.p[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a.p[i - 1] == b[j - 2] && a.p[i - 2] == b[j - 1])
+				d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	}
+	return d[a.n][n];
+}
+
+const char *setting_guess(enum section_kind section, struct slice name)
+{
+	size_t best = 1 + MAX(name.n / 3, (size_t)1);
+	const char *found = NULL;
+
+	for (size_t i = 0; section == SECTIONS && i < SECTIONS; i++) {
+		size_t d = distance(name, section_rows[i].name);
+
+		if (d < best) {
+			best = d;
+			found = section_rows[i].name;
+		}
+	}
+	for (size_t i = 0; i < setting_row_count; i++) {
+		size_t d = distance(name, setting_rows[i].name);
+
+		if (setting_rows[i].section == section && d < best) {
+			best = d;
+			found = setting_rows[i].name;
+		}
+	}
+	return found;
+}
+
+/* ---- values */
+
+static const char *const protocol_names[PROTOS] = { [PROTO_IMAP] = "imap", [PROTO_POP3] = "pop3" };
+static const char *const tls_names[TLS_MODES] = {
+	[TLS_NONE] = "none",
+	[TLS_STARTTLS] = "starttls",
+	[TLS_IMPLICIT] = "implicit",
+};
+
+const char *protocol_kind_name(enum protocol_kind p)
+{
+	return protocol_names[p];
+}
+
+const char *tls_mode_name(enum tls_mode m)
+{
+	return tls_names[m];
+}
+
+static int find_word(const char *const *words, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(words[i], text) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int parse_bool(const char *text)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
+	int i = find_word(words, COUNT(words), text);
+
+	return i < 0 ? -1 : i % 2;
+}
+
+/* Decimal only: "010" would be eight to one reader and ten to the next. */
+static int parse_number(const struct setting_row *row, const char *text, int64_t *out)
+{
+	struct slice s = slice_of(text);
+	int64_t factor = 1;
+	uint64_t v;
+
+	if (row->kind == VALUE_SIZE && s.n > 1) {
+		const char *unit = memchr("KMG", s.p[s.n - 1], 3);
+
+		if (unit) {
+			factor = *unit == 'K' ? 1LL << 10 : *unit == 'M' ? 1LL << 20 : 1LL << 30;
+			s.n--;
+		}
+	}
+	if ((s.n > 1 && s.p[0] == '0') || slice_u64(s, (uint64_t)(row->max / factor), &v) < 0)
+		return -1;
+	*out = (int64_t)v * factor;
+	return *out < row->min ? -1 : 0;
+}
+
+static char *absolute(const char *text, const char *base)
+{
+	return text[0] == '/' || !base ? mem_str(text) : mem_printf("%s/%s", base, text);
+}
+
+static bool is_one_line(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static int put_text(const struct setting_row *row, const char *text, const char *base, char **at,
+		    char *why, size_t size)
+{
+	if (strlen(text) > SETTING_TEXT_MAX || !is_one_line(text)) {
+		snprintf(why, size, "must be one line of at most %d bytes", SETTING_TEXT_MAX);
+		return -1;
+	}
+	mem_free(at);
+	/* Only where "" is the default does it mean something; elsewhere it means unset. */
+	if (text[0] || (row->start && !row->start[0]))
+		*at = row->kind == VALUE_PATH ? absolute(text, base) : mem_str(text);
+	return 0;
+}
+
+static int put_word(int index, const char *choices, const char *text, char *why, size_t size)
+{
+	if (index < 0)
+		snprintf(why, size, "must be %s, not \"%s\"", choices, text);
+	return index;
+}
+
+int setting_put(const struct setting_row *row, const char *text, const char *base, void *conf,
+		char *why, size_t size)
+{
+	void *at = (char *)conf + row->offset;
+	int64_t number;
+	int i = 0;
+
+	switch (row->kind) {
+	case VALUE_TEXT:
+	case VALUE_PATH:
+		return put_text(row, text, base, at, why, size);
+	case VALUE_INT:
+	case VALUE_SIZE:
+		if (parse_number(row, text, &number) < 0) {
+			snprintf(why, size, "must be %lld..%lld, not \"%s\"", (long long)row->min,
+				 (long long)row->max, text);
+			return -1;
+		}
+		if (row->kind == VALUE_SIZE)
+			*(int64_t *)at = number;
+		else
+			*(int *)at = (int)number;
+		return 0;
+	case VALUE_BOOL:
+		if ((i = put_word(parse_bool(text), "yes or no", text, why, size)) >= 0)
+			*(bool *)at = i == 1;
+		break;
+	case VALUE_PROTO:
+		i = put_word(find_word(protocol_names, PROTOS, text), "imap or pop3", text, why, size);
+		if (i >= 0)
+			*(enum protocol_kind *)at = (enum protocol_kind)i;
+		break;
+	case VALUE_TLS:
+		i = put_word(find_word(tls_names, TLS_MODES, text), "none, starttls or implicit",
+			     text, why, size);
+		if (i >= 0)
+			*(enum tls_mode *)at = (enum tls_mode)i;
+		break;
+	case VALUE_LEVEL:
+		i = put_word(log_level_find(text), "error, warn, info or debug", text, why, size);
+		if (i >= 0)
+			*(enum log_level *)at = (enum log_level)i;
+		break;
+	}
+	return i < 0 ? -1 : 0;
+}
+
+void setting_defaults(enum section_kind section, void *conf)
+{
+	char why[256];
+
+	for (size_t i = 0; i < setting_row_count; i++) {
+		const struct setting_row *row = &setting_rows[i];
+
+		if (row->section == section && row->start &&
+		    setting_put(row, row->start, NULL, conf, why, sizeof why) < 0)
+			BUG("default of %s: %s", row->name, why);
+	}
+}
+
+void setting_release(enum section_kind section, void *conf)
+{
+	for (size_t i = 0; i < setting_row_count; i++) {
+		const struct setting_row *row = &setting_rows[i];
+
+		if (row->section == section && (row->kind == VALUE_TEXT || row->kind == VALUE_PATH))
+			mem_free((char **)((char *)conf + row->offset));
+	}
+}

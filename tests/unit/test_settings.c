@@ -1,0 +1,367 @@
+/* mailferry.conf: defaults, every kind of mistake with its exact place, and the sample. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "config/settings.h"
+
+static char dir[64], file[96];
+
+/* Everything that a working file needs, in lines 1 to 4; what a test adds begins in line 5. */
+#define BASE                                                                                       \
+	"listener \"a\" { protocol = imap port = 0 }\n"                                            \
+	"backend \"old\" { host = old.test }\n"                                                    \
+	"backend \"new\" { host = \"new.test\" }\n"                                                \
+	"tls { certificate = \"tls.pem\" key = 'tls.key' }\n"
+
+static void put_file(const char *name, const char *text)
+{
+	char path[160];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int set_up(void **state UNUSED)
+{
+	snprintf(dir, sizeof dir, "/tmp/mailferry-settings-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(file, sizeof file, "%s/mailferry.conf", dir);
+	put_file("tls.pem", "x\n");
+	put_file("tls.key", "x\n");
+	put_file("master", "secret\n");
+	return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+	char command[96];
+
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command);
+}
+
+static void load_good(const char *text, struct settings *s)
+{
+	struct settings_errors errs;
+
+	put_file("mailferry.conf", text);
+	if (settings_load(file, s, &errs) < 0)
+		fail_msg("%s", errs.at[0]);
+	assert_int_equal(errs.count, 0);
+}
+
+/* want: "LINE: text" of each error in order, the path left out; ends with NULL. */
+static void expect_errors(const char *text, const char *const *want)
+{
+	struct settings s;
+	struct settings_errors errs;
+	size_t n = 0;
+
+	put_file("mailferry.conf", text);
+	assert_int_equal(settings_load(file, &s, &errs), -1);
+	for (; want[n]; n++) {
+		char whole[640];
+
+		snprintf(whole, sizeof whole, "%s:%s", file, want[n]);
+		if (n >= errs.count)
+			fail_msg("not reported: %s", whole);
+		assert_string_equal(errs.at[n], whole);
+	}
+	if (errs.count > n)
+		fail_msg("unexpected: %s", errs.at[n]);
+	settings_errors_release(&errs);
+}
+#define EXPECT(text, ...) expect_errors(text, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void defaults(void **state UNUSED)
+{
+	struct settings s;
+
+	load_good(BASE, &s);
+	assert_string_equal(s.path, file);
+	assert_int_equal(s.listener_count, 1);
+	assert_string_equal(s.listeners[0].name, "a");
+	assert_string_equal(s.listeners[0].address, "0.0.0.0");
+	assert_int_equal(s.listeners[0].tls, TLS_IMPLICIT);
+	assert_string_equal(s.backend[SIDE_OLD].host, "old.test");
+	assert_string_equal(s.backend[SIDE_NEW].host, "new.test");
+	assert_int_equal(s.backend[SIDE_OLD].port[PROTO_IMAP], 993);
+	assert_int_equal(s.backend[SIDE_NEW].port[PROTO_POP3], 995);
+	assert_int_equal(s.backend[SIDE_NEW].tls[PROTO_POP3], TLS_IMPLICIT);
+	assert_null(s.backend[SIDE_OLD].tls_name);
+	assert_null(s.backend[SIDE_OLD].master_user);
+	assert_string_equal(s.backend[SIDE_OLD].master_format, "");
+	assert_int_equal(s.backend[SIDE_OLD].connections, 16);
+	assert_false(s.tls.allow_cleartext);
+	assert_string_equal(s.store.path, "/var/lib/mailferry/store.db");
+	assert_string_equal(s.run.dir, "/run/mailferry");
+	assert_int_equal(s.run.nodes, 2);
+	assert_int_equal(s.log.level, LOG_INFO);
+	assert_null(s.users.default_domain);
+	assert_true(s.users.fold_local);
+	assert_true(s.sync.message_max == 1LL << 30);
+	assert_int_equal(s.cutover.budget_s, 12);
+	assert_int_equal(s.cutover.hold_s, 18);
+	assert_string_equal(s.cutover.bye, "Mailbox was moved, please reconnect.");
+	assert_int_equal(s.limits.imap_idle_s, 2100);
+	assert_int_equal(s.limits.drop_per_s, 50);
+	settings_release(&s);
+}
+
+static void values_and_paths(void **state UNUSED)
+{
+	struct settings s;
+	char want[160];
+
+	setenv("MAILFERRY_TEST_HOME", "/srv/ferry", 1);
+	load_good(BASE "# a comment with } and \"\n"
+		       "listener \"b\" { // another\n protocol=pop3\nport = 1110\n"
+		       "address = \"::\" tls = none }\n"
+		       "/* sync { */ sync { dir = journals message_max = 5M workers = 9 }\n"
+		       "store { path = \"${MAILFERRY_TEST_HOME}/db\" }\n"
+		       "run { dir = ${MAILFERRY_TEST_NONE:-/run/x} }\n"
+		       "users { fold_local = no default_domain = 'a${b}' }\n"
+		       "log { level = debug }\n",
+		  &s);
+	assert_int_equal(s.listener_count, 2);
+	assert_int_equal(s.listeners[1].proto, PROTO_POP3);
+	assert_int_equal(s.listeners[1].port, 1110);
+	assert_string_equal(s.listeners[1].address, "::");
+	assert_int_equal(s.listeners[1].tls, TLS_NONE);
+	snprintf(want, sizeof want, "%s/journals", dir);
+	assert_string_equal(s.sync.dir, want);
+	snprintf(want, sizeof want, "%s/tls.pem", dir);
+	assert_string_equal(s.tls.certificate, want);
+	assert_true(s.sync.message_max == 5LL << 20);
+	assert_int_equal(s.sync.workers, 9);
+	assert_string_equal(s.store.path, "/srv/ferry/db");
+	assert_string_equal(s.run.dir, "/run/x");
+	assert_string_equal(s.users.default_domain, "a${b}");
+	assert_false(settings_login_rules(&s).fold_local);
+	assert_int_equal(s.log.level, LOG_DEBUG);
+	settings_release(&s);
+}
+
+static void unknown_names(void **state UNUSED)
+{
+	EXPECT(BASE "snyc { workers = 3 }\n", "5: no such section \"snyc\" (did you mean \"sync\"?)");
+	EXPECT(BASE "sync {\n worker = 3\n}\n",
+	       "6: sync: no such setting \"worker\" (did you mean \"workers\"?)");
+	EXPECT(BASE "sync {\n zzzzzzzz = 3\n}\n", "6: sync: no such setting \"zzzzzzzz\"");
+	EXPECT(BASE "backend \"middle\" { host = a }\n",
+	       "5: backend \"middle\": only \"old\" and \"new\" exist");
+	EXPECT(BASE "listener { protocol = imap }\n",
+	       "5: listener needs a name: listener \"NAME\" { … }");
+	EXPECT(BASE "sync \"x\" { }\n", "5: sync takes no name: sync { … }");
+}
+
+static void repeated(void **state UNUSED)
+{
+	EXPECT(BASE "sync {\n workers = 3\n workers = 4\n}\n", "7: sync: workers is already set in line 6");
+	EXPECT(BASE "sync {\n}\nsync {\n}\n", "7: sync is already there in line 5");
+	EXPECT(BASE "backend \"old\" { host = b }\n", "5: backend \"old\" is already there in line 2");
+	EXPECT(BASE "listener \"a\" { protocol = imap port = 1 }\n",
+	       "5: listener \"a\" is already there in line 1");
+}
+
+static void shape(void **state UNUSED)
+{
+	EXPECT(BASE "sync {\n workers = 3\n", "5: sync: its \"{\" is never closed");
+	EXPECT(BASE "sync {\n workers = 3\nlog {\n level = info\n}\n", "5: sync: its \"{\" is never closed");
+	EXPECT(BASE "}\n", "5: expected a section, not \"}\"");
+	EXPECT(BASE "sync {\n workers 3\n}\n", "6: sync: workers: expected \"=\" and a value, not \"3\"");
+	EXPECT(BASE "sync {\n workers =\n delta_s = 5\n}\n", "6: sync: workers: a value is missing");
+	EXPECT(BASE "store {\n path = \"x\n}\n", "6: string is not closed on its line");
+	EXPECT(BASE "/* for ever\n", "5: comment is never closed");
+	EXPECT(BASE "sync\n{ workers 3 ", "5: sync: its \"{\" is never closed",
+	       "6: sync: workers: expected \"=\" and a value, not \"3\"");
+}
+
+static void variables(void **state UNUSED)
+{
+	unsetenv("MAILFERRY_TEST_NONE");
+	EXPECT(BASE "run {\n dir = \"/run/${MAILFERRY_TEST_NONE}\"\n}\n",
+	       "6: run: dir: variable MAILFERRY_TEST_NONE is not set");
+	EXPECT(BASE "run {\n dir = ${MAILFERRY_TEST_NONE}\n}\n",
+	       "6: run: dir: variable MAILFERRY_TEST_NONE is not set");
+}
+
+static void values(void **state UNUSED)
+{
+	EXPECT(BASE "sync {\n workers = 0\n}\n", "6: sync: workers: must be 1..256, not \"0\"");
+	EXPECT(BASE "sync {\n workers = 010\n}\n", "6: sync: workers: must be 1..256, not \"010\"");
+	EXPECT(BASE "sync {\n workers = -1\n}\n", "6: sync: workers: must be 1..256, not \"-1\"");
+	EXPECT(BASE "sync {\n workers = many\n}\n", "6: sync: workers: must be 1..256, not \"many\"");
+	EXPECT(BASE "sync {\n workers = 99999999999999999999\n}\n",
+	       "6: sync: workers: must be 1..256, not \"99999999999999999999\"");
+	EXPECT(BASE "users {\n fold_local = maybe\n}\n",
+	       "6: users: fold_local: must be yes or no, not \"maybe\"");
+	EXPECT(BASE "log {\n level = loud\n}\n",
+	       "6: log: level: must be error, warn, info or debug, not \"loud\"");
+	EXPECT(BASE "cutover {\n budget_s = 2\n}\n", "6: cutover: budget_s: must be 3..60, not \"2\"");
+	EXPECT(BASE "cutover {\n bye = \"a\\nb\"\n}\n",
+	       "6: cutover: bye: must be one line of at most 1024 bytes");
+}
+
+static void together(void **state UNUSED)
+{
+	EXPECT("", "1: backend \"new\" is missing", "1: backend \"old\" is missing",
+	       "1: no listener: clients have no way in");
+	EXPECT(BASE "cutover {\n budget_s = 18\n}\n", "6: cutover: hold_s (18) must be more than budget_s (18)");
+	EXPECT(BASE "cutover {\n hold_s = 12\n}\n", "6: cutover: hold_s (12) must be more than budget_s (12)");
+	EXPECT(BASE "listener \"b\" {\n port = 0\n}\n", "5: listener \"b\": protocol is missing");
+	EXPECT(BASE "listener \"b\" {\n protocol = imap\nport = 99\n address = \"host\"\n}\n",
+	       "8: listener \"b\": address: \"host\" is no IP address");
+	EXPECT(BASE "listener \"b\" { protocol = imap port = 99 }\n"
+		    "listener \"c\" { protocol = pop3\n port = 99 }\n",
+	       "7: listener \"c\": 0.0.0.0 port 99 is taken by listener \"b\" in line 5");
+	EXPECT("listener \"a\" { protocol = pop3 port = 0 tls = none }\n"
+	       "backend \"old\" { host = a pop3_port = 0 }\nbackend \"new\" {\n}\n",
+	       "1: listener \"a\": protocol pop3, but backend \"old\" offers none (pop3_port = 0)",
+	       "3: backend \"new\": host is missing");
+	EXPECT("listener \"a\" {\n protocol = imap\n port = 0\n tls = starttls\n}\n"
+	       "backend \"old\" { host = a }\nbackend \"new\" { host = b }\n",
+	       "4: listener \"a\": tls = starttls, but tls.certificate is not set");
+}
+
+static void backends(void **state UNUSED)
+{
+#define OTHERS                                                                                     \
+	"listener \"a\" { protocol = imap port = 0 tls = none }\nbackend \"new\" { host = b }\n"   \
+	"backend \"old\" {\n host = a\n "
+	char want[256];
+
+	EXPECT(OTHERS "master_user = m\n}\n", "5: backend \"old\": master_user without master_password_file");
+	EXPECT(OTHERS "master_password_file = master\n}\n",
+	       "5: backend \"old\": master_password_file without master_user");
+	EXPECT(OTHERS "tls_pin = \"sha256:12\"\n}\n",
+	       "5: backend \"old\": tls_pin must be \"sha256:\" and 64 hex digits");
+	EXPECT(OTHERS "master_format = \"%u*%x\"\n}\n",
+	       "5: backend \"old\": master_format must be \"\" or hold %u and %m, not \"%u*%x\"");
+	snprintf(want, sizeof want,
+		 "5: backend \"old\": tls_ca_file: cannot read %s/none: No such file or directory", dir);
+	EXPECT(OTHERS "tls_ca_file = none\n}\n", want);
+	snprintf(want, sizeof want, "5: backend \"old\": tls_ca_file: %s/. is no file", dir);
+	EXPECT(OTHERS "tls_ca_file = .\n}\n", want);
+}
+
+static void all_at_once(void **state UNUSED)
+{
+	EXPECT("listener \"a\" { protocol = smtp port = 70000 }\n"
+	       "backend \"old\" {\n hots = x\n imap_port = z\n}\n"
+	       "cutover { budget_s = 30 }\n"
+	       "bakend \"new\" { host = y }\n"
+	       "limits { sessions = 1 sessions = 2 }\n",
+	       "1: backend \"new\" is missing",
+	       "1: listener \"a\": port: must be 0..65535, not \"70000\"",
+	       "1: listener \"a\": protocol: must be imap or pop3, not \"smtp\"",
+	       "1: listener \"a\": tls = implicit, but tls.certificate is not set",
+	       "2: backend \"old\": host is missing",
+	       "3: backend \"old\": no such setting \"hots\" (did you mean \"host\"?)",
+	       "4: backend \"old\": imap_port: must be 0..65535, not \"z\"",
+	       "6: cutover: hold_s (18) must be more than budget_s (30)",
+	       "7: no such section \"bakend\" (did you mean \"backend\"?)",
+	       "8: limits: sessions is already set in line 8");
+}
+
+static void unreadable(void **state UNUSED)
+{
+	struct settings s;
+	struct settings_errors errs;
+	FILE *f;
+
+	assert_int_equal(settings_load("/nonexistent/x.conf", &s, &errs), -1);
+	assert_string_equal(errs.at[0], "/nonexistent/x.conf: No such file or directory");
+	settings_errors_release(&errs);
+	f = fopen(file, "w");
+	fwrite("sync {\0}", 1, 8, f);
+	fclose(f);
+	assert_int_equal(settings_load(file, &s, &errs), -1);
+	assert_non_null(strstr(errs.at[0], "NUL"));
+	settings_errors_release(&errs);
+}
+
+static void replace(char **text, const char *what, const char *with)
+{
+	char *at = strstr(*text, what), *out;
+
+	assert_non_null(at);
+	out = mem_printf("%.*s%s%s", (int)(at - *text), *text, with, at + strlen(what));
+	free(*text);
+	*text = out;
+}
+
+static char *sample(void)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	settings_write_sample(f);
+	fclose(f);
+	return text;
+}
+
+static void sample_loads(void **state UNUSED)
+{
+	char *text = sample();
+	struct settings s;
+
+	replace(&text, "/etc/mailferry/tls.pem", "tls.pem");
+	replace(&text, "/etc/mailferry/tls.key", "tls.key");
+	load_good(text, &s);
+	assert_int_equal(s.listener_count, 4);
+	assert_int_equal(s.listeners[3].proto, PROTO_POP3);
+	assert_int_equal(s.listeners[3].port, 110);
+	assert_int_equal(s.listeners[3].tls, TLS_STARTTLS);
+	assert_string_equal(s.backend[SIDE_NEW].host, "new.example.net");
+	settings_release(&s);
+	free(text);
+}
+
+/* Every default that the sample shows is one that the file accepts and that changes nothing. */
+static void sample_defaults_load(void **state UNUSED)
+{
+	char *text = sample(), *p = text;
+	struct settings s;
+
+	while ((p = strstr(p, "\n\t# ")) != NULL) {
+		char *end = strchr(p + 1, '\n');
+		char *equals = strstr(p, " = ");
+		size_t word = strcspn(p + 4, " ");
+
+		if (equals == p + 4 + word && equals < end)
+			memcpy(p + 2, "  ", 2);
+		p = end;
+	}
+	replace(&text, "/etc/mailferry/tls.pem", "tls.pem");
+	replace(&text, "/etc/mailferry/tls.key", "tls.key");
+	load_good(text, &s);
+	assert_int_equal(s.cutover.hold_s, 18);
+	assert_null(s.backend[SIDE_OLD].tls_pin);
+	settings_release(&s);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),	 cmocka_unit_test(values_and_paths),
+		cmocka_unit_test(unknown_names), cmocka_unit_test(repeated),
+		cmocka_unit_test(shape),	 cmocka_unit_test(variables),
+		cmocka_unit_test(values),	 cmocka_unit_test(together),
+		cmocka_unit_test(backends),	 cmocka_unit_test(all_at_once),
+		cmocka_unit_test(unreadable),	 cmocka_unit_test(sample_loads),
+		cmocka_unit_test(sample_defaults_load),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
