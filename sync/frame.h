@@ -5,7 +5,7 @@
  * SEARCH, FLAGS, CAPABILITY, ENABLED, VANISHED, QUOTA, QUOTAROOT, "n
  * FETCH|EXISTS|RECENT|EXPUNGE"), from memory: it crashes, spins or allocates without end on
  * what hostile servers send to its stream. Status lines are ours (common/wire/imap.h). Literals
- * of BODY[…], BINARY[…] and RFC822… go to a sink as they arrive. Anything unknown is skipped by
+ * of BODY[…] go to a sink as they arrive. Anything unknown is skipped by
  * whoever does not want it, and counted; it never breaks the connection.
  *
  * What breaks it (ERR_PROTOCOL or ERR_LIMIT, transport poisoned): a line or literal above its
@@ -17,8 +17,7 @@
 #include "common/wire/imap.h"
 #include "sync/transport.h"
 
-#define FRAME_LINE_MAX \
-	(1024 * 1024) /* bytes of one response without its body literals, unless set higher */
+#define FRAME_LINE_MAX	  (1024 * 1024) /* bytes of a response without bodies; can be set higher */
 #define FRAME_LITERAL_MAX (1024 * 1024) /* bytes of one literal that is no body */
 #define FRAME_DEPTH_MAX	  64		/* nested parentheses */
 
@@ -34,8 +33,7 @@ enum frame_kind {
 
 struct frame {
 	enum frame_kind kind;
-	struct slice line; /* the whole response without its line end; body literals replaced by
-			      "" */
+	struct slice line; /* whole, without its line end; each body literal replaced by "" */
 	struct imap_reply reply;
 	const struct mailimap_response_data *data; /* FRAME_DATA, else NULL */
 	int bodies; /* literals that went to the sink in this response */
