@@ -156,6 +156,7 @@ static void header_end(struct digest_stream *d, unsigned char out[DIGEST_SIZE])
 	while (rest.n > 0) {
 		const char *lf = memchr(rest.p, '\n', rest.n);
 		struct slice line = { rest.p, lf ? (size_t)(lf - rest.p) : rest.n };
+		size_t used;
 		bool folded = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 
 		if (!folded)
@@ -164,8 +165,8 @@ static void header_end(struct digest_stream *d, unsigned char out[DIGEST_SIZE])
 			hash_add(h, line.p, line.n);
 			hash_add(h, "\n", 1);
 		}
-		rest.n -= MIN(line.n + 1, rest.n);
-		rest.p = line.p + line.n + 1;
+		used = MIN(line.n + 1, rest.n);
+		rest = (struct slice){ rest.p + used, rest.n - used };
 	}
 	hash_end(h, out);
 }

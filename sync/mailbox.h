@@ -163,7 +163,7 @@ typedef int mailbox_message_fn(const struct message_info *i, void *arg, struct e
 
 /* How a listing went. It must add up before anyone concludes that a message is gone. */
 struct listing {
-	uint32_t messages; /* different answers handed out; a server may name a message twice */
+	uint32_t messages; /* answers handed out; a server may name a message twice */
 	uint32_t unparsed; /* FETCH answers that could not be understood, or lacked an item: not
 			      handed out */
 };
@@ -203,30 +203,5 @@ int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_
  * others' mail. */
 int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n,
 		    struct err *e) MUST_CHECK;
-
-/* ---- for sync/pipeline.c: commands that are not one call */
-
-/* Starts a command: a new tag (in m, copied to tag) and a space are in *line; the caller adds
- * the rest and CRLF. */
-#define MAILBOX_TAG_MAX 16
-void mailbox_tag(struct mailbox *m, char tag[MAILBOX_TAG_MAX]);
-struct frame_reader *mailbox_reader(struct mailbox *m); /* borrowed */
-/* Is this wire name safe to send? ERR_INPUT if not. */
-int mailbox_check_name(const char *name, struct err *e) MUST_CHECK;
-/* Are these flags safe to send (atoms, system flags, single spaces)? ERR_INPUT if not. */
-int mailbox_check_flags(const char *flags, struct err *e) MUST_CHECK;
-/*
- * Writes uids[0..n), strictly ascending, as a set ("1:3,7") of at most MAILBOX_SET_MAX bytes;
- * returns how many of them went in (at least 1).
- */
-size_t mailbox_uid_set(struct buf *out, const uint32_t *uids, size_t n);
-/* Fills *out from a FETCH answer, flags into *flags; false: no UID in it. Items that are
- * missing stay zero or NULL. */
-struct message_scratch {
-	struct buf flags;
-	char date[32];
-};
-bool mailbox_read_fetch(const struct frame *f, struct message_scratch *s,
-			struct message_info *out);
 
 #endif

@@ -1,0 +1,507 @@
+/* Hides: tags, literals that wait, the order of a login, and what a refusal means. */
+#include "sync/mailbox_impl.h"
+
+#include "common/clock.h"
+#include "common/wire/sasl.h"
+
+#define LOGOUT_MS 2000
+
+int mailbox_fail(struct mailbox *m, enum err_kind kind, const char *text, struct err *e)
+{
+	err_set(e, kind, "%s", text);
+	return transport_poison(m->t, e);
+}
+
+/* ---- what the server answered */
+
+static void note_reply(struct mailbox *m, enum imap_status status, struct slice code)
+{
+	size_t n = MIN(code.n, sizeof m->last_code - 1);
+
+	m->last_status = status;
+	if (n)
+		memcpy(m->last_code, code.p, n);
+	m->last_code[n] = '\0';
+}
+
+static struct slice first_word(struct slice s)
+{
+	const char *space = s.n ? memchr(s.p, ' ', s.n) : NULL;
+
+	return (struct slice){ s.p, space ? (size_t)(space - s.p) : s.n };
+}
+
+bool mailbox_code_is_temporary(struct slice code)
+{
+	static const char *const codes[] = { "UNAVAILABLE", "INUSE",	 "LIMIT",     "SERVERBUG",
+					     "OVERQUOTA",   "TRYCREATE", "THROTTLED", "CONTACTADMIN" };
+	struct slice word = first_word(code);
+
+	for (size_t i = 0; i < COUNT(codes); i++)
+		if (slice_is_nocase(word, codes[i]))
+			return true;
+	return false;
+}
+
+enum imap_status mailbox_last_status(const struct mailbox *m)
+{
+	return m->last_status;
+}
+
+const char *mailbox_last_code(const struct mailbox *m)
+{
+	return m->last_code;
+}
+
+bool mailbox_last_code_is(const struct mailbox *m, const char *word)
+{
+	return slice_is_nocase(first_word(slice_of(m->last_code)), word);
+}
+
+int mailbox_tagged(struct mailbox *m, const struct imap_reply *r, struct err *e)
+{
+	const char *open = r->code.n ? "[" : "", *shut = r->code.n ? "] " : "";
+
+	note_reply(m, r->status, r->code);
+	if (r->status == STATUS_OK)
+		return 0;
+	return err_set(e, r->status == STATUS_NO ? ERR_TEMP : ERR_PROTOCOL,
+		       "the server says %s %s%.*s%s%.*s", r->status == STATUS_NO ? "NO" : "BAD", open,
+		       (int)MIN(r->code.n, 100), r->code.p ? r->code.p : "", shut,
+		       (int)MIN(r->text.n, 200), r->text.p ? r->text.p : "");
+}
+
+static void note_counts(struct mailbox *m, const struct frame *f)
+{
+	struct slice n = first_word(f->reply.text), rest = f->reply.text;
+	uint64_t value;
+
+	if (f->kind != FRAME_DATA || slice_u64(n, UINT32_MAX, &value) < 0)
+		return;
+	rest = (struct slice){ rest.p + n.n, rest.n - n.n };
+	if (slice_starts_nocase(rest, " EXISTS"))
+		m->exists = (uint32_t)value;
+	else if (slice_starts_nocase(rest, " EXPUNGE") && m->exists > 0)
+		m->exists--;
+}
+
+static void note_capabilities(struct mailbox *m, struct slice words)
+{
+	buf_drain(&m->capabilities, buf_len(&m->capabilities));
+	buf_add(&m->capabilities, words.p, words.n);
+}
+
+/* "CAPABILITY …" as data or as a code. */
+static void look_for_capabilities(struct mailbox *m, struct slice s)
+{
+	static const char word[] = "CAPABILITY ";
+	size_t n = sizeof word - 1;
+
+	if (slice_starts_nocase(s, word))
+		note_capabilities(m, (struct slice){ s.p + n, s.n - n });
+}
+
+static int goodbye(struct mailbox *m, const struct imap_reply *r, struct err *e)
+{
+	if (m->leaving)
+		return 0;
+	err_set(e, ERR_TEMP, "the server says BYE %.*s", (int)MIN(r->text.n, 200),
+		r->text.p ? r->text.p : "");
+	return transport_poison(m->t, e);
+}
+
+int mailbox_next(struct mailbox *m, struct frame *f, struct err *e)
+{
+	if (frame_next(m->r, f, e) < 0)
+		return -1;
+	note_counts(m, f);
+	if (f->kind == FRAME_TAGGED || f->kind == FRAME_STATUS)
+		look_for_capabilities(m, f->reply.code);
+	else
+		look_for_capabilities(m, f->reply.text);
+	if (f->kind == FRAME_STATUS && f->reply.status == STATUS_BYE)
+		return goodbye(m, &f->reply, e);
+	return 0;
+}
+
+/* ---- commands */
+
+void mailbox_next_tag(struct mailbox *m, char tag[TAG_MAX])
+{
+	snprintf(tag, TAG_MAX, "m%u", ++m->tags);
+}
+
+bool mailbox_may_push(const struct mailbox *m, uint64_t n)
+{
+	return m->caps.literal_plus || (m->caps.literal_minus && n <= LITERAL_MINUS_MAX);
+}
+
+void command_printf(struct command *c, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	ASSERT(n >= 0 && (size_t)n < sizeof text);
+	buf_add(&c->text, text, (size_t)n);
+}
+
+void command_astring(struct mailbox *m, struct command *c, struct slice s)
+{
+	bool push = mailbox_may_push(m, s.n);
+	size_t start = buf_len(&c->text);
+
+	imap_write_astring(&c->text, s, push);
+	if (push || buf_slice(&c->text).p[start] != '{')
+		return;
+	ASSERT(c->wait_count < COMMAND_WAITS_MAX);
+	c->waits[c->wait_count++] = buf_len(&c->text) - s.n;
+}
+
+void command_release(struct command *c)
+{
+	buf_wipe(&c->text);
+	*c = (struct command){ 0 };
+}
+
+static int see(const struct frame *f, untagged_fn *fn, void *arg, struct mailbox *m, struct err *e)
+{
+	if (!fn || (f->kind == FRAME_STATUS && f->reply.status == STATUS_BYE))
+		return 0;
+	return fn(f, arg, e) < 0 ? transport_poison(m->t, e) : 0;
+}
+
+static int see_tagged(struct mailbox *m, const struct frame *f, const char *tag, struct err *e)
+{
+	if (!slice_is(f->reply.tag, tag))
+		return mailbox_fail(m, ERR_PROTOCOL, "the server's answer has a wrong tag", e);
+	return mailbox_tagged(m, &f->reply, e);
+}
+
+/* Reads until "+ …", as a synchronising literal or AUTHENTICATE needs it. */
+static int wait_continue(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg, struct err *e)
+{
+	struct frame f;
+
+	for (;;) {
+		if (mailbox_next(m, &f, e) < 0)
+			return -1;
+		if (f.kind == FRAME_CONTINUE)
+			return 0;
+		if (f.kind != FRAME_TAGGED) {
+			if (see(&f, fn, arg, m, e) < 0)
+				return -1;
+			continue;
+		}
+		if (see_tagged(m, &f, tag, e) < 0)
+			return -1;
+		return mailbox_fail(m, ERR_PROTOCOL, "the server says OK where it must ask", e);
+	}
+}
+
+int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagged_fn *fn, void *arg,
+		 struct err *e)
+{
+	struct slice text = buf_slice(&c->text);
+	char head[TAG_MAX + 1];
+	size_t at = 0;
+
+	mailbox_next_tag(m, tag);
+	if (transport_write(m->t, head, (size_t)snprintf(head, sizeof head, "%s ", tag), e) < 0)
+		return -1;
+	for (int i = 0; i < c->wait_count; i++) {
+		if (transport_write(m->t, text.p + at, c->waits[i] - at, e) < 0 ||
+		    wait_continue(m, tag, fn, arg, e) < 0)
+			return -1;
+		at = c->waits[i];
+	}
+	if (transport_write(m->t, text.p + at, text.n - at, e) < 0)
+		return -1;
+	return transport_write(m->t, "\r\n", 2, e);
+}
+
+int command_wait(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg, struct err *e)
+{
+	struct frame f;
+
+	for (;;) {
+		if (mailbox_next(m, &f, e) < 0)
+			return -1;
+		if (f.kind == FRAME_TAGGED)
+			return see_tagged(m, &f, tag, e);
+		if (f.kind == FRAME_CONTINUE)
+			return mailbox_fail(m, ERR_PROTOCOL, "the server asks for more, unasked", e);
+		if (see(&f, fn, arg, m, e) < 0)
+			return -1;
+	}
+}
+
+int command_run(struct mailbox *m, struct command *c, untagged_fn *fn, void *arg, struct err *e)
+{
+	char tag[TAG_MAX];
+	int r = command_send(m, c, tag, fn, arg, e);
+
+	if (r == 0)
+		r = command_wait(m, tag, fn, arg, e);
+	command_release(c);
+	return r;
+}
+
+static int run_simple(struct mailbox *m, const char *text, struct err *e)
+{
+	struct command c = { 0 };
+
+	command_printf(&c, "%s", text);
+	return command_run(m, &c, NULL, NULL, e) < 0 ? err_wrap(e, "%s", text) : 0;
+}
+
+int mailbox_noop(struct mailbox *m, struct err *e)
+{
+	return run_simple(m, "NOOP", e);
+}
+
+int mailbox_check_name(const char *name, struct err *e)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > MAILBOX_NAME_MAX)
+		return err_set(e, ERR_INPUT, "a folder name of %zu bytes", n);
+	if (strpbrk(name, "\r\n"))
+		return err_set(e, ERR_INPUT, "a folder name with a line end in it");
+	return 0;
+}
+
+/* ---- capabilities */
+
+static uint64_t append_limit(struct slice words)
+{
+	static const char word[] = "APPENDLIMIT=";
+	uint64_t limit = 0;
+
+	while (words.n > 0) {
+		struct slice w = first_word(words);
+		size_t skip = MIN(w.n + 1, words.n);
+
+		if (slice_starts_nocase(w, word) &&
+		    slice_u64((struct slice){ w.p + sizeof word - 1, w.n - (sizeof word - 1) }, UINT64_MAX,
+			      &limit) < 0)
+			limit = 0;
+		words = (struct slice){ words.p + skip, words.n - skip };
+	}
+	return limit;
+}
+
+static bool has(const struct mailbox *m, const char *word)
+{
+	return imap_capability_has(buf_slice(&m->capabilities), word);
+}
+
+static void caps_read(struct mailbox *m)
+{
+	bool rev2 = has(m, "IMAP4rev2");
+
+	m->caps = (struct mailbox_caps){
+		.literal_plus = has(m, "LITERAL+"),
+		.literal_minus = has(m, "LITERAL-") || rev2,
+		.uidplus = has(m, "UIDPLUS") || rev2,
+		.unselect = has(m, "UNSELECT") || rev2,
+		.namespaces = has(m, "NAMESPACE") || rev2,
+		.special_use = has(m, "SPECIAL-USE"),
+		.create_special_use = has(m, "CREATE-SPECIAL-USE"),
+		.list_extended = has(m, "LIST-EXTENDED") || rev2,
+		.list_status = has(m, "LIST-STATUS") || rev2,
+		.multiappend = has(m, "MULTIAPPEND"),
+		.condstore = has(m, "CONDSTORE") || has(m, "QRESYNC"),
+		.qresync = has(m, "QRESYNC"),
+		.enable = has(m, "ENABLE") || rev2,
+		.move = has(m, "MOVE") || rev2,
+		.idle = has(m, "IDLE") || rev2,
+		.append_limit = append_limit(buf_slice(&m->capabilities)),
+	};
+}
+
+/* Asks for them unless the server has volunteered. */
+static int caps_get(struct mailbox *m, struct err *e)
+{
+	if (buf_len(&m->capabilities) == 0 && run_simple(m, "CAPABILITY", e) < 0)
+		return -1;
+	if (!has(m, "IMAP4rev1") && !has(m, "IMAP4rev2"))
+		return mailbox_fail(m, ERR_PROTOCOL, "the server does not offer IMAP4rev1", e);
+	caps_read(m);
+	return 0;
+}
+
+static void caps_forget(struct mailbox *m)
+{
+	buf_drain(&m->capabilities, buf_len(&m->capabilities));
+}
+
+const struct mailbox_caps *mailbox_caps(const struct mailbox *m)
+{
+	return &m->caps;
+}
+
+/* ---- login */
+
+static int greet(struct mailbox *m, struct err *e)
+{
+	struct frame f;
+
+	if (mailbox_next(m, &f, e) < 0)
+		return -1;
+	if (f.kind == FRAME_STATUS && f.reply.status == STATUS_OK)
+		return caps_get(m, e);
+	/* PREAUTH is somebody's mailbox, but whose? And it would keep us from STARTTLS. */
+	return mailbox_fail(m, ERR_PROTOCOL, "the server does not greet as one that wants a login", e);
+}
+
+static int starttls(struct mailbox *m, struct err *e)
+{
+	if (!has(m, "STARTTLS"))
+		return mailbox_fail(m, ERR_TLS, "the server does not offer STARTTLS", e);
+	if (run_simple(m, "STARTTLS", e) < 0) {
+		e->kind = ERR_TLS;
+		return transport_poison(m->t, e);
+	}
+	/* What was said in clear does not count. */
+	caps_forget(m);
+	if (transport_starttls(m->t, e) < 0)
+		return -1;
+	return caps_get(m, e);
+}
+
+static bool is_sendable(struct slice s)
+{
+	return s.n > 0 && !memchr(s.p, '\0', s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n);
+}
+
+static int check_login(const struct job_side *side, struct err *e)
+{
+	if (!side->login || !is_sendable(slice_of(side->login)) ||
+	    !is_sendable(secret_slice(&side->password)) ||
+	    (side->authzid && !is_sendable(slice_of(side->authzid))))
+		return err_set(e, ERR_INPUT, "login or password is empty, or has a line end or NUL in it");
+	return 0;
+}
+
+static int authenticate_plain(struct mailbox *m, const struct job_side *side, struct err *e)
+{
+	const struct sasl_plain p = { slice_of(side->authzid ? side->authzid : ""),
+				      slice_of(side->login), secret_slice(&side->password) };
+	struct command c = { 0 };
+
+	command_printf(&c, "AUTHENTICATE PLAIN");
+	if (has(m, "SASL-IR"))
+		command_printf(&c, " ");
+	else {
+		buf_add_str(&c.text, "\r\n");
+		c.waits[c.wait_count++] = buf_len(&c.text);
+	}
+	sasl_plain_write(&p, &c.text);
+	return command_run(m, &c, NULL, NULL, e);
+}
+
+static int login_command(struct mailbox *m, const struct job_side *side, struct err *e)
+{
+	struct command c = { 0 };
+
+	command_printf(&c, "LOGIN ");
+	command_astring(m, &c, slice_of(side->login));
+	command_printf(&c, " ");
+	command_astring(m, &c, secret_slice(&side->password));
+	return command_run(m, &c, NULL, NULL, e);
+}
+
+static int login(struct mailbox *m, const struct job_side *side, struct err *e)
+{
+	int r;
+
+	m->last_status = STATUS_NONE;
+	if (has(m, "AUTH=PLAIN"))
+		r = authenticate_plain(m, side, e);
+	else if (side->authzid || has(m, "LOGINDISABLED"))
+		return mailbox_fail(m, ERR_AUTH, "the server offers no login that we can use", e);
+	else
+		r = login_command(m, side, e);
+	if (r == 0)
+		return 0;
+	if (m->last_status == STATUS_NO && !mailbox_code_is_temporary(slice_of(m->last_code)))
+		e->kind = ERR_AUTH;
+	return err_wrap(e, "login as \"%s\"", side->login);
+}
+
+static int log_in(struct mailbox *m, const struct job_side *side, struct err *e)
+{
+	if (check_login(side, e) < 0 || greet(m, e) < 0)
+		return -1;
+	if (side->tls == TLS_STARTTLS && !transport_is_secure(m->t) && starttls(m, e) < 0)
+		return -1;
+	/* The list may differ after login; a server that does not volunteer it is asked. */
+	if (login(m, side, e) < 0)
+		return -1;
+	if (!slice_starts_nocase(slice_of(m->last_code), "CAPABILITY "))
+		caps_forget(m);
+	return caps_get(m, e);
+}
+
+int mailbox_open_on(struct transport *t, const struct job_side *side, struct mailbox **out, struct err *e)
+{
+	struct mailbox *m = mem_new(sizeof *m);
+
+	m->t = t;
+	m->r = frame_reader_new(t);
+	if (log_in(m, side, e) < 0) {
+		mailbox_close(&m);
+		return -1;
+	}
+	*out = m;
+	return 0;
+}
+
+int mailbox_open(const struct job_side *side, int connect_ms, int io_ms, struct mailbox **out,
+		 struct err *e)
+{
+	int64_t start = clock_mono_ms();
+	struct transport *t;
+
+	if (transport_open(side, connect_ms, io_ms, &t, e) < 0)
+		return -1;
+	transport_deadline(t, MAX(1, (int)(start + connect_ms - clock_mono_ms())));
+	if (mailbox_open_on(t, side, out, e) < 0)
+		return err_wrap(e, "%s:%d", side->host, side->port);
+	transport_deadline(t, 0);
+	return 0;
+}
+
+void mailbox_close(struct mailbox **at)
+{
+	struct mailbox *m = *at;
+	struct err ignored = { 0 };
+
+	if (!m)
+		return;
+	m->leaving = true;
+	transport_deadline(m->t, LOGOUT_MS);
+	/* Some servers close right after BYE, without the tagged OK: as good. */
+	if (mailbox_is_usable(m) && run_simple(m, "LOGOUT", &ignored) < 0)
+		err_clear(&ignored);
+	frame_reader_free(&m->r);
+	transport_free(&m->t);
+	buf_release(&m->capabilities);
+	buf_release(&m->permanent_flags);
+	free(m->selected);
+	mem_free(at);
+}
+
+bool mailbox_is_usable(const struct mailbox *m)
+{
+	return !transport_is_broken(m->t);
+}
+
+struct transport *mailbox_transport(struct mailbox *m)
+{
+	return m->t;
+}

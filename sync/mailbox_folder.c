@@ -1,0 +1,634 @@
+/* Hides: the many ways in which servers tell about their folders. */
+#include "sync/mailbox_impl.h"
+
+#include <strings.h>
+#include <libetpan/libetpan.h>
+
+#define STATUS_WINDOW 32 /* STATUS commands sent and not yet answered */
+
+static const char *const use_names[SPECIAL_USES] = {
+	[USE_NONE] = "",	  [USE_ALL] = "\\All",	      [USE_ARCHIVE] = "\\Archive",
+	[USE_DRAFTS] = "\\Drafts", [USE_FLAGGED] = "\\Flagged", [USE_JUNK] = "\\Junk",
+	[USE_SENT] = "\\Sent",	  [USE_TRASH] = "\\Trash",
+};
+
+const char *special_use_name(enum special_use u)
+{
+	return use_names[u];
+}
+
+void folder_info_release(struct folder_info *f)
+{
+	free(f->name);
+	*f = (struct folder_info){ 0 };
+}
+
+void folder_list_release(struct folder_list *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		folder_info_release(&l->at[i]);
+	free(l->at);
+	*l = (struct folder_list){ 0 };
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0 || (strcasecmp(a, "INBOX") == 0 && strcasecmp(b, "INBOX") == 0);
+}
+
+static struct folder_info *find(const struct folder_list *l, const char *name)
+{
+	/* What the server talks about is usually what it named last. */
+	for (size_t i = l->count; i-- > 0;)
+		if (same_name(l->at[i].name, name))
+			return &l->at[i];
+	return NULL;
+}
+
+const struct folder_info *folder_list_find(const struct folder_list *l, const char *name)
+{
+	return find(l, name);
+}
+
+static struct folder_info *list_add(struct folder_list *l, const char *name)
+{
+	struct folder_info *f;
+
+	if ((l->count & (l->count + 1)) == 0) /* full at each power of two less one */
+		l->at = mem_grow(l->at, l->count * 2 + 1, sizeof *l->at);
+	f = &l->at[l->count++];
+	*f = (struct folder_info){ .name = mem_str(strcasecmp(name, "INBOX") ? name : "INBOX") };
+	return f;
+}
+
+/* ---- LIST and LSUB */
+
+static const struct mailimap_mailbox_list *list_of(const struct frame *f, int type)
+{
+	const struct mailimap_mailbox_data *d;
+
+	if (f->kind != FRAME_DATA || f->data->rsp_type != MAILIMAP_RESP_DATA_TYPE_MAILBOX_DATA)
+		return NULL;
+	d = f->data->rsp_data.rsp_mailbox_data;
+	if (!d || d->mbd_type != type)
+		return NULL;
+	return type == MAILIMAP_MAILBOX_DATA_LSUB ? d->mbd_data.mbd_lsub : d->mbd_data.mbd_list;
+}
+
+static void take_attribute(struct folder_info *f, const char *name)
+{
+	if (*name == '\\')
+		name++;
+	if (strcasecmp(name, "NonExistent") == 0)
+		f->noselect = true;
+	for (enum special_use u = USE_NONE + 1; u < SPECIAL_USES; u++)
+		if (strcasecmp(name, use_names[u] + 1) == 0)
+			f->use = u;
+}
+
+static void take_attributes(struct folder_info *f, const struct mailimap_mbx_list_flags *flags)
+{
+	if (!flags)
+		return;
+	if (flags->mbf_type == MAILIMAP_MBX_LIST_FLAGS_SFLAG &&
+	    flags->mbf_sflag == MAILIMAP_MBX_LIST_SFLAG_NOSELECT)
+		f->noselect = true;
+	if (!flags->mbf_oflags)
+		return;
+	for (clistiter *i = clist_begin(flags->mbf_oflags); i; i = clist_next(i)) {
+		const struct mailimap_mbx_list_oflag *o = clist_content(i);
+
+		if (o->of_type == MAILIMAP_MBX_LIST_OFLAG_NOINFERIORS)
+			f->noinferiors = true;
+		else if (o->of_flag_ext)
+			take_attribute(f, o->of_flag_ext);
+	}
+}
+
+static int check_listed(const struct folder_list *l, const char *name, struct err *e)
+{
+	if (l->count >= MAILBOX_FOLDERS_MAX)
+		return err_set(e, ERR_LIMIT, "more than %d folders", MAILBOX_FOLDERS_MAX);
+	return mailbox_check_name(name, e);
+}
+
+static int add_listed(struct folder_list *l, const struct mailimap_mailbox_list *box,
+		      struct folder_info **out, struct err *e)
+{
+	struct folder_info *f = find(l, box->mb_name);
+
+	if (!f) {
+		if (check_listed(l, box->mb_name, e) < 0)
+			return -1;
+		f = list_add(l, box->mb_name);
+	}
+	f->separator = box->mb_delimiter;
+	*out = f;
+	return 0;
+}
+
+static void take_status(struct folder_info *f, const struct mailimap_mailbox_data_status *s);
+
+static const struct mailimap_mailbox_data_status *status_of(const struct frame *f)
+{
+	const struct mailimap_mailbox_data *d;
+
+	if (f->kind != FRAME_DATA || f->data->rsp_type != MAILIMAP_RESP_DATA_TYPE_MAILBOX_DATA)
+		return NULL;
+	d = f->data->rsp_data.rsp_mailbox_data;
+	return d && d->mbd_type == MAILIMAP_MAILBOX_DATA_STATUS ? d->mbd_data.mbd_status : NULL;
+}
+
+/* A LIST line that cannot be read is a folder that would be missed: better no pass at all. */
+static int refuse_odd(const struct frame *f, struct err *e)
+{
+	if (f->kind == FRAME_OTHER && (slice_starts_nocase(f->reply.text, "LIST ") ||
+				       slice_starts_nocase(f->reply.text, "LSUB ")))
+		return err_set(e, ERR_PROTOCOL, "cannot read the server's line %.*s",
+			       (int)MIN(f->reply.text.n, 200), f->reply.text.p);
+	return 0;
+}
+
+static int on_list(const struct frame *f, void *arg, struct err *e)
+{
+	const struct mailimap_mailbox_list *box = list_of(f, MAILIMAP_MAILBOX_DATA_LIST);
+	const struct mailimap_mailbox_data_status *s = status_of(f);
+	struct folder_info *folder;
+
+	if (refuse_odd(f, e) < 0)
+		return -1;
+	if (s && s->st_mailbox && (folder = find(arg, s->st_mailbox)))
+		take_status(folder, s);
+	if (!box || !box->mb_name || !*box->mb_name)
+		return 0;
+	if (add_listed(arg, box, &folder, e) < 0)
+		return -1;
+	take_attributes(folder, box->mb_flag);
+	return 0;
+}
+
+static int on_lsub(const struct frame *f, void *arg, struct err *e)
+{
+	const struct mailimap_mailbox_list *box = list_of(f, MAILIMAP_MAILBOX_DATA_LSUB);
+	struct folder_info attributes = { 0 }, *folder;
+	bool known;
+
+	if (refuse_odd(f, e) < 0)
+		return -1;
+	if (!box || !box->mb_name || !*box->mb_name)
+		return 0;
+	take_attributes(&attributes, box->mb_flag);
+	if (attributes.noselect) /* only a parent of subscribed ones (RFC 3501 6.3.9) */
+		return 0;
+	known = find(arg, box->mb_name) != NULL;
+	if (add_listed(arg, box, &folder, e) < 0)
+		return -1;
+	folder->noselect |= !known;
+	folder->subscribed = true;
+	return 0;
+}
+
+/* ---- STATUS */
+
+static const char *status_items(const struct mailbox *m)
+{
+	return m->caps.condstore ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)" :
+				   "(MESSAGES UIDNEXT UIDVALIDITY)";
+}
+
+static void take_extension(struct folder_info *f, const struct mailimap_extension_data *x)
+{
+	if (x && x->ext_extension && x->ext_extension->ext_id == MAILIMAP_EXTENSION_CONDSTORE &&
+	    x->ext_type == MAILIMAP_CONDSTORE_TYPE_STATUS_INFO && x->ext_data)
+		f->highestmodseq =
+			((struct mailimap_condstore_status_info *)x->ext_data)->cs_highestmodseq_value;
+}
+
+static void take_status(struct folder_info *f, const struct mailimap_mailbox_data_status *s)
+{
+	if (!s->st_info_list)
+		return;
+	for (clistiter *i = clist_begin(s->st_info_list); i; i = clist_next(i)) {
+		const struct mailimap_status_info *item = clist_content(i);
+
+		if (item->st_att == MAILIMAP_STATUS_ATT_MESSAGES)
+			f->messages = item->st_value;
+		else if (item->st_att == MAILIMAP_STATUS_ATT_UIDNEXT)
+			f->uidnext = item->st_value;
+		else if (item->st_att == MAILIMAP_STATUS_ATT_UIDVALIDITY)
+			f->uidvalidity = item->st_value;
+		else
+			take_extension(f, item->st_ext_data);
+	}
+	f->has_status = f->uidvalidity != 0;
+}
+
+static int on_status(const struct frame *f, void *arg, struct err *e)
+{
+	const struct mailimap_mailbox_data_status *s = status_of(f);
+	struct folder_info *folder = arg;
+
+	(void)e;
+	if (s && s->st_mailbox && same_name(s->st_mailbox, folder->name))
+		take_status(folder, s);
+	return 0;
+}
+
+static void status_command(struct mailbox *m, struct command *c, const char *name)
+{
+	command_printf(c, "STATUS ");
+	command_astring(m, c, slice_of(name));
+	command_printf(c, " %s", status_items(m));
+}
+
+int mailbox_status(struct mailbox *m, const char *name, struct folder_info *out, struct err *e)
+{
+	struct folder_info f = { 0 };
+	struct command c = { 0 };
+
+	if (mailbox_check_name(name, e) < 0)
+		return -1;
+	f.name = mem_str(name);
+	status_command(m, &c, name);
+	if (command_run(m, &c, on_status, &f, e) < 0)
+		goto fail;
+	if (!f.has_status) {
+		err_set(e, ERR_PROTOCOL, "the server gave no UIDVALIDITY");
+		goto fail;
+	}
+	*out = f;
+	return 0;
+fail:
+	folder_info_release(&f);
+	return err_wrap(e, "status of folder \"%s\"", name);
+}
+
+/* One answer of a window; a refusal leaves the folder without numbers. */
+static int status_answer(struct mailbox *m, const char *tag, struct folder_list *l, struct err *e)
+{
+	if (command_wait(m, tag, on_list, l, e) < 0 && !mailbox_is_usable(m))
+		return -1;
+	return 0;
+}
+
+static int status_each(struct mailbox *m, struct folder_list *l, struct err *e)
+{
+	char tags[STATUS_WINDOW][TAG_MAX];
+	size_t sent = 0, done = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		struct command c = { 0 };
+		bool waits;
+
+		if (l->at[i].noselect || l->at[i].has_status)
+			continue;
+		status_command(m, &c, l->at[i].name);
+		waits = c.wait_count > 0;
+		/* A "+" must not be looked for among the answers of others. */
+		while (done < sent && (waits || sent - done == STATUS_WINDOW))
+			if (status_answer(m, tags[done++ % STATUS_WINDOW], l, e) < 0)
+				goto fail;
+		if (command_send(m, &c, tags[sent % STATUS_WINDOW], on_list, l, e) == 0)
+			sent++;
+		else if (!mailbox_is_usable(m))
+			goto fail;
+		command_release(&c);
+		continue;
+fail:
+		command_release(&c);
+		return -1;
+	}
+	while (done < sent)
+		if (status_answer(m, tags[done++ % STATUS_WINDOW], l, e) < 0)
+			return -1;
+	return 0;
+}
+
+static void list_command(const struct mailbox *m, struct command *c)
+{
+	const char *use = m->caps.special_use ? "SPECIAL-USE" : "";
+
+	command_printf(c, "LIST \"\" \"*\"");
+	if (!m->caps.list_extended)
+		return;
+	if (m->caps.list_status)
+		command_printf(c, " RETURN (%s%sSTATUS %s)", use, *use ? " " : "", status_items(m));
+	else if (*use)
+		command_printf(c, " RETURN (%s)", use);
+}
+
+int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e)
+{
+	struct folder_list l = { 0 };
+	struct command list = { 0 }, lsub = { 0 };
+
+	list_command(m, &list);
+	command_printf(&lsub, "LSUB \"\" \"*\"");
+	if (command_run(m, &list, on_list, &l, e) < 0 || command_run(m, &lsub, on_lsub, &l, e) < 0 ||
+	    status_each(m, &l, e) < 0) {
+		command_release(&lsub);
+		folder_list_release(&l);
+		return err_wrap(e, "listing folders");
+	}
+	*out = l;
+	return 0;
+}
+
+/* ---- NAMESPACE: libetpan's parser crashes on garbage, so this one is ours (RFC 2342 5) */
+
+static bool take(struct slice *s, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!slice_starts_nocase(*s, word))
+		return false;
+	*s = (struct slice){ s->p + n, s->n - n };
+	return true;
+}
+
+/* A quoted string. Prefixes as literals are not seen in practice: they fail the parse. */
+static bool take_quoted(struct slice *s, char *out, size_t size)
+{
+	size_t n = 0;
+
+	if (!take(s, "\""))
+		return false;
+	while (!take(s, "\"")) {
+		take(s, "\\");
+		if (s->n == 0 || n + 1 >= size)
+			return false;
+		out[n++] = s->p[0];
+		*s = (struct slice){ s->p + 1, s->n - 1 };
+	}
+	out[n] = '\0';
+	return true;
+}
+
+/* What follows prefix and separator: extensions, up to the closing parenthesis. */
+static bool skip_rest(struct slice *s)
+{
+	char ignored[MAILBOX_NAME_MAX];
+	int depth = 1;
+
+	while (depth > 0) {
+		if (take(s, "("))
+			depth++;
+		else if (take(s, ")"))
+			depth--;
+		else if (!take(s, " ") && !take_quoted(s, ignored, sizeof ignored))
+			return false;
+	}
+	return true;
+}
+
+/* One "(" prefix separator … ")". */
+static bool take_namespace(struct slice *s, struct folder_list *out)
+{
+	char prefix[MAILBOX_NAME_MAX], separator[8] = "";
+
+	if (!take(s, "(") || !take_quoted(s, prefix, sizeof prefix) || !take(s, " "))
+		return false;
+	if (!take(s, "NIL") && !take_quoted(s, separator, sizeof separator))
+		return false;
+	if (!skip_rest(s) || out->count >= 1000)
+		return false;
+	list_add(out, prefix)->separator = separator[0];
+	return true;
+}
+
+/* NIL, or namespaces in parentheses. */
+static bool take_namespaces(struct slice *s, struct folder_list *out)
+{
+	take(s, " ");
+	if (take(s, "NIL"))
+		return true;
+	if (!take(s, "("))
+		return false;
+	while (!take(s, ")")) {
+		take(s, " "); /* RFC 2342 has none here, some servers do */
+		if (!take_namespace(s, out))
+			return false;
+	}
+	return true;
+}
+
+struct namespaces_seen {
+	struct folder_list own, others;
+	bool seen;
+};
+
+static int on_namespace(const struct frame *f, void *arg, struct err *e)
+{
+	struct namespaces_seen *n = arg;
+	struct slice s = f->reply.text;
+
+	if (f->kind != FRAME_OTHER || !take(&s, "NAMESPACE"))
+		return 0;
+	if (n->seen || !take_namespaces(&s, &n->own) || !take_namespaces(&s, &n->others) ||
+	    !take_namespaces(&s, &n->others))
+		return err_set(e, ERR_PROTOCOL, "cannot read the server's NAMESPACE");
+	n->seen = true;
+	return 0;
+}
+
+static int on_separator(const struct frame *f, void *arg, struct err *e)
+{
+	const struct mailimap_mailbox_list *box = list_of(f, MAILIMAP_MAILBOX_DATA_LIST);
+
+	(void)e;
+	if (box)
+		*(char *)arg = box->mb_delimiter;
+	return 0;
+}
+
+static int namespace_guess(struct mailbox *m, struct namespace_info *out, struct err *e)
+{
+	struct command c = { 0 };
+	char separator = 0;
+
+	command_printf(&c, "LIST \"\" \"\"");
+	if (command_run(m, &c, on_separator, &separator, e) < 0)
+		return err_wrap(e, "asking for the hierarchy separator");
+	*out = (struct namespace_info){ .prefix = mem_str(""), .separator = separator };
+	return 0;
+}
+
+int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err *e)
+{
+	struct namespaces_seen n = { 0 };
+	struct command c = { 0 };
+
+	if (!m->caps.namespaces)
+		return namespace_guess(m, out, e);
+	command_printf(&c, "NAMESPACE");
+	if (command_run(m, &c, on_namespace, &n, e) < 0) {
+		folder_list_release(&n.own);
+		folder_list_release(&n.others);
+		return err_wrap(e, "asking for namespaces");
+	}
+	if (n.own.count == 0) {
+		folder_list_release(&n.others);
+		return namespace_guess(m, out, e);
+	}
+	*out = (struct namespace_info){ mem_str(n.own.at[0].name), n.own.at[0].separator, n.others };
+	folder_list_release(&n.own);
+	return 0;
+}
+
+void namespace_info_release(struct namespace_info *n)
+{
+	free(n->prefix);
+	folder_list_release(&n->others);
+	*n = (struct namespace_info){ 0 };
+}
+
+/* ---- changing and choosing folders */
+
+static int name_command(struct mailbox *m, const char *verb, const char *name, const char *tail,
+			untagged_fn *fn, void *arg, struct err *e)
+{
+	struct command c = { 0 };
+
+	if (mailbox_check_name(name, e) < 0)
+		return -1;
+	command_printf(&c, "%s ", verb);
+	command_astring(m, &c, slice_of(name));
+	command_printf(&c, "%s", tail);
+	if (command_run(m, &c, fn, arg, e) < 0)
+		return err_wrap(e, "%s \"%s\"", verb, name);
+	return 0;
+}
+
+int mailbox_create(struct mailbox *m, const char *name, enum special_use use, struct err *e)
+{
+	char tail[64] = "";
+	int r;
+
+	if (use != USE_NONE && m->caps.create_special_use)
+		snprintf(tail, sizeof tail, " (USE (%s))", use_names[use]);
+	m->last_status = STATUS_NONE;
+	r = name_command(m, "CREATE", name, tail, NULL, NULL, e);
+	if (r < 0 && m->last_status == STATUS_NO && mailbox_last_code_is(m, "ALREADYEXISTS")) {
+		err_clear(e);
+		return 0;
+	}
+	return r;
+}
+
+int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e)
+{
+	return name_command(m, on ? "SUBSCRIBE" : "UNSUBSCRIBE", name, "", NULL, NULL, e);
+}
+
+struct selecting {
+	struct mailbox *m;
+	struct selected *out;
+	bool permanent; /* PERMANENTFLAGS were given: FLAGS do not count */
+};
+
+static uint64_t code_number(struct slice code, const char *word, uint64_t max)
+{
+	uint64_t v;
+
+	if (!take(&code, word) || !take(&code, " ") || slice_u64(code, max, &v) < 0)
+		return 0;
+	return v;
+}
+
+/* "WORD (a b c)" to its words. */
+static bool flags_within(struct slice s, const char *word, struct slice *flags)
+{
+	if (!take(&s, word) || !take(&s, " (") || s.n == 0 || s.p[s.n - 1] != ')')
+		return false;
+	*flags = (struct slice){ s.p, s.n - 1 };
+	return true;
+}
+
+static void keep_flags(struct selecting *s, struct slice words)
+{
+	struct buf *b = &s->m->permanent_flags;
+
+	buf_drain(b, buf_len(b));
+	flags_normalise(words, b, &s->out->any_keyword);
+}
+
+static void on_select_code(struct selecting *s, struct slice code)
+{
+	struct selected *o = s->out;
+	struct slice flags;
+	uint64_t v;
+
+	if ((v = code_number(code, "UIDVALIDITY", UINT32_MAX)))
+		o->uidvalidity = (uint32_t)v;
+	else if ((v = code_number(code, "UIDNEXT", UINT32_MAX)))
+		o->uidnext = (uint32_t)v;
+	else if ((v = code_number(code, "HIGHESTMODSEQ", UINT64_MAX)))
+		o->highestmodseq = v;
+	else if (slice_is_nocase(code, "UIDNOTSTICKY"))
+		o->uid_not_sticky = true;
+	else if (flags_within(code, "PERMANENTFLAGS", &flags)) {
+		keep_flags(s, flags);
+		s->permanent = true;
+	}
+}
+
+static int on_select(const struct frame *f, void *arg, struct err *e)
+{
+	struct selecting *s = arg;
+	struct slice flags;
+
+	(void)e;
+	if (f->kind == FRAME_STATUS && f->reply.status == STATUS_OK)
+		on_select_code(s, f->reply.code);
+	else if (!s->permanent && flags_within(f->reply.text, "FLAGS", &flags))
+		keep_flags(s, flags);
+	return 0;
+}
+
+static void forget_selected(struct mailbox *m)
+{
+	mem_free(&m->selected);
+	m->exists = 0;
+	buf_drain(&m->permanent_flags, buf_len(&m->permanent_flags));
+	buf_add(&m->permanent_flags, "", 1);
+}
+
+int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct selected *out,
+		   struct err *e)
+{
+	struct selecting s = { .m = m, .out = out };
+
+	*out = (struct selected){ 0 };
+	forget_selected(m);
+	if (name_command(m, read_only ? "EXAMINE" : "SELECT", name, "", on_select, &s, e) < 0)
+		return -1;
+	m->selected = mem_str(name);
+	out->messages = m->exists;
+	out->read_only = mailbox_last_code_is(m, "READ-ONLY");
+	out->permanent_flags = buf_slice(&m->permanent_flags).p;
+	if (out->uidvalidity == 0)
+		return err_set(e, ERR_PROTOCOL, "folder \"%s\": the server gave no UIDVALIDITY", name);
+	return 0;
+}
+
+int mailbox_unselect(struct mailbox *m, struct err *e)
+{
+	struct selected ignored;
+	struct command c = { 0 };
+
+	if (!m->selected)
+		return 0;
+	if (!m->caps.unselect) {
+		char *name = mem_str(m->selected);
+		int r = mailbox_select(m, name, true, &ignored, e);
+
+		free(name);
+		if (r < 0)
+			return -1;
+	}
+	command_printf(&c, m->caps.unselect ? "UNSELECT" : "CLOSE");
+	if (command_run(m, &c, NULL, NULL, e) < 0)
+		return err_wrap(e, "leaving folder \"%s\"", m->selected);
+	forget_selected(m);
+	return 0;
+}

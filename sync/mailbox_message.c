@@ -1,0 +1,497 @@
+/* Hides: how FETCH answers become plain values, and long sets of UIDs several commands. */
+#include "sync/mailbox_impl.h"
+
+#include <inttypes.h>
+#include <strings.h>
+#include <time.h>
+#include <libetpan/libetpan.h>
+
+/* ---- flags */
+
+static const char *const system_flags[] = { "\\Answered", "\\Deleted", "\\Draft", "\\Flagged",
+					    "\\Seen" };
+
+/* The case of system flags does not count, so one spelling is enough. */
+static struct slice flag_spelling(struct slice word)
+{
+	for (size_t i = 0; i < COUNT(system_flags); i++)
+		if (slice_is_nocase(word, system_flags[i]))
+			return slice_of(system_flags[i]);
+	return word;
+}
+
+static int slice_order(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+	int r = memcmp(x->p, y->p, MIN(x->n, y->n));
+
+	return r ? r : (x->n > y->n) - (x->n < y->n);
+}
+
+static bool take_word(struct slice *s, struct slice *word)
+{
+	size_t i = 0;
+
+	while (s->n > 0 && s->p[0] == ' ')
+		*s = (struct slice){ s->p + 1, s->n - 1 };
+	while (i < s->n && s->p[i] != ' ')
+		i++;
+	*word = (struct slice){ s->p, i };
+	*s = (struct slice){ s->p + i, s->n - i };
+	return i > 0;
+}
+
+void flags_normalise(struct slice words, struct buf *out, bool *any)
+{
+	struct slice *at = mem_array(words.n / 2 + 1, sizeof *at), word;
+	size_t n = 0;
+
+	*any = false;
+	while (take_word(&words, &word)) {
+		if (slice_is(word, "\\*"))
+			*any = true;
+		else if (!slice_is_nocase(word, "\\Recent"))
+			at[n++] = flag_spelling(word);
+	}
+	if (n)
+		qsort(at, n, sizeof *at, slice_order);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && slice_order(&at[i - 1], &at[i]) == 0)
+			continue;
+		if (i > 0)
+			buf_add(out, " ", 1);
+		buf_add(out, at[i].p, at[i].n);
+	}
+	buf_add(out, "", 1);
+	free(at);
+}
+
+static bool is_flag_char(char c)
+{
+	return c > 0x20 && c < 0x7f && !strchr("(){%*\"\\", c);
+}
+
+int mailbox_check_flags(const char *flags, struct err *e)
+{
+	struct slice rest = slice_of(flags), word;
+
+	while (take_word(&rest, &word)) {
+		size_t i = word.p[0] == '\\';
+
+		if (i == word.n)
+			return err_set(e, ERR_INPUT, "a flag without a name");
+		for (; i < word.n; i++)
+			if (!is_flag_char(word.p[i]))
+				return err_set(e, ERR_INPUT, "flag \"%.*s\" cannot be sent",
+					       (int)MIN(word.n, 100), word.p);
+	}
+	return 0;
+}
+
+/* ---- dates */
+
+static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+				      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+/* To the one form that APPEND takes (RFC 3501 9 date-time), and seconds. */
+static bool date_read(const struct mailimap_date_time *d, char out[static 40], int64_t *seconds)
+{
+	struct tm tm = { .tm_year = d->dt_year - 1900, .tm_mon = d->dt_month - 1,
+			 .tm_mday = d->dt_day,	       .tm_hour = d->dt_hour,
+			 .tm_min = d->dt_min,	       .tm_sec = d->dt_sec };
+	int zone = abs(d->dt_zone), minutes = zone / 100 * 60 + zone % 100;
+
+	if (d->dt_month < 1 || d->dt_month > 12 || d->dt_day < 1 || d->dt_day > 31 ||
+	    d->dt_year < 0 || d->dt_year > 9999 || d->dt_hour < 0 || d->dt_hour > 23 ||
+	    d->dt_min < 0 || d->dt_min > 59 || d->dt_sec < 0 || d->dt_sec > 60 || zone > 9999)
+		return false;
+	snprintf(out, 40, "%2d-%s-%04d %02d:%02d:%02d %c%04d", d->dt_day, months[d->dt_month - 1],
+		 d->dt_year, d->dt_hour, d->dt_min, d->dt_sec, d->dt_zone < 0 ? '-' : '+', zone);
+	*seconds = timegm(&tm) - (d->dt_zone < 0 ? -minutes : minutes) * 60;
+	return true;
+}
+
+int mailbox_check_date(const char *date, struct err *e)
+{
+	if (strlen(date) < 20 || strlen(date) > 40 || strpbrk(date, "\r\n\"\\"))
+		return err_set(e, ERR_INPUT, "date \"%.60s\" cannot be sent", date);
+	return 0;
+}
+
+/* ---- FETCH answers */
+
+void fetch_scratch_release(struct fetch_scratch *s)
+{
+	buf_release(&s->flags);
+	buf_release(&s->words);
+}
+
+static void add_word(struct buf *words, const char *prefix, const char *name)
+{
+	if (buf_len(words))
+		buf_add(words, " ", 1);
+	buf_add_str(words, prefix);
+	buf_add_str(words, name ? name : "");
+}
+
+static void add_flag(struct buf *words, const struct mailimap_flag *f)
+{
+	if (!f)
+		return;
+	switch (f->fl_type) {
+	case MAILIMAP_FLAG_ANSWERED:
+		add_word(words, "", "\\Answered");
+		break;
+	case MAILIMAP_FLAG_FLAGGED:
+		add_word(words, "", "\\Flagged");
+		break;
+	case MAILIMAP_FLAG_DELETED:
+		add_word(words, "", "\\Deleted");
+		break;
+	case MAILIMAP_FLAG_SEEN:
+		add_word(words, "", "\\Seen");
+		break;
+	case MAILIMAP_FLAG_DRAFT:
+		add_word(words, "", "\\Draft");
+		break;
+	case MAILIMAP_FLAG_KEYWORD:
+		add_word(words, "", f->fl_data.fl_keyword);
+		break;
+	case MAILIMAP_FLAG_EXTENSION:
+		add_word(words, "\\", f->fl_data.fl_extension);
+		break;
+	}
+}
+
+static void flags_read(const struct mailimap_msg_att_dynamic *d, struct fetch_scratch *s,
+		       struct fetch_items *out)
+{
+	bool any;
+
+	buf_drain(&s->words, buf_len(&s->words));
+	buf_drain(&s->flags, buf_len(&s->flags));
+	for (clistiter *i = d->att_list ? clist_begin(d->att_list) : NULL; i; i = clist_next(i)) {
+		const struct mailimap_flag_fetch *f = clist_content(i);
+
+		if (f->fl_type != MAILIMAP_FLAG_FETCH_RECENT)
+			add_flag(&s->words, f->fl_flag);
+	}
+	flags_normalise(buf_slice(&s->words), &s->flags, &any);
+	out->info.flags = buf_slice(&s->flags).p;
+	out->has_flags = true;
+}
+
+static void body_read(const struct mailimap_msg_att_body_section *b, struct fetch_items *out)
+{
+	out->has_body = true;
+	if (b->sec_body_part)
+		out->body = (struct slice){ b->sec_body_part, b->sec_length };
+}
+
+static void static_read(const struct mailimap_msg_att_static *a, struct fetch_scratch *s,
+			struct fetch_items *out)
+{
+	struct message_info *i = &out->info;
+
+	switch (a->att_type) {
+	case MAILIMAP_MSG_ATT_UID:
+		i->uid = a->att_data.att_uid;
+		out->has_uid = i->uid != 0;
+		break;
+	case MAILIMAP_MSG_ATT_RFC822_SIZE:
+		i->size = a->att_data.att_rfc822_size;
+		out->has_size = true;
+		break;
+	case MAILIMAP_MSG_ATT_INTERNALDATE:
+		out->has_date = a->att_data.att_internal_date &&
+				date_read(a->att_data.att_internal_date, s->date, &i->date_s);
+		i->date = out->has_date ? s->date : NULL;
+		break;
+	case MAILIMAP_MSG_ATT_BODY_SECTION:
+		if (a->att_data.att_body_section)
+			body_read(a->att_data.att_body_section, out);
+		break;
+	}
+}
+
+bool fetch_items_read(const struct frame *f, struct fetch_scratch *s, struct fetch_items *out)
+{
+	const struct mailimap_message_data *d;
+
+	*out = (struct fetch_items){ 0 };
+	if (f->kind != FRAME_DATA || f->data->rsp_type != MAILIMAP_RESP_DATA_TYPE_MESSAGE_DATA)
+		return false;
+	d = f->data->rsp_data.rsp_message_data;
+	if (!d || d->mdt_type != MAILIMAP_MESSAGE_DATA_FETCH || !d->mdt_msg_att ||
+	    !d->mdt_msg_att->att_list)
+		return false;
+	for (clistiter *i = clist_begin(d->mdt_msg_att->att_list); i; i = clist_next(i)) {
+		const struct mailimap_msg_att_item *item = clist_content(i);
+
+		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC && item->att_data.att_dyn)
+			flags_read(item->att_data.att_dyn, s, out);
+		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC && item->att_data.att_static)
+			static_read(item->att_data.att_static, s, out);
+	}
+	return true;
+}
+
+bool frame_is_odd_fetch(const struct frame *f)
+{
+	struct slice rest = f->reply.text, word;
+	uint64_t number;
+
+	if (f->kind != FRAME_OTHER)
+		return false;
+	if (!rest.n && f->line.n > 2) /* a NUL in it */
+		rest = (struct slice){ f->line.p + 2, f->line.n - 2 };
+	return take_word(&rest, &word) && slice_u64(word, UINT32_MAX, &number) == 0 &&
+	       slice_starts_nocase(rest, " FETCH");
+}
+
+/* ---- listings */
+
+struct lister {
+	uint32_t lo, hi;
+	mailbox_message_fn *on_message; /* one of these */
+	mailbox_header_fn *on_header;
+	struct uid_list *uids;
+	void *arg;
+	struct listing *out;
+	struct fetch_scratch scratch;
+	struct buf header; /* what the sink took */
+};
+
+static void uid_add(struct uid_list *l, uint32_t uid)
+{
+	if ((l->count & (l->count + 1)) == 0)
+		l->at = mem_grow(l->at, l->count * 2 + 1, sizeof *l->at);
+	l->at[l->count++] = uid;
+}
+
+static int hand_out(struct lister *l, const struct frame *f, const struct fetch_items *i, struct err *e)
+{
+	if (l->uids) {
+		uid_add(l->uids, i->info.uid);
+		l->out->messages++;
+		return 0;
+	}
+	/* An answer without all items is news of a change, not an answer to us. */
+	if (!i->has_flags || !i->has_size || !i->has_date || (l->on_header && !i->has_body))
+		return 0;
+	l->out->messages++;
+	if (l->on_message)
+		return l->on_message(&i->info, l->arg, e);
+	return l->on_header(&i->info, f->bodies ? buf_slice(&l->header) : i->body, l->arg, e);
+}
+
+static int on_listed(const struct frame *f, void *arg, struct err *e)
+{
+	struct lister *l = arg;
+	struct fetch_items items;
+	int r = 0;
+
+	if (frame_is_odd_fetch(f))
+		l->out->unparsed++;
+	/* "lo:*" names the last message even below lo (RFC 3501 9 seq-range). */
+	if (fetch_items_read(f, &l->scratch, &items) && items.has_uid && items.info.uid >= l->lo &&
+	    (l->hi == 0 || items.info.uid <= l->hi))
+		r = hand_out(l, f, &items, e);
+	buf_drain(&l->header, buf_len(&l->header));
+	return r;
+}
+
+static int header_begin(void *arg, struct slice before, uint64_t size, struct err *e)
+{
+	(void)arg, (void)before, (void)size, (void)e;
+	return 0;
+}
+
+static int header_bytes(void *arg, struct slice bytes, struct err *e)
+{
+	struct lister *l = arg;
+
+	(void)e;
+	buf_add(&l->header, bytes.p, MIN(bytes.n, MAILBOX_HEADER_MAX - buf_len(&l->header)));
+	return 0;
+}
+
+static int header_end(void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	return 0;
+}
+
+/* Some servers answer BAD to a range in an empty folder: then there is nothing to ask. */
+static int has_messages(struct mailbox *m, bool *out, struct err *e)
+{
+	if (m->exists == 0 && mailbox_noop(m, e) < 0)
+		return -1;
+	*out = m->exists > 0;
+	return 0;
+}
+
+static int run_listing(struct mailbox *m, struct lister *l, const char *items, struct err *e)
+{
+	struct command c = { 0 };
+
+	command_printf(&c, "UID FETCH %" PRIu32 ":", l->lo);
+	if (l->hi)
+		command_printf(&c, "%" PRIu32 " %s", l->hi, items);
+	else
+		command_printf(&c, "* %s", items);
+	if (command_run(m, &c, on_listed, l, e) < 0)
+		return -1;
+	if (mailbox_last_code_is(m, "MESSAGELIMIT"))
+		return err_set(e, ERR_LIMIT, "the server cut the listing short: [%s]", m->last_code);
+	return 0;
+}
+
+static int list(struct mailbox *m, struct lister *l, const char *items, struct err *e)
+{
+	const struct frame_sink sink = { header_begin, header_bytes, header_end, l };
+	bool some;
+	int r;
+
+	*l->out = (struct listing){ 0 };
+	ASSERT(m->selected && l->lo > 0);
+	if (has_messages(m, &some, e) < 0)
+		return -1;
+	if (!some || (l->hi && l->hi < l->lo))
+		return 0;
+	if (l->on_header)
+		frame_set_sink(m->r, &sink);
+	r = run_listing(m, l, items, e);
+	frame_set_sink(m->r, NULL);
+	fetch_scratch_release(&l->scratch);
+	buf_release(&l->header);
+	return r < 0 ? err_wrap(e, "listing folder \"%s\"", m->selected) : 0;
+}
+
+int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_message_fn *fn, void *arg,
+		     struct listing *out, struct err *e)
+{
+	struct lister l = { .lo = lo, .hi = hi, .on_message = fn, .arg = arg, .out = out };
+
+	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE)", e);
+}
+
+int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn, void *arg,
+		    struct listing *out, struct err *e)
+{
+	struct lister l = { .lo = lo, .hi = hi, .on_header = fn, .arg = arg, .out = out };
+
+	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])", e);
+}
+
+static int uid_order(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void uids_tidy(struct uid_list *l)
+{
+	size_t kept = 0;
+
+	if (l->count)
+		qsort(l->at, l->count, sizeof *l->at, uid_order);
+	for (size_t i = 0; i < l->count; i++)
+		if (kept == 0 || l->at[kept - 1] != l->at[i])
+			l->at[kept++] = l->at[i];
+	l->count = kept;
+}
+
+int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *out, struct err *e)
+{
+	struct uid_list uids = { 0 };
+	struct listing listing;
+	struct lister l = { .lo = lo, .hi = hi, .uids = &uids, .out = &listing };
+
+	if (list(m, &l, "(UID)", e) < 0)
+		goto fail;
+	if (listing.unparsed) {
+		err_set(e, ERR_PROTOCOL, "folder \"%s\": cannot read %u answers", m->selected,
+			listing.unparsed);
+		goto fail;
+	}
+	uids_tidy(&uids);
+	*out = uids;
+	return 0;
+fail:
+	uid_list_release(&uids);
+	return -1;
+}
+
+void uid_list_release(struct uid_list *l)
+{
+	free(l->at);
+	*l = (struct uid_list){ 0 };
+}
+
+/* ---- changes */
+
+size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n)
+{
+	const size_t start = buf_len(out), range_max = 2 * sizeof "4294967295,";
+	size_t i = 0;
+
+	while (i < n && (i == 0 || buf_len(out) - start + range_max <= MAILBOX_SET_MAX)) {
+		size_t first = i;
+
+		while (i + 1 < n && uids[i + 1] == uids[i] + 1)
+			i++;
+		buf_printf(out, "%s%" PRIu32, first ? "," : "", uids[first]);
+		if (i > first)
+			buf_printf(out, ":%" PRIu32, uids[i]);
+		i++;
+	}
+	return i;
+}
+
+static void check_uids(const uint32_t *uids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ASSERT(uids[i] > (i ? uids[i - 1] : 0));
+}
+
+/* "verb set tail" for as many commands as the UIDs need. */
+static int for_sets(struct mailbox *m, const char *verb, const uint32_t *uids, size_t n,
+		    const char *tail, struct err *e)
+{
+	check_uids(uids, n);
+	for (size_t done = 0; done < n;) {
+		struct command c = { 0 };
+
+		buf_printf(&c.text, "%s ", verb);
+		done += uid_set_write(&c.text, uids + done, n - done);
+		buf_add_str(&c.text, tail);
+		if (command_run(m, &c, NULL, NULL, e) < 0)
+			return err_wrap(e, "folder \"%s\": %s", m->selected ? m->selected : "", verb);
+	}
+	return 0;
+}
+
+int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_how how,
+		  const char *flags, struct err *e)
+{
+	static const char *const signs[] = { [STORE_SET] = "", [STORE_ADD] = "+", [STORE_REMOVE] = "-" };
+	struct buf tail = { 0 };
+	int r;
+
+	if (mailbox_check_flags(flags, e) < 0)
+		return -1;
+	buf_printf(&tail, " %sFLAGS.SILENT (%s)", signs[how], flags);
+	buf_add(&tail, "", 1);
+	r = for_sets(m, "UID STORE", uids, n, buf_slice(&tail).p, e);
+	buf_release(&tail);
+	return r;
+}
+
+int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n, struct err *e)
+{
+	if (!m->caps.uidplus)
+		return err_set(e, ERR_INPUT, "the server cannot expunge single messages (UIDPLUS)");
+	return for_sets(m, "UID EXPUNGE", uids, n, "", e);
+}
