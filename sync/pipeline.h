@@ -90,9 +90,9 @@ int pipeline_append(struct mailbox *to, const char *folder, struct batch *b,
 		    struct err *e) MUST_CHECK;
 
 /*
- * Digests of uids[0..n) (strictly ascending) in the selected folder; fn is called once for
- * each, in the server's order, those without a body last; d is NULL unless FETCH_OK. No spool.
- * A result of -1 from fn breaks the connection.
+ * Digests of uids[0..n) (strictly ascending) in the selected folder; fn is called once for each, in
+ * their order; d is NULL unless FETCH_OK. No spool. -1 from fn ends it with that error; the
+ * connection stays usable.
  */
 typedef int pipeline_digest_fn(uint32_t uid, enum fetch_result r, const struct digest *d,
 			       void *arg, struct err *e);

@@ -264,17 +264,6 @@ void transport_take(struct transport *t, size_t n)
 	buf_drain(&t->in, n);
 }
 
-int transport_poll(struct transport *t, struct err *e)
-{
-	short want;
-
-	if (t->is_broken)
-		return answer_broken(t, e);
-	if (buf_len(&t->in))
-		return 1;
-	return fill(t, &want, e);
-}
-
 int transport_more(struct transport *t, struct err *e)
 {
 	int64_t end;

@@ -51,8 +51,6 @@ struct slice transport_input(const struct transport *t);
 void transport_take(struct transport *t, size_t n); /* n <= what transport_input() shows */
 /* Sends what is gathered, then waits until at least one byte more is in the input. */
 int transport_more(struct transport *t, struct err *e) MUST_CHECK;
-/* Reads what is there without waiting: 1 if the input is not empty, 0 if it is, -1 broken. */
-int transport_poll(struct transport *t, struct err *e) MUST_CHECK;
 
 /* Gathers, and sends when TRANSPORT_CHUNK is reached. */
 int transport_write(struct transport *t, const void *p, size_t n, struct err *e) MUST_CHECK;
