@@ -79,20 +79,21 @@ int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes
 	       void *arg, struct err *e) MUST_CHECK;
 
 /*
- * APPENDs to folder, in the batch's order, all messages that are FETCH_OK and not skip, with
- * their flags and date; sets appended, new_uid, text. LITERAL+ for any size, LITERAL- up to
- * 4096 bytes, else one that waits for "+". 0: every message sent has its answer (which may be a
- * refusal). -1: the connection is lost or unusable, or a flag or date cannot be sent: those
- * without an answer are APPEND_UNKNOWN or APPEND_NOT_SENT. Never retries. The folder need not
- * be selected. A message above the server's APPENDLIMIT is APPEND_REFUSED without being sent.
+ * APPENDs to folder, in the batch's order, all messages that are FETCH_OK, not skip and still
+ * APPEND_NOT_SENT, with their flags and date; sets appended, new_uid, text. LITERAL+ for any
+ * size, LITERAL- up to 4096 bytes, else one that waits for "+". 0: every message sent has its
+ * answer (which may be a refusal). -1: the connection is lost or unusable, or a flag or date
+ * cannot be sent: those without an answer are APPEND_UNKNOWN or APPEND_NOT_SENT. Never retries.
+ * The folder need not be selected. A message above the server's APPENDLIMIT is APPEND_REFUSED
+ * without being sent.
  */
 int pipeline_append(struct mailbox *to, const char *folder, struct batch *b,
 		    struct err *e) MUST_CHECK;
 
 /*
- * Digests of uids[0..n) (strictly ascending) in the selected folder; fn is called once for each, in
- * their order; d is NULL unless FETCH_OK. No spool. -1 from fn ends it with that error; the
- * connection stays usable.
+ * Digests of uids[0..n) (strictly ascending) in the selected folder; fn is called once for
+ * each, in their order; d is NULL unless FETCH_OK. No spool. -1 from fn ends it with that
+ * error; the connection stays usable.
  */
 typedef int pipeline_digest_fn(uint32_t uid, enum fetch_result r, const struct digest *d,
 			       void *arg, struct err *e);
