@@ -8,8 +8,8 @@
 struct digest_stream {
 	EVP_MD_CTX *raw, *canon;
 	uint64_t size;
-	bool cr;		/* a CR came, perhaps the first half of a CRLF */
-	uint64_t newlines;	/* not handed on yet: those at the end count as one */
+	bool cr;		 /* a CR came, perhaps the first half of a CRLF */
+	uint64_t newlines;	 /* not handed on yet: those at the end count as one */
 	char chunk[CANON_CHUNK]; /* canonical bytes gathered for the hash */
 	size_t chunk_n;
 	struct buf header; /* canonical bytes up to the first empty line */
@@ -110,8 +110,16 @@ void digest_stream_feed(struct digest_stream *d, struct slice bytes)
 static bool is_server_field(struct slice name)
 {
 	static const char *const names[] = {
-		"Content-Length",  "Return-Path", "Status", "X-IMAP", "X-IMAPbase",
-		"X-Keywords",	   "X-Status",	  "X-UID",  "X-UIDL", "X-Message-Flag",
+		"Content-Length",
+		"Return-Path",
+		"Status",
+		"X-IMAP",
+		"X-IMAPbase",
+		"X-Keywords",
+		"X-Status",
+		"X-UID",
+		"X-UIDL",
+		"X-Message-Flag",
 		"X-Yahoo-Newman-Property",
 	};
 

@@ -1,6 +1,6 @@
 /*
- * Hides: how one response is put together from lines and literals, and what libetpan may see of it.
- * Each rule here answers something that crashed, hung or swelled the stock parser.
+ * Hides: how one response is put together from lines and literals, and what libetpan may see of
+ * it. Each rule here answers something that crashed, hung or swelled the stock parser.
  */
 #include "sync/frame.h"
 
@@ -127,8 +127,8 @@ static int line_add(struct frame_reader *r, struct err *e)
 }
 
 /*
- * Looks over a piece of text between literals. libetpan recurses with each parenthesis, and takes "{ 99" anywhere
- * outside quotes for a literal to be allocated.
+ * Looks over a piece of text between literals. libetpan recurses with each parenthesis, and
+ * takes "{ 99" anywhere outside quotes for a literal to be allocated.
  */
 static void scan(struct frame_reader *r, struct slice piece)
 {
@@ -171,7 +171,8 @@ static bool is_body(struct slice before)
 	       (before.p[i - 6] == ' ' || before.p[i - 6] == '(');
 }
 
-static int body_stream(struct frame_reader *r, struct slice before, uint64_t left, struct err *e)
+static int body_stream(struct frame_reader *r, struct slice before, uint64_t left,
+		       struct err *e)
 {
 	const struct frame_sink *sink = r->sink;
 
@@ -181,7 +182,8 @@ static int body_stream(struct frame_reader *r, struct slice before, uint64_t lef
 		struct slice in;
 
 		if (input_wait(r, &in, e) < 0)
-			return err_wrap(e, "in a message, %" PRIu64 " bytes before its end", left);
+			return err_wrap(e, "in a message, %" PRIu64 " bytes before its end",
+					left);
 		in.n = (size_t)MIN((uint64_t)in.n, left);
 		if (sink->bytes(sink->arg, in, e) < 0)
 			return transport_poison(r->t, e);
@@ -245,10 +247,11 @@ static int gather(struct frame_reader *r, struct frame *out, struct err *e)
 		if (line_add(r, e) < 0)
 			return -1;
 		piece = (struct slice){ r->text->str + start, r->text->len - start };
-		w = start == 0 ? imap_reply_line(piece.p, piece.n, r->line_max + 1, &line) :
-				 imap_line(piece.p, piece.n, r->line_max + 1, &line);
+		w = start == 0 ? imap_reply_line(piece.p, piece.n, r->line_max + 1, &line)
+			       : imap_line(piece.p, piece.n, r->line_max + 1, &line);
 		if (w != WIRE_DONE)
-			return fail(r, ERR_PROTOCOL, "the server's line ends in a doubtful {n}", e);
+			return fail(r, ERR_PROTOCOL, "the server's line ends in a doubtful {n}",
+				    e);
 		if (line.tail == LIT_NONE) {
 			scan(r, piece);
 			return 0;
@@ -275,8 +278,8 @@ static struct slice line_end(struct frame_reader *r)
 /* Only these kinds are handed to libetpan. */
 static bool is_known(struct slice text)
 {
-	static const char *const kinds[] = { "LIST ",	   "LSUB ",	  "STATUS ",   "SEARCH",
-					     "FLAGS ",	   "VANISHED ",	  "ENABLED",   "QUOTA ",
+	static const char *const kinds[] = { "LIST ",	   "LSUB ",	 "STATUS ", "SEARCH",
+					     "FLAGS ",	   "VANISHED ",	 "ENABLED", "QUOTA ",
 					     "QUOTAROOT ", "CAPABILITY " };
 
 	if (text.n > 0 && text.p[0] >= '0' && text.p[0] <= '9')
@@ -319,7 +322,8 @@ static int classify(struct frame_reader *r, struct frame *out, struct err *e)
 	else if (r->too_deep)
 		return fail(r, ERR_PROTOCOL, "the server's answer is nested too deep", e);
 	else if (r->stray_brace)
-		return fail(r, ERR_PROTOCOL, "the server sent a \"{\" that announces nothing", e);
+		return fail(r, ERR_PROTOCOL, "the server sent a \"{\" that announces nothing",
+			    e);
 	else if (sound)
 		out->kind = data_parse(r, out);
 	else { /* a NUL in it */

@@ -33,8 +33,9 @@ static struct slice first_word(struct slice s)
 
 bool mailbox_code_is_temporary(struct slice code)
 {
-	static const char *const codes[] = { "UNAVAILABLE", "INUSE",	 "LIMIT",     "SERVERBUG",
-					     "OVERQUOTA",   "TRYCREATE", "THROTTLED", "CONTACTADMIN" };
+	static const char *const codes[] = { "UNAVAILABLE", "INUSE",	   "LIMIT",
+					     "SERVERBUG",   "OVERQUOTA",   "TRYCREATE",
+					     "THROTTLED",   "CONTACTADMIN" };
 	struct slice word = first_word(code);
 
 	for (size_t i = 0; i < COUNT(codes); i++)
@@ -66,8 +67,8 @@ int mailbox_tagged(struct mailbox *m, const struct imap_reply *r, struct err *e)
 	if (r->status == STATUS_OK)
 		return 0;
 	return err_set(e, r->status == STATUS_NO ? ERR_TEMP : ERR_PROTOCOL,
-		       "the server says %s %s%.*s%s%.*s", r->status == STATUS_NO ? "NO" : "BAD", open,
-		       (int)MIN(r->code.n, 100), r->code.p ? r->code.p : "", shut,
+		       "the server says %s %s%.*s%s%.*s", r->status == STATUS_NO ? "NO" : "BAD",
+		       open, (int)MIN(r->code.n, 100), r->code.p ? r->code.p : "", shut,
 		       (int)MIN(r->text.n, 200), r->text.p ? r->text.p : "");
 }
 
@@ -167,7 +168,8 @@ void command_release(struct command *c)
 	*c = (struct command){ 0 };
 }
 
-static int see(const struct frame *f, untagged_fn *fn, void *arg, struct mailbox *m, struct err *e)
+static int see(const struct frame *f, untagged_fn *fn, void *arg, struct mailbox *m,
+	       struct err *e)
 {
 	if (!fn || (f->kind == FRAME_STATUS && f->reply.status == STATUS_BYE))
 		return 0;
@@ -182,7 +184,8 @@ static int see_tagged(struct mailbox *m, const struct frame *f, const char *tag,
 }
 
 /* Reads until "+ …", as a synchronising literal or AUTHENTICATE needs it. */
-static int wait_continue(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg, struct err *e)
+static int wait_continue(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
+			 struct err *e)
 {
 	struct frame f;
 
@@ -202,8 +205,8 @@ static int wait_continue(struct mailbox *m, const char *tag, untagged_fn *fn, vo
 	}
 }
 
-int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagged_fn *fn, void *arg,
-		 struct err *e)
+int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagged_fn *fn,
+		 void *arg, struct err *e)
 {
 	struct slice text = buf_slice(&c->text);
 	char head[TAG_MAX + 1];
@@ -233,7 +236,8 @@ int command_wait(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
 		if (f.kind == FRAME_TAGGED)
 			return see_tagged(m, &f, tag, e);
 		if (f.kind == FRAME_CONTINUE)
-			return mailbox_fail(m, ERR_PROTOCOL, "the server asks for more, unasked", e);
+			return mailbox_fail(m, ERR_PROTOCOL,
+					    "the server asks for more, unasked", e);
 		if (see(&f, fn, arg, m, e) < 0)
 			return -1;
 	}
@@ -286,8 +290,8 @@ static uint64_t append_limit(struct slice words)
 		size_t skip = MIN(w.n + 1, words.n);
 
 		if (slice_starts_nocase(w, word) &&
-		    slice_u64((struct slice){ w.p + sizeof word - 1, w.n - (sizeof word - 1) }, UINT64_MAX,
-			      &limit) < 0)
+		    slice_u64((struct slice){ w.p + sizeof word - 1, w.n - (sizeof word - 1) },
+			      UINT64_MAX, &limit) < 0)
 			limit = 0;
 		words = (struct slice){ words.p + skip, words.n - skip };
 	}
@@ -355,7 +359,8 @@ static int greet(struct mailbox *m, struct err *e)
 	if (f.kind == FRAME_STATUS && f.reply.status == STATUS_OK)
 		return caps_get(m, e);
 	/* PREAUTH is somebody's mailbox, but whose? And it would keep us from STARTTLS. */
-	return mailbox_fail(m, ERR_PROTOCOL, "the server does not greet as one that wants a login", e);
+	return mailbox_fail(m, ERR_PROTOCOL,
+			    "the server does not greet as one that wants a login", e);
 }
 
 static int starttls(struct mailbox *m, struct err *e)
@@ -375,7 +380,8 @@ static int starttls(struct mailbox *m, struct err *e)
 
 static bool is_sendable(struct slice s)
 {
-	return s.n > 0 && !memchr(s.p, '\0', s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n);
+	return s.n > 0 && !memchr(s.p, '\0', s.n) && !memchr(s.p, '\r', s.n) &&
+	       !memchr(s.p, '\n', s.n);
 }
 
 static int check_login(const struct job_side *side, struct err *e)
@@ -383,7 +389,8 @@ static int check_login(const struct job_side *side, struct err *e)
 	if (!side->login || !is_sendable(slice_of(side->login)) ||
 	    !is_sendable(secret_slice(&side->password)) ||
 	    (side->authzid && !is_sendable(slice_of(side->authzid))))
-		return err_set(e, ERR_INPUT, "login or password is empty, or has a line end or NUL in it");
+		return err_set(e, ERR_INPUT,
+			       "login or password is empty, or has a line end or NUL in it");
 	return 0;
 }
 
@@ -423,7 +430,8 @@ static int login(struct mailbox *m, const struct job_side *side, struct err *e)
 	if (has(m, "AUTH=PLAIN"))
 		r = authenticate_plain(m, side, e);
 	else if (side->authzid || has(m, "LOGINDISABLED"))
-		return mailbox_fail(m, ERR_AUTH, "the server offers no login that we can use", e);
+		return mailbox_fail(m, ERR_AUTH, "the server offers no login that we can use",
+				    e);
 	else
 		r = login_command(m, side, e);
 	if (r == 0)
@@ -447,7 +455,8 @@ static int log_in(struct mailbox *m, const struct job_side *side, struct err *e)
 	return caps_get(m, e);
 }
 
-int mailbox_open_on(struct transport *t, const struct job_side *side, struct mailbox **out, struct err *e)
+int mailbox_open_on(struct transport *t, const struct job_side *side, struct mailbox **out,
+		    struct err *e)
 {
 	struct mailbox *m = mem_new(sizeof *m);
 

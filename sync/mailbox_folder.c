@@ -7,9 +7,9 @@
 #define STATUS_WINDOW 32 /* STATUS commands sent and not yet answered */
 
 static const char *const use_names[SPECIAL_USES] = {
-	[USE_NONE] = "",	  [USE_ALL] = "\\All",	      [USE_ARCHIVE] = "\\Archive",
+	[USE_NONE] = "",	   [USE_ALL] = "\\All",		[USE_ARCHIVE] = "\\Archive",
 	[USE_DRAFTS] = "\\Drafts", [USE_FLAGGED] = "\\Flagged", [USE_JUNK] = "\\Junk",
-	[USE_SENT] = "\\Sent",	  [USE_TRASH] = "\\Trash",
+	[USE_SENT] = "\\Sent",	   [USE_TRASH] = "\\Trash",
 };
 
 const char *special_use_name(enum special_use u)
@@ -33,7 +33,8 @@ void folder_list_release(struct folder_list *l)
 
 static bool same_name(const char *a, const char *b)
 {
-	return strcmp(a, b) == 0 || (strcasecmp(a, "INBOX") == 0 && strcasecmp(b, "INBOX") == 0);
+	return strcmp(a, b) == 0 ||
+	       (strcasecmp(a, "INBOX") == 0 && strcasecmp(b, "INBOX") == 0);
 }
 
 static struct folder_info *find(const struct folder_list *l, const char *name)
@@ -57,8 +58,19 @@ static struct folder_info *list_add(struct folder_list *l, const char *name)
 	if ((l->count & (l->count + 1)) == 0) /* full at each power of two less one */
 		l->at = mem_grow(l->at, l->count * 2 + 1, sizeof *l->at);
 	f = &l->at[l->count++];
-	*f = (struct folder_info){ .name = mem_str(strcasecmp(name, "INBOX") ? name : "INBOX") };
+	*f = (struct folder_info){ .name = mem_str(strcasecmp(name, "INBOX") ? name
+									     : "INBOX") };
 	return f;
+}
+
+static bool take(struct slice *s, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!slice_starts_nocase(*s, word))
+		return false;
+	*s = (struct slice){ s->p + n, s->n - n };
+	return true;
 }
 
 /* ---- LIST and LSUB */
@@ -129,14 +141,25 @@ static int add_listed(struct folder_list *l, const struct mailimap_mailbox_list 
 
 static void take_status(struct folder_info *f, const struct mailimap_mailbox_data_status *s);
 
-static const struct mailimap_mailbox_data_status *status_of(const struct frame *f)
+/*
+ * The numbers of a STATUS answer and whose they are; NULL: none. The name is read here:
+ * libetpan leaves quotes and literals of this one as they are on the wire.
+ */
+static const struct mailimap_mailbox_data_status *status_of(
+	const struct frame *f, char name[static MAILBOX_NAME_MAX + 1])
 {
 	const struct mailimap_mailbox_data *d;
+	struct slice rest = f->reply.text;
+	size_t n;
 
 	if (f->kind != FRAME_DATA || f->data->rsp_type != MAILIMAP_RESP_DATA_TYPE_MAILBOX_DATA)
 		return NULL;
 	d = f->data->rsp_data.rsp_mailbox_data;
-	return d && d->mbd_type == MAILIMAP_MAILBOX_DATA_STATUS ? d->mbd_data.mbd_status : NULL;
+	if (!d || d->mbd_type != MAILIMAP_MAILBOX_DATA_STATUS || !take(&rest, "STATUS") ||
+	    imap_astring(&rest, name, MAILBOX_NAME_MAX, &n) != WIRE_DONE)
+		return NULL;
+	name[n] = '\0';
+	return d->mbd_data.mbd_status;
 }
 
 /* A LIST line that cannot be read is a folder that would be missed: better no pass at all. */
@@ -152,12 +175,13 @@ static int refuse_odd(const struct frame *f, struct err *e)
 static int on_list(const struct frame *f, void *arg, struct err *e)
 {
 	const struct mailimap_mailbox_list *box = list_of(f, MAILIMAP_MAILBOX_DATA_LIST);
-	const struct mailimap_mailbox_data_status *s = status_of(f);
+	char name[MAILBOX_NAME_MAX + 1];
+	const struct mailimap_mailbox_data_status *s = status_of(f, name);
 	struct folder_info *folder;
 
 	if (refuse_odd(f, e) < 0)
 		return -1;
-	if (s && s->st_mailbox && (folder = find(arg, s->st_mailbox)))
+	if (s && (folder = find(arg, name)))
 		take_status(folder, s);
 	if (!box || !box->mb_name || !*box->mb_name)
 		return 0;
@@ -192,16 +216,16 @@ static int on_lsub(const struct frame *f, void *arg, struct err *e)
 
 static const char *status_items(const struct mailbox *m)
 {
-	return m->caps.condstore ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)" :
-				   "(MESSAGES UIDNEXT UIDVALIDITY)";
+	return m->caps.condstore ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
+				 : "(MESSAGES UIDNEXT UIDVALIDITY)";
 }
 
 static void take_extension(struct folder_info *f, const struct mailimap_extension_data *x)
 {
 	if (x && x->ext_extension && x->ext_extension->ext_id == MAILIMAP_EXTENSION_CONDSTORE &&
 	    x->ext_type == MAILIMAP_CONDSTORE_TYPE_STATUS_INFO && x->ext_data)
-		f->highestmodseq =
-			((struct mailimap_condstore_status_info *)x->ext_data)->cs_highestmodseq_value;
+		f->highestmodseq = ((struct mailimap_condstore_status_info *)x->ext_data)
+					   ->cs_highestmodseq_value;
 }
 
 static void take_status(struct folder_info *f, const struct mailimap_mailbox_data_status *s)
@@ -225,11 +249,12 @@ static void take_status(struct folder_info *f, const struct mailimap_mailbox_dat
 
 static int on_status(const struct frame *f, void *arg, struct err *e)
 {
-	const struct mailimap_mailbox_data_status *s = status_of(f);
+	char name[MAILBOX_NAME_MAX + 1];
+	const struct mailimap_mailbox_data_status *s = status_of(f, name);
 	struct folder_info *folder = arg;
 
 	(void)e;
-	if (s && s->st_mailbox && same_name(s->st_mailbox, folder->name))
+	if (s && same_name(name, folder->name))
 		take_status(folder, s);
 	return 0;
 }
@@ -264,44 +289,55 @@ fail:
 }
 
 /* One answer of a window; a refusal leaves the folder without numbers. */
-static int status_answer(struct mailbox *m, const char *tag, struct folder_list *l, struct err *e)
+static int status_answer(struct mailbox *m, const char *tag, struct folder_list *l,
+			 struct err *e)
 {
 	if (command_wait(m, tag, on_list, l, e) < 0 && !mailbox_is_usable(m))
 		return -1;
 	return 0;
 }
 
-static int status_each(struct mailbox *m, struct folder_list *l, struct err *e)
-{
+struct statuses {
+	struct mailbox *m;
+	struct folder_list *l;
 	char tags[STATUS_WINDOW][TAG_MAX];
-	size_t sent = 0, done = 0;
+	size_t sent, done;
+};
 
-	for (size_t i = 0; i < l->count; i++) {
-		struct command c = { 0 };
-		bool waits;
-
-		if (l->at[i].noselect || l->at[i].has_status)
-			continue;
-		status_command(m, &c, l->at[i].name);
-		waits = c.wait_count > 0;
-		/* A "+" must not be looked for among the answers of others. */
-		while (done < sent && (waits || sent - done == STATUS_WINDOW))
-			if (status_answer(m, tags[done++ % STATUS_WINDOW], l, e) < 0)
-				goto fail;
-		if (command_send(m, &c, tags[sent % STATUS_WINDOW], on_list, l, e) == 0)
-			sent++;
-		else if (!mailbox_is_usable(m))
-			goto fail;
-		command_release(&c);
-		continue;
-fail:
-		command_release(&c);
-		return -1;
-	}
-	while (done < sent)
-		if (status_answer(m, tags[done++ % STATUS_WINDOW], l, e) < 0)
+/* Waits until at most `left` are open. */
+static int status_drain(struct statuses *s, size_t left, struct err *e)
+{
+	while (s->sent - s->done > left)
+		if (status_answer(s->m, s->tags[s->done++ % STATUS_WINDOW], s->l, e) < 0)
 			return -1;
 	return 0;
+}
+
+static int status_ask(struct statuses *s, const char *name, struct err *e)
+{
+	struct command c = { 0 };
+	int r;
+
+	status_command(s->m, &c, name);
+	/* A "+" must not be looked for among the answers of others. */
+	r = status_drain(s, c.wait_count ? 0 : STATUS_WINDOW - 1, e);
+	if (r == 0)
+		r = command_send(s->m, &c, s->tags[s->sent % STATUS_WINDOW], on_list, s->l, e);
+	if (r == 0)
+		s->sent++;
+	command_release(&c);
+	return r < 0 && !mailbox_is_usable(s->m) ? -1 : 0;
+}
+
+static int status_each(struct mailbox *m, struct folder_list *l, struct err *e)
+{
+	struct statuses s = { .m = m, .l = l };
+
+	for (size_t i = 0; i < l->count; i++)
+		if (!l->at[i].noselect && !l->at[i].has_status &&
+		    status_ask(&s, l->at[i].name, e) < 0)
+			return -1;
+	return status_drain(&s, 0, e);
 }
 
 static void list_command(const struct mailbox *m, struct command *c)
@@ -312,7 +348,8 @@ static void list_command(const struct mailbox *m, struct command *c)
 	if (!m->caps.list_extended)
 		return;
 	if (m->caps.list_status)
-		command_printf(c, " RETURN (%s%sSTATUS %s)", use, *use ? " " : "", status_items(m));
+		command_printf(c, " RETURN (%s%sSTATUS %s)", use, *use ? " " : "",
+			       status_items(m));
 	else if (*use)
 		command_printf(c, " RETURN (%s)", use);
 }
@@ -324,8 +361,8 @@ int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e)
 
 	list_command(m, &list);
 	command_printf(&lsub, "LSUB \"\" \"*\"");
-	if (command_run(m, &list, on_list, &l, e) < 0 || command_run(m, &lsub, on_lsub, &l, e) < 0 ||
-	    status_each(m, &l, e) < 0) {
+	if (command_run(m, &list, on_list, &l, e) < 0 ||
+	    command_run(m, &lsub, on_lsub, &l, e) < 0 || status_each(m, &l, e) < 0) {
 		command_release(&lsub);
 		folder_list_release(&l);
 		return err_wrap(e, "listing folders");
@@ -335,16 +372,6 @@ int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e)
 }
 
 /* ---- NAMESPACE: libetpan's parser crashes on garbage, so this one is ours (RFC 2342 5) */
-
-static bool take(struct slice *s, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (!slice_starts_nocase(*s, word))
-		return false;
-	*s = (struct slice){ s->p + n, s->n - n };
-	return true;
-}
 
 /* A quoted string. Prefixes as literals are not seen in practice: they fail the parse. */
 static bool take_quoted(struct slice *s, char *out, size_t size)
@@ -470,7 +497,8 @@ int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err 
 		folder_list_release(&n.others);
 		return namespace_guess(m, out, e);
 	}
-	*out = (struct namespace_info){ mem_str(n.own.at[0].name), n.own.at[0].separator, n.others };
+	*out = (struct namespace_info){ mem_str(n.own.at[0].name), n.own.at[0].separator,
+					n.others };
 	folder_list_release(&n.own);
 	return 0;
 }
@@ -607,7 +635,8 @@ int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct s
 	out->read_only = mailbox_last_code_is(m, "READ-ONLY");
 	out->permanent_flags = buf_slice(&m->permanent_flags).p;
 	if (out->uidvalidity == 0)
-		return err_set(e, ERR_PROTOCOL, "folder \"%s\": the server gave no UIDVALIDITY", name);
+		return err_set(e, ERR_PROTOCOL, "folder \"%s\": the server gave no UIDVALIDITY",
+			       name);
 	return 0;
 }
 

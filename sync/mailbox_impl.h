@@ -1,6 +1,6 @@
 /*
- * What the files of a mailbox share (mailbox.c, mailbox_folder.c, mailbox_message.c, pipeline.c): commands and their answers.
- * Private to them.
+ * What the files of a mailbox share (mailbox.c, mailbox_folder.c, mailbox_message.c,
+ * pipeline.c): commands and their answers. Private to them.
  */
 #ifndef SYNC_MAILBOX_IMPL_H
 #define SYNC_MAILBOX_IMPL_H
@@ -8,21 +8,21 @@
 #include "sync/mailbox.h"
 
 #define TAG_MAX		  16
-#define COMMAND_WAITS_MAX 4	/* synchronising literals in one command */
-#define LITERAL_MINUS_MAX 4096	/* RFC 7888 5 */
+#define COMMAND_WAITS_MAX 4    /* synchronising literals in one command */
+#define LITERAL_MINUS_MAX 4096 /* RFC 7888 5 */
 
 struct mailbox {
 	struct transport *t;
 	struct frame_reader *r;
 	struct buf capabilities; /* the words, as the server last gave them */
 	struct mailbox_caps caps;
-	unsigned tags;		/* issued so far */
-	bool leaving;		/* LOGOUT is sent: BYE and an end are expected */
+	unsigned tags; /* issued so far */
+	bool leaving;  /* LOGOUT is sent: BYE and an end are expected */
 	enum imap_status last_status;
 	char last_code[MAILBOX_CODE_MAX];
 
-	char *selected; /* the folder's name; NULL: none */
-	uint32_t exists; /* messages in it, as far as the server has said */
+	char *selected;		    /* the folder's name; NULL: none */
+	uint32_t exists;	    /* messages in it, as far as the server has said */
 	struct buf permanent_flags; /* NUL-terminated */
 };
 
@@ -33,18 +33,19 @@ struct command {
 	int wait_count;
 };
 
-/* Sees the untagged answers of a command, BYE excepted. -1 (with e set) breaks the connection. */
+/* Sees the untagged answers of a command, BYE excepted. -1 (with e set) breaks the connection.
+ */
 typedef int untagged_fn(const struct frame *f, void *arg, struct err *e);
 
 void command_printf(struct command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void command_astring(struct mailbox *m, struct command *c, struct slice s);
 void command_release(struct command *c); /* wipes: it may hold a login */
 /*
- * Sends it under a new tag, gathered (transport_write) but for synchronising literals. -1: lost, or refused where "+" was
- * awaited.
+ * Sends it under a new tag, gathered (transport_write) but for synchronising literals. -1:
+ * lost, or refused where "+" was awaited.
  */
-int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagged_fn *fn, void *arg,
-		 struct err *e) MUST_CHECK;
+int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagged_fn *fn,
+		 void *arg, struct err *e) MUST_CHECK;
 /* Reads up to the tagged reply. 0: OK. -1: NO, BAD or lost; see mailbox_is_usable(). */
 int command_wait(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
 		 struct err *e) MUST_CHECK;
@@ -69,12 +70,13 @@ int mailbox_check_name(const char *name, struct err *e) MUST_CHECK;
 int mailbox_check_flags(const char *flags, struct err *e) MUST_CHECK;
 int mailbox_check_date(const char *date, struct err *e) MUST_CHECK;
 
-/* Words in any order to the form of message_info.flags, with a NUL behind it; *any: "\*" was among them. */
+/* Words in any order to the form of message_info.flags, with a NUL behind it; *any: "\*" was
+ * among them. */
 void flags_normalise(struct slice words, struct buf *out, bool *any);
 
 /*
- * Writes uids[0..n), strictly ascending, as a set ("1:3,7") of at most MAILBOX_SET_MAX bytes; returns
- * how many went in: at least 1.
+ * Writes uids[0..n), strictly ascending, as a set ("1:3,7") of at most MAILBOX_SET_MAX bytes;
+ * returns how many went in: at least 1.
  */
 size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n);
 
@@ -82,8 +84,9 @@ size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n);
 struct fetch_items {
 	struct message_info info;
 	bool has_uid, has_size, has_flags, has_date;
-	bool has_body;	   /* a BODY[…] item, whatever it holds */
-	struct slice body; /* given as a quoted string, or a literal without a sink; p NULL: NIL */
+	bool has_body; /* a BODY[…] item, whatever it holds */
+	struct slice
+		body; /* given as a quoted string, or a literal without a sink; p NULL: NIL */
 };
 struct fetch_scratch {
 	struct buf flags, words;

@@ -96,17 +96,21 @@ static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 /* To the one form that APPEND takes (RFC 3501 9 date-time), and seconds. */
 static bool date_read(const struct mailimap_date_time *d, char out[static 40], int64_t *seconds)
 {
-	struct tm tm = { .tm_year = d->dt_year - 1900, .tm_mon = d->dt_month - 1,
-			 .tm_mday = d->dt_day,	       .tm_hour = d->dt_hour,
-			 .tm_min = d->dt_min,	       .tm_sec = d->dt_sec };
+	struct tm tm = { .tm_year = d->dt_year - 1900,
+			 .tm_mon = d->dt_month - 1,
+			 .tm_mday = d->dt_day,
+			 .tm_hour = d->dt_hour,
+			 .tm_min = d->dt_min,
+			 .tm_sec = d->dt_sec };
 	int zone = abs(d->dt_zone), minutes = zone / 100 * 60 + zone % 100;
 
 	if (d->dt_month < 1 || d->dt_month > 12 || d->dt_day < 1 || d->dt_day > 31 ||
 	    d->dt_year < 0 || d->dt_year > 9999 || d->dt_hour < 0 || d->dt_hour > 23 ||
 	    d->dt_min < 0 || d->dt_min > 59 || d->dt_sec < 0 || d->dt_sec > 60 || zone > 9999)
 		return false;
-	snprintf(out, 40, "%2d-%s-%04d %02d:%02d:%02d %c%04d", d->dt_day, months[d->dt_month - 1],
-		 d->dt_year, d->dt_hour, d->dt_min, d->dt_sec, d->dt_zone < 0 ? '-' : '+', zone);
+	snprintf(out, 40, "%2d-%s-%04d %02d:%02d:%02d %c%04d", d->dt_day,
+		 months[d->dt_month - 1], d->dt_year, d->dt_hour, d->dt_min, d->dt_sec,
+		 d->dt_zone < 0 ? '-' : '+', zone);
 	*seconds = timegm(&tm) - (d->dt_zone < 0 ? -minutes : minutes) * 60;
 	return true;
 }
@@ -170,7 +174,8 @@ static void flags_read(const struct mailimap_msg_att_dynamic *d, struct fetch_sc
 
 	buf_drain(&s->words, buf_len(&s->words));
 	buf_drain(&s->flags, buf_len(&s->flags));
-	for (clistiter *i = d->att_list ? clist_begin(d->att_list) : NULL; i; i = clist_next(i)) {
+	for (clistiter *i = d->att_list ? clist_begin(d->att_list) : NULL; i;
+	     i = clist_next(i)) {
 		const struct mailimap_flag_fetch *f = clist_content(i);
 
 		if (f->fl_type != MAILIMAP_FLAG_FETCH_RECENT)
@@ -230,7 +235,8 @@ bool fetch_items_read(const struct frame *f, struct fetch_scratch *s, struct fet
 
 		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC && item->att_data.att_dyn)
 			flags_read(item->att_data.att_dyn, s, out);
-		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC && item->att_data.att_static)
+		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
+			 item->att_data.att_static)
 			static_read(item->att_data.att_static, s, out);
 	}
 	return true;
@@ -269,7 +275,8 @@ static void uid_add(struct uid_list *l, uint32_t uid)
 	l->at[l->count++] = uid;
 }
 
-static int hand_out(struct lister *l, const struct frame *f, const struct fetch_items *i, struct err *e)
+static int hand_out(struct lister *l, const struct frame *f, const struct fetch_items *i,
+		    struct err *e)
 {
 	if (l->uids) {
 		uid_add(l->uids, i->info.uid);
@@ -294,8 +301,8 @@ static int on_listed(const struct frame *f, void *arg, struct err *e)
 	if (frame_is_odd_fetch(f))
 		l->out->unparsed++;
 	/* "lo:*" names the last message even below lo (RFC 3501 9 seq-range). */
-	if (fetch_items_read(f, &l->scratch, &items) && items.has_uid && items.info.uid >= l->lo &&
-	    (l->hi == 0 || items.info.uid <= l->hi))
+	if (fetch_items_read(f, &l->scratch, &items) && items.has_uid &&
+	    items.info.uid >= l->lo && (l->hi == 0 || items.info.uid <= l->hi))
 		r = hand_out(l, f, &items, e);
 	buf_drain(&l->header, buf_len(&l->header));
 	return r;
@@ -343,7 +350,8 @@ static int run_listing(struct mailbox *m, struct lister *l, const char *items, s
 	if (command_run(m, &c, on_listed, l, e) < 0)
 		return -1;
 	if (mailbox_last_code_is(m, "MESSAGELIMIT"))
-		return err_set(e, ERR_LIMIT, "the server cut the listing short: [%s]", m->last_code);
+		return err_set(e, ERR_LIMIT, "the server cut the listing short: [%s]",
+			       m->last_code);
 	return 0;
 }
 
@@ -368,16 +376,16 @@ static int list(struct mailbox *m, struct lister *l, const char *items, struct e
 	return r < 0 ? err_wrap(e, "listing folder \"%s\"", m->selected) : 0;
 }
 
-int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_message_fn *fn, void *arg,
-		     struct listing *out, struct err *e)
+int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_message_fn *fn,
+		     void *arg, struct listing *out, struct err *e)
 {
 	struct lister l = { .lo = lo, .hi = hi, .on_message = fn, .arg = arg, .out = out };
 
 	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE)", e);
 }
 
-int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn, void *arg,
-		    struct listing *out, struct err *e)
+int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn,
+		    void *arg, struct listing *out, struct err *e)
 {
 	struct lister l = { .lo = lo, .hi = hi, .on_header = fn, .arg = arg, .out = out };
 
@@ -403,7 +411,8 @@ static void uids_tidy(struct uid_list *l)
 	l->count = kept;
 }
 
-int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *out, struct err *e)
+int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *out,
+		 struct err *e)
 {
 	struct uid_list uids = { 0 };
 	struct listing listing;
@@ -468,7 +477,8 @@ static int for_sets(struct mailbox *m, const char *verb, const uint32_t *uids, s
 		done += uid_set_write(&c.text, uids + done, n - done);
 		buf_add_str(&c.text, tail);
 		if (command_run(m, &c, NULL, NULL, e) < 0)
-			return err_wrap(e, "folder \"%s\": %s", m->selected ? m->selected : "", verb);
+			return err_wrap(e, "folder \"%s\": %s", m->selected ? m->selected : "",
+					verb);
 	}
 	return 0;
 }
@@ -476,7 +486,9 @@ static int for_sets(struct mailbox *m, const char *verb, const uint32_t *uids, s
 int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_how how,
 		  const char *flags, struct err *e)
 {
-	static const char *const signs[] = { [STORE_SET] = "", [STORE_ADD] = "+", [STORE_REMOVE] = "-" };
+	static const char *const signs[] = {
+		[STORE_SET] = "", [STORE_ADD] = "+", [STORE_REMOVE] = "-"
+	};
 	struct buf tail = { 0 };
 	int r;
 
@@ -492,6 +504,7 @@ int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_
 int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n, struct err *e)
 {
 	if (!m->caps.uidplus)
-		return err_set(e, ERR_INPUT, "the server cannot expunge single messages (UIDPLUS)");
+		return err_set(e, ERR_INPUT,
+			       "the server cannot expunge single messages (UIDPLUS)");
 	return for_sets(m, "UID EXPUNGE", uids, n, "", e);
 }

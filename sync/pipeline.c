@@ -145,8 +145,8 @@ static int on_fetched(const struct frame *frame, void *arg, struct err *e)
 }
 
 /* One command for at[from..to). A NO leaves messages unread, not gone. */
-static int fetch_set(struct mailbox *box, struct fetcher *f, struct command *c, size_t from, size_t to,
-		     struct err *e)
+static int fetch_set(struct mailbox *box, struct fetcher *f, struct command *c, size_t from,
+		     size_t to, struct err *e)
 {
 	enum fetch_result missing = FETCH_GONE;
 
@@ -165,8 +165,8 @@ static int fetch_set(struct mailbox *box, struct fetcher *f, struct command *c, 
 	return 0;
 }
 
-static int fetch_all(struct mailbox *box, struct fetcher *f, const uint32_t *uids, const char *items,
-		     struct err *e)
+static int fetch_all(struct mailbox *box, struct fetcher *f, const uint32_t *uids,
+		     const char *items, struct err *e)
 {
 	const struct frame_sink sink = { body_begin, body_bytes, body_end, f };
 	size_t done = 0;
@@ -223,14 +223,14 @@ int pipeline_digest(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t 
 {
 	ASSERT(m->selected);
 	for (size_t done = 0; done < n; done += DIGEST_CHUNK)
-		if (digest_chunk(m, uids + done, MIN(n - done, (size_t)DIGEST_CHUNK), message_max, fn,
-				 arg, e) < 0)
+		if (digest_chunk(m, uids + done, MIN(n - done, (size_t)DIGEST_CHUNK),
+				 message_max, fn, arg, e) < 0)
 			return -1;
 	return 0;
 }
 
-int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn, void *arg,
-	       struct err *e)
+int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn,
+	       void *arg, struct err *e)
 {
 	ASSERT(m->fetched == FETCH_OK);
 	return spool_read(b->spool, m->at, m->digest.size, fn, arg, e);
@@ -266,7 +266,8 @@ static void take_appenduid(struct batch_message *m, struct slice code)
 		return;
 	memcpy(text, code.n ? code.p : "", code.n);
 	text[code.n] = '\0';
-	if (sscanf(text, "APPENDUID %" SCNu32 " %" SCNu32, &m->new_uidvalidity, &m->new_uid) != 2)
+	if (sscanf(text, "APPENDUID %" SCNu32 " %" SCNu32, &m->new_uidvalidity, &m->new_uid) !=
+	    2)
 		m->new_uidvalidity = m->new_uid = 0;
 }
 
@@ -281,8 +282,9 @@ static void take_answer(struct sender *s, struct batch_message *m, const struct 
 		take_appenduid(m, r->code);
 		return;
 	}
-	m->appended = r->status == STATUS_NO && mailbox_code_is_temporary(r->code) ? APPEND_TEMPORARY :
-										      APPEND_REFUSED;
+	m->appended = r->status == STATUS_NO && mailbox_code_is_temporary(r->code)
+			      ? APPEND_TEMPORARY
+			      : APPEND_REFUSED;
 	m->text = mem_strn(why.text, strnlen(why.text, APPEND_TEXT_MAX));
 }
 
@@ -323,14 +325,16 @@ static int wait_answer(struct sender *s, struct err *e)
 		if (take_response(s, &plus, e) < 0)
 			return -1;
 		if (plus)
-			return mailbox_fail(s->to, ERR_PROTOCOL, "the server asks for more, unasked", e);
+			return mailbox_fail(s->to, ERR_PROTOCOL,
+					    "the server asks for more, unasked", e);
 	}
 	return 0;
 }
 
 static int wait_room(struct sender *s, uint64_t size, struct err *e)
 {
-	while (s->count == APPEND_WINDOW || (s->count > 0 && s->bytes + size > APPEND_WINDOW_BYTES))
+	while (s->count == APPEND_WINDOW ||
+	       (s->count > 0 && s->bytes + size > APPEND_WINDOW_BYTES))
 		if (wait_answer(s, e) < 0)
 			return -1;
 	return 0;
@@ -358,8 +362,8 @@ static void append_command(struct sender *s, struct command *c, const struct sen
 
 	command_printf(c, "%s APPEND ", w->tag);
 	command_astring(s->to, c, slice_of(s->folder));
-	buf_printf(&c->text, " (%s) \"%s\" {%" PRIu64 "%s}\r\n", m->flags ? m->flags : "", m->date,
-		   m->digest.size, push ? "+" : "");
+	buf_printf(&c->text, " (%s) \"%s\" {%" PRIu64 "%s}\r\n", m->flags ? m->flags : "",
+		   m->date, m->digest.size, push ? "+" : "");
 	if (!push)
 		c->waits[c->wait_count++] = buf_len(&c->text);
 }
@@ -370,7 +374,8 @@ static int refusal(struct sender *s, struct batch_message *m, struct err *e)
 	if (m->appended != APPEND_OK)
 		return 0;
 	m->appended = APPEND_UNKNOWN;
-	return mailbox_fail(s->to, ERR_PROTOCOL, "the server says OK to what it has not read", e);
+	return mailbox_fail(s->to, ERR_PROTOCOL, "the server says OK to what it has not read",
+			    e);
 }
 
 /* Sends the command's text; *refused: the server answered instead of asking for more. */

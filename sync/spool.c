@@ -107,8 +107,8 @@ void spool_cut(struct spool *s, uint64_t size)
 	s->size = size;
 }
 
-static int file_read(const struct spool *s, uint64_t at, uint64_t n, spool_bytes_fn *fn, void *arg,
-		     struct err *e)
+static int file_read(const struct spool *s, uint64_t at, uint64_t n, spool_bytes_fn *fn,
+		     void *arg, struct err *e)
 {
 	char *piece = mem_new(PIECE);
 	int r = 0;
@@ -119,7 +119,8 @@ static int file_read(const struct spool *s, uint64_t at, uint64_t n, spool_bytes
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0) {
-			r = err_set(e, ERR_STORE, "temporary file: %s", got ? strerror(errno) : "cut short");
+			r = err_set(e, ERR_STORE, "temporary file: %s",
+				    got ? strerror(errno) : "cut short");
 			break;
 		}
 		r = fn((struct slice){ piece, (size_t)got }, arg, e);

@@ -1,6 +1,6 @@
 /*
- * A row of bytes that is put on at the end and read anywhere: in memory up to a limit, above it in a temporary file
- * without a name ($TMPDIR, else /tmp), which is gone with the process.
+ * A row of bytes that is put on at the end and read anywhere: in memory up to a limit, above it
+ * in a temporary file without a name ($TMPDIR, else /tmp), which is gone with the process.
  */
 #ifndef SYNC_SPOOL_H
 #define SYNC_SPOOL_H

@@ -1,4 +1,5 @@
-/* Hides: non-blocking sockets, OpenSSL's wishes, and which of two blocked directions to serve first. */
+/* Hides: non-blocking sockets, OpenSSL's wishes, and which of two blocked directions to serve
+ * first. */
 #include "sync/transport.h"
 
 #include <errno.h>
@@ -14,9 +15,9 @@
 #include "common/clock.h"
 
 struct transport {
-	int fd; /* -1: from memory */
+	int fd;			/* -1: from memory */
 	struct tls_client *tls; /* NULL: this server is spoken to in clear */
-	SSL *ssl; /* NULL: not yet, or never */
+	SSL *ssl;		/* NULL: not yet, or never */
 	int io_ms;
 	int64_t deadline; /* clock_mono_ms(); 0: none */
 	struct buf in, out;
@@ -109,9 +110,11 @@ static int wait_for(struct transport *t, short events, int64_t end, short *got, 
 	}
 }
 
-/* ---- one step of reading or writing, never waiting: > 0 bytes, 0 would wait for *want, -1 broken */
+/* ---- one step of reading or writing, never waiting: > 0 bytes, 0 would wait for *want, -1
+ * broken */
 
-static ssize_t tls_stuck(struct transport *t, int r, const char *doing, short *want, struct err *e)
+static ssize_t tls_stuck(struct transport *t, int r, const char *doing, short *want,
+			 struct err *e)
 {
 	unsigned long why = ERR_peek_error();
 	int kind = SSL_get_error(t->ssl, r), saved = errno;
@@ -124,11 +127,13 @@ static ssize_t tls_stuck(struct transport *t, int r, const char *doing, short *w
 	if (kind == SSL_ERROR_ZERO_RETURN)
 		err_set(e, ERR_TEMP, "the server closed the connection");
 	else if (kind == SSL_ERROR_SYSCALL)
-		err_set(e, ERR_TEMP, "%s: %s", doing, saved ? strerror(saved) : "connection lost");
+		err_set(e, ERR_TEMP, "%s: %s", doing,
+			saved ? strerror(saved) : "connection lost");
 	else if (ERR_GET_REASON(why) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		err_set(e, ERR_TEMP, "the server cut the connection");
 	else
-		err_set(e, ERR_TLS, "%s: %s", doing, why ? ERR_reason_error_string(why) : "TLS failed");
+		err_set(e, ERR_TLS, "%s: %s", doing,
+			why ? ERR_reason_error_string(why) : "TLS failed");
 	return fail(t, e);
 }
 
@@ -157,7 +162,8 @@ static ssize_t read_step(struct transport *t, void *p, size_t n, short *want, st
 	return fail(t, e);
 }
 
-static ssize_t write_step(struct transport *t, const void *p, size_t n, short *want, struct err *e)
+static ssize_t write_step(struct transport *t, const void *p, size_t n, short *want,
+			  struct err *e)
 {
 	ssize_t r;
 
@@ -288,7 +294,8 @@ int transport_more(struct transport *t, struct err *e)
 
 /* ---- opening */
 
-static int connect_one(struct transport *t, const struct addrinfo *a, int64_t end, struct err *e)
+static int connect_one(struct transport *t, const struct addrinfo *a, int64_t end,
+		       struct err *e)
 {
 	int one = 1, why = 0;
 	socklen_t n = sizeof why;
@@ -313,7 +320,8 @@ static int connect_one(struct transport *t, const struct addrinfo *a, int64_t en
 	return err_set(e, ERR_TEMP, "%s", strerror(why));
 }
 
-static int connect_any(struct transport *t, const struct job_side *side, int64_t end, struct err *e)
+static int connect_any(struct transport *t, const struct job_side *side, int64_t end,
+		       struct err *e)
 {
 	struct addrinfo hint = { .ai_socktype = SOCK_STREAM }, *list = NULL;
 	char port[16];
@@ -346,7 +354,8 @@ static int handshake_failed(struct transport *t, int r, short *want, struct err 
 static int handshake(struct transport *t, int64_t end, struct err *e)
 {
 	t->ssl = tls_client_start(t->tls, t->fd);
-	SSL_set_mode(t->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_set_mode(t->ssl,
+		     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	for (;;) {
 		short want = 0;
 		int r;
@@ -369,7 +378,8 @@ int transport_starttls(struct transport *t, struct err *e)
 		return answer_broken(t, e);
 	ASSERT(t->tls && !t->ssl);
 	if (buf_len(&t->in)) {
-		err_set(e, ERR_PROTOCOL, "the server sent text between STARTTLS and the TLS handshake");
+		err_set(e, ERR_PROTOCOL,
+			"the server sent text between STARTTLS and the TLS handshake");
 		return fail(t, e);
 	}
 	if (transport_flush(t, e) < 0)
@@ -386,7 +396,8 @@ static struct transport *transport_new(int fd, int io_ms)
 	return t;
 }
 
-static int open_all(struct transport *t, const struct job_side *side, int connect_ms, struct err *e)
+static int open_all(struct transport *t, const struct job_side *side, int connect_ms,
+		    struct err *e)
 {
 	const struct tls_peer peer = { .name = side->tls_name ? side->tls_name : side->host,
 				       .ca_file = side->tls_ca_file,
@@ -400,8 +411,8 @@ static int open_all(struct transport *t, const struct job_side *side, int connec
 	return side->tls == TLS_IMPLICIT ? handshake(t, end, e) : 0;
 }
 
-int transport_open(const struct job_side *side, int connect_ms, int io_ms, struct transport **out,
-		   struct err *e)
+int transport_open(const struct job_side *side, int connect_ms, int io_ms,
+		   struct transport **out, struct err *e)
 {
 	struct transport *t = transport_new(-1, io_ms);
 

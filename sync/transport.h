@@ -18,8 +18,9 @@
 #include "sync/job.h"
 
 #define TRANSPORT_INPUT_MAX (1024 * 1024) /* bytes read and not yet taken */
-#define TRANSPORT_CHUNK	    (64 * 1024) /* most bytes of one read; writes are gathered up to this \
-					 */
+#define TRANSPORT_CHUNK                                                       \
+	(64 * 1024) /* most bytes of one read; writes are gathered up to this \
+		     */
 
 struct transport;
 
