@@ -184,6 +184,8 @@ typedef int store_history_fn(const struct history_row *h, void *arg);
 /* Of one user (or NULL: all), oldest first, rows with id > after. */
 int store_history_each(struct store *st, const char *name, int64_t after, store_history_fn *fn,
 		       void *arg, struct err *e) MUST_CHECK;
+/* The highest id so far; 0 if there is no row. */
+int store_history_last(struct store *st, int64_t *out, struct err *e) MUST_CHECK;
 
 /* ---- nodes, leases, acknowledgements */
 

@@ -467,3 +467,10 @@ int store_history_each(struct store *st, const char *name, int64_t after, store_
 	rows_end(&r);
 	return rc;
 }
+
+int store_history_last(struct store *st, int64_t *out, struct err *e)
+{
+	return db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM history", NO_ARGS, out, e) < 0
+		       ? -1
+		       : 0;
+}
