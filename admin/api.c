@@ -1,0 +1,204 @@
+/* Hides: how a request finds its route, and what all routes have in common. */
+#include "admin/api.h"
+
+#include <event2/http.h>
+
+#include "admin/api_parts.h"
+#include "common/log.h"
+
+static int get_routes(struct api_call *c);
+
+/* A '*' stands for one segment: a user's name. */
+static const struct api_route {
+	enum http_method method;
+	const char *path;
+	int (*answer)(struct api_call *c);
+	const char *what;
+} routes[] = {
+	{ HTTP_GET, "/v1", get_routes, "this list" },
+	{ HTTP_GET, "/v1/status", api_get_status, "everything at a glance" },
+	{ HTTP_GET, "/v1/users", api_get_users, "?wave= state= after= limit=" },
+	{ HTTP_GET, "/v1/users/*", api_get_user, "one user" },
+	{ HTTP_GET, "/v1/users/*/why", api_get_why, "what the user waits for" },
+	{ HTTP_GET, "/v1/users/*/history", api_get_history, "moves, oldest first; ?after= limit=" },
+	{ HTTP_GET, "/v1/history", api_get_history, "moves of all users; ?after= limit=" },
+	{ HTTP_GET, "/v1/sessions", api_get_sessions, "?user= limit=" },
+	{ HTTP_GET, "/v1/strangers", api_get_strangers, "logins that nobody imported; ?limit=" },
+	{ HTTP_GET, "/v1/nodes", api_get_nodes, "proxy processes" },
+	{ HTTP_GET, "/v1/holds", api_get_holds, "logins that waited; ?user= limit=" },
+	{ HTTP_POST, "/v1/import", api_post_import, "{csv, file, folder}" },
+	{ HTTP_POST, "/v1/sync", api_post_sync, "{user | wave | all}" },
+	{ HTTP_POST, "/v1/cutover", api_post_cutover, "{user | wave, go}" },
+	{ HTTP_POST, "/v1/retry", api_post_retry, "{user | wave}" },
+	{ HTTP_POST, "/v1/requests", api_post_requests,
+	  "{verb: trace, user, on} or {verb: loglevel, level}" },
+};
+
+/* ---- what all routes use */
+
+int api_refuse(struct api_call *c, int status, const char *remedy, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	json_object_clear(c->out);
+	json_object_set_new(c->out, "error", api_json_text(text));
+	json_object_set_new(c->out, "remedy", api_json_text(remedy));
+	return status;
+}
+
+int api_fail(struct api_call *c, const struct err *e)
+{
+	if (e->kind == ERR_INPUT)
+		return api_refuse(c, 422, "correct it and try again", "%s", e->text);
+	if (e->kind == ERR_LIMIT)
+		return api_refuse(c, 429, "try again later", "%s", e->text);
+	log_error(NULL, "api: %s: %s", c->request->path, e->text);
+	if (e->kind == ERR_STORE)
+		return api_refuse(c, 503, "look after the store's disk and the engine's log", "%s", e->text);
+	return api_refuse(c, 500, "look into the engine's log", "%s", e->text);
+}
+
+int api_no_user(struct api_call *c, const char *name)
+{
+	return api_refuse(c, 404, "import the user, or see `mailferry users`", "no user %s", name);
+}
+
+bool api_normalise(const struct api *a, const char *raw, char out[STORE_NAME_MAX + 1])
+{
+	struct login_name_rules rules = settings_login_rules(a->settings);
+
+	return login_name_normalise(slice_of(raw), &rules, out, STORE_NAME_MAX + 1) == 0;
+}
+
+bool api_is_live(const struct api *a, const char *name, struct api_live *out)
+{
+	return a->hooks->live && a->hooks->live(name, out, a->arg);
+}
+
+static int get_routes(struct api_call *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < COUNT(routes); i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "method",
+						      http_method_name(routes[i].method), "path",
+						      routes[i].path, "what", routes[i].what));
+	json_object_set_new(c->out, "routes", list);
+	return 200;
+}
+
+/* ---- finding the route */
+
+/* Where pattern says '*', the segment goes to *name. */
+static bool path_matches(const char *pattern, const char *path, struct slice *name)
+{
+	*name = (struct slice){ 0 };
+	for (; *pattern; pattern++) {
+		if (*pattern == '*') {
+			*name = (struct slice){ path, strcspn(path, "/") };
+			path += name->n;
+			if (name->n == 0)
+				return false;
+		} else if (*pattern != *path++) {
+			return false;
+		}
+	}
+	return *path == '\0';
+}
+
+/* NULL: none; *known says whether another method would do. */
+static const struct api_route *find_route(const struct http_request *r, struct slice *name,
+					  bool *known)
+{
+	*known = false;
+	for (size_t i = 0; i < COUNT(routes); i++) {
+		if (!path_matches(routes[i].path, r->path, name))
+			continue;
+		*known = true;
+		if (routes[i].method == r->method)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+static bool take_name(struct api_call *c, struct slice segment)
+{
+	char *raw = mem_strn(segment.p, segment.n);
+	size_t n = 0;
+	char *decoded = evhttp_uridecode(raw, 0, &n);
+	bool ok = decoded && strlen(decoded) == n && api_normalise(c->api, decoded, c->name);
+
+	free(decoded);
+	mem_free(&raw);
+	return ok;
+}
+
+static bool take_body(struct api_call *c)
+{
+	struct slice b = c->request->body;
+
+	c->in = json_loadb(b.p, b.n, JSON_REJECT_DUPLICATES, NULL);
+	return json_is_object(c->in);
+}
+
+static int dispatch(struct api_call *c)
+{
+	struct slice segment;
+	bool known;
+	const struct api_route *r = find_route(c->request, &segment, &known);
+
+	if (!r)
+		return known ? api_refuse(c, 405, "GET /v1 lists the routes", "wrong method for %s",
+					  c->request->path)
+			     : api_refuse(c, 404, "GET /v1 lists the routes", "nothing at %s",
+					  c->request->path);
+	if (segment.n && !take_name(c, segment))
+		return api_refuse(c, 400, "give the name as in the import", "no login name: %.*s",
+				  (int)MIN(segment.n, (size_t)STORE_NAME_MAX), segment.p);
+	if (r->method == HTTP_POST && !take_body(c))
+		return api_refuse(c, 400, "post one JSON object", "the body is no JSON object");
+	return r->answer(c);
+}
+
+int api_answer(const struct http_request *r, json_t **body, void *arg)
+{
+	struct api_call c = { .api = arg, .request = r, .out = json_object() };
+	int status = dispatch(&c);
+
+	json_decref(c.in);
+	*body = c.out;
+	log_debug(NULL, "api: %s %s: %d (uid %u, pid %d)", http_method_name(r->method), r->path,
+		  status, (unsigned)r->uid, (int)r->pid);
+	return status;
+}
+
+/* ---- life */
+
+struct api *api_new(const struct api_opts *o)
+{
+	static const struct api_hooks none;
+	struct api *a = mem_new(sizeof *a);
+
+	a->store = o->store;
+	a->settings = o->settings;
+	a->hooks = o->hooks ? o->hooks : &none;
+	a->arg = o->arg;
+	return a;
+}
+
+void api_free(struct api **a)
+{
+	if (!*a)
+		return;
+	json_decref((*a)->summary.made);
+	mem_free(a);
+}
+
+void api_use_settings(struct api *a, const struct settings *s)
+{
+	a->settings = s;
+}

@@ -1,0 +1,236 @@
+/* Hides: what a POST may name, and what it does to each user it names. */
+#include "admin/api_parts.h"
+#include "common/log.h"
+
+/* Whom a POST is about. */
+struct choice {
+	char name[STORE_NAME_MAX + 1]; /* "": not one user */
+	const char *wave;	       /* NULL: not a wave; borrowed from the call */
+	json_t *users;		       /* array of user objects, as they were before */
+	char **names;
+	size_t count;
+};
+
+static void choice_release(struct choice *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		mem_free(&w->names[i]);
+	mem_free(&w->names);
+	json_decref(w->users);
+}
+
+static int choose_user(const struct user *u, void *arg)
+{
+	struct choice *w = arg;
+
+	w->names = mem_grow(w->names, w->count + 1, sizeof *w->names);
+	w->names[w->count++] = mem_str(u->name);
+	if (json_array_size(w->users) < API_NAMES_MAX)
+		json_array_append_new(w->users, api_json_user(u, NULL));
+	return 0;
+}
+
+static int choose_one(struct api_call *c, const char *raw, struct choice *w)
+{
+	struct user u = { 0 };
+	struct err e = { 0 };
+	int got;
+
+	if (!api_normalise(c->api, raw, w->name))
+		return api_refuse(c, 400, "give the name as in the import", "no login name: %.100s", raw);
+	got = store_user_get(c->api->store, w->name, &u, &e);
+	if (got < 0)
+		return api_fail(c, &e);
+	if (got == 0)
+		return api_no_user(c, w->name);
+	choose_user(&u, w);
+	user_release(&u);
+	return 0;
+}
+
+static int choose_wave(struct api_call *c, const char *wave, struct choice *w)
+{
+	struct user_filter f = { .wave = wave };
+	struct err e = { 0 };
+
+	if (store_users_each(c->api->store, &f, choose_user, w, &e) < 0)
+		return api_fail(c, &e);
+	if (w->count > 0)
+		return 0;
+	if (wave)
+		return api_refuse(c, 404, "see `mailferry status` for the waves", "nobody is in wave %s", wave);
+	return api_refuse(c, 404, "begin with `mailferry import FILE`", "there are no users");
+}
+
+/* Reads {"user"} or {"wave"} or, if it may be, {"all": true}. 0, or the status of a refusal. */
+static int choose(struct api_call *c, bool all_too, struct choice *w)
+{
+	const char *user = json_string_value(json_object_get(c->in, "user"));
+	const char *wave = json_string_value(json_object_get(c->in, "wave"));
+	bool all = all_too && json_is_true(json_object_get(c->in, "all"));
+
+	*w = (struct choice){ .wave = wave, .users = json_array() };
+	if (!!user + !!wave + all != 1)
+		return api_refuse(c, 400, all_too ? "give \"user\", \"wave\" or \"all\": true"
+						  : "give \"user\" or \"wave\"",
+				  "whom is this about?");
+	return user ? choose_one(c, user, w) : choose_wave(c, wave, w);
+}
+
+static void put_choice(struct api_call *c, const struct choice *w)
+{
+	json_object_set_new(c->out, "count", json_integer((json_int_t)w->count));
+	json_object_set(c->out, "users", w->users);
+}
+
+static void poke(struct api *a)
+{
+	if (a->hooks->poke)
+		a->hooks->poke(a->arg);
+}
+
+/* ---- sync */
+
+static int sync_one(const struct user *u, void *arg)
+{
+	struct api_call *c = arg;
+	struct err e = { 0 };
+
+	if (!c->api->hooks->sync_now || c->api->hooks->sync_now(u, c->api->arg, &e) == 0)
+		return 0;
+	json_array_append_new(json_object_get(c->out, "refused"),
+			      json_pack("{s:o, s:o}", "user", api_json_text(u->name), "error",
+					api_json_text(e.text)));
+	return 0;
+}
+
+static int sync_chosen(struct api_call *c, const struct choice *w, struct err *e)
+{
+	struct user_filter f = { .wave = w->wave };
+	struct user u = { 0 };
+	int rc;
+
+	if (!w->name[0])
+		return store_users_each(c->api->store, &f, sync_one, c, e);
+	rc = store_user_get(c->api->store, w->name, &u, e);
+	if (rc > 0)
+		sync_one(&u, c);
+	user_release(&u);
+	return rc;
+}
+
+int api_post_sync(struct api_call *c)
+{
+	struct choice w;
+	struct err e = { 0 };
+	int status = choose(c, true, &w);
+
+	if (status == 0) {
+		put_choice(c, &w);
+		json_object_set_new(c->out, "refused", json_array());
+		status = sync_chosen(c, &w, &e) < 0 ? api_fail(c, &e) : 202;
+		poke(c->api);
+	}
+	choice_release(&w);
+	return status;
+}
+
+/* ---- cutover */
+
+static int give_go(struct api_call *c, const struct choice *w)
+{
+	const char *one = w->name[0] ? w->name : NULL;
+	bool go = !json_is_false(json_object_get(c->in, "go"));
+	struct err e = { 0 };
+	int64_t after = 0;
+	int changed = 0;
+
+	if (store_history_last(c->api->store, &after, &e) < 0 ||
+	    store_users_go(c->api->store, one, one ? NULL : w->wave, go, &changed, &e) < 0)
+		return api_fail(c, &e);
+	log_info(&(struct log_about){ .what = "operator", .user = one, .id = w->wave },
+		 "go %s for %zu users (uid %u)", go ? "given" : "withdrawn", w->count,
+		 (unsigned)c->request->uid);
+	put_choice(c, w);
+	json_object_set_new(c->out, "changed", json_integer(changed));
+	json_object_set_new(c->out, "after", json_integer(after));
+	poke(c->api);
+	return 202;
+}
+
+int api_post_cutover(struct api_call *c)
+{
+	struct choice w;
+	int status = choose(c, false, &w);
+
+	if (status == 0)
+		status = give_go(c, &w);
+	choice_release(&w);
+	return status;
+}
+
+/* ---- retry */
+
+int api_post_retry(struct api_call *c)
+{
+	struct choice w;
+	struct err e = { 0 };
+	int rc = 0, status = choose(c, false, &w);
+
+	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++)
+		rc = store_user_retry(c->api->store, w.names[i], &e);
+	if (status == 0) {
+		put_choice(c, &w);
+		status = rc < 0 ? api_fail(c, &e) : 202;
+		poke(c->api);
+	}
+	choice_release(&w);
+	return status;
+}
+
+/* ---- requests to all nodes */
+
+static int send_request(struct api_call *c, const char *verb, const char *name, const char *args)
+{
+	struct err e = { 0 };
+
+	if (store_request_add(c->api->store, verb, name, args, &e) < 0)
+		return api_fail(c, &e);
+	json_object_set_new(c->out, "sent", json_string(verb));
+	return 202;
+}
+
+static int post_trace(struct api_call *c)
+{
+	const char *user = json_string_value(json_object_get(c->in, "user"));
+	json_t *on = json_object_get(c->in, "on");
+	char name[STORE_NAME_MAX + 1];
+
+	if (!user || !json_is_boolean(on) || !api_normalise(c->api, user, name))
+		return api_refuse(c, 400, "give \"user\" and \"on\": true or false", "whom to trace?");
+	if (c->api->hooks->trace)
+		c->api->hooks->trace(name, json_is_true(on), c->api->arg);
+	return send_request(c, "trace", name, json_is_true(on) ? "on" : "off");
+}
+
+static int post_loglevel(struct api_call *c)
+{
+	const char *level = json_string_value(json_object_get(c->in, "level"));
+	int found = level ? log_level_find(level) : -1;
+
+	if (found < 0)
+		return api_refuse(c, 400, "levels: error warn info debug", "no such log level");
+	log_set_level((enum log_level)found);
+	return send_request(c, "loglevel", "", level);
+}
+
+int api_post_requests(struct api_call *c)
+{
+	const char *verb = json_string_value(json_object_get(c->in, "verb"));
+
+	if (verb && strcmp(verb, "trace") == 0)
+		return post_trace(c);
+	if (verb && strcmp(verb, "loglevel") == 0)
+		return post_loglevel(c);
+	return api_refuse(c, 400, "verbs: trace loglevel", "no such request");
+}

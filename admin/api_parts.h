@@ -1,0 +1,68 @@
+/* What the API's own files share: one call, its answer, its ways to fail. Not for others. */
+#ifndef ADMIN_API_PARTS_H
+#define ADMIN_API_PARTS_H
+
+#include "admin/api.h"
+#include "admin/api_json.h"
+
+struct api {
+	struct store *store;
+	const struct settings *settings;
+	const struct api_hooks *hooks;
+	void *arg;
+	/* The summary reads every row; on a large store it is made anew only now and then. */
+	struct {
+		json_t *made; /* NULL: none yet */
+		int64_t due;  /* clock_mono_ms() */
+	} summary;
+};
+
+/* One request on its way through a route. */
+struct api_call {
+	struct api *api;
+	const struct http_request *request;
+	char name[STORE_NAME_MAX + 1]; /* the user in the path, normalised; "" if the route has none */
+	json_t *in;		       /* what was posted; an object, or NULL with GET */
+	json_t *out;		       /* the answer, an empty object at first */
+};
+
+/* Each returns the HTTP status it has put into the answer. */
+int api_refuse(struct api_call *c, int status, const char *remedy, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+int api_fail(struct api_call *c, const struct err *e);
+int api_no_user(struct api_call *c, const char *name);
+
+/* false: the name is no login name. */
+bool api_normalise(const struct api *a, const char *raw, char out[STORE_NAME_MAX + 1]);
+/* true: a worker is at it; *out is filled. */
+bool api_is_live(const struct api *a, const char *name, struct api_live *out);
+
+/* api_status.c */
+int api_get_status(struct api_call *c);
+/* api_why.c */
+int api_get_why(struct api_call *c);
+/* api_do.c */
+int api_post_import(struct api_call *c);
+int api_post_sync(struct api_call *c);
+int api_post_cutover(struct api_call *c);
+int api_post_retry(struct api_call *c);
+int api_post_requests(struct api_call *c);
+
+/* api_lists.c */
+int api_get_users(struct api_call *c);
+int api_get_user(struct api_call *c);
+int api_get_history(struct api_call *c);
+int api_get_sessions(struct api_call *c);
+int api_get_strangers(struct api_call *c);
+int api_get_nodes(struct api_call *c);
+int api_get_holds(struct api_call *c);
+
+/*
+ * Puts the last `count` history rows of a user (oldest first) under "history", the sessions of a user
+ * (NULL: all) under "sessions", the nodes under "nodes". 0 or -1.
+ */
+int api_put_history_tail(struct api_call *c, const char *name, size_t count, struct err *e);
+int api_put_sessions(struct api_call *c, const char *name, size_t limit, struct err *e);
+int api_put_nodes(struct api *a, json_t *out, struct err *e);
+
+#endif
