@@ -1,0 +1,107 @@
+/*
+ * The operator's command: `mailferry VERB …`. One table of verbs holds names, options, help and
+ * examples; each verb is a function that returns the exit status.
+ */
+#ifndef ADMIN_CTL_H
+#define ADMIN_CTL_H
+
+#include <jansson.h>
+
+#include "admin/client.h"
+#include "common/err.h"
+#include "config/settings.h"
+
+/* Exit statuses, as --help and README.md list them. */
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_FAILED = 1,	   /* the thing asked for failed or was refused */
+	CTL_USAGE = 2,	   /* wrong command line or wrong settings */
+	CTL_NO_ENGINE = 3, /* the engine is not reachable */
+};
+
+#define CTL_CONFIG     "/etc/mailferry/mailferry.conf"
+#define CTL_CONFIG_ENV "MAILFERRY_CONFIG"
+#define CTL_ARGS_MAX   4
+
+struct ctl_verb;
+
+/* A command line, taken apart; and what its verb needs on the way. Texts are borrowed from argv. */
+struct ctl {
+	const struct ctl_verb *verb;
+	const char *config;
+	bool json, help;
+	/* options of single verbs */
+	const char *wave, *state;
+	bool all, watch, no_wait, withdraw, new_store;
+	const char *arg[CTL_ARGS_MAX];
+	size_t arg_count;
+
+	const char *program; /* argv[0] */
+	FILE *out;
+	bool terminal; /* out is one: colours and redrawing */
+	bool settings_read;
+	struct settings settings;
+	struct client *client;
+};
+
+struct ctl_verb {
+	const char *name;  /* "check config" */
+	const char *usage; /* what follows the name */
+	const char *brief; /* one line */
+	const char *help;  /* paragraphs and examples */
+	unsigned options;  /* bits of enum ctl_option */
+	size_t least, most; /* arguments */
+	int (*run)(struct ctl *c);
+};
+
+/*
+ * Takes a command line apart; *c must be zeroed. ERR_INPUT says what is wrong with it. With c->help
+ * set, c->verb may be NULL.
+ */
+int ctl_parse(struct ctl *c, int argc, char *const argv[], struct err *e) MUST_CHECK;
+/* The whole command: parse, run, clean up. Returns the exit status. */
+int ctl_main(int argc, char *const argv[], FILE *out);
+
+/* ---- for the verbs */
+
+/* Reads c->config into c->settings; prints all mistakes and returns CTL_USAGE if there are any. */
+int ctl_settings(struct ctl *c);
+/* Wrong use, found by a verb itself: says so, points at --help, returns CTL_USAGE. */
+int ctl_usage(const struct ctl *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/*
+ * Asks the engine (body NULL: GET, else POST; the body is consumed). CTL_OK with *answer, else the
+ * reason is printed already and the status to exit with is returned.
+ */
+int ctl_ask(struct ctl *c, const char *path, json_t *body, json_t **answer);
+/* "/v1/users/NAME" + tail, with the name escaped; freed by the caller. */
+char *ctl_user_path(struct ctl *c, const char *name, const char *tail);
+/* Appends "?key=value" or "&key=value", escaped; does nothing if value is NULL. */
+void ctl_param(struct ctl *c, char **path, const char *key, const char *value);
+/* All pages of /v1/users of a wave and state (NULL: any) in one array; a CTL_ status. */
+int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **users);
+/* With --json: prints j on one line and returns true. */
+bool ctl_json(struct ctl *c, const json_t *j);
+
+/* Members of an object; "" or 0 or false if there is none. */
+const char *ctl_text(const json_t *j, const char *key);
+int64_t ctl_int(const json_t *j, const char *key);
+bool ctl_true(const json_t *j, const char *key);
+
+int ctl_run(struct ctl *c);		/* run.c */
+int ctl_users(struct ctl *c);		/* ctl_show.c … */
+int ctl_why(struct ctl *c);
+int ctl_history(struct ctl *c);
+int ctl_sessions(struct ctl *c);
+int ctl_strangers(struct ctl *c);
+int ctl_status(struct ctl *c);		/* ctl_status.c */
+int ctl_import(struct ctl *c);		/* ctl_do.c … */
+int ctl_retry(struct ctl *c);
+int ctl_trace(struct ctl *c);
+int ctl_log_level(struct ctl *c);
+int ctl_sync(struct ctl *c);		/* ctl_sync.c */
+int ctl_cutover(struct ctl *c);		/* ctl_cutover.c */
+int ctl_check_config(struct ctl *c);	/* ctl_check.c … */
+int ctl_sample_config(struct ctl *c);
+int ctl_check_backends(struct ctl *c);	/* ctl_backends.c */
+
+#endif

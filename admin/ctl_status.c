@@ -1,0 +1,158 @@
+/* Hides: how everything fits on one screen. */
+#include "admin/ctl.h"
+#include "admin/ctl_follow.h"
+#include "admin/table.h"
+
+#define WATCH_MS 1000
+
+static int64_t state_count(const json_t *sums, const char *state)
+{
+	return ctl_int(json_object_get(sums, "states"), state);
+}
+
+static void sums_row(struct table *t, const char *name, const json_t *s)
+{
+	char a[TEXT_SMALL];
+	int64_t moving = state_count(s, "freezing") + state_count(s, "finalizing");
+
+	table_cell(t, "%s", name);
+	table_cell(t, "%s", text_count(ctl_int(s, "users"), a));
+	table_cell(t, "%s", text_count(state_count(s, "pending") + state_count(s, "provisioned"), a));
+	table_cell(t, "%s", text_count(state_count(s, "syncing"), a));
+	table_cell(t, "%s", text_count(state_count(s, "ready"), a));
+	table_tinted(t, moving ? TINT_BUSY : TINT_NONE, "%s", text_count(moving, a));
+	table_cell(t, "%s", text_count(state_count(s, "trailing"), a));
+	table_cell(t, "%s", text_count(state_count(s, "done"), a));
+	table_cell(t, "%s", text_count(state_count(s, "returning"), a));
+	table_tinted(t, ctl_int(s, "stuck") ? TINT_BAD : TINT_NONE, "%s", text_count(ctl_int(s, "stuck"), a));
+	table_cell(t, "%s", text_count(ctl_int(s, "messages"), a));
+	table_cell(t, "%s", text_count(ctl_int(s, "verified"), a));
+	table_cell(t, "%s", text_count(ctl_int(s, "exceptions"), a));
+	table_cell(t, "%s", text_bytes(ctl_int(s, "bytes"), a));
+}
+
+static void print_waves(struct ctl *c, const json_t *answer)
+{
+	struct table *t = table_new("WAVE|>USERS|>NEW|>SYNCING|>READY|>MOVING|>TRAILING|>DONE|>BACK|>STUCK|"
+				    ">MESSAGES|>COMPARED|>FAILED|>SIZE");
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "waves"), i, w)
+		sums_row(t, *ctl_text(w, "wave") ? ctl_text(w, "wave") : "-", w);
+	sums_row(t, "all", json_object_get(answer, "users"));
+	table_print(t, c->out, c->terminal);
+	table_free(&t);
+}
+
+static void print_head(struct ctl *c, const json_t *answer)
+{
+	const json_t *g = json_object_get(answer, "engine"), *s = json_object_get(answer, "sessions"), *n;
+	char span[TEXT_SMALL];
+	size_t i;
+
+	if (json_is_object(g))
+		fprintf(c->out, "engine: up %s, %d of %d workers busy, %d users queued, %d cutovers under way\n",
+			text_span(ctl_int(answer, "now") - ctl_int(g, "started"), span),
+			(int)ctl_int(g, "workers"), (int)ctl_int(g, "workers_max"),
+			(int)ctl_int(g, "queued"), (int)ctl_int(g, "cutovers"));
+	fputs("nodes:", c->out);
+	json_array_foreach(json_object_get(answer, "nodes"), i, n) {
+		bool up = strcmp(ctl_text(n, "health"), "up") == 0;
+
+		fprintf(c->out, "%s %s ", i ? "," : "", ctl_text(n, "node"));
+		fprintf(c->out, "%s%s%s", table_tint_code(up ? TINT_GOOD : TINT_BAD, c->terminal),
+			ctl_text(n, "health"), table_tint_code(TINT_NONE, c->terminal));
+	}
+	fprintf(c->out, "\nsessions: %lld (old %lld, new %lld, waiting %lld)\n",
+		(long long)ctl_int(s, "total"), (long long)ctl_int(s, "old"),
+		(long long)ctl_int(s, "new"), (long long)ctl_int(s, "waiting"));
+}
+
+static void print_notes(struct ctl *c, const json_t *answer)
+{
+	const json_t *w;
+	size_t i;
+
+	if (ctl_int(answer, "strangers"))
+		fprintf(c->out, "strangers: %lld, see `mailferry strangers`\n",
+			(long long)ctl_int(answer, "strangers"));
+	json_array_foreach(json_object_get(answer, "warnings"), i, w)
+		fprintf(c->out, "%swarning: %s%s\n", table_tint_code(TINT_BAD, c->terminal),
+			json_string_value(w), table_tint_code(TINT_NONE, c->terminal));
+}
+
+static void print_status(struct ctl *c, const json_t *answer)
+{
+	print_head(c, answer);
+	print_notes(c, answer);
+	fputc('\n', c->out);
+	print_waves(c, answer);
+	if (json_array_size(json_object_get(answer, "active"))) {
+		fputc('\n', c->out);
+		follow_print_work(c, json_object_get(answer, "active"));
+	}
+}
+
+/* For logs: one line, and only when it says something new. */
+static void print_line(struct ctl *c, const json_t *answer, char **last)
+{
+	const json_t *u = json_object_get(answer, "users");
+	const json_t *s = json_object_get(answer, "sessions");
+	struct buf line = { 0 };
+	char *text;
+
+	for (int i = 0; i < USER_STATES; i++) {
+		const char *name = user_state_name((enum user_state)i);
+
+		buf_printf(&line, "%s=%lld ", name, (long long)state_count(u, name));
+	}
+	buf_printf(&line, "stuck=%lld compared=%lld/%lld sessions=%lld waiting=%lld",
+		   (long long)ctl_int(u, "stuck"), (long long)ctl_int(u, "verified"),
+		   (long long)ctl_int(u, "messages"), (long long)ctl_int(s, "total"),
+		   (long long)ctl_int(s, "waiting"));
+	text = mem_strn(buf_slice(&line).p, buf_len(&line));
+	buf_release(&line);
+	if (!*last || strcmp(*last, text) != 0) {
+		char now[TEXT_SMALL];
+
+		fprintf(c->out, "%s %s\n", text_clock(ctl_int(answer, "now"), now), text);
+		fflush(c->out);
+	}
+	mem_free(last);
+	*last = text;
+}
+
+static void print_once(struct ctl *c, const json_t *answer, char **last)
+{
+	if (ctl_json(c, answer))
+		return;
+	if (c->watch && !c->terminal) {
+		print_line(c, answer, last);
+		return;
+	}
+	if (c->watch)
+		fputs("\033[H\033[J", c->out);
+	print_status(c, answer);
+	fflush(c->out);
+}
+
+int ctl_status(struct ctl *c)
+{
+	char *last = NULL;
+	int status;
+
+	for (;;) {
+		json_t *answer;
+
+		status = ctl_ask(c, "/v1/status", NULL, &answer);
+		if (status == CTL_OK)
+			print_once(c, answer, &last);
+		json_decref(answer);
+		if (status != CTL_OK || !c->watch || ferror(c->out))
+			break;
+		follow_pause(WATCH_MS);
+	}
+	mem_free(&last);
+	return status;
+}

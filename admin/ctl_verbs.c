@@ -1,0 +1,139 @@
+/* Hides: nothing; this is the manual of the command, one row a verb. */
+#include "admin/ctl_verbs.h"
+
+const char ctl_help_common[] =
+	"\n"
+	"everywhere:\n"
+	"  --config FILE   settings (else $MAILFERRY_CONFIG, else /etc/mailferry/mailferry.conf)\n"
+	"  --json          one JSON object on one line, with keys that stay; times in ms since 1970\n"
+	"  --help          more about a command, with examples\n"
+	"\n"
+	"exit status:\n"
+	"  0  done\n"
+	"  1  what was asked for failed or was refused\n"
+	"  2  wrong command line or wrong settings\n"
+	"  3  the engine is not reachable\n";
+
+const struct ctl_verb ctl_verbs[] = {
+	{ "run", "[--new-store]", "start and supervise everything on this host",
+	  "Opens the listening sockets, starts the sync engine and run.nodes proxies, restarts what\n"
+	  "dies, and stops all of it on SIGTERM or SIGINT. SIGHUP goes to all. As root it binds the\n"
+	  "ports first and runs the programs as run.user. Sockets handed over by systemd (LISTEN_FDS,\n"
+	  "LISTEN_FDNAMES = names of listeners) are used instead of own ones.\n"
+	  "\n"
+	  "A store is made only with --new-store: a missing or empty one may mean a lost disk.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry run --new-store        the first time\n"
+	  "  mailferry run                    from then on\n",
+	  CTL_NEW_STORE, 0, 0, ctl_run },
+	{ "import", "FILE", "bring in users from a CSV file",
+	  "The first line names the columns: user, old_login, old_password_file, new_login,\n"
+	  "new_password_file, wave, aliases. Every wrong line is reported, and then nothing is\n"
+	  "imported. The same file again changes nothing.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry import users.csv\n"
+	  "  mailferry --json import users.csv      {\"added\":5,\"changed\":0,\"same\":0}\n",
+	  0, 1, 1, ctl_import },
+	{ "users", "[--wave W] [--state S]", "list users",
+	  "States: pending provisioned syncing ready freezing finalizing trailing done returning.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry users --wave 1\n"
+	  "  mailferry users --state ready --json\n",
+	  CTL_WAVE | CTL_STATE, 0, 0, ctl_users },
+	{ "status", "[--watch]", "everything at a glance",
+	  "With --watch it is drawn anew every second; where the output is no terminal, a line is\n"
+	  "printed whenever something changed.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry status\n"
+	  "  mailferry status --watch\n",
+	  CTL_WATCH, 0, 0, ctl_status },
+	{ "sync", "USER | --wave W | --all", "copy now, and follow",
+	  "Starts a pass of each user as soon as a worker is free, and follows until each has ended.\n"
+	  "Exit status 0 only if all passes went well. Interrupting it stops only the following.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry sync anna@example.com\n"
+	  "  mailferry sync --wave 1\n"
+	  "  mailferry sync --all --no-wait\n",
+	  CTL_WAVE | CTL_ALL | CTL_NO_WAIT, 0, 1, ctl_sync },
+	{ "cutover", "USER | --wave W", "move users to the new server",
+	  "Gives the go. Each user is cut over as soon as the mailbox is in step; logins wait\n"
+	  "meanwhile, live sessions end with BYE after the flip. Follows each step until every user\n"
+	  "is flipped, undone or stuck. Exit status 0 only if all are on new. Interrupting it stops\n"
+	  "only the following; --withdraw takes back a go that was not used yet.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry cutover anna@example.com\n"
+	  "  mailferry cutover --wave 1\n"
+	  "  mailferry cutover --wave 1 --no-wait\n"
+	  "  mailferry cutover --wave 1 --withdraw\n",
+	  CTL_WAVE | CTL_NO_WAIT | CTL_WITHDRAW, 0, 1, ctl_cutover },
+	{ "retry", "USER | --wave W", "try again now what failed",
+	  "Forgets failures, back-off and the reason for being stuck.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry retry anna@example.com\n"
+	  "  mailferry retry --wave 1\n",
+	  CTL_WAVE, 0, 1, ctl_retry },
+	{ "why", "USER", "what a user waits for",
+	  "State, route, everything the next step waits for, live sessions, last moves.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry why anna@example.com\n",
+	  0, 1, 1, ctl_why },
+	{ "history", "USER", "all moves of a user",
+	  "Oldest first: when, from which state to which, who did it and why.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry history anna@example.com\n"
+	  "  mailferry history anna@example.com --json\n",
+	  0, 1, 1, ctl_history },
+	{ "sessions", "[USER]", "live client sessions",
+	  "Of all users or of one, on all proxy nodes.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry sessions\n"
+	  "  mailferry sessions anna@example.com\n",
+	  0, 0, 1, ctl_sessions },
+	{ "strangers", "", "logins that nobody imported",
+	  "They are served by old. Import them, or they stay there.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry strangers\n",
+	  0, 0, 0, ctl_strangers },
+	{ "trace", "USER on|off", "log everything about one user",
+	  "In all proxies and the engine, until it is switched off or they restart. Never passwords.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry trace anna@example.com on\n",
+	  0, 2, 2, ctl_trace },
+	{ "log-level", "error|warn|info|debug", "change the log level of all processes",
+	  "Until they restart; the setting log.level holds then.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry log-level debug\n",
+	  0, 1, 1, ctl_log_level },
+	{ "check config", "[FILE]", "report all mistakes in the settings",
+	  "Every mistake on a line of its own, as file:line: what is wrong. Needs no engine.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry check config\n"
+	  "  mailferry check config new.conf\n",
+	  0, 0, 1, ctl_check_config },
+	{ "check backends", "", "connect to both servers and compare them",
+	  "Certificate (name, days left, pin), capabilities, and what clients will miss on new.\n"
+	  "Logs in nowhere. Needs no engine. Exit status 1 when one is not reachable or not trusted.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry check backends\n",
+	  0, 0, 0, ctl_check_backends },
+	{ "sample-config", "", "print a settings file with every setting explained",
+	  "examples:\n"
+	  "  mailferry sample-config >mailferry.conf\n",
+	  0, 0, 0, ctl_sample_config },
+};
+const size_t ctl_verb_count = COUNT(ctl_verbs);

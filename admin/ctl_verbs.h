@@ -1,0 +1,21 @@
+/* The table of verbs, with their help: what `mailferry --help` prints. */
+#ifndef ADMIN_CTL_VERBS_H
+#define ADMIN_CTL_VERBS_H
+
+#include "admin/ctl.h"
+
+enum ctl_option {
+	CTL_WAVE = 1 << 0,
+	CTL_STATE = 1 << 1,
+	CTL_ALL = 1 << 2,
+	CTL_WATCH = 1 << 3,
+	CTL_NO_WAIT = 1 << 4,
+	CTL_WITHDRAW = 1 << 5,
+	CTL_NEW_STORE = 1 << 6,
+};
+
+extern const struct ctl_verb ctl_verbs[];
+extern const size_t ctl_verb_count;
+extern const char ctl_help_common[]; /* global options and exit statuses */
+
+#endif
