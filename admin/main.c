@@ -1,0 +1,7 @@
+/* The operator's command. */
+#include "admin/ctl.h"
+
+int main(int argc, char *argv[])
+{
+	return ctl_main(argc, argv, stdout);
+}
