@@ -1,0 +1,497 @@
+/*
+ * The API as the command meets it: a real store, evhttp on a Unix socket in a thread of its own,
+ * asked by the real client.
+ */
+#include "admin/api.h"
+#include "admin/client.h"
+#include "common/log.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <setjmp.h>
+#include <cmocka.h>
+
+static char dir[64], store_path[96], socket_path[96];
+static struct settings settings;
+static struct client *client;
+static pthread_t thread;
+static int wake[2], ready[2];
+static char failure[ERR_TEXT_MAX];
+static json_t *last;
+
+/* What the hooks have seen: written by the server's thread before it answers. */
+static struct {
+	int pokes, syncs;
+	char traced[64];
+} seen;
+
+/* ---- the engine's part */
+
+static void hook_poke(void *arg UNUSED)
+{
+	seen.pokes++;
+}
+
+static int hook_sync(const struct user *u, void *arg UNUSED, struct err *e)
+{
+	seen.syncs++;
+	if (strcmp(u->name, "carl@example.com") == 0)
+		return err_set(e, ERR_INPUT, "not now");
+	return 0;
+}
+
+static void hook_why(const struct user *u UNUSED, api_gate_fn *item, void *to, void *arg UNUSED)
+{
+	item(&(struct api_gate_item){ .name = "verified", .open = false, .text = "1 of 2 compared" }, to);
+}
+
+static bool hook_live(const char *name, struct api_live *out, void *arg UNUSED)
+{
+	if (strcmp(name, "bob@example.com") != 0)
+		return false;
+	*out = (struct api_live){ .kind = "pass", .folder = "INBOX", .done = 3, .total = 9, .bytes = 77 };
+	return true;
+}
+
+static void hook_engine(struct api_engine *out, void *arg UNUSED)
+{
+	*out = (struct api_engine){ .started = 1, .workers = 1, .workers_max = 4 };
+}
+
+static void hook_trace(const char *name, bool on, void *arg UNUSED)
+{
+	snprintf(seen.traced, sizeof seen.traced, "%s %d", name, on);
+}
+
+static const struct api_hooks hooks = { hook_poke, hook_sync, hook_why, hook_live, hook_engine,
+					hook_trace };
+
+/* ---- server and client */
+
+static void fill_store(struct store *st)
+{
+	static const struct user_import rows[] = {
+		{ .name = "anna@example.com", .login = { "anna", "anna@new" }, .wave = "1" },
+		{ .name = "bob@example.com", .login = { "bob", "bob@new" }, .wave = "1" },
+		{ .name = "carl@example.com", .login = { "carl", "carl@new" }, .wave = "2" },
+	};
+	struct import_count n;
+	struct err e = { 0 };
+
+	if (store_users_import(st, rows, COUNT(rows), &n, &e) < 0 ||
+	    store_stranger(st, "dora@example.com", &e) < 0 ||
+	    store_hold_add(st, "proxy-1", "anna@example.com", "imap", 5, 840, "new", &e) < 0)
+		snprintf(failure, sizeof failure, "%s", e.text);
+}
+
+static void on_wake(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+static void *serve(void *arg UNUSED)
+{
+	struct event_base *base = event_base_new();
+	struct event *stop = event_new(base, wake[0], EV_READ, on_wake, base);
+	struct store_opts o = { .path = store_path, .create = true };
+	struct http_server *server = NULL;
+	struct store *st = NULL;
+	struct api *api = NULL;
+	struct err e = { 0 };
+
+	event_add(stop, NULL);
+	if (store_open(&st, &o, &e) == 0) {
+		fill_store(st);
+		api = api_new(&(struct api_opts){ .store = st, .settings = &settings, .hooks = &hooks });
+		if (http_server_start(&server, base, socket_path, api_answer, api, &e) == 0 &&
+		    write(ready[1], "", 1) == 1)
+			event_base_dispatch(base);
+	}
+	if (!server) {
+		snprintf(failure, sizeof failure, "%s", e.text);
+		if (write(ready[1], "", 1) < 0)
+			abort();
+	}
+	http_server_stop(&server);
+	api_free(&api);
+	store_close(&st);
+	event_free(stop);
+	event_base_free(base);
+	return NULL;
+}
+
+static int set_up(void **state UNUSED)
+{
+	struct err e = { 0 };
+	char c;
+
+	snprintf(dir, sizeof dir, "/tmp/mailferry-api-XXXXXX");
+	if (!mkdtemp(dir) || pipe(wake) < 0 || pipe(ready) < 0)
+		return -1;
+	snprintf(store_path, sizeof store_path, "%s/store.db", dir);
+	snprintf(socket_path, sizeof socket_path, "%s/api.sock", dir);
+	settings.users.default_domain = mem_str("example.com");
+	pthread_create(&thread, NULL, serve, NULL);
+	if (read(ready[0], &c, 1) != 1 || failure[0])
+		return -1;
+	return client_new(&client, socket_path, 10, &e);
+}
+
+static int tear_down(void **state UNUSED)
+{
+	char *command = mem_printf("rm -rf '%s'", dir);
+	int rc;
+
+	client_free(&client);
+	json_decref(last);
+	rc = write(wake[1], "", 1) == 1 ? 0 : -1;
+	pthread_join(thread, NULL);
+	mem_free(&settings.users.default_domain);
+	rc |= access(socket_path, F_OK) == 0; /* it must have gone */
+	rc |= system(command);
+	mem_free(&command);
+	return rc;
+}
+
+/* Asks; the answer (last) is freed at the next call. */
+static json_t *ask(enum client_result expected, const char *path, json_t *body)
+{
+	struct err e = { 0 };
+	enum client_result got;
+
+	json_decref(last);
+	last = NULL;
+	got = client_ask(client, path, body, &last, &e);
+	json_decref(body);
+	if (got != expected) {
+		char *text = json_dumps(last, 0);
+
+		fail_msg("%s: %d, not %d: %s %s", path, (int)got, (int)expected, e.text, text ? text : "");
+	}
+	return last;
+}
+
+static const char *text_at(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? s : "(none)";
+}
+
+static json_int_t int_at(const json_t *j, const char *key)
+{
+	assert_true(json_is_integer(json_object_get(j, key)));
+	return json_integer_value(json_object_get(j, key));
+}
+
+/* ---- reading */
+
+static void test_users(void **state UNUSED)
+{
+	static const char *const keys[] = { "name", "wave", "state", "direction", "route", "side", "go",
+					    "change", "epoch", "state_since", "hold_until", "attempts",
+					    "undos", "next_try", "stuck", "old_login", "new_login",
+					    "progress", "running" };
+	json_t *j = ask(CLIENT_OK, "/v1/users", NULL), *u, *list = json_object_get(j, "users");
+
+	assert_int_equal(json_array_size(list), 3);
+	u = json_array_get(list, 0);
+	for (size_t i = 0; i < COUNT(keys); i++)
+		if (!json_object_get(u, keys[i]))
+			fail_msg("no key %s", keys[i]);
+	assert_int_equal(json_object_size(u), COUNT(keys));
+	assert_string_equal(text_at(u, "state"), "pending");
+	assert_string_equal(text_at(u, "route"), "old");
+	assert_true(json_is_null(json_object_get(u, "running")));
+	u = json_array_get(list, 1);
+	assert_int_equal(int_at(json_object_get(u, "running"), "done"), 3);
+	j = ask(CLIENT_OK, "/v1/users?wave=2", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 1);
+	j = ask(CLIENT_OK, "/v1/users?state=ready", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 0);
+}
+
+static void test_pages(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/users?limit=2", NULL);
+
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 2);
+	assert_true(json_is_true(json_object_get(j, "more")));
+	j = ask(CLIENT_OK, "/v1/users?limit=2&after=bob%40example.com", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 1);
+	assert_true(json_is_false(json_object_get(j, "more")));
+}
+
+static void test_one_user(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/users/anna%40EXAMPLE.com", NULL);
+
+	assert_string_equal(text_at(json_object_get(j, "user"), "name"), "anna@example.com");
+	j = ask(CLIENT_OK, "/v1/users/anna", NULL); /* the default domain */
+	assert_string_equal(text_at(json_object_get(j, "user"), "name"), "anna@example.com");
+	j = ask(CLIENT_REFUSED, "/v1/users/zoe", NULL);
+	assert_string_equal(text_at(j, "error"), "no user zoe@example.com");
+	assert_string_not_equal(text_at(j, "remedy"), "(none)");
+}
+
+static void test_why(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/users/anna/why", NULL), *item;
+
+	assert_string_equal(text_at(json_object_get(j, "user"), "name"), "anna@example.com");
+	assert_non_null(strstr(text_at(j, "summary"), "not yet logged in"));
+	item = json_array_get(json_object_get(j, "waits_for"), 0);
+	assert_string_equal(text_at(item, "name"), "verified");
+	assert_true(json_is_false(json_object_get(item, "open")));
+	assert_true(json_is_array(json_object_get(j, "sessions")));
+	assert_true(json_is_array(json_object_get(j, "history")));
+}
+
+static void test_status(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/status", NULL);
+	json_t *all = json_object_get(j, "users");
+
+	assert_int_equal(int_at(all, "users"), 3);
+	assert_int_equal(int_at(json_object_get(all, "states"), "pending"), 3);
+	assert_int_equal(json_array_size(json_object_get(j, "waves")), 2);
+	assert_int_equal(json_array_size(json_object_get(j, "active")), 1); /* bob */
+	assert_int_equal(int_at(j, "strangers"), 1);
+	assert_int_equal(int_at(json_object_get(j, "engine"), "workers_max"), 4);
+	assert_true(json_is_array(json_object_get(j, "nodes")));
+	assert_true(json_is_array(json_object_get(j, "warnings")));
+}
+
+static void test_lists(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/strangers", NULL);
+
+	assert_string_equal(text_at(json_array_get(json_object_get(j, "strangers"), 0), "name"),
+			    "dora@example.com");
+	j = ask(CLIENT_OK, "/v1/holds?user=anna", NULL);
+	assert_int_equal(int_at(json_array_get(json_object_get(j, "holds"), 0), "held_ms"), 840);
+	j = ask(CLIENT_OK, "/v1/holds?user=bob", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "holds")), 0);
+	j = ask(CLIENT_OK, "/v1/sessions", NULL);
+	assert_true(json_is_array(json_object_get(j, "sessions")));
+	j = ask(CLIENT_OK, "/v1/nodes", NULL);
+	assert_true(json_is_array(json_object_get(j, "nodes")));
+	j = ask(CLIENT_OK, "/v1", NULL);
+	assert_true(json_array_size(json_object_get(j, "routes")) > 10);
+}
+
+/* ---- doing */
+
+static void test_sync(void **state UNUSED)
+{
+	json_t *j;
+
+	seen.syncs = 0;
+	j = ask(CLIENT_OK, "/v1/sync", json_pack("{s:s}", "wave", "1"));
+	assert_int_equal(seen.syncs, 2);
+	assert_int_equal(int_at(j, "count"), 2);
+	j = ask(CLIENT_OK, "/v1/sync", json_pack("{s:b}", "all", 1));
+	assert_int_equal(seen.syncs, 5);
+	assert_string_equal(text_at(json_array_get(json_object_get(j, "refused"), 0), "error"), "not now");
+	ask(CLIENT_OK, "/v1/sync", json_pack("{s:s}", "user", "anna"));
+	assert_int_equal(seen.syncs, 6);
+	ask(CLIENT_REFUSED, "/v1/sync", json_pack("{s:s}", "wave", "77"));
+	ask(CLIENT_REFUSED, "/v1/sync", json_pack("{s:s}", "user", "zoe"));
+	ask(CLIENT_REFUSED, "/v1/sync", json_object());
+	ask(CLIENT_REFUSED, "/v1/sync", json_pack("{s:s, s:b}", "wave", "1", "all", 1));
+	assert_int_equal(seen.syncs, 6);
+}
+
+static bool has_go(const char *path)
+{
+	return json_is_true(json_object_get(json_object_get(ask(CLIENT_OK, path, NULL), "user"), "go"));
+}
+
+static void test_cutover(void **state UNUSED)
+{
+	int pokes = seen.pokes;
+	json_t *j = ask(CLIENT_OK, "/v1/cutover", json_pack("{s:s}", "wave", "1"));
+
+	assert_int_equal(int_at(j, "changed"), 2);
+	assert_int_equal(int_at(j, "count"), 2);
+	assert_true(json_is_integer(json_object_get(j, "after")));
+	assert_int_equal(seen.pokes, pokes + 1);
+	assert_true(has_go("/v1/users/anna"));
+	assert_false(has_go("/v1/users/carl"));
+	ask(CLIENT_OK, "/v1/cutover", json_pack("{s:s, s:b}", "user", "anna", "go", 0));
+	assert_false(has_go("/v1/users/anna"));
+	assert_true(has_go("/v1/users/bob"));
+	ask(CLIENT_REFUSED, "/v1/cutover", json_pack("{s:b}", "all", 1));
+}
+
+static void test_retry_and_requests(void **state UNUSED)
+{
+	ask(CLIENT_OK, "/v1/retry", json_pack("{s:s}", "user", "anna"));
+	ask(CLIENT_REFUSED, "/v1/retry", json_pack("{s:s}", "user", "zoe"));
+	ask(CLIENT_OK, "/v1/requests", json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", "anna", "on", 1));
+	assert_string_equal(seen.traced, "anna@example.com 1");
+	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s, s:s}", "verb", "trace", "user", "anna"));
+	ask(CLIENT_OK, "/v1/requests", json_pack("{s:s, s:s}", "verb", "loglevel", "level", "error"));
+	assert_int_equal(log_get_level(), LOG_ERROR);
+	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s, s:s}", "verb", "loglevel", "level", "loud"));
+	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s}", "verb", "drop"));
+}
+
+static json_t *csv(const char *text)
+{
+	return json_pack("{s:s, s:s, s:s}", "csv", text, "file", "users.csv", "folder", dir);
+}
+
+static void test_import(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/import", csv("user,wave,old_login\nemil,3,emil\n"));
+
+	assert_int_equal(int_at(j, "added"), 1);
+	j = ask(CLIENT_OK, "/v1/import", csv("user,wave,old_login\nemil,3,emil\n"));
+	assert_int_equal(int_at(j, "added"), 0);
+	assert_int_equal(int_at(j, "same"), 1);
+	ask(CLIENT_REFUSED, "/v1/import", json_pack("{s:s, s:s, s:s}", "csv", "user\n", "file", "x",
+						    "folder", "relative"));
+}
+
+static void test_import_errors(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_REFUSED, "/v1/import",
+			csv("user,old_password_file\nfritz,\n,\ngustl,missing.txt\n"));
+	json_t *lines = json_object_get(j, "errors");
+
+	assert_int_equal(json_array_size(lines), 2);
+	assert_memory_equal(json_string_value(json_array_get(lines, 0)), "users.csv:3: ", 13);
+	assert_memory_equal(json_string_value(json_array_get(lines, 1)), "users.csv:4: ", 13);
+	ask(CLIENT_REFUSED, "/v1/users/fritz", NULL); /* all or nothing */
+	/* What only the store can see. */
+	j = ask(CLIENT_REFUSED, "/v1/import", csv("user,aliases\nhanna,anna\n"));
+	lines = json_object_get(j, "errors");
+	assert_int_equal(json_array_size(lines), 1);
+	assert_memory_equal(json_string_value(json_array_get(lines, 0)), "users.csv:2: ", 13);
+}
+
+/* ---- wrong requests, in bytes */
+
+/* Sends text, reads to the end of the connection; the status, and the body's "error" for a word. */
+static int raw(const char *text, char *answer, size_t size)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = 0;
+	size_t n = 0;
+	ssize_t got;
+
+	memcpy(a.sun_path, socket_path, strlen(socket_path) + 1);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	while (n + 1 < size && (got = read(fd, answer + n, size - n - 1)) > 0)
+		n += (size_t)got;
+	answer[n] = '\0';
+	close(fd);
+	assert_int_equal(sscanf(answer, "HTTP/1.%*d %d", &status), 1);
+	return status;
+}
+
+#define END " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+static void test_http_errors(void **state UNUSED)
+{
+	static const struct {
+		const char *request;
+		int status;
+		const char *says;
+	} cases[] = {
+		{ "GET /v1/status" END "\r\n", 200, "application/json" },
+		{ "PUT /v1/status" END "Content-Length: 0\r\n\r\n", 405, "\"error\"" },
+		{ "GET /v1/sync" END "\r\n", 405, "wrong method" },
+		{ "POST /v1/users" END "Content-Length: 2\r\n\r\n{}", 405, "wrong method" },
+		{ "GET /v2/users" END "\r\n", 404, "nothing at" },
+		{ "GET /v1/users/" END "\r\n", 404, "nothing at" },
+		{ "GET /v1/users/a/b/c" END "\r\n", 404, "nothing at" },
+		{ "GET /v1/users/a%0ab" END "\r\n", 400, "no login name" },
+		{ "GET /v1/users/a%00b" END "\r\n", 400, "no login name" },
+		{ "GET /v1/users?limit=-1" END "\r\n", 400, "limit must be" },
+		{ "GET /v1/users?limit=1001" END "\r\n", 400, "limit must be" },
+		{ "GET /v1/users?state=odd" END "\r\n", 400, "no such state" },
+		{ "GET /v1/history?after=x" END "\r\n", 400, "after must be" },
+		{ "POST /v1/sync" END "Content-Length: 3\r\n\r\n{\"u", 400, "no JSON object" },
+		{ "POST /v1/sync" END "Content-Length: 2\r\n\r\n[]", 400, "no JSON object" },
+		{ "POST /v1/sync" END "Content-Length: 99999999999\r\n\r\n", 413, "" },
+	};
+	char answer[8192];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		int status = raw(cases[i].request, answer, sizeof answer);
+
+		if (status != cases[i].status || !strstr(answer, cases[i].says))
+			fail_msg("%s\n→ %s", cases[i].request, answer);
+	}
+}
+
+static void test_long_header(void **state UNUSED)
+{
+	char *filler = mem_new(HTTP_HEADERS_MAX + 2), *text, answer[2048];
+
+	memset(filler, 'a', HTTP_HEADERS_MAX + 1);
+	text = mem_printf("GET /v1" END "X: %s\r\n\r\n", filler);
+	assert_int_equal(raw(text, answer, sizeof answer), 400);
+	mem_free(&text);
+	filler[HTTP_PATH_MAX + 1] = '\0';
+	text = mem_printf("GET /v1/%s" END "\r\n", filler);
+	assert_int_equal(raw(text, answer, sizeof answer), 400);
+	mem_free(&text);
+	mem_free(&filler);
+}
+
+static void test_socket(void **state UNUSED)
+{
+	struct event_base *base = event_base_new();
+	struct http_server *second = NULL;
+	struct err e = { 0 };
+	struct stat st;
+
+	assert_int_equal(stat(socket_path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(http_server_start(&second, base, socket_path, api_answer, NULL, &e), -1);
+	assert_non_null(strstr(e.text, "is another engine running?"));
+	event_base_free(base);
+}
+
+static void test_no_engine(void **state UNUSED)
+{
+	struct client *c = NULL;
+	struct err e = { 0 };
+	json_t *answer = NULL;
+
+	assert_int_equal(client_new(&c, "/tmp/mailferry-nowhere/api.sock", 2, &e), 0);
+	assert_int_equal(client_ask(c, "/v1", NULL, &answer, &e), CLIENT_NO_ENGINE);
+	assert_null(answer);
+	assert_non_null(strstr(e.text, "/tmp/mailferry-nowhere/api.sock"));
+	client_free(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_one_user),
+		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_sync),
+		cmocka_unit_test(test_cutover),
+		cmocka_unit_test(test_retry_and_requests),
+		cmocka_unit_test(test_import),
+		cmocka_unit_test(test_import_errors),
+		cmocka_unit_test(test_http_errors),
+		cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_no_engine),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
