@@ -28,13 +28,13 @@ static const char *const column_names[] = {
 };
 _Static_assert(COUNT(column_names) == COLUMNS, "a name for every column");
 
-#define ALL_COLUMNS                                                                                \
+#define ALL_COLUMNS \
 	"user, old_login, old_password_file, new_login, new_password_file, wave, aliases"
 
-#define FIELDS_MAX  16				       /* in one line; more is no list of ours */
-#define ROW_MAX	    (COLUMNS * 2 * IMPORT_FIELD_MAX)   /* bytes, quotes doubled */
-#define ALIASES_MAX 64				       /* of one user */
-#define WAVE_MAX    64				       /* bytes */
+#define FIELDS_MAX  16				     /* in one line; more is no list of ours */
+#define ROW_MAX	    (COLUMNS * 2 * IMPORT_FIELD_MAX) /* bytes, quotes doubled */
+#define ALIASES_MAX 64				     /* of one user */
+#define WAVE_MAX    64				     /* bytes */
 
 struct import {
 	const char *file, *base;
@@ -87,7 +87,8 @@ static void refuse_column(struct import *i, const char *name)
 {
 	if (strcmp(name, "old_password") == 0 || strcmp(name, "new_password") == 0)
 		complain(i, i->row_line,
-			 "column %s: no passwords in the list; put each into a file of its own and "
+			 "column %s: no passwords in the list; put each into a file of its own "
+			 "and "
 			 "name that in %s_file",
 			 name, name);
 	else
@@ -108,7 +109,8 @@ static void take_header(struct import *i)
 		i->order[f] = c;
 	}
 	if (!i->has[COL_USER])
-		complain(i, i->row_line, "the first line must name the columns, user among them");
+		complain(i, i->row_line,
+			 "the first line must name the columns, user among them");
 	i->columns = i->fields;
 	i->hopeless = i->bad;
 }
@@ -129,8 +131,8 @@ static char *normalised(struct import *i, struct slice raw, const char *what)
 
 	if (login_name_normalise(raw, i->rules, name, sizeof name) == 0)
 		return mem_str(name);
-	complain(i, i->row_line, "%s \"%.*s\" is no login name", what, (int)MIN(raw.n, (size_t)80),
-		 raw.p);
+	complain(i, i->row_line, "%s \"%.*s\" is no login name", what,
+		 (int)MIN(raw.n, (size_t)80), raw.p);
 	return NULL;
 }
 
@@ -186,8 +188,8 @@ static void take_row(struct import *i)
 	struct user_import *row;
 
 	if (i->fields != i->columns) {
-		complain(i, i->row_line, "%zu fields, but the header names %zu columns", i->fields,
-			 i->columns);
+		complain(i, i->row_line, "%zu fields, but the header names %zu columns",
+			 i->fields, i->columns);
 		return;
 	}
 	if (l->count == IMPORT_ROWS_MAX) {
@@ -250,7 +252,8 @@ static void on_row(int end UNUSED, void *import)
 	struct import *i = import;
 
 	if (!i->hopeless && !i->bad && i->fields > FIELDS_MAX)
-		complain(i, i->row_line, "%zu fields; at most %d make sense", i->fields, FIELDS_MAX);
+		complain(i, i->row_line, "%zu fields; at most %d make sense", i->fields,
+			 FIELDS_MAX);
 	if (i->bad && !i->columns)
 		i->hopeless = true;
 	else if (!i->hopeless && !i->bad)
@@ -294,7 +297,8 @@ static void feed_line(struct import *i, struct slice line)
 	i->in_row = true;
 	i->row_bytes += line.n;
 	if (i->row_bytes > ROW_MAX) {
-		complain(i, i->row_line, "longer than %d bytes: a quote that is never closed?", ROW_MAX);
+		complain(i, i->row_line, "longer than %d bytes: a quote that is never closed?",
+			 ROW_MAX);
 		i->hopeless = true;
 		return;
 	}
@@ -346,7 +350,8 @@ static size_t count_names(const struct import_list *l)
 	return n;
 }
 
-/* A user's own name among the aliases says nothing new and harms nothing: same line, no mistake. */
+/* A user's own name among the aliases says nothing new and harms nothing: same line, no
+ * mistake. */
 static void check_twice(struct import *i)
 {
 	const struct import_list *l = i->out;
@@ -372,7 +377,9 @@ static void check_twice(struct import *i)
 int import_parse(struct slice csv, const char *name, const struct login_name_rules *rules,
 		 const char *base, struct import_list *out, struct import_errors *errs)
 {
-	struct import i = { .file = name, .base = base, .rules = rules, .out = out, .errs = errs };
+	struct import i = {
+		.file = name, .base = base, .rules = rules, .out = out, .errs = errs
+	};
 
 	*out = (struct import_list){ 0 };
 	*errs = (struct import_errors){ 0 };

@@ -1,4 +1,5 @@
-/* Hides: OpenSSL's options, how a backend's certificate is judged, and how a refusal becomes words. */
+/* Hides: OpenSSL's options, how a backend's certificate is judged, and how a refusal becomes
+ * words. */
 #include "certs/tls.h"
 
 #include <arpa/inet.h>
@@ -177,7 +178,8 @@ static void add_day(struct buf *b, const ASN1_TIME *t)
 		buf_add_str(b, "a day that cannot be read");
 }
 
-static void add_refusal(struct buf *b, const struct tls_client *c, X509_STORE_CTX *store, int why)
+static void add_refusal(struct buf *b, const struct tls_client *c, X509_STORE_CTX *store,
+			int why)
 {
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	X509 *at = X509_STORE_CTX_get_current_cert(store);
@@ -191,7 +193,8 @@ static void add_refusal(struct buf *b, const struct tls_client *c, X509_STORE_CT
 		buf_printf(b, ", not for %s", c->name);
 		break;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		buf_printf(b, "%s expired on ", at == leaf ? "certificate" : "its CA's certificate");
+		buf_printf(b, "%s expired on ",
+			   at == leaf ? "certificate" : "its CA's certificate");
 		add_day(b, X509_get0_notAfter(at));
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -246,7 +249,8 @@ static int judge_pin(const struct tls_client *c, X509_STORE_CTX *store)
 	return 0;
 }
 
-/* Called in the handshake instead of X509_verify_cert(). A pin says all: chain and name do not count. */
+/* Called in the handshake instead of X509_verify_cert(). A pin says all: chain and name do not
+ * count. */
 static int judge(X509_STORE_CTX *store, void *client)
 {
 	const struct tls_client *c = client;
@@ -277,7 +281,8 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 	return ctx;
 }
 
-/* The system's error if there is one, else the last entry: decoders leave false trails before it. */
+/* The system's error if there is one, else the last entry: decoders leave false trails before
+ * it. */
 static const char *queue_reason(void)
 {
 	const char *reason = NULL;
@@ -295,7 +300,8 @@ static const char *queue_reason(void)
 }
 
 /* No terminal here to ask for a pass phrase: an encrypted key is an error, not a prompt. */
-static int no_passphrase(char *out UNUSED, int size UNUSED, int writing UNUSED, void *arg UNUSED)
+static int no_passphrase(char *out UNUSED, int size UNUSED, int writing UNUSED,
+			 void *arg UNUSED)
 {
 	return -1;
 }
@@ -323,7 +329,8 @@ SSL_CTX *tls_server_new(const char *certificate, const char *key, struct err *e)
 
 	ERR_clear_error();
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-	/* Tickets without a table of sessions: nothing here grows with the number of clients. */
+	/* Tickets without a table of sessions: nothing here grows with the number of clients.
+	 */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1);
 	SSL_CTX_set_num_tickets(ctx, 1);
@@ -344,8 +351,9 @@ fail:
 }
 
 /*
- * A new ticket: the next connection resumes from the newest one. Copies on the way in and out, because
- * SSL_free() of a connection that ended without close_notify spoils the session object it holds.
+ * A new ticket: the next connection resumes from the newest one. Copies on the way in and out,
+ * because SSL_free() of a connection that ended without close_notify spoils the session object
+ * it holds.
  */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
@@ -372,7 +380,8 @@ static int trust(struct tls_client *c, struct err *e)
 		return 0;
 	if (c->ca_file) {
 		if (SSL_CTX_load_verify_file(c->ctx, c->ca_file) != 1)
-			return err_set(e, ERR_INPUT, "CA file %s: %s", c->ca_file, queue_reason());
+			return err_set(e, ERR_INPUT, "CA file %s: %s", c->ca_file,
+				       queue_reason());
 	} else if (SSL_CTX_set_default_verify_paths(c->ctx) != 1) {
 		return err_set(e, ERR_INPUT, "the system's CA store: %s", queue_reason());
 	}
@@ -387,8 +396,8 @@ static int expect(struct tls_client *c, struct err *e)
 	c->is_address = inet_pton(AF_INET, c->name, address) == 1 ||
 			inet_pton(AF_INET6, c->name, address) == 1;
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (c->is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, c->name) :
-			    X509_VERIFY_PARAM_set1_host(param, c->name, 0))
+	if (c->is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, c->name)
+			  : X509_VERIFY_PARAM_set1_host(param, c->name, 0))
 		return 0;
 	return err_set(e, ERR_INPUT, "\"%s\" is no name that a certificate can carry", c->name);
 }
@@ -458,13 +467,15 @@ static const struct {
 	int reason;
 	const char *words;
 } known[] = {
-	{ SSL_R_WRONG_VERSION_NUMBER, "the other side does not speak TLS (a clear-text port?)" },
+	{ SSL_R_WRONG_VERSION_NUMBER,
+	  "the other side does not speak TLS (a clear-text port?)" },
 	{ SSL_R_HTTP_REQUEST, "the other side speaks HTTP" },
 	{ SSL_R_UNSUPPORTED_PROTOCOL, "the other side offers only versions before TLS 1.2" },
 	{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the other side refuses TLS 1.2 and newer" },
 	{ SSL_R_NO_SHARED_CIPHER, "no cipher in common" },
 	{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "the other side refused: nothing in common" },
-	{ SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the other side does not know the CA of our certificate" },
+	{ SSL_R_TLSV1_ALERT_UNKNOWN_CA,
+	  "the other side does not know the CA of our certificate" },
 	{ SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the other side does not accept our certificate" },
 	{ SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN,
 	  "the other side does not accept our certificate" },

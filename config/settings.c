@@ -87,8 +87,8 @@ static cfg_t *parse(char *text)
 	for (int i = 0; i < SECTIONS; i++) {
 		describe_section((enum section_kind)i, inner[i]);
 		outer[i] = (cfg_opt_t)CFG_SEC(section_rows[i].name, inner[i],
-					      section_rows[i].titled ? CFGF_TITLE | CFGF_MULTI :
-								       CFGF_NONE);
+					      section_rows[i].titled ? CFGF_TITLE | CFGF_MULTI
+								     : CFGF_NONE);
 	}
 	outer[SECTIONS] = (cfg_opt_t)CFG_END();
 	cfg = cfg_init(outer, CFGF_NONE);
@@ -103,8 +103,8 @@ static cfg_t *parse(char *text)
 
 /* ---- values */
 
-static void take_section(struct loading *l, cfg_t *cfg, enum section_kind kind, const char *title,
-			 void *conf)
+static void take_section(struct loading *l, cfg_t *cfg, enum section_kind kind,
+			 const char *title, void *conf)
 {
 	char why[SETTING_TEXT_MAX + 128];
 
@@ -188,9 +188,9 @@ static void hand_over(const struct loading *l, struct settings_errors *errs)
 	for (size_t i = 0; i < l->mistakes.count; i++) {
 		const struct mistake *m = &l->mistakes.at[i];
 
-		errs->at[errs->count++] = m->line ?
-						  mem_printf("%s:%u: %s", l->path, m->line, m->text) :
-						  mem_printf("%s: %s", l->path, m->text);
+		errs->at[errs->count++] =
+			m->line ? mem_printf("%s:%u: %s", l->path, m->line, m->text)
+				: mem_printf("%s: %s", l->path, m->text);
 	}
 }
 

@@ -32,19 +32,21 @@ static void check_required(const struct scan *scan, struct mistakes *m)
 			if (setting_rows[k].required && setting_rows[k].section == in->kind &&
 			    !scan_has(scan, in->kind, in->title, setting_rows[k].name))
 				mistake_add(m, in->line, "%s: %s is missing",
-					    section_shown(in->kind, in->title), setting_rows[k].name);
+					    section_shown(in->kind, in->title),
+					    setting_rows[k].name);
 	}
 }
 
-static void check_offered(const struct settings *s, const struct listener_conf *l, unsigned line,
-			  struct mistakes *m)
+static void check_offered(const struct settings *s, const struct listener_conf *l,
+			  unsigned line, struct mistakes *m)
 {
 	for (int side = 0; side < SIDES; side++)
 		if (s->backend[side].host && s->backend[side].port[l->proto] == 0)
 			mistake_add(m, line,
-				    "listener \"%s\": protocol %s, but backend \"%s\" offers none (%s_port = 0)",
-				    l->name, protocol_kind_name(l->proto), side_name((enum side)side),
-				    protocol_kind_name(l->proto));
+				    "listener \"%s\": protocol %s, but backend \"%s\" offers "
+				    "none (%s_port = 0)",
+				    l->name, protocol_kind_name(l->proto),
+				    side_name((enum side)side), protocol_kind_name(l->proto));
 }
 
 static void check_listener(const struct settings *s, size_t index, const struct scan *scan,
@@ -53,9 +55,11 @@ static void check_listener(const struct settings *s, size_t index, const struct 
 	const struct listener_conf *l = &s->listeners[index];
 	unsigned char address[16];
 
-	if (inet_pton(AF_INET, l->address, address) != 1 && inet_pton(AF_INET6, l->address, address) != 1)
+	if (inet_pton(AF_INET, l->address, address) != 1 &&
+	    inet_pton(AF_INET6, l->address, address) != 1)
 		mistake_add(m, scan_line(scan, SECTION_LISTENER, l->name, "address"),
-			    "listener \"%s\": address: \"%s\" is no IP address", l->name, l->address);
+			    "listener \"%s\": address: \"%s\" is no IP address", l->name,
+			    l->address);
 	if (scan_has(scan, SECTION_LISTENER, l->name, "protocol"))
 		check_offered(s, l, scan_line(scan, SECTION_LISTENER, l->name, "protocol"), m);
 	for (size_t i = 0; i < index && l->port != 0; i++) {
@@ -63,15 +67,17 @@ static void check_listener(const struct settings *s, size_t index, const struct 
 
 		if (other->port != l->port || strcmp(other->address, l->address) != 0)
 			continue;
-		mistake_add(m, scan_line(scan, SECTION_LISTENER, l->name, "port"),
-			    "listener \"%s\": %s port %d is taken by listener \"%s\" in line %u",
-			    l->name, l->address, l->port, other->name,
-			    scan_line(scan, SECTION_LISTENER, other->name, NULL));
+		mistake_add(
+			m, scan_line(scan, SECTION_LISTENER, l->name, "port"),
+			"listener \"%s\": %s port %d is taken by listener \"%s\" in line %u",
+			l->name, l->address, l->port, other->name,
+			scan_line(scan, SECTION_LISTENER, other->name, NULL));
 		break;
 	}
 }
 
-static void check_listeners(const struct settings *s, const struct scan *scan, struct mistakes *m)
+static void check_listeners(const struct settings *s, const struct scan *scan,
+			    struct mistakes *m)
 {
 	const struct listener_conf *needs = NULL;
 
@@ -85,7 +91,8 @@ static void check_listeners(const struct settings *s, const struct scan *scan, s
 	if (needs && (!s->tls.certificate || !s->tls.key))
 		mistake_add(m, scan_line(scan, SECTION_LISTENER, needs->name, "tls"),
 			    "listener \"%s\": tls = %s, but tls.%s is not set", needs->name,
-			    tls_mode_name(needs->tls), s->tls.certificate ? "key" : "certificate");
+			    tls_mode_name(needs->tls),
+			    s->tls.certificate ? "key" : "certificate");
 	check_file(s->tls.certificate, scan_line(scan, SECTION_TLS, NULL, "certificate"),
 		   "tls: certificate", m);
 	check_file(s->tls.key, scan_line(scan, SECTION_TLS, NULL, "key"), "tls: key", m);
@@ -107,8 +114,8 @@ static bool is_master_format(const char *format)
 	return !format[0] || (strstr(format, "%u") && strstr(format, "%m"));
 }
 
-static void check_master(const struct backend_conf *b, const char *title, const struct scan *scan,
-			 struct mistakes *m)
+static void check_master(const struct backend_conf *b, const char *title,
+			 const struct scan *scan, struct mistakes *m)
 {
 	if (b->master_user && !b->master_password_file)
 		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "master_user"),
@@ -118,7 +125,8 @@ static void check_master(const struct backend_conf *b, const char *title, const 
 			    "backend \"%s\": master_password_file without master_user", title);
 	if (!is_master_format(b->master_format))
 		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "master_format"),
-			    "backend \"%s\": master_format must be \"\" or hold %%u and %%m, not \"%s\"",
+			    "backend \"%s\": master_format must be \"\" or hold %%u and %%m, "
+			    "not \"%s\"",
 			    title, b->master_format);
 }
 
@@ -136,9 +144,11 @@ static void check_backend(const struct settings *s, enum side side, const struct
 	check_master(b, title, scan, m);
 	if (b->tls_pin && !is_pin(b->tls_pin))
 		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "tls_pin"),
-			    "backend \"%s\": tls_pin must be \"sha256:\" and 64 hex digits", title);
+			    "backend \"%s\": tls_pin must be \"sha256:\" and 64 hex digits",
+			    title);
 	snprintf(what, sizeof what, "backend \"%s\": tls_ca_file", title);
-	check_file(b->tls_ca_file, scan_line(scan, SECTION_BACKEND, title, "tls_ca_file"), what, m);
+	check_file(b->tls_ca_file, scan_line(scan, SECTION_BACKEND, title, "tls_ca_file"), what,
+		   m);
 	snprintf(what, sizeof what, "backend \"%s\": master_password_file", title);
 	check_file(b->master_password_file,
 		   scan_line(scan, SECTION_BACKEND, title, "master_password_file"), what, m);
@@ -153,8 +163,9 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	if (s->cutover.hold_s <= s->cutover.budget_s)
 		mistake_add(m,
 			    scan_line(scan, SECTION_CUTOVER, NULL,
-				      scan_has(scan, SECTION_CUTOVER, NULL, "hold_s") ? "hold_s" :
-											"budget_s"),
-			    "cutover: hold_s (%d) must be more than budget_s (%d)", s->cutover.hold_s,
-			    s->cutover.budget_s);
+				      scan_has(scan, SECTION_CUTOVER, NULL, "hold_s")
+					      ? "hold_s"
+					      : "budget_s"),
+			    "cutover: hold_s (%d) must be more than budget_s (%d)",
+			    s->cutover.hold_s, s->cutover.budget_s);
 }

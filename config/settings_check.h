@@ -1,4 +1,5 @@
-/* What single values cannot show: settings that do not fit together, files that cannot be read. */
+/* What single values cannot show: settings that do not fit together, files that cannot be read.
+ */
 #ifndef CONFIG_SETTINGS_CHECK_H
 #define CONFIG_SETTINGS_CHECK_H
 

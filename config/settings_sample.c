@@ -1,7 +1,8 @@
 /* Hides: how the sample file is laid out. Its words come from the table of settings. */
 #include "config/settings_table.h"
 
-/* What stands uncommented: the smallest file that works once the names and files are one's own. */
+/* What stands uncommented: the smallest file that works once the names and files are one's own.
+ */
 static const struct {
 	enum section_kind section;
 	const char *title, *name, *value;
@@ -87,8 +88,10 @@ static void write_section(FILE *to, enum section_kind kind, const char *title, b
 void settings_write_sample(FILE *to)
 {
 	fputs("# mailferry.conf: every setting, with its default behind \"# \".\n"
-	      "# Relative paths are meant from this file's folder; ${NAME} takes a variable of the\n"
-	      "# environment. `mailferry check config FILE` names every mistake with its line.\n",
+	      "# Relative paths are meant from this file's folder; ${NAME} takes a variable of "
+	      "the\n"
+	      "# environment. `mailferry check config FILE` names every mistake with its "
+	      "line.\n",
 	      to);
 	for (int kind = 0; kind < SECTIONS; kind++) {
 		bool first = true;

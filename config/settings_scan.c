@@ -205,13 +205,15 @@ static void check_variables(struct reader *r, const char *where)
 		close = memchr(p, '}', (size_t)(end - p));
 		n = close ? (size_t)(close - p - 2) : 0;
 		if (!close || n == 0 || n >= sizeof name) {
-			mistake_add(r->mistakes, r->at, "%s: \"${\" without a name and \"}\"", where);
+			mistake_add(r->mistakes, r->at, "%s: \"${\" without a name and \"}\"",
+				    where);
 			return;
 		}
 		memcpy(name, p + 2, n);
 		name[n] = '\0';
 		if (!strstr(name, ":-") && !getenv(name))
-			mistake_add(r->mistakes, r->at, "%s: variable %s is not set", where, name);
+			mistake_add(r->mistakes, r->at, "%s: variable %s is not set", where,
+				    name);
 		p = close;
 	}
 }
@@ -236,8 +238,9 @@ static bool accept_name(struct reader *r, size_t section, struct slice name, uns
 	if (!*row) {
 		guess = setting_guess(in->kind, name);
 		mistake_add(r->mistakes, line, "%s: no such setting \"%.*s\"%s%s%s", where,
-			    (int)MIN(name.n, (size_t)60), name.p, guess ? " (did you mean \"" : "",
-			    guess ? guess : "", guess ? "\"?)" : "");
+			    (int)MIN(name.n, (size_t)60), name.p,
+			    guess ? " (did you mean \"" : "", guess ? guess : "",
+			    guess ? "\"?)" : "");
 		return false;
 	}
 	before = find_item(r->scan, section, (*row)->name);
@@ -247,7 +250,8 @@ static bool accept_name(struct reader *r, size_t section, struct slice name, uns
 	return !before;
 }
 
-static void add_item(struct scan *s, size_t section, const struct setting_row *row, unsigned line)
+static void add_item(struct scan *s, size_t section, const struct setting_row *row,
+		     unsigned line)
 {
 	s->items = mem_grow(s->items, s->item_count + 1, sizeof *s->items);
 	s->items[s->item_count++] = (struct scan_item){ section, row, line };
@@ -341,13 +345,15 @@ static bool accept_section(struct reader *r, const struct section_row *row, cons
 	enum section_kind kind = (enum section_kind)(row - section_rows);
 
 	if (row->titled != (title != NULL)) {
-		mistake_add(r->mistakes, line, row->titled ? "%s needs a name: %s \"NAME\" { … }" :
-							     "%s takes no name: %s { … }",
+		mistake_add(r->mistakes, line,
+			    row->titled ? "%s needs a name: %s \"NAME\" { … }"
+					: "%s takes no name: %s { … }",
 			    row->name, row->name);
 		return false;
 	}
 	if (kind == SECTION_BACKEND && strcmp(title, "old") != 0 && strcmp(title, "new") != 0) {
-		mistake_add(r->mistakes, line, "backend \"%s\": only \"old\" and \"new\" exist", title);
+		mistake_add(r->mistakes, line, "backend \"%s\": only \"old\" and \"new\" exist",
+			    title);
 		return false;
 	}
 	for (size_t i = 0; i < r->scan->section_count; i++) {
@@ -369,8 +375,9 @@ static const struct section_row *known_section(struct reader *r, struct slice na
 
 	if (!row)
 		mistake_add(r->mistakes, r->at, "no such section \"%.*s\"%s%s%s",
-			    (int)MIN(name.n, (size_t)60), name.p, guess ? " (did you mean \"" : "",
-			    guess ? guess : "", guess ? "\"?)" : "");
+			    (int)MIN(name.n, (size_t)60), name.p,
+			    guess ? " (did you mean \"" : "", guess ? guess : "",
+			    guess ? "\"?)" : "");
 	return row;
 }
 
@@ -435,7 +442,8 @@ static const struct scan_section *find_section(const struct scan *s, enum sectio
 					       const char *title)
 {
 	for (size_t i = 0; i < s->section_count; i++)
-		if (s->sections[i].kind == kind && (!title || strcmp(s->sections[i].title, title) == 0))
+		if (s->sections[i].kind == kind &&
+		    (!title || strcmp(s->sections[i].title, title) == 0))
 			return &s->sections[i];
 	return NULL;
 }
@@ -447,10 +455,12 @@ bool scan_has(const struct scan *s, enum section_kind kind, const char *title, c
 	return in && (!name || find_item(s, (size_t)(in - s->sections), name));
 }
 
-unsigned scan_line(const struct scan *s, enum section_kind kind, const char *title, const char *name)
+unsigned scan_line(const struct scan *s, enum section_kind kind, const char *title,
+		   const char *name)
 {
 	const struct scan_section *in = find_section(s, kind, title);
-	const struct scan_item *item = in && name ? find_item(s, (size_t)(in - s->sections), name) : NULL;
+	const struct scan_item *item =
+		in && name ? find_item(s, (size_t)(in - s->sections), name) : NULL;
 
 	return item ? item->line : in ? in->line : 1;
 }

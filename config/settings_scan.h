@@ -1,6 +1,7 @@
 /*
- * A light look over mailferry.conf before libconfuse reads it: that stops at its first mistake, takes
- * a missing brace, a repeated name or an unset ${VARIABLE} without a word, and does not tell lines.
+ * A light look over mailferry.conf before libconfuse reads it: that stops at its first mistake,
+ * takes a missing brace, a repeated name or an unset ${VARIABLE} without a word, and does not
+ * tell lines.
  */
 #ifndef CONFIG_SETTINGS_SCAN_H
 #define CONFIG_SETTINGS_SCAN_H
@@ -37,14 +38,16 @@ struct scan {
 };
 
 /*
- * Reports names, braces, repetitions and unset variables. What was reported is blanked in text (the
- * lines stay), so that the values of all the rest can be read.
+ * Reports names, braces, repetitions and unset variables. What was reported is blanked in text
+ * (the lines stay), so that the values of all the rest can be read.
  */
 void settings_scan(char *text, size_t n, struct scan *out, struct mistakes *m);
 void scan_release(struct scan *s);
 /* The line of a setting or, where it is not given, of its section; 1 without such a section. */
-unsigned scan_line(const struct scan *s, enum section_kind kind, const char *title, const char *name);
-bool scan_has(const struct scan *s, enum section_kind kind, const char *title, const char *name);
+unsigned scan_line(const struct scan *s, enum section_kind kind, const char *title,
+		   const char *name);
+bool scan_has(const struct scan *s, enum section_kind kind, const char *title,
+	      const char *name);
 /* 'backend "old"' or 'sync', borrowed until the next call. */
 const char *section_shown(enum section_kind kind, const char *title);
 

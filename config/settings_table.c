@@ -4,7 +4,8 @@
 #include <strings.h>
 
 const struct section_row section_rows[SECTIONS] = {
-	[SECTION_LISTENER] = { "listener", true, "Where clients come in; as many as you need." },
+	[SECTION_LISTENER] = { "listener", true,
+			       "Where clients come in; as many as you need." },
 	[SECTION_BACKEND] = { "backend", true,
 			      "The two servers: \"old\" is left, \"new\" is moved to." },
 	[SECTION_TLS] = { "tls", false, "Towards clients." },
@@ -22,18 +23,22 @@ const struct section_row section_rows[SECTIONS] = {
 #define AT(section, field) section, offsetof(struct settings, field)
 
 #define ROW(n, where, k, d, ...) ROW_(n, where, k, d, __VA_ARGS__)
-#define ROW_(n, s, o, k, d, lo, hi, u, req, rel, h)                                                \
-	{ .name = n, .section = s, .offset = o, .kind = VALUE_##k, .start = d, .min = lo,          \
-	  .max = hi, .unit = u, .required = req, .reloadable = rel, .help = h }
+#define ROW_(n, s, o, k, d, lo, hi, u, req, rel, h)                                            \
+	{                                                                                      \
+		.name = n, .section = s, .offset = o, .kind = VALUE_##k, .start = d,           \
+		.min = lo, .max = hi, .unit = u, .required = req, .reloadable = rel, .help = h \
+	}
 
 #define TEXT(n, where, d, rel, h)	    ROW(n, where, TEXT, d, 0, 0, "", false, rel, h)
 #define PATH(n, where, d, rel, h)	    ROW(n, where, PATH, d, 0, 0, "", false, rel, h)
 #define INT(n, where, d, lo, hi, u, h)	    ROW(n, where, INT, d, lo, hi, u, false, true, h)
 #define RESTART_INT(n, where, d, lo, hi, h) ROW(n, where, INT, d, lo, hi, "", false, false, h)
-#define LIMIT(field, d, lo, hi, u, h)	    INT(#field, AT(SECTION_LIMITS, limits.field), d, lo, hi, u, h)
+#define LIMIT(field, d, lo, hi, u, h) \
+	INT(#field, AT(SECTION_LIMITS, limits.field), d, lo, hi, u, h)
 
 const struct setting_row setting_rows[] = {
-	ROW("protocol", AT_LISTENER(proto), PROTO, NULL, 0, 0, "", true, false, "imap or pop3."),
+	ROW("protocol", AT_LISTENER(proto), PROTO, NULL, 0, 0, "", true, false,
+	    "imap or pop3."),
 	TEXT("address", AT_LISTENER(address), "0.0.0.0", false,
 	     "Address to listen on; \"::\" takes IPv6 and IPv4."),
 	ROW("port", AT_LISTENER(port), INT, NULL, 0, 65535, "", true, false,
@@ -42,10 +47,12 @@ const struct setting_row setting_rows[] = {
 	    "implicit (TLS from the first byte), starttls (also POP3's STLS) or none."),
 
 	ROW("host", AT_BACKEND(host), TEXT, NULL, 0, 0, "", true, true, "Name or address."),
-	INT("imap_port", AT_BACKEND(port[PROTO_IMAP]), "993", 0, 65535, "", "0: no IMAP there."),
+	INT("imap_port", AT_BACKEND(port[PROTO_IMAP]), "993", 0, 65535, "",
+	    "0: no IMAP there."),
 	ROW("imap_tls", AT_BACKEND(tls[PROTO_IMAP]), TLS, "implicit", 0, 0, "", false, true,
 	    "implicit, starttls or none."),
-	INT("pop3_port", AT_BACKEND(port[PROTO_POP3]), "995", 0, 65535, "", "0: no POP3 there."),
+	INT("pop3_port", AT_BACKEND(port[PROTO_POP3]), "995", 0, 65535, "",
+	    "0: no POP3 there."),
 	ROW("pop3_tls", AT_BACKEND(tls[PROTO_POP3]), TLS, "implicit", 0, 0, "", false, true,
 	    "implicit, starttls or none."),
 	TEXT("tls_name", AT_BACKEND(tls_name), NULL, true,
@@ -55,19 +62,22 @@ const struct setting_row setting_rows[] = {
 	TEXT("tls_pin", AT_BACKEND(tls_pin), NULL, true,
 	     "\"sha256:\" and 64 hex digits: trust this public key and nothing else."),
 	TEXT("master_user", AT_BACKEND(master_user), NULL, true,
-	     "Login that may open every mailbox, for copying; without it users' own passwords."),
+	     "Login that may open every mailbox, for copying; without it users' own "
+	     "passwords."),
 	PATH("master_password_file", AT_BACKEND(master_password_file), NULL, true,
 	     "File with the master user's password in its first line."),
 	TEXT("master_format", AT_BACKEND(master_format), "", true,
-	     "Login sent for the master: \"%u*%m\" (user*master); \"\": SASL PLAIN with authzid."),
+	     "Login sent for the master: \"%u*%m\" (user*master); \"\": SASL PLAIN with "
+	     "authzid."),
 	INT("connections", AT_BACKEND(connections), "16", 1, 1000, "",
 	    "Most connections of the copier at once."),
 
 	PATH("certificate", AT(SECTION_TLS, tls.certificate), NULL, true,
 	     "PEM file: certificate and chain."),
-	PATH("key", AT(SECTION_TLS, tls.key), NULL, true, "PEM file: its private key, unencrypted."),
-	ROW("allow_cleartext", AT(SECTION_TLS, tls.allow_cleartext), BOOL, "no", 0, 0, "", false,
-	    true, "Accept passwords without TLS."),
+	PATH("key", AT(SECTION_TLS, tls.key), NULL, true,
+	     "PEM file: its private key, unencrypted."),
+	ROW("allow_cleartext", AT(SECTION_TLS, tls.allow_cleartext), BOOL, "no", 0, 0, "",
+	    false, true, "Accept passwords without TLS."),
 
 	PATH("path", AT(SECTION_STORE, store.path), "/var/lib/mailferry/store.db", false,
 	     "SQLite file."),
@@ -83,12 +93,13 @@ const struct setting_row setting_rows[] = {
 
 	TEXT("default_domain", AT(SECTION_USERS, users.default_domain), NULL, false,
 	     "Appended to login names without @."),
-	ROW("fold_local", AT(SECTION_USERS, users.fold_local), BOOL, "yes", 0, 0, "", false, false,
-	    "Anna@example.com and anna@example.com are one user."),
+	ROW("fold_local", AT(SECTION_USERS, users.fold_local), BOOL, "yes", 0, 0, "", false,
+	    false, "Anna@example.com and anna@example.com are one user."),
 
 	PATH("dir", AT(SECTION_SYNC, sync.dir), "/var/lib/mailferry/journals", false,
 	     "Journals, one file per user."),
-	INT("workers", AT(SECTION_SYNC, sync.workers), "4", 1, 256, "", "Users copied at once."),
+	INT("workers", AT(SECTION_SYNC, sync.workers), "4", 1, 256, "",
+	    "Users copied at once."),
 	INT("delta_s", AT(SECTION_SYNC, sync.delta_s), "300", 1, 86400, "s",
 	    "Between two passes over a user who is ready."),
 	INT("trailing_s", AT(SECTION_SYNC, sync.trailing_s), "60", 1, 86400, "s",
@@ -103,12 +114,13 @@ const struct setting_row setting_rows[] = {
 	    "To reach a server, TLS included."),
 	INT("io_s", AT(SECTION_SYNC, sync.io_s), "60", 1, 3600, "s",
 	    "A server that stands still this long is given up."),
-	ROW("message_max", AT(SECTION_SYNC, sync.message_max), SIZE, "1G", 1024, 1LL << 40, "bytes",
-	    false, true, "A larger message is reported, not copied. K, M, G count in 1024s."),
+	ROW("message_max", AT(SECTION_SYNC, sync.message_max), SIZE, "1G", 1024, 1LL << 40,
+	    "bytes", false, true,
+	    "A larger message is reported, not copied. K, M, G count in 1024s."),
 	INT("delete_brake", AT(SECTION_SYNC, sync.delete_brake), "50", 0, 1000000000, "",
 	    "Most deletions per folder and pass before a person is asked …"),
-	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100, "%",
-	    "… or this share of the folder, whichever is more."),
+	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100,
+	    "%", "… or this share of the folder, whichever is more."),
 
 	INT("budget_s", AT(SECTION_CUTOVER, cutover.budget_s), "12", 3, 60, "s",
 	    "From freeze to flip; when it is spent, everything is undone."),
@@ -120,16 +132,18 @@ const struct setting_row setting_rows[] = {
 	    "Undone this often, a user waits for `mailferry retry`."),
 	INT("parallel", AT(SECTION_CUTOVER, cutover.parallel), "4", 1, 256, "",
 	    "Users between freeze and flip at once."),
-	TEXT("bye", AT(SECTION_CUTOVER, cutover.bye), "Mailbox was moved, please reconnect.", true,
-	     "What a client hears at the flip; printable ASCII."),
+	TEXT("bye", AT(SECTION_CUTOVER, cutover.bye), "Mailbox was moved, please reconnect.",
+	     true, "What a client hears at the flip; printable ASCII."),
 
 	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
 	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
 	LIMIT(login_tries, "3", 1, 100, "", "Wrong passwords on one connection."),
 	LIMIT(dial_s, "8", 1, 60, "s", "To reach a backend, TLS included."),
 	LIMIT(backend_login_s, "15", 1, 120, "s", "For a backend to answer a login."),
-	LIMIT(imap_idle_s, "2100", 1800, 86400, "s", "Without a byte (RFC 3501 5.4: at least 1800)."),
-	LIMIT(pop3_idle_s, "600", 600, 86400, "s", "Without a byte (RFC 1939 3: at least 600)."),
+	LIMIT(imap_idle_s, "2100", 1800, 86400, "s",
+	      "Without a byte (RFC 3501 5.4: at least 1800)."),
+	LIMIT(pop3_idle_s, "600", 600, 86400, "s",
+	      "Without a byte (RFC 1939 3: at least 600)."),
 	LIMIT(stall_s, "10", 1, 300, "s",
 	      "At a cutover: an upload or a reader that stands still this long is closed."),
 	LIMIT(sessions, "9000", 1, 1000000, "", "Sessions."),
@@ -138,7 +152,8 @@ const struct setting_row setting_rows[] = {
 	LIMIT(preauth_bytes, "8192", 1024, 1048576, "bytes",
 	      "One command before login, literals included."),
 	LIMIT(line_bytes, "65536", 8192, 16777216, "bytes", "One client line after login."),
-	LIMIT(drop_per_s, "50", 1, 100000, "", "Sessions ended per second when many users move."),
+	LIMIT(drop_per_s, "50", 1, 100000, "",
+	      "Sessions ended per second when many users move."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
 _Static_assert(COUNT(setting_rows) == 58, "a new setting: count it here, describe it above");
@@ -211,7 +226,9 @@ const char *setting_guess(enum section_kind section, struct slice name)
 
 /* ---- values */
 
-static const char *const protocol_names[PROTOS] = { [PROTO_IMAP] = "imap", [PROTO_POP3] = "pop3" };
+static const char *const protocol_names[PROTOS] = {
+	[PROTO_IMAP] = "imap", [PROTO_POP3] = "pop3"
+};
 static const char *const tls_names[TLS_MODES] = {
 	[TLS_NONE] = "none",
 	[TLS_STARTTLS] = "starttls",
@@ -255,7 +272,9 @@ static int parse_number(const struct setting_row *row, const char *text, int64_t
 		const char *unit = memchr("KMG", s.p[s.n - 1], 3);
 
 		if (unit) {
-			factor = *unit == 'K' ? 1LL << 10 : *unit == 'M' ? 1LL << 20 : 1LL << 30;
+			factor = *unit == 'K'	? 1LL << 10
+				 : *unit == 'M' ? 1LL << 20
+						: 1LL << 30;
 			s.n--;
 		}
 	}
@@ -278,8 +297,8 @@ static bool is_one_line(const char *text)
 	return true;
 }
 
-static int put_text(const struct setting_row *row, const char *text, const char *base, char **at,
-		    char *why, size_t size)
+static int put_text(const struct setting_row *row, const char *text, const char *base,
+		    char **at, char *why, size_t size)
 {
 	if (strlen(text) > SETTING_TEXT_MAX || !is_one_line(text)) {
 		snprintf(why, size, "must be one line of at most %d bytes", SETTING_TEXT_MAX);
@@ -313,8 +332,8 @@ int setting_put(const struct setting_row *row, const char *text, const char *bas
 	case VALUE_INT:
 	case VALUE_SIZE:
 		if (parse_number(row, text, &number) < 0) {
-			snprintf(why, size, "must be %lld..%lld, not \"%s\"", (long long)row->min,
-				 (long long)row->max, text);
+			snprintf(why, size, "must be %lld..%lld, not \"%s\"",
+				 (long long)row->min, (long long)row->max, text);
 			return -1;
 		}
 		if (row->kind == VALUE_SIZE)
@@ -327,18 +346,20 @@ int setting_put(const struct setting_row *row, const char *text, const char *bas
 			*(bool *)at = i == 1;
 		break;
 	case VALUE_PROTO:
-		i = put_word(find_word(protocol_names, PROTOS, text), "imap or pop3", text, why, size);
+		i = put_word(find_word(protocol_names, PROTOS, text), "imap or pop3", text, why,
+			     size);
 		if (i >= 0)
 			*(enum protocol_kind *)at = (enum protocol_kind)i;
 		break;
 	case VALUE_TLS:
-		i = put_word(find_word(tls_names, TLS_MODES, text), "none, starttls or implicit",
-			     text, why, size);
+		i = put_word(find_word(tls_names, TLS_MODES, text),
+			     "none, starttls or implicit", text, why, size);
 		if (i >= 0)
 			*(enum tls_mode *)at = (enum tls_mode)i;
 		break;
 	case VALUE_LEVEL:
-		i = put_word(log_level_find(text), "error, warn, info or debug", text, why, size);
+		i = put_word(log_level_find(text), "error, warn, info or debug", text, why,
+			     size);
 		if (i >= 0)
 			*(enum log_level *)at = (enum log_level)i;
 		break;
@@ -364,7 +385,8 @@ void setting_release(enum section_kind section, void *conf)
 	for (size_t i = 0; i < setting_row_count; i++) {
 		const struct setting_row *row = &setting_rows[i];
 
-		if (row->section == section && (row->kind == VALUE_TEXT || row->kind == VALUE_PATH))
+		if (row->section == section &&
+		    (row->kind == VALUE_TEXT || row->kind == VALUE_PATH))
 			mem_free((char **)((char *)conf + row->offset));
 	}
 }

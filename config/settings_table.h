@@ -1,6 +1,6 @@
 /*
- * The table behind mailferry.conf: one row per setting. Loading, checking and the sample file all
- * follow it. For config/ only; others use settings.h.
+ * The table behind mailferry.conf: one row per setting. Loading, checking and the sample file
+ * all follow it. For config/ only; others use settings.h.
  */
 #ifndef CONFIG_SETTINGS_TABLE_H
 #define CONFIG_SETTINGS_TABLE_H
@@ -28,7 +28,16 @@ struct section_row {
 };
 extern const struct section_row section_rows[SECTIONS];
 
-enum value_kind { VALUE_TEXT, VALUE_PATH, VALUE_INT, VALUE_SIZE, VALUE_BOOL, VALUE_PROTO, VALUE_TLS, VALUE_LEVEL };
+enum value_kind {
+	VALUE_TEXT,
+	VALUE_PATH,
+	VALUE_INT,
+	VALUE_SIZE,
+	VALUE_BOOL,
+	VALUE_PROTO,
+	VALUE_TLS,
+	VALUE_LEVEL
+};
 
 struct setting_row {
 	enum section_kind section;
@@ -39,7 +48,7 @@ struct setting_row {
 	int64_t min, max;  /* of numbers */
 	const char *unit;  /* "s", "bytes", …; "" */
 	bool required;
-	bool reloadable;   /* else it needs a restart */
+	bool reloadable; /* else it needs a restart */
 	const char *help;
 };
 extern const struct setting_row setting_rows[];
@@ -49,12 +58,13 @@ extern const size_t setting_row_count;
 
 const struct section_row *section_find(struct slice name); /* NULL: none */
 const struct setting_row *setting_find(enum section_kind section, struct slice name);
-/* The known name most like a mistyped one; NULL if none is near. section SECTIONS: among sections. */
+/* The known name most like a mistyped one; NULL if none is near. section SECTIONS: among
+ * sections. */
 const char *setting_guess(enum section_kind section, struct slice name);
 
 /*
- * Puts a value to its place in *conf. Paths are taken from folder `base`. On -1 `why` says what was
- * expected ("must be 1..65535, not 99999").
+ * Puts a value to its place in *conf. Paths are taken from folder `base`. On -1 `why` says what
+ * was expected ("must be 1..65535, not 99999").
  */
 int setting_put(const struct setting_row *row, const char *text, const char *base, void *conf,
 		char *why, size_t why_size) MUST_CHECK;

@@ -1,4 +1,5 @@
-/* The list of users: what is taken, and each way in which a line can be wrong, with its number. */
+/* The list of users: what is taken, and each way in which a line can be wrong, with its number.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -87,7 +88,8 @@ static void everything(void **state UNUSED)
 	struct import_list l;
 	char want[96];
 
-	take(SLICE("\xef\xbb\xbfwave,new_password_file,new_login,aliases,user,old_login,old_password_file\r\n"
+	take(SLICE("\xef\xbb\xbfwave,new_password_file,new_login,aliases,user,old_login,old_"
+		   "password_file\r\n"
 		   "\r\n"
 		   "\"one, \"\"a\"\"\",pw,anna.new,\"a1 ; a2;\",anna, anna.old ,none\r\n"
 		   ",,,,bob,,pw"),
@@ -112,27 +114,31 @@ static void everything(void **state UNUSED)
 
 static void header(void **state UNUSED)
 {
-	const char *known = "1: no such column \"usr\"; known: user, old_login, old_password_file, "
-			    "new_login, new_password_file, wave, aliases";
+	const char *known =
+		"1: no such column \"usr\"; known: user, old_login, old_password_file, "
+		"new_login, new_password_file, wave, aliases";
 
 	REFUSE("", "1: is empty; the first line must name the columns: user, old_login, "
 		   "old_password_file, new_login, new_password_file, wave, aliases");
 	REFUSE("user\n\n", "2: names no user");
-	REFUSE("usr\nanna\n", known, "1: the first line must name the columns, user among them");
+	REFUSE("usr\nanna\n", known,
+	       "1: the first line must name the columns, user among them");
 	REFUSE("user,wave,user\n", "1: column user is there twice");
-	REFUSE("user,old_password\nanna,x\n",
-	       "1: column old_password: no passwords in the list; put each into a file of its own "
-	       "and name that in old_password_file");
-	REFUSE("user,new_password\n",
-	       "1: column new_password: no passwords in the list; put each into a file of its own "
-	       "and name that in new_password_file");
+	REFUSE("user,old_password\nanna,x\n", "1: column old_password: no passwords in the "
+					      "list; put each into a file of its own "
+					      "and name that in old_password_file");
+	REFUSE("user,new_password\n", "1: column new_password: no passwords in the list; put "
+				      "each into a file of its own "
+				      "and name that in new_password_file");
 }
 
 static void lines(void **state UNUSED)
 {
-	REFUSE("user,wave\nanna,1\nbob\ncarl,1,2\n", "3: 1 fields, but the header names 2 columns",
+	REFUSE("user,wave\nanna,1\nbob\ncarl,1,2\n",
+	       "3: 1 fields, but the header names 2 columns",
 	       "4: 3 fields, but the header names 2 columns");
-	REFUSE("user,wave\n,1\n@x,2\n", "2: user \"\" is no login name", "3: user \"@x\" is no login name");
+	REFUSE("user,wave\n,1\n@x,2\n", "2: user \"\" is no login name",
+	       "3: user \"@x\" is no login name");
 	REFUSE("user,wave\nanna,a\tb\n", "2: field 2 holds a control character");
 	REFUSE("user,wave\nan\0na,1\n", "2: field 1 holds a control character");
 	REFUSE("user,wave\n\"an\nna\",1\nbob\n", "2: field 1 holds a control character",
@@ -150,9 +156,11 @@ static void twice(void **state UNUSED)
 {
 	struct import_list l;
 
-	REFUSE("user\nanna\nbob\nANNA@example.com\nanna\n", "4: anna@example.com is already in line 2",
+	REFUSE("user\nanna\nbob\nANNA@example.com\nanna\n",
+	       "4: anna@example.com is already in line 2",
 	       "5: anna@example.com is already in line 4");
-	REFUSE("user,aliases\nanna,bob\nbob,\ncarl,bob\n", "3: bob@example.com is already in line 2",
+	REFUSE("user,aliases\nanna,bob\nbob,\ncarl,bob\n",
+	       "3: bob@example.com is already in line 2",
 	       "4: bob@example.com is already in line 3");
 	REFUSE("user,aliases\nanna,@\n", "2: alias \"@\" is no login name");
 	take(SLICE("user,aliases\nanna,anna@example.com\n"), &l);
@@ -164,10 +172,12 @@ static void password_files(void **state UNUSED)
 	char none[160], empty[160];
 
 	snprintf(none, sizeof none,
-		 "2: old_password_file: password file %s/none.txt: No such file or directory", dir);
+		 "2: old_password_file: password file %s/none.txt: No such file or directory",
+		 dir);
 	snprintf(empty, sizeof empty,
 		 "3: new_password_file: password file %s/empty: the first line is empty", dir);
-	REFUSE("user,old_password_file,new_password_file\nanna,none.txt,pw\nbob,pw,empty\n", none, empty);
+	REFUSE("user,old_password_file,new_password_file\nanna,none.txt,pw\nbob,pw,empty\n",
+	       none, empty);
 }
 
 static void limits(void **state UNUSED)
@@ -191,7 +201,8 @@ static void limits(void **state UNUSED)
 	refuse(buf_slice(&b), (const char *const[]){ want, NULL });
 	buf_release(&b);
 
-	REFUSE("user,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16\n", "1: 17 fields; at most 16 make sense");
+	REFUSE("user,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16\n",
+	       "1: 17 fields; at most 16 make sense");
 }
 
 /* Too many mistakes are counted, not kept. */

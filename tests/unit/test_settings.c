@@ -10,10 +10,10 @@
 static char dir[64], file[96];
 
 /* Everything that a working file needs, in lines 1 to 4; what a test adds begins in line 5. */
-#define BASE                                                                                       \
-	"listener \"a\" { protocol = imap port = 0 }\n"                                            \
-	"backend \"old\" { host = old.test }\n"                                                    \
-	"backend \"new\" { host = \"new.test\" }\n"                                                \
+#define BASE                                            \
+	"listener \"a\" { protocol = imap port = 0 }\n" \
+	"backend \"old\" { host = old.test }\n"         \
+	"backend \"new\" { host = \"new.test\" }\n"     \
 	"tls { certificate = \"tls.pem\" key = 'tls.key' }\n"
 
 static void put_file(const char *name, const char *text)
@@ -152,7 +152,8 @@ static void values_and_paths(void **state UNUSED)
 
 static void unknown_names(void **state UNUSED)
 {
-	EXPECT(BASE "snyc { workers = 3 }\n", "5: no such section \"snyc\" (did you mean \"sync\"?)");
+	EXPECT(BASE "snyc { workers = 3 }\n",
+	       "5: no such section \"snyc\" (did you mean \"sync\"?)");
 	EXPECT(BASE "sync {\n worker = 3\n}\n",
 	       "6: sync: no such setting \"worker\" (did you mean \"workers\"?)");
 	EXPECT(BASE "sync {\n zzzzzzzz = 3\n}\n", "6: sync: no such setting \"zzzzzzzz\"");
@@ -165,9 +166,11 @@ static void unknown_names(void **state UNUSED)
 
 static void repeated(void **state UNUSED)
 {
-	EXPECT(BASE "sync {\n workers = 3\n workers = 4\n}\n", "7: sync: workers is already set in line 6");
+	EXPECT(BASE "sync {\n workers = 3\n workers = 4\n}\n",
+	       "7: sync: workers is already set in line 6");
 	EXPECT(BASE "sync {\n}\nsync {\n}\n", "7: sync is already there in line 5");
-	EXPECT(BASE "backend \"old\" { host = b }\n", "5: backend \"old\" is already there in line 2");
+	EXPECT(BASE "backend \"old\" { host = b }\n",
+	       "5: backend \"old\" is already there in line 2");
 	EXPECT(BASE "listener \"a\" { protocol = imap port = 1 }\n",
 	       "5: listener \"a\" is already there in line 1");
 }
@@ -175,10 +178,13 @@ static void repeated(void **state UNUSED)
 static void shape(void **state UNUSED)
 {
 	EXPECT(BASE "sync {\n workers = 3\n", "5: sync: its \"{\" is never closed");
-	EXPECT(BASE "sync {\n workers = 3\nlog {\n level = info\n}\n", "5: sync: its \"{\" is never closed");
+	EXPECT(BASE "sync {\n workers = 3\nlog {\n level = info\n}\n",
+	       "5: sync: its \"{\" is never closed");
 	EXPECT(BASE "}\n", "5: expected a section, not \"}\"");
-	EXPECT(BASE "sync {\n workers 3\n}\n", "6: sync: workers: expected \"=\" and a value, not \"3\"");
-	EXPECT(BASE "sync {\n workers =\n delta_s = 5\n}\n", "6: sync: workers: a value is missing");
+	EXPECT(BASE "sync {\n workers 3\n}\n",
+	       "6: sync: workers: expected \"=\" and a value, not \"3\"");
+	EXPECT(BASE "sync {\n workers =\n delta_s = 5\n}\n",
+	       "6: sync: workers: a value is missing");
 	EXPECT(BASE "store {\n path = \"x\n}\n", "6: string is not closed on its line");
 	EXPECT(BASE "/* for ever\n", "5: comment is never closed");
 	EXPECT(BASE "sync\n{ workers 3 ", "5: sync: its \"{\" is never closed",
@@ -197,16 +203,20 @@ static void variables(void **state UNUSED)
 static void values(void **state UNUSED)
 {
 	EXPECT(BASE "sync {\n workers = 0\n}\n", "6: sync: workers: must be 1..256, not \"0\"");
-	EXPECT(BASE "sync {\n workers = 010\n}\n", "6: sync: workers: must be 1..256, not \"010\"");
-	EXPECT(BASE "sync {\n workers = -1\n}\n", "6: sync: workers: must be 1..256, not \"-1\"");
-	EXPECT(BASE "sync {\n workers = many\n}\n", "6: sync: workers: must be 1..256, not \"many\"");
+	EXPECT(BASE "sync {\n workers = 010\n}\n",
+	       "6: sync: workers: must be 1..256, not \"010\"");
+	EXPECT(BASE "sync {\n workers = -1\n}\n",
+	       "6: sync: workers: must be 1..256, not \"-1\"");
+	EXPECT(BASE "sync {\n workers = many\n}\n",
+	       "6: sync: workers: must be 1..256, not \"many\"");
 	EXPECT(BASE "sync {\n workers = 99999999999999999999\n}\n",
 	       "6: sync: workers: must be 1..256, not \"99999999999999999999\"");
 	EXPECT(BASE "users {\n fold_local = maybe\n}\n",
 	       "6: users: fold_local: must be yes or no, not \"maybe\"");
 	EXPECT(BASE "log {\n level = loud\n}\n",
 	       "6: log: level: must be error, warn, info or debug, not \"loud\"");
-	EXPECT(BASE "cutover {\n budget_s = 2\n}\n", "6: cutover: budget_s: must be 3..60, not \"2\"");
+	EXPECT(BASE "cutover {\n budget_s = 2\n}\n",
+	       "6: cutover: budget_s: must be 3..60, not \"2\"");
 	EXPECT(BASE "cutover {\n bye = \"a\\nb\"\n}\n",
 	       "6: cutover: bye: must be one line of at most 1024 bytes");
 }
@@ -215,9 +225,12 @@ static void together(void **state UNUSED)
 {
 	EXPECT("", "1: backend \"new\" is missing", "1: backend \"old\" is missing",
 	       "1: no listener: clients have no way in");
-	EXPECT(BASE "cutover {\n budget_s = 18\n}\n", "6: cutover: hold_s (18) must be more than budget_s (18)");
-	EXPECT(BASE "cutover {\n hold_s = 12\n}\n", "6: cutover: hold_s (12) must be more than budget_s (12)");
-	EXPECT(BASE "listener \"b\" {\n port = 0\n}\n", "5: listener \"b\": protocol is missing");
+	EXPECT(BASE "cutover {\n budget_s = 18\n}\n",
+	       "6: cutover: hold_s (18) must be more than budget_s (18)");
+	EXPECT(BASE "cutover {\n hold_s = 12\n}\n",
+	       "6: cutover: hold_s (12) must be more than budget_s (12)");
+	EXPECT(BASE "listener \"b\" {\n port = 0\n}\n",
+	       "5: listener \"b\": protocol is missing");
 	EXPECT(BASE "listener \"b\" {\n protocol = imap\nport = 99\n address = \"host\"\n}\n",
 	       "8: listener \"b\": address: \"host\" is no IP address");
 	EXPECT(BASE "listener \"b\" { protocol = imap port = 99 }\n"
@@ -225,7 +238,8 @@ static void together(void **state UNUSED)
 	       "7: listener \"c\": 0.0.0.0 port 99 is taken by listener \"b\" in line 5");
 	EXPECT("listener \"a\" { protocol = pop3 port = 0 tls = none }\n"
 	       "backend \"old\" { host = a pop3_port = 0 }\nbackend \"new\" {\n}\n",
-	       "1: listener \"a\": protocol pop3, but backend \"old\" offers none (pop3_port = 0)",
+	       "1: listener \"a\": protocol pop3, but backend \"old\" offers none (pop3_port = "
+	       "0)",
 	       "3: backend \"new\": host is missing");
 	EXPECT("listener \"a\" {\n protocol = imap\n port = 0\n tls = starttls\n}\n"
 	       "backend \"old\" { host = a }\nbackend \"new\" { host = b }\n",
@@ -234,20 +248,25 @@ static void together(void **state UNUSED)
 
 static void backends(void **state UNUSED)
 {
-#define OTHERS                                                                                     \
-	"listener \"a\" { protocol = imap port = 0 tls = none }\nbackend \"new\" { host = b }\n"   \
+#define OTHERS                                                                                \
+	"listener \"a\" { protocol = imap port = 0 tls = none }\nbackend \"new\" { host = b " \
+	"}\n"                                                                                 \
 	"backend \"old\" {\n host = a\n "
 	char want[256];
 
-	EXPECT(OTHERS "master_user = m\n}\n", "5: backend \"old\": master_user without master_password_file");
+	EXPECT(OTHERS "master_user = m\n}\n",
+	       "5: backend \"old\": master_user without master_password_file");
 	EXPECT(OTHERS "master_password_file = master\n}\n",
 	       "5: backend \"old\": master_password_file without master_user");
 	EXPECT(OTHERS "tls_pin = \"sha256:12\"\n}\n",
 	       "5: backend \"old\": tls_pin must be \"sha256:\" and 64 hex digits");
 	EXPECT(OTHERS "master_format = \"%u*%x\"\n}\n",
-	       "5: backend \"old\": master_format must be \"\" or hold %u and %m, not \"%u*%x\"");
+	       "5: backend \"old\": master_format must be \"\" or hold %u and %m, not "
+	       "\"%u*%x\"");
 	snprintf(want, sizeof want,
-		 "5: backend \"old\": tls_ca_file: cannot read %s/none: No such file or directory", dir);
+		 "5: backend \"old\": tls_ca_file: cannot read %s/none: No such file or "
+		 "directory",
+		 dir);
 	EXPECT(OTHERS "tls_ca_file = none\n}\n", want);
 	snprintf(want, sizeof want, "5: backend \"old\": tls_ca_file: %s/. is no file", dir);
 	EXPECT(OTHERS "tls_ca_file = .\n}\n", want);
@@ -354,12 +373,18 @@ static void sample_defaults_load(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),	 cmocka_unit_test(values_and_paths),
-		cmocka_unit_test(unknown_names), cmocka_unit_test(repeated),
-		cmocka_unit_test(shape),	 cmocka_unit_test(variables),
-		cmocka_unit_test(values),	 cmocka_unit_test(together),
-		cmocka_unit_test(backends),	 cmocka_unit_test(all_at_once),
-		cmocka_unit_test(unreadable),	 cmocka_unit_test(sample_loads),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(values_and_paths),
+		cmocka_unit_test(unknown_names),
+		cmocka_unit_test(repeated),
+		cmocka_unit_test(shape),
+		cmocka_unit_test(variables),
+		cmocka_unit_test(values),
+		cmocka_unit_test(together),
+		cmocka_unit_test(backends),
+		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(unreadable),
+		cmocka_unit_test(sample_loads),
 		cmocka_unit_test(sample_defaults_load),
 	};
 

@@ -1,10 +1,12 @@
-/* Handshakes over socket pairs, with certificates that certs/devca.sh makes in a folder of the test. */
+/* Handshakes over socket pairs, with certificates that certs/devca.sh makes in a folder of the
+ * test. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <time.h>
 #include <sys/socket.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -12,7 +14,7 @@
 #include "certs/tls.h"
 #include "common/buf.h"
 
-#define NAME "imap.old.test"
+#define NAME   "imap.old.test"
 #define SHAKEN 101 /* beside the values of SSL_get_error() */
 
 static char dir[64];
@@ -85,7 +87,8 @@ static int step(SSL *ssl)
 static void shake(struct pair *p)
 {
 	p->client_result = p->server_result = SSL_ERROR_WANT_READ;
-	for (int turn = 0; turn < 20 && (waits(p->client_result) || waits(p->server_result)); turn++) {
+	for (int turn = 0; turn < 20 && (waits(p->client_result) || waits(p->server_result));
+	     turn++) {
 		if (waits(p->client_result))
 			p->client_result = step(p->client);
 		if (!waits(p->client_result) && p->client_result != SHAKEN)
@@ -147,7 +150,8 @@ static void wrong_name(void **state UNUSED)
 		char want[256];
 
 		snprintf(want, sizeof want,
-			 "certificate is for " NAME ", localhost, 127.0.0.1, ::1, not for %s", names[i]);
+			 "certificate is for " NAME ", localhost, 127.0.0.1, ::1, not for %s",
+			 names[i]);
 		assert_false(connects(&peer, &e));
 		assert_string_equal(e.text, want);
 		assert_int_equal(e.kind, ERR_TLS);
@@ -165,6 +169,36 @@ static void unknown_ca(void **state UNUSED)
 	assert_non_null(strstr(e.text, "a CA that is not in /"));
 	assert_false(connects(&system, &e));
 	assert_non_null(strstr(e.text, "not in the system's store"));
+}
+
+/* The certificates are good for 30 days from now: the client's idea of today moves instead. */
+static void judged_at(time_t today, struct err *e)
+{
+	struct tls_peer peer = { .name = NAME, .ca_file = path("a/ca.pem") };
+	struct pair p = { 0 };
+	struct tls_client *c;
+
+	assert_int_equal(tls_client_new(&peer, &c, e), 0);
+	pair_open(&p);
+	p.client = tls_client_start(c, p.fd[1]);
+	X509_VERIFY_PARAM_set_time(SSL_get0_param(p.client), today);
+	shake(&p);
+	assert_int_equal(p.client_result, SSL_ERROR_SSL);
+	tls_explain(p.client, e);
+	pair_close(&p);
+	tls_client_free(&c);
+}
+
+static void out_of_date(void **state UNUSED)
+{
+	const time_t day = 24 * 60 * 60, now = time(NULL);
+	struct err e = { 0 };
+
+	judged_at(now + 60 * day, &e);
+	assert_non_null(strstr(e.text, "certificate expired on 2"));
+	assert_int_equal(e.kind, ERR_TLS);
+	judged_at(now - 60 * day, &e);
+	assert_non_null(strstr(e.text, "certificate is valid only from 2"));
 }
 
 static void pin_of_file(const char *file, char pin[72])
@@ -187,8 +221,9 @@ static void pin_counts_alone(void **state UNUSED)
 	assert_true(tls_pin_valid(right));
 	assert_true(connects(&(struct tls_peer){ .name = "any.test", .pin = right }, &e));
 	/* A good chain and name do not help against a wrong pin. */
-	assert_false(connects(&(struct tls_peer){ .name = NAME, .ca_file = path("a/ca.pem"),
-						  .pin = wrong }, &e));
+	assert_false(connects(
+		&(struct tls_peer){ .name = NAME, .ca_file = path("a/ca.pem"), .pin = wrong },
+		&e));
 	assert_int_equal(e.kind, ERR_TLS);
 	assert_non_null(strstr(e.text, right));
 	assert_non_null(strstr(e.text, wrong));
@@ -213,7 +248,8 @@ static void pins_checked(void **state UNUSED)
 	assert_false(tls_pin_valid(pin));
 	assert_false(tls_pin_valid(""));
 	assert_false(tls_pin_valid(NULL));
-	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = "x", .pin = pin }, &c, &e), -1);
+	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = "x", .pin = pin }, &c, &e),
+			 -1);
 	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = "" }, &c, &e), -1);
 }
 
@@ -383,6 +419,7 @@ int main(void)
 		cmocka_unit_test(right_name_and_address),
 		cmocka_unit_test(wrong_name),
 		cmocka_unit_test(unknown_ca),
+		cmocka_unit_test(out_of_date),
 		cmocka_unit_test(pin_counts_alone),
 		cmocka_unit_test(pins_checked),
 		cmocka_unit_test(old_versions_refused),
