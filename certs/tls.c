@@ -496,7 +496,8 @@ void tls_explain(const SSL *ssl, struct err *e)
 	const char *words = words_index < 0 ? NULL : SSL_get_ex_data(ssl, words_index);
 	int broken = errno;
 	unsigned long code = ERR_peek_error();
-	struct tls_client *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_client *c =
+		SSL_is_server(ssl) ? NULL : SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
 	ERR_clear_error();
 	/* A server that chokes on a resumed session gets a full handshake next time. */

@@ -26,7 +26,11 @@ int tls_client_new(const struct tls_peer *peer, struct tls_client **out, struct 
 void tls_client_free(struct tls_client **c);
 /* A connection object on fd, with SNI and verification set and the last session offered. Owned by the caller. */
 SSL *tls_client_start(struct tls_client *c, int fd);
-/* After a handshake that failed: the reason in words ("certificate is for mail.example.net, not …"). */
+/*
+ * After a handshake that failed, of either side and before any other OpenSSL call: the reason in words
+ * ("certificate is for mail.example.net, not for …"). ERR_TEMP if the connection broke, else ERR_TLS.
+ * The client's kept session is dropped: the next handshake is a full one.
+ */
 void tls_explain(const SSL *ssl, struct err *e);
 bool tls_pin_valid(const char *pin);
 /* "sha256:HEX" of a certificate's public key, for `check backends`. */
