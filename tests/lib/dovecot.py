@@ -4,6 +4,7 @@ A real Dovecot of one's own: unprivileged, on loopback, in a folder of its own.
 Dovecot refuses mail of uid 0, so when the caller is root it runs as a spare user (nobody).
 """
 
+import grp
 import os
 import pwd
 import shutil
@@ -40,6 +41,8 @@ mail_gid = {gid}
 first_valid_uid = 1
 first_valid_gid = 1
 mail_fsync = never
+imap_id_send = name {name}
+pop3_uidl_format = {name}.%08Xu%08Xv
 mail_max_userip_connections = 0
 {rawlog}
 {capability}
@@ -226,7 +229,6 @@ class Dovecot:
             capability = "imap_capability = %s\n" % " ".join(kept)
             if "LITERAL+" in self._without:
                 capability += "imap_literal_minus = no\n"
-        import grp
         return CONF.format(
             folder=self.folder, name=self.name, user=self._account.pw_name,
             group=grp.getgrgid(self._account.pw_gid).gr_name, uid=self._account.pw_uid,

@@ -1,0 +1,234 @@
+"""
+A tiny IMAP client on a raw socket: it knows the exact bytes it sent and heard, and where they stopped.
+
+Not a library for mail: a witness. Everything is bytes.
+"""
+
+import base64
+import re
+import socket
+import ssl
+import threading
+import time
+
+LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
+KEEP = 600  # bytes of one exchange kept in the transcript
+
+
+class Closed(Exception):
+    """The connection ended. The client's last_line and partial say with which words."""
+
+
+class No(Exception):
+    """A tagged NO or BAD; args[0] is the line."""
+
+
+class ImapClient:
+    """
+    context   ssl.SSLContext for TLS from the first byte; None for clear text (see starttls())
+    last_line the last whole response, literals included
+    partial   what came after it when the connection ended: b"" if it ended between responses
+    """
+
+    def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="client"):
+        self.name, self.hostname = name, hostname
+        self.last_line, self.partial = b"", b""
+        self.opened_at, self.closed_at = time.time(), None
+        self.transcript = []
+        self._buffer, self._tag = b"", 0
+        self._send_lock = threading.Lock()
+        self.sock = socket.create_connection((address, port), timeout=timeout_s)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context:
+            self.sock = context.wrap_socket(self.sock, server_hostname=hostname)
+        self.greeting = self.response()
+
+    # ---- bytes
+
+    def note(self, way, data):
+        data = bytes(data)
+        cut = data if len(data) <= KEEP else data[:KEEP] + b"... (%d bytes)" % len(data)
+        self.transcript.append((time.time(), way, cut))
+
+    def send(self, data):
+        self.note("C:", data)
+        try:
+            with self._send_lock:
+                self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as e:
+            self._end(repr(e))
+
+    def _fill(self):
+        try:
+            data = self.sock.recv(65536)
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as e:
+            self._end(repr(e))
+        if not data:
+            self._end("end of file")
+        self._buffer += data
+
+    def _end(self, how):
+        self.partial, self.closed_at = self._buffer, time.time()
+        self.note("--", how.encode())
+        raise Closed("%s: %s after %r" % (self.name, how, self.last_line[:200]))
+
+    def response(self):
+        """One whole response with its literals. The one place that reads."""
+        at = 0
+        while True:
+            eol = self._buffer.find(b"\r\n", at)
+            if eol < 0:
+                at = max(at, len(self._buffer) - 1)
+                self._fill()
+                continue
+            eol += 2
+            literal = LITERAL.search(self._buffer, max(0, eol - 16), eol)
+            if not literal:
+                break
+            at = eol + int(literal.group(1))
+            if at > len(self._buffer):
+                self._read_until(at)
+        line, self._buffer = self._buffer[:eol], self._buffer[eol:]
+        self.last_line = line
+        self.note("S:", line)
+        return line
+
+    def _read_until(self, size):
+        parts, have = [self._buffer], len(self._buffer)
+        while have < size:
+            self._buffer = b""
+            try:
+                self._fill()
+            except Closed:
+                self.partial = b"".join(parts)
+                raise
+            parts.append(self._buffer)
+            have += len(self._buffer)
+        self._buffer = b"".join(parts)
+
+    def responses_until_closed(self):
+        """Everything until the end; returns the responses."""
+        heard = []
+        try:
+            while True:
+                heard.append(self.response())
+        except Closed:
+            return heard
+
+    # ---- commands
+
+    def tag(self):
+        self._tag += 1
+        return b"a%d" % self._tag
+
+    def begin(self, command):
+        """Sends a command without waiting; returns its tag."""
+        tag = self.tag()
+        self.send(tag + b" " + command + b"\r\n")
+        return tag
+
+    def finish(self, tag):
+        """Reads until the tagged answer; returns (untagged responses, tagged line). NO and BAD raise No."""
+        untagged = []
+        while True:
+            line = self.response()
+            if line.startswith(tag + b" "):
+                if not line.startswith(tag + b" OK"):
+                    raise No(line)
+                return untagged, line
+            untagged.append(line)
+
+    def command(self, command):
+        return self.finish(self.begin(command))
+
+    def starttls(self, context):
+        self.command(b"STARTTLS")
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.hostname)
+
+    def login(self, user, password):
+        return self.command(b'LOGIN "%s" "%s"' % (user.encode(), password.encode()))
+
+    def authenticate_plain(self, user, password, initial=True):
+        token = base64.b64encode(b"\0%s\0%s" % (user.encode(), password.encode()))
+        if initial:
+            return self.command(b"AUTHENTICATE PLAIN " + token)
+        tag = self.begin(b"AUTHENTICATE PLAIN")
+        self.expect_continuation()
+        self.send(token + b"\r\n")
+        return self.finish(tag)
+
+    def expect_continuation(self):
+        """Reads on to "+"; untagged responses before it are passed over."""
+        while True:
+            line = self.response()
+            if line.startswith(b"+"):
+                return line
+            if not line.startswith(b"*"):
+                raise No(line)
+
+    def begin_append(self, folder, message, flags=b"", date=None, literal=b"+"):
+        """Sends a whole APPEND (with literal b"" it waits for the server's go-ahead); returns its tag."""
+        tag = self.tag()
+        head = b"%s APPEND %s (%s) " % (tag, folder, flags)
+        if date:
+            head += b'"%s" ' % date
+        head += b"{%d%s}\r\n" % (len(message), literal)
+        if literal:
+            self.send(head + message + b"\r\n")
+        else:
+            self.send(head)
+            self.expect_continuation()
+            self.send(message + b"\r\n")
+        return tag
+
+    def append(self, *args, **kw):
+        return self.finish(self.begin_append(*args, **kw))
+
+    def idle(self):
+        """Enters IDLE; returns the tag that done() wants."""
+        tag = self.begin(b"IDLE")
+        self.expect_continuation()
+        return tag
+
+    def done(self, tag):
+        self.send(b"DONE\r\n")
+        return self.finish(tag)
+
+    def server_name(self):
+        """Which server it is, by its own word (the Dovecots of these tests put their name into ID)."""
+        untagged, _ = self.command(b"ID NIL")
+        for line in untagged:
+            found = re.search(rb'"name" "(\w+)"', line)
+            if found:
+                return found.group(1).decode()
+        return None
+
+    def logout(self):
+        try:
+            self.begin(b"LOGOUT")
+            self.responses_until_closed()
+        except Closed:
+            pass
+        self.close()
+
+    def close(self):
+        if self.closed_at is None:
+            self.closed_at = time.time()
+        self.sock.close()
+
+    @property
+    def left_with_bye(self):
+        """Was its last word a whole "* BYE ..." line with nothing behind it?"""
+        return self.last_line.startswith(b"* BYE ") and self.last_line.endswith(b"\r\n") and not self.partial
+
+    def transcript_text(self):
+        lines = ["--- %s" % self.name]
+        for at, way, data in self.transcript:
+            lines.append("%.3f %s %s" % (at, way, data.decode("utf-8", "backslashreplace").rstrip()))
+        return "\n".join(lines)
+
+
+def client_context(ca_file):
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,260 @@
+"""The programs under test: writes a mailferry.conf, runs `mailferry run`, asks it, and kills parts of it."""
+
+import csv
+import glob
+import json
+import os
+import signal
+import subprocess
+import time
+
+from . import processes
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+UP_TIMEOUT_S = 30
+
+# The short waits are for tests: nobody wants to see a retry take its usual minute.
+DEFAULTS = {
+    "run": {"nodes": 2},
+    "log": {"level": "debug"},
+    "users": {"default_domain": "example.com"},
+    "sync": {"workers": 4, "delta_s": 2, "trailing_s": 2, "fence_s": 2, "retry_s": 1},
+    "cutover": {"retry_s": 2},
+}
+LISTENERS = {
+    "imap": ("imap", "starttls"),
+    "imaps": ("imap", "implicit"),
+    "pop3": ("pop3", "starttls"),
+    "pop3s": ("pop3", "implicit"),
+}
+
+
+def build_folder():
+    return os.path.abspath(os.environ.get("MAILFERRY_BUILD") or os.path.join(ROOT, "build/plain"))
+
+
+class CommandFailed(Exception):
+    def __init__(self, command, done):
+        super().__init__("%s: exit %d\n%s%s" % (" ".join(command), done.returncode, done.stdout, done.stderr))
+        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+
+def _setting(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return '"%s"' % value
+
+
+class Mailferry:
+    """
+    old, new   lib.dovecot.Dovecot; both are reached over TLS, and the engine uses their first master user
+    ca         lib.ca.CA of the servers; its certificate for `localhost` is shown to clients
+    settings   {section: {name: value}} over DEFAULTS; backend settings as {"backend old": {…}}
+    """
+
+    def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None):
+        self.folder, self.ca = folder, ca
+        self.build = build or build_folder()
+        self.run_dir = os.path.join(folder, "run")
+        self.conf = os.path.join(folder, "mailferry.conf")
+        self.log = os.path.join(folder, "mailferry.log")
+        self.address = "127.0.0.1"
+        self.ports = {}
+        self.reports = os.environ.get("MAILFERRY_REPORTS")
+        self._process = None
+        for sub in ("run", "store", "journals"):
+            os.makedirs(os.path.join(folder, sub), exist_ok=True)
+        sections = {name: dict(values) for name, values in DEFAULTS.items()}
+        for side, server in (("old", old), ("new", new)):
+            sections["backend " + side] = self._backend(side, server)
+        sections["store"] = {"path": os.path.join(folder, "store", "mailferry.db")}
+        sections["run"]["dir"] = self.run_dir
+        sections["sync"]["dir"] = os.path.join(folder, "journals")
+        certificate, key = ca.issue("localhost")
+        sections["tls"] = {"certificate": certificate, "key": key}
+        for name, (protocol, tls) in (listeners or LISTENERS).items():
+            sections["listener " + name] = {"protocol": protocol, "address": self.address, "port": 0,
+                                            "tls": tls}
+        for name, values in (settings or {}).items():
+            sections.setdefault(name, {}).update(values)
+        self.write_conf(sections)
+
+    def _backend(self, side, server):
+        conf = {"host": server.address, "tls_name": server.tls_name, "tls_ca_file": self.ca.cert,
+                "imap_port": server.ports["imaps"], "imap_tls": "implicit",
+                "pop3_port": server.ports["pop3s"], "pop3_tls": "implicit"}
+        if server.masters:
+            user, password = next(iter(server.masters.items()))
+            path = os.path.join(self.folder, "master-" + side)
+            with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+                f.write(password + "\n")
+            conf.update(master_user=user, master_password_file=path)
+        return conf
+
+    def write_conf(self, sections):
+        with open(self.conf, "w") as f:
+            for section, values in sections.items():
+                kind, _, name = section.partition(" ")
+                f.write('%s%s {\n' % (kind, ' "%s"' % name if name else ""))
+                for key, value in values.items():
+                    if value is not None:
+                        f.write("\t%s = %s\n" % (key, _setting(value)))
+                f.write("}\n")
+
+    # ---- life
+
+    def start(self, new_store=True, up=True):
+        command = [os.path.join(self.build, "mailferry"), "-c", self.conf, "run"]
+        if new_store:
+            command.append("--new-store")
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             start_new_session=True)
+        if up:
+            try:
+                processes.wait_until(self._is_up, UP_TIMEOUT_S, "mailferry to be up")
+            except (TimeoutError, RuntimeError) as e:
+                self.stop()
+                raise RuntimeError("%s\n%s" % (e, self.log_text())) from None
+        return self
+
+    def _is_up(self):
+        if self._process.poll() is not None:
+            raise RuntimeError("mailferry ended with %d" % self._process.returncode)
+        try:
+            with open(os.path.join(self.run_dir, "listeners")) as f:
+                rows = [line.split() for line in f if line.endswith("\n")]
+        except OSError:
+            return False
+        self.ports = {row[0]: int(row[2]) for row in rows}
+        with open(self.log, errors="replace") as f:
+            said = any(line.split()[:1] == ["up"] or " up" in line for line in f)
+        return said and len(rows) > 0 and self._nodes_answer()
+
+    def _nodes_answer(self):
+        return all(processes.answers(self.address, port, greets=False) for port in self.ports.values())
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def stop(self):
+        """A clean end by TERM; returns the exit status."""
+        if not self._process:
+            return None
+        if self._process.poll() is None:
+            processes.end(self._process.pid, 15)
+        status = self._process.wait()
+        self._process = None
+        return status
+
+    # ---- its processes
+
+    def _below(self, program, arguments=()):
+        pids = []
+        for pid in processes.descendants(self._process.pid):
+            argv = processes.command(pid)
+            if argv and os.path.basename(argv[0]) == program and all(a in argv for a in arguments):
+                pids.append(pid)
+        return pids
+
+    def nodes(self):
+        return self._below("mailferry-proxy")
+
+    def engine(self):
+        workers = self.workers()
+        engines = [p for p in self._below("mailferry-sync") if p not in workers]
+        return engines[0] if engines else None
+
+    def workers(self):
+        return self._below("mailferry-sync", ["--worker"])
+
+    @staticmethod
+    def kill(pid):
+        processes.send(pid, signal.SIGKILL)
+
+    # ---- the operator's command
+
+    def command(self, *args, check=True):
+        """`mailferry ARGS`; returns the finished process (text)."""
+        command = [os.path.join(self.build, "mailferry"), "-c", self.conf, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120,
+                              stdin=subprocess.DEVNULL)
+        if check and done.returncode:
+            raise CommandFailed(command, done)
+        return done
+
+    def cli(self, *args):
+        """The same with --json, parsed."""
+        return json.loads(self.command("--json", *args).stdout)
+
+    def import_users(self, users, wave="1", name="users.csv"):
+        """users: names, or rows as dicts with the columns of the CSV."""
+        path = os.path.join(self.folder, name)
+        write_csv(path, [u if isinstance(u, dict) else {"user": u, "wave": wave} for u in users])
+        return self.cli("import", path)
+
+    def user(self, name):
+        for u in self.cli("users")["users"]:
+            if u["name"] == name:
+                return u
+        raise KeyError(name)
+
+    def state(self, name):
+        return self.user(name)["state"]
+
+    def history(self, name):
+        return self.cli("why", name)["history"]
+
+    def wait_state(self, names, states, timeout_s=60):
+        """Until each of the users is in one of the states."""
+        names = [names] if isinstance(names, str) else names
+        states = [states] if isinstance(states, str) else states
+        last = {}
+
+        def there():
+            last.update({u["name"]: u for u in self.cli("users")["users"]})
+            return all(last[n]["state"] in states for n in names)
+        try:
+            processes.wait_until(there, timeout_s, "%s to be %s" % (names, states))
+        except TimeoutError as e:
+            raise AssertionError("%s\n%s" % (e, json.dumps([last.get(n) for n in names], indent=1))) from None
+
+    # ---- what it said
+
+    def log_text(self, last=400):
+        try:
+            with open(self.log, errors="replace") as f:
+                return "".join(f.readlines()[-last:])
+        except OSError as e:
+            return str(e)
+
+    def complaints(self):
+        """What no daemon may ever say: sanitizer reports, broken assumptions, passwords are the caller's."""
+        found = []
+        with open(self.log, errors="replace") as f:
+            for line in f:
+                if any(w in line for w in ("Sanitizer", "runtime error:", "BUG:", "ASSERT", "assertion")):
+                    found.append(line.rstrip())
+        for path in glob.glob(os.path.join(self.reports, "*")) if self.reports else []:
+            with open(path, errors="replace") as f:
+                found.append("%s:\n%s" % (path, f.read()))
+        return found
+
+
+COLUMNS = ("user", "old_login", "old_password_file", "new_login", "new_password_file", "wave")
+
+
+def write_csv(path, rows, bom=False, crlf=False):
+    """Rows as dicts; the columns are those of the first row's keys, in COLUMNS' order."""
+    columns = [c for c in COLUMNS if any(c in r for r in rows)]
+    with open(path, "w", newline="", encoding="utf-8-sig" if bom else "utf-8") as f:
+        out = csv.DictWriter(f, columns, lineterminator="\r\n" if crlf else "\n", restval="")
+        out.writeheader()
+        out.writerows(rows)
+
+
+def now_ms():
+    return int(time.time() * 1000)
