@@ -141,7 +141,7 @@ class Dovecot:
         os.makedirs(folder, exist_ok=True)
         for sub in ("run", "state", "mail", "rawlog"):
             os.makedirs(os.path.join(folder, sub), exist_ok=True)
-        cert, key = ca.issue(name, hosts=(name + ".example.net", "localhost"))
+        cert, key = ca.issue(name + ".example.net")
         self.tls_name = name + ".example.net"
         shutil.copy(cert, os.path.join(folder, "server.pem"))
         shutil.copy(key, os.path.join(folder, "server.key"))
