@@ -1,0 +1,337 @@
+"""
+The command `mailferry` by itself: exit statuses, errors, --json, and an engine's answers as people see
+them. The engine is a stand-in that answers with fixed JSON; the real API has its own tests.
+"""
+
+import http.server
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import threading
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("MAILFERRY_BUILD", os.path.join(ROOT, "build/plain"))
+MAILFERRY = os.path.join(BUILD, "mailferry")
+
+CONFIG = """
+listener "imap" { protocol = imap address = "127.0.0.1" port = 0 tls = none }
+backend "old" { host = "127.0.0.1" imap_port = %(old)d imap_tls = none pop3_port = 0 }
+backend "new" { host = "127.0.0.1" imap_port = %(new)d imap_tls = none pop3_port = 0 }
+tls { allow_cleartext = yes }
+store { path = "store.db" }
+run { dir = "run" nodes = 2 }
+sync { dir = "journals" connect_s = 5 io_s = 5 }
+"""
+
+
+def mailferry(*args, config=None):
+    env = {k: v for k, v in os.environ.items() if k != "MAILFERRY_CONFIG"}
+    if config:
+        env["MAILFERRY_CONFIG"] = str(config)
+    return subprocess.run([MAILFERRY, *map(str, args)], capture_output=True, text=True, env=env, timeout=60)
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "mailferry.conf"
+    path.write_text(CONFIG % {"old": 1, "new": 1})
+    return path
+
+
+class Engine(socketserver.ThreadingUnixStreamServer):
+    """Answers each path with what `answers` holds for it: (status, object), or a function that makes it."""
+    daemon_threads = True
+
+    def __init__(self, path):
+        self.answers, self.asked = {}, []
+        super().__init__(str(path), Handler)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((self.path, json.loads(body) if body else None))
+        path = self.path.split("?")[0]
+        found = self.server.answers.get(path, (404, {"error": "nothing at " + path, "remedy": "none"}))
+        status, answer = found(self) if callable(found) else found
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def engine(config):
+    server = Engine(config.parent / "run" / "api.sock")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def user(name, state="ready", **more):
+    return {"name": name, "wave": "1", "state": state, "route": "old", "go": True, "attempts": 0, "stuck": None,
+            "progress": {"ended": 1000, "messages": 5, "verified": 5, "error": None}, "running": None, **more}
+
+
+# ---- the command line
+
+@pytest.mark.parametrize("args, says", [
+    ([], "a command is missing"),
+    (["frobnicate"], "no such command: frobnicate"),
+    (["users", "--colour"], "no such option: --colour"),
+    (["users", "--wave"], "--wave needs a value"),
+    (["status", "--all"], "status takes no --all"),
+    (["why"], "why needs USER"),
+    (["why", "a", "b"], "too many arguments"),
+])
+def test_wrong_use_is_2(args, says):
+    done = mailferry(*args)
+    assert done.returncode == 2
+    assert says in done.stderr and "--help" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("args", [["sync"], ["sync", "anna", "--wave", "1"], ["cutover"], ["retry"],
+                                  ["trace", "anna", "maybe"], ["log-level", "loud"]])
+def test_wrong_choice_is_2(config, args):
+    assert mailferry(*args, config=config).returncode == 2
+
+
+def test_help_names_all_and_exit_statuses():
+    done = mailferry("--help")
+    assert done.returncode == 0
+    for word in ("run", "import", "cutover", "check backends", "sample-config", "exit status:", "$MAILFERRY_CONFIG"):
+        assert word in done.stdout
+    assert "examples:" in mailferry("cutover", "--help").stdout
+
+
+# ---- settings
+
+def test_broken_config_reports_all_with_file_and_line(tmp_path):
+    path = tmp_path / "broken.conf"
+    path.write_text('listener "imap" {\n\tprotocol = imap\n\tport = 99999\n}\nbackend "old" {\n\thots = "x"\n}\n')
+    for args in (["check", "config", path], ["users", "--config", path], ["run", "--config", path]):
+        done = mailferry(*args)
+        assert done.returncode == 2, args
+        assert "broken.conf:3: " in done.stderr
+        assert "broken.conf:6: " in done.stderr
+
+
+def test_broken_config_as_json(tmp_path):
+    path = tmp_path / "broken.conf"
+    path.write_text('backend "old" {\n\thots = "x"\n}\n')
+    done = mailferry("check", "config", path, "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert answer["ok"] is False
+    assert any("broken.conf:2: " in line for line in answer["errors"])
+
+
+def test_good_config(config):
+    done = mailferry("check", "config", config)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(mailferry("check", "config", "--json", config=config).stdout) == {"ok": True, "errors": []}
+
+
+def test_missing_config_is_2(tmp_path):
+    assert mailferry("users", "--config", tmp_path / "none.conf").returncode == 2
+
+
+def test_sample_config_has_all_sections():
+    sample = mailferry("sample-config").stdout
+    for section in ("listener", "backend", "tls", "store", "run", "sync", "cutover", "limits"):
+        assert section in sample
+
+
+# ---- the engine
+
+def test_no_engine_is_3(config):
+    done = mailferry("users", config=config)
+    assert done.returncode == 3
+    assert "mailferry run" in done.stderr
+
+
+def test_refusal_is_1_with_remedy(config, engine):
+    engine.answers["/v1/users/zoe/why"] = (404, {"error": "no user zoe", "remedy": "import the user"})
+    done = mailferry("why", "zoe", config=config)
+    assert done.returncode == 1
+    assert "no user zoe" in done.stderr and "import the user" in done.stderr
+    done = mailferry("why", "zoe", "--json", config=config)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"] == "no user zoe"
+
+
+def test_users_pages(config, engine):
+    pages = [{"users": [user("anna"), user("bob")], "more": True}, {"users": [user("carl")], "more": False}]
+    engine.answers["/v1/users"] = lambda handler: (200, pages["after=bob" in handler.path])
+    done = mailferry("users", "--wave", "1 & 2", config=config)
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["USER", "anna", "bob", "carl"]
+    assert "wave=1%20%26%202" in engine.asked[0][0]
+    done = mailferry("users", "--json", config=config)
+    assert [u["name"] for u in json.loads(done.stdout)["users"]] == ["anna", "bob", "carl"]
+
+
+def test_names_cannot_move_the_cursor(config, engine):
+    engine.answers["/v1/users"] = (200, {"users": [user("a\x1b[2Jb")], "more": False})
+    assert "\x1b" not in mailferry("users", config=config).stdout
+
+
+def test_import_posts_the_text_and_prints_errors(config, engine, tmp_path):
+    csv = tmp_path / "users.csv"
+    csv.write_text("user\nanna\n")
+    engine.answers["/v1/import"] = (200, {"added": 1, "changed": 0, "same": 0})
+    done = mailferry("import", csv, config=config)
+    assert (done.returncode, done.stdout) == (0, "1 added, 0 changed, 0 as before\n")
+    assert engine.asked[-1] == ("/v1/import", {"csv": "user\nanna\n", "file": "users.csv", "folder": str(tmp_path)})
+    engine.answers["/v1/import"] = (422, {"error": "2 mistakes", "remedy": "correct it", "more": 0,
+                                          "errors": ["users.csv:12: no user", "users.csv:14: no user"]})
+    done = mailferry("import", csv, config=config)
+    assert done.returncode == 1
+    assert done.stderr.startswith("users.csv:12: no user\nusers.csv:14: no user\n")
+    assert mailferry("import", tmp_path / "none.csv", config=config).returncode == 1
+
+
+def moves(*steps):
+    return [{"id": 10 + i, "at": 1000 + i, "user": "anna", "from": a, "to": b, "actor": "engine", "why": why}
+            for i, (a, b, why) in enumerate(steps)]
+
+
+def cutover(config, engine, rows, steps, *args):
+    """Runs `cutover anna`: the history appears after the first look at it."""
+    looks = []
+
+    def history(handler):
+        after = int(handler.path.split("after=")[1].split("&")[0])
+        looks.append(after)
+        return 200, {"history": [m for m in steps if m["id"] > after] if len(looks) > 1 else [], "more": False}
+
+    engine.answers["/v1/cutover"] = (202, {"count": 1, "changed": 1, "after": 9, "users": [rows]})
+    engine.answers["/v1/users/anna"] = (200, {"user": rows})
+    engine.answers["/v1/history"] = history
+    done = mailferry("cutover", "anna", *args, config=config)
+    assert looks[:1] in ([], [9])
+    return done
+
+
+FLIP = moves(("ready", "freezing", "go"), ("freezing", "finalizing", "all nodes quiet"),
+             ("finalizing", "trailing", "clean"))
+UNDO = moves(("ready", "freezing", "go"), ("freezing", "ready", "budget spent"))
+
+
+def test_cutover_follows_to_the_flip(config, engine):
+    done = cutover(config, engine, user("anna"), FLIP)
+    assert done.returncode == 0, done.stderr
+    for words in ("ready → freezing", "freezing → finalizing", "finalizing → trailing", "anna: flipped"):
+        assert words in done.stdout
+    assert engine.asked[0] == ("/v1/cutover", {"user": "anna", "go": True})
+
+
+def test_cutover_undone_is_1(config, engine):
+    done = cutover(config, engine, user("anna"), UNDO)
+    assert done.returncode == 1
+    assert "anna: undone: budget spent" in done.stdout
+
+
+def test_cutover_stuck_is_1(config, engine):
+    done = cutover(config, engine, user("anna", stuck="wrong password on new"), [], "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"ok": 0, "failed": 1, "users": [
+        {"user": "anna", "result": "stuck", "text": "wrong password on new"}]}
+
+
+def test_cutover_of_a_moved_user_is_done(config, engine):
+    assert cutover(config, engine, user("anna", "trailing", go=False), []).returncode == 0
+
+
+def test_cutover_without_waiting(config, engine):
+    done = cutover(config, engine, user("anna"), FLIP, "--no-wait")
+    assert (done.returncode, done.stdout) == (0, "go given for 1 of 1 users\n")
+
+
+def sync(config, engine, before, after, refused=()):
+    engine.answers["/v1/sync"] = (202, {"count": 1, "users": [before], "refused": list(refused)})
+    engine.answers["/v1/users/anna"] = (200, {"user": after})
+    return mailferry("sync", "anna", config=config)
+
+
+def test_sync_follows_to_the_end(config, engine):
+    ended = user("anna", progress={"ended": 2000, "took_ms": 840, "messages": 1234, "verified": 1234, "clean": True})
+    done = sync(config, engine, user("anna"), ended)
+    assert (done.returncode, done.stdout) == (0, "anna: done in 840 ms, 1,234 messages, 1,234 compared\n")
+
+
+def test_sync_that_fails_is_1(config, engine):
+    failed = user("anna", progress={"ended": 2000, "error": "old: login refused"})
+    done = sync(config, engine, user("anna"), failed)
+    assert done.returncode == 1 and "anna: failed: old: login refused" in done.stdout
+    done = sync(config, engine, user("anna"), user("anna", attempts=1, stuck="no such mailbox"))
+    assert done.returncode == 1 and "anna: failed: no such mailbox" in done.stdout
+    done = sync(config, engine, user("anna"), user("anna"), [{"user": "anna", "error": "is being moved"}])
+    assert done.returncode == 1 and "anna: failed: is being moved" in done.stdout
+
+
+# ---- check backends
+
+class Imap(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+def imap_server(words):
+    class Talk(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"* OK hello\r\n")
+            for line in self.rfile:
+                tag, verb = line.split()[:2]
+                if verb.upper() == b"CAPABILITY":
+                    self.wfile.write(b"* CAPABILITY IMAP4rev1 %s\r\n" % words)
+                self.wfile.write(tag + b" OK done\r\n")
+                if verb.upper() == b"LOGOUT":
+                    return
+
+    server = Imap(("127.0.0.1", 0), Talk)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_backends_are_compared(config):
+    old, new = imap_server(b"IDLE QUOTA AUTH=PLAIN COMPRESS=DEFLATE"), imap_server(b"IDLE")
+    config.write_text(CONFIG % {"old": old.server_address[1], "new": new.server_address[1]})
+    done = mailferry("check", "backends", "--json", config=config)
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert answer["ok"] is True
+    assert [s["backend"] for s in answer["servers"]] == ["old", "new"]
+    assert "IDLE" in answer["servers"][0]["capabilities"]
+    assert answer["missing_on_new"] == {"imap": ["QUOTA"]}  # COMPRESS never passes the proxy
+    text = mailferry("check", "backends", config=config).stdout
+    assert "clear text" in text and "QUOTA" in text
+    new.shutdown()
+    new.server_close()
+    done = mailferry("check", "backends", config=config)
+    assert done.returncode == 1
+    assert "new imap 127.0.0.1:%d: failed" % new.server_address[1] in done.stdout
+    old.shutdown()
+    old.server_close()
+
+
+def test_a_silent_server_is_given_up(config):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        config.write_text((CONFIG % {"old": port, "new": port}).replace("io_s = 5", "io_s = 1"))
+        done = mailferry("check", "backends", config=config)
+    assert done.returncode == 1
+    assert "timed out" in done.stdout
