@@ -20,10 +20,12 @@ static const struct api_route {
 	{ HTTP_GET, "/v1/users", api_get_users, "?wave= state= after= limit=" },
 	{ HTTP_GET, "/v1/users/*", api_get_user, "one user" },
 	{ HTTP_GET, "/v1/users/*/why", api_get_why, "what the user waits for" },
-	{ HTTP_GET, "/v1/users/*/history", api_get_history, "moves, oldest first; ?after= limit=" },
+	{ HTTP_GET, "/v1/users/*/history", api_get_history,
+	  "moves, oldest first; ?after= limit=" },
 	{ HTTP_GET, "/v1/history", api_get_history, "moves of all users; ?after= limit=" },
 	{ HTTP_GET, "/v1/sessions", api_get_sessions, "?user= limit=" },
-	{ HTTP_GET, "/v1/strangers", api_get_strangers, "logins that nobody imported; ?limit=" },
+	{ HTTP_GET, "/v1/strangers", api_get_strangers,
+	  "logins that nobody imported; ?limit=" },
 	{ HTTP_GET, "/v1/nodes", api_get_nodes, "proxy processes" },
 	{ HTTP_GET, "/v1/holds", api_get_holds, "logins that waited; ?user= limit=" },
 	{ HTTP_POST, "/v1/import", api_post_import, "{csv, file, folder}" },
@@ -58,13 +60,15 @@ int api_fail(struct api_call *c, const struct err *e)
 		return api_refuse(c, 429, "try again later", "%s", e->text);
 	log_error(NULL, "api: %s: %s", c->request->path, e->text);
 	if (e->kind == ERR_STORE)
-		return api_refuse(c, 503, "look after the store's disk and the engine's log", "%s", e->text);
+		return api_refuse(c, 503, "look after the store's disk and the engine's log",
+				  "%s", e->text);
 	return api_refuse(c, 500, "look into the engine's log", "%s", e->text);
 }
 
 int api_no_user(struct api_call *c, const char *name)
 {
-	return api_refuse(c, 404, "import the user, or see `mailferry users`", "no user %s", name);
+	return api_refuse(c, 404, "import the user, or see `mailferry users`", "no user %s",
+			  name);
 }
 
 bool api_normalise(const struct api *a, const char *raw, char out[STORE_NAME_MAX + 1])
@@ -84,9 +88,10 @@ static int get_routes(struct api_call *c)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < COUNT(routes); i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "method",
-						      http_method_name(routes[i].method), "path",
-						      routes[i].path, "what", routes[i].what));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "method",
+						http_method_name(routes[i].method), "path",
+						routes[i].path, "what", routes[i].what));
 	json_object_set_new(c->out, "routes", list);
 	return 200;
 }
@@ -152,12 +157,13 @@ static int dispatch(struct api_call *c)
 	const struct api_route *r = find_route(c->request, &segment, &known);
 
 	if (!r)
-		return known ? api_refuse(c, 405, "GET /v1 lists the routes", "wrong method for %s",
-					  c->request->path)
+		return known ? api_refuse(c, 405, "GET /v1 lists the routes",
+					  "wrong method for %s", c->request->path)
 			     : api_refuse(c, 404, "GET /v1 lists the routes", "nothing at %s",
 					  c->request->path);
 	if (segment.n && !take_name(c, segment))
-		return api_refuse(c, 400, "give the name as in the import", "no login name: %.*s",
+		return api_refuse(c, 400, "give the name as in the import",
+				  "no login name: %.*s",
 				  (int)MIN(segment.n, (size_t)STORE_NAME_MAX), segment.p);
 	if (r->method == HTTP_POST && !take_body(c))
 		return api_refuse(c, 400, "post one JSON object", "the body is no JSON object");

@@ -1,10 +1,10 @@
 /*
- * What the engine tells and does for people: JSON over admin/http.h. One table of routes (api.c);
- * README and `mailferry` speak of the same verbs. Everything that is a fact comes from the store;
- * what only the engine knows comes through the hooks.
+ * What the engine tells and does for people: JSON over admin/http.h. One table of routes
+ *(api.c); README and `mailferry` speak of the same verbs. Everything that is a fact comes from
+ *the store; what only the engine knows comes through the hooks.
  *
- *	struct api *api = api_new(&(struct api_opts){ .store = st, .settings = s, .hooks = &h, .arg = x });
- *	http_server_start(&server, base, ".../api.sock", api_answer, api, &e);
+ *	struct api *api = api_new(&(struct api_opts){ .store = st, .settings = s, .hooks = &h,
+ *.arg = x }); http_server_start(&server, base, ".../api.sock", api_answer, api, &e);
  */
 #ifndef ADMIN_API_H
 #define ADMIN_API_H
@@ -40,20 +40,22 @@ struct api_engine {
 };
 
 /*
- * All are called in the loop's thread and return at once. Each may be NULL: then the answer is empty
- * and the store alone has to do.
+ * All are called in the loop's thread and return at once. Each may be NULL: then the answer is
+ * empty and the store alone has to do.
  */
 struct api_hooks {
 	/* The store has new work: users imported, a go given, a retry asked for. */
 	void (*poke)(void *arg);
-	/* Start a pass (or the probe) of this user as soon as a slot is free, back-off or not. */
+	/* Start a pass (or the probe) of this user as soon as a slot is free, back-off or not.
+	 */
 	int (*sync_now)(const struct user *u, void *arg, struct err *e);
 	/* Calls item for each thing that the user's next step waits for. */
 	void (*why)(const struct user *u, api_gate_fn *item, void *to, void *arg);
 	/* true: a worker is at it, *out is filled. */
 	bool (*live)(const char *name, struct api_live *out, void *arg);
 	void (*engine)(struct api_engine *out, void *arg);
-	/* Log all levels for this user in the engine and its workers. Nodes hear it through the store. */
+	/* Log all levels for this user in the engine and its workers. Nodes hear it through the
+	 * store. */
 	void (*trace)(const char *name, bool on, void *arg);
 };
 

@@ -37,7 +37,8 @@ static int choose_one(struct api_call *c, const char *raw, struct choice *w)
 	int got;
 
 	if (!api_normalise(c->api, raw, w->name))
-		return api_refuse(c, 400, "give the name as in the import", "no login name: %.100s", raw);
+		return api_refuse(c, 400, "give the name as in the import",
+				  "no login name: %.100s", raw);
 	got = store_user_get(c->api->store, w->name, &u, &e);
 	if (got < 0)
 		return api_fail(c, &e);
@@ -58,7 +59,8 @@ static int choose_wave(struct api_call *c, const char *wave, struct choice *w)
 	if (w->count > 0)
 		return 0;
 	if (wave)
-		return api_refuse(c, 404, "see `mailferry status` for the waves", "nobody is in wave %s", wave);
+		return api_refuse(c, 404, "see `mailferry status` for the waves",
+				  "nobody is in wave %s", wave);
 	return api_refuse(c, 404, "begin with `mailferry import FILE`", "there are no users");
 }
 
@@ -71,8 +73,9 @@ static int choose(struct api_call *c, bool all_too, struct choice *w)
 
 	*w = (struct choice){ .wave = wave, .users = json_array() };
 	if (!!user + !!wave + all != 1)
-		return api_refuse(c, 400, all_too ? "give \"user\", \"wave\" or \"all\": true"
-						  : "give \"user\" or \"wave\"",
+		return api_refuse(c, 400,
+				  all_too ? "give \"user\", \"wave\" or \"all\": true"
+					  : "give \"user\" or \"wave\"",
 				  "whom is this about?");
 	return user ? choose_one(c, user, w) : choose_wave(c, wave, w);
 }
@@ -190,7 +193,8 @@ int api_post_retry(struct api_call *c)
 
 /* ---- requests to all nodes */
 
-static int send_request(struct api_call *c, const char *verb, const char *name, const char *args)
+static int send_request(struct api_call *c, const char *verb, const char *name,
+			const char *args)
 {
 	struct err e = { 0 };
 
@@ -207,7 +211,8 @@ static int post_trace(struct api_call *c)
 	char name[STORE_NAME_MAX + 1];
 
 	if (!user || !json_is_boolean(on) || !api_normalise(c->api, user, name))
-		return api_refuse(c, 400, "give \"user\" and \"on\": true or false", "whom to trace?");
+		return api_refuse(c, 400, "give \"user\" and \"on\": true or false",
+				  "whom to trace?");
 	if (c->api->hooks->trace)
 		c->api->hooks->trace(name, json_is_true(on), c->api->arg);
 	return send_request(c, "trace", name, json_is_true(on) ? "on" : "off");

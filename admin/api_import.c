@@ -7,7 +7,8 @@ static int refuse_lines(struct api_call *c, const char *file, const struct impor
 {
 	json_t *list = json_array();
 	int status = api_refuse(c, 422, "correct the file and import it again",
-				"%s: %zu mistakes, nothing was imported", file, errs->count + errs->more);
+				"%s: %zu mistakes, nothing was imported", file,
+				errs->count + errs->more);
 
 	for (size_t i = 0; i < errs->count; i++)
 		json_array_append_new(list, api_json_text(errs->at[i]));
@@ -25,7 +26,8 @@ static int refuse_row(struct api_call *c, const char *file, const struct err *e)
 
 	if (e->kind != ERR_INPUT)
 		return api_fail(c, e);
-	line = mem_printf("%s:%s", file, strncmp(e->text, "line ", 5) == 0 ? e->text + 5 : e->text);
+	line = mem_printf("%s:%s", file,
+			  strncmp(e->text, "line ", 5) == 0 ? e->text + 5 : e->text);
 	list = json_array();
 	status = api_refuse(c, 422, "correct the file and import it again",
 			    "%s: 1 mistake, nothing was imported", file);
@@ -44,8 +46,8 @@ static int import(struct api_call *c, const char *file, const struct import_list
 	if (store_users_import(c->api->store, l->rows, l->count, &n, &e) < 0)
 		return refuse_row(c, file, &e);
 	log_info(&(struct log_about){ .what = "operator" },
-		 "imported %s: %u added, %u changed, %u as before (uid %u)", file, n.added, n.changed,
-		 n.same, (unsigned)c->request->uid);
+		 "imported %s: %u added, %u changed, %u as before (uid %u)", file, n.added,
+		 n.changed, n.same, (unsigned)c->request->uid);
 	json_object_set_new(c->out, "added", json_integer(n.added));
 	json_object_set_new(c->out, "changed", json_integer(n.changed));
 	json_object_set_new(c->out, "same", json_integer(n.same));
@@ -66,7 +68,8 @@ int api_post_import(struct api_call *c)
 	int status;
 
 	if (!json_is_string(csv) || !file || !folder || folder[0] != '/')
-		return api_refuse(c, 400, "give \"csv\", \"file\" and \"folder\", an absolute path",
+		return api_refuse(c, 400,
+				  "give \"csv\", \"file\" and \"folder\", an absolute path",
 				  "what shall be imported?");
 	text = (struct slice){ json_string_value(csv), json_string_length(csv) };
 	if (import_parse(text, file, &rules, folder, &list, &errs) < 0)

@@ -1,6 +1,7 @@
 /*
- * Rows of the store as JSON: the shapes that `--json` promises. Keys are stable; times are milliseconds
- * since 1970, and null where nothing happened yet. Each call returns a new object, owned by the caller.
+ * Rows of the store as JSON: the shapes that `--json` promises. Keys are stable; times are
+ * milliseconds since 1970, and null where nothing happened yet. Each call returns a new object,
+ * owned by the caller.
  */
 #ifndef ADMIN_API_JSON_H
 #define ADMIN_API_JSON_H
@@ -9,7 +10,8 @@
 
 #include "admin/api.h"
 
-/* Text that may be no UTF-8 (names and server words come from outside): bytes outside become '?'. */
+/* Text that may be no UTF-8 (names and server words come from outside): bytes outside become
+ * '?'. */
 json_t *api_json_text(const char *s);
 /* null for NULL and "". */
 json_t *api_json_text_or_null(const char *s);

@@ -37,7 +37,8 @@ static int number_param(struct api_call *c, const char *name, uint64_t max, uint
 	const char *text = http_param(c->request, name);
 
 	if (text && slice_u64(slice_of(text), max, out) < 0)
-		return api_refuse(c, 400, "give a number", "%s must be 0 to %llu, not \"%.40s\"", name,
+		return api_refuse(c, 400, "give a number",
+				  "%s must be 0 to %llu, not \"%.40s\"", name,
 				  (unsigned long long)max, text);
 	return 0;
 }
@@ -62,7 +63,8 @@ static int asked_user(struct api_call *c, const char **name)
 	if (!raw)
 		return 0;
 	if (!api_normalise(c->api, raw, c->name))
-		return api_refuse(c, 400, "give the name as in the import", "no login name: %.100s", raw);
+		return api_refuse(c, 400, "give the name as in the import",
+				  "no login name: %.100s", raw);
 	*name = c->name;
 	return 0;
 }
@@ -81,7 +83,8 @@ static int add_user(const struct user *u, void *arg)
 	struct page *p = arg;
 	struct api_live live;
 
-	return page_add(p, api_json_user(u, api_is_live(p->api, u->name, &live) ? &live : NULL));
+	return page_add(p,
+			api_json_user(u, api_is_live(p->api, u->name, &live) ? &live : NULL));
 }
 
 int api_get_users(struct api_call *c)
@@ -101,10 +104,14 @@ int api_get_users(struct api_call *c)
 	}
 	if (f.state < 0) {
 		json_decref(p.list);
-		return api_refuse(c, 400, "states: pending provisioned syncing ready freezing finalizing "
-				  "trailing done returning", "no such state: %.40s", state);
+		return api_refuse(
+			c, 400,
+			"states: pending provisioned syncing ready freezing finalizing "
+			"trailing done returning",
+			"no such state: %.40s", state);
 	}
-	return finish(c, &p, "users", store_users_each(c->api->store, &f, add_user, &p, &e), &e);
+	return finish(c, &p, "users", store_users_each(c->api->store, &f, add_user, &p, &e),
+		      &e);
 }
 
 int api_get_user(struct api_call *c)
@@ -118,8 +125,9 @@ int api_get_user(struct api_call *c)
 		return api_fail(c, &e);
 	if (got == 0)
 		return api_no_user(c, c->name);
-	json_object_set_new(c->out, "user",
-			    api_json_user(&u, api_is_live(c->api, u.name, &live) ? &live : NULL));
+	json_object_set_new(
+		c->out, "user",
+		api_json_user(&u, api_is_live(c->api, u.name, &live) ? &live : NULL));
 	user_release(&u);
 	return 200;
 }
@@ -143,8 +151,10 @@ int api_get_history(struct api_call *c)
 		status = asked_page(c, &p);
 	if (status)
 		return status;
-	return finish(c, &p, "history", store_history_each(c->api->store, name, (int64_t)after,
-							   add_history, &p, &e), &e);
+	return finish(
+		c, &p, "history",
+		store_history_each(c->api->store, name, (int64_t)after, add_history, &p, &e),
+		&e);
 }
 
 static int keep_history(const struct history_row *h, void *arg)
@@ -253,5 +263,6 @@ int api_get_holds(struct api_call *c)
 		status = asked_page(c, &p);
 	if (status)
 		return status;
-	return finish(c, &p, "holds", store_holds_each(c->api->store, name, add_hold, &p, &e), &e);
+	return finish(c, &p, "holds", store_holds_each(c->api->store, name, add_hold, &p, &e),
+		      &e);
 }

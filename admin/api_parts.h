@@ -21,9 +21,10 @@ struct api {
 struct api_call {
 	struct api *api;
 	const struct http_request *request;
-	char name[STORE_NAME_MAX + 1]; /* the user in the path, normalised; "" if the route has none */
-	json_t *in;		       /* what was posted; an object, or NULL with GET */
-	json_t *out;		       /* the answer, an empty object at first */
+	char name[STORE_NAME_MAX +
+		  1]; /* the user in the path, normalised; "" if the route has none */
+	json_t *in;   /* what was posted; an object, or NULL with GET */
+	json_t *out;  /* the answer, an empty object at first */
 };
 
 /* Each returns the HTTP status it has put into the answer. */
@@ -58,8 +59,8 @@ int api_get_nodes(struct api_call *c);
 int api_get_holds(struct api_call *c);
 
 /*
- * Puts the last `count` history rows of a user (oldest first) under "history", the sessions of a user
- * (NULL: all) under "sessions", the nodes under "nodes". 0 or -1.
+ * Puts the last `count` history rows of a user (oldest first) under "history", the sessions of
+ * a user (NULL: all) under "sessions", the nodes under "nodes". 0 or -1.
  */
 int api_put_history_tail(struct api_call *c, const char *name, size_t count, struct err *e);
 int api_put_sessions(struct api_call *c, const char *name, size_t limit, struct err *e);

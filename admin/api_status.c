@@ -3,7 +3,8 @@
 #include "common/clock.h"
 
 #define STATUS_ACTIVE_MAX 50 /* users shown one by one */
-#define STATUS_REST	  20 /* after a summary that took n ms, the next comes no sooner than n × this */
+#define STATUS_REST \
+	20 /* after a summary that took n ms, the next comes no sooner than n × this */
 
 /* Sums over users: of a wave, or of all. */
 struct sums {
@@ -59,7 +60,8 @@ static struct sums *wave_of(struct summary *s, const char *name)
 		s->waves = mem_grow(s->waves, s->wave_count + 1, sizeof *s->waves);
 		s->waves[s->wave_count] = (struct sums){ .wave = mem_str(name) };
 		/* A name that is no UTF-8 finds no place: its users make waves of one. */
-		json_object_set_new(s->wave_index, name, json_integer((json_int_t)s->wave_count));
+		json_object_set_new(s->wave_index, name,
+				    json_integer((json_int_t)s->wave_count));
 		return &s->waves[s->wave_count++];
 	}
 	return &s->waves[json_integer_value(at)];
@@ -73,7 +75,8 @@ static int add_user(const struct user *u, void *arg)
 
 	sums_add(&s->all, u);
 	sums_add(wave_of(s, u->wave ? u->wave : ""), u);
-	if ((running || user_is_held(u->state)) && json_array_size(s->active) < STATUS_ACTIVE_MAX)
+	if ((running || user_is_held(u->state)) &&
+	    json_array_size(s->active) < STATUS_ACTIVE_MAX)
 		json_array_append_new(s->active, api_json_user(u, running ? &live : NULL));
 	return 0;
 }
@@ -102,9 +105,10 @@ static int put_sessions(struct api *a, json_t *out, struct err *e)
 	if (store_sessions_each(a->store, NULL, add_session, &s, e) < 0)
 		return -1;
 	json_object_set_new(out, "sessions",
-			    json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)s.total, "old",
-				      (json_int_t)s.side[SIDE_OLD], "new",
-				      (json_int_t)s.side[SIDE_NEW], "waiting", (json_int_t)s.held));
+			    json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)s.total,
+				      "old", (json_int_t)s.side[SIDE_OLD], "new",
+				      (json_int_t)s.side[SIDE_NEW], "waiting",
+				      (json_int_t)s.held));
 	return 0;
 }
 
@@ -193,7 +197,8 @@ static json_t *warnings(const struct settings *s)
 	for (int i = 0; i < SIDES; i++)
 		for (int p = 0; p < PROTOS; p++)
 			if (s->backend[i].port[p] && s->backend[i].tls[p] == TLS_NONE)
-				warn(list, "backend \"%s\": %s without TLS", side_name((enum side)i),
+				warn(list, "backend \"%s\": %s without TLS",
+				     side_name((enum side)i),
 				     protocol_kind_name((enum protocol_kind)p));
 	if (s->tls.allow_cleartext)
 		warn(list, "clients may send passwords without TLS (tls: allow_cleartext)");
@@ -207,9 +212,9 @@ static json_t *engine_json(const struct api *a)
 	if (!a->hooks->engine)
 		return json_null();
 	a->hooks->engine(&g, a->arg);
-	return json_pack("{s:I, s:i, s:i, s:i, s:i}", "started", (json_int_t)g.started, "workers",
-			 g.workers, "workers_max", g.workers_max, "queued", g.queued, "cutovers",
-			 g.cutovers);
+	return json_pack("{s:I, s:i, s:i, s:i, s:i}", "started", (json_int_t)g.started,
+			 "workers", g.workers, "workers_max", g.workers_max, "queued", g.queued,
+			 "cutovers", g.cutovers);
 }
 
 int api_get_status(struct api_call *c)
@@ -224,8 +229,9 @@ int api_get_status(struct api_call *c)
 	json_object_update(c->out, a->summary.made);
 	json_object_set_new(c->out, "version", json_integer(1));
 	json_object_set_new(c->out, "now", json_integer(store_now_ms(a->store)));
-	json_object_set_new(c->out, "store", json_pack("{s:s, s:I}", "id", store_id(a->store),
-						       "last_change", (json_int_t)change));
+	json_object_set_new(c->out, "store",
+			    json_pack("{s:s, s:I}", "id", store_id(a->store), "last_change",
+				      (json_int_t)change));
 	json_object_set_new(c->out, "engine", engine_json(a));
 	json_object_set_new(c->out, "warnings", warnings(a->settings));
 	return 200;

@@ -6,7 +6,8 @@
 
 static json_t *stuck_summary(const struct user *u)
 {
-	char *text = mem_printf("stuck: %s; `mailferry retry %s` tries again", u->stuck_reason, u->name);
+	char *text = mem_printf("stuck: %s; `mailferry retry %s` tries again", u->stuck_reason,
+				u->name);
 	json_t *j = api_json_text(text);
 
 	mem_free(&text);
@@ -26,8 +27,9 @@ static json_t *summary_of(const struct user *u)
 	case USER_SYNCING:
 		return json_string("mail is being copied and compared");
 	case USER_READY:
-		return json_string(u->go ? "has the go; the cutover starts when nothing below is open"
-					 : "in step; waits for `mailferry cutover`");
+		return json_string(
+			u->go ? "has the go; the cutover starts when nothing below is open"
+			      : "in step; waits for `mailferry cutover`");
 	case USER_FREEZING:
 		return json_string("logins wait; the nodes bring live sessions to rest");
 	case USER_FINALIZING:
@@ -69,8 +71,9 @@ static int put_quiet(struct api_call *c, const struct user *u, struct err *e)
 	if (store_quiet(c->api->store, u->name, u->change, &q, e) < 0)
 		return -1;
 	json_object_set_new(c->out, "quiet",
-			    json_pack("{s:i, s:i, s:i, s:o}", "nodes", q.nodes, "acked", q.acked, "lapsed",
-				      q.lapsed, "waiting", api_json_text_or_null(q.waiting)));
+			    json_pack("{s:i, s:i, s:i, s:o}", "nodes", q.nodes, "acked",
+				      q.acked, "lapsed", q.lapsed, "waiting",
+				      api_json_text_or_null(q.waiting)));
 	return 0;
 }
 

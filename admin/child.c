@@ -1,4 +1,5 @@
-/* Hides: fork, the way from root to run.user, and the patience with a program that keeps dying. */
+/* Hides: fork, the way from root to run.user, and the patience with a program that keeps dying.
+ */
 #include "admin/child.h"
 
 #include <errno.h>
@@ -178,7 +179,8 @@ void child_drop_arg(struct child *c, const char *arg)
 		if (strcmp(c->argv[i], arg) != 0)
 			continue;
 		mem_free(&c->argv[i]);
-		memmove(&c->argv[i], &c->argv[i + 1], (CHILD_ARGS_MAX - i - 1) * sizeof *c->argv);
+		memmove(&c->argv[i], &c->argv[i + 1],
+			(CHILD_ARGS_MAX - i - 1) * sizeof *c->argv);
 		c->argv[CHILD_ARGS_MAX - 1] = NULL;
 		return;
 	}

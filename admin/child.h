@@ -1,6 +1,6 @@
 /*
- * One program under supervision: started, started again when it dies, stopped in time. All in the
- * supervisor's loop.
+ * One program under supervision: started, started again when it dies, stopped in time. All in
+ * the supervisor's loop.
  */
 #ifndef ADMIN_CHILD_H
 #define ADMIN_CHILD_H
@@ -11,7 +11,7 @@
 #include "admin/listen.h"
 #include "common/err.h"
 
-#define CHILD_BACK_OFF_MS     1000  /* the first restart comes at once, the second after this … */
+#define CHILD_BACK_OFF_MS     1000 /* the first restart comes at once, the second after this … */
 #define CHILD_BACK_OFF_MAX_MS 30000 /* … doubling to this */
 #define CHILD_LONG_LIFE_MS    60000 /* who lived this long starts at once again */
 #define CHILD_ARGS_MAX	      8
@@ -28,8 +28,9 @@ int child_user_find(const char *name, struct child_user *out, struct err *e) MUS
 void child_user_release(struct child_user *u);
 
 struct child_opts {
-	const char *name;		      /* for logs: "engine", "proxy-1" */
-	const char *argv[CHILD_ARGS_MAX];     /* argv[0] the program's path; NULL at the end; copied */
+	const char *name; /* for logs: "engine", "proxy-1" */
+	const char
+		*argv[CHILD_ARGS_MAX]; /* argv[0] the program's path; NULL at the end; copied */
 	const struct listen_sockets *sockets; /* handed on; NULL: none. Borrowed, as the rest */
 	const struct child_user *user;
 	int stop_ms; /* most between TERM and KILL */

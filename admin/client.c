@@ -18,7 +18,8 @@ int client_new(struct client **out, const char *socket_path, int timeout_s, stru
 	struct client *c;
 
 	if (!v->ssl_version || strncmp(v->ssl_version, "OpenSSL", 7) != 0)
-		return err_set(e, ERR_INPUT, "libcurl uses %s, not OpenSSL; install the package libcurl4",
+		return err_set(e, ERR_INPUT,
+			       "libcurl uses %s, not OpenSSL; install the package libcurl4",
 			       v->ssl_version ? v->ssl_version : "no TLS library");
 	c = mem_new(sizeof *c);
 	c->path = mem_str(socket_path);
@@ -26,7 +27,8 @@ int client_new(struct client **out, const char *socket_path, int timeout_s, stru
 	c->curl = curl_easy_init();
 	ASSERT(c->curl);
 	c->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	c->headers = curl_slist_append(c->headers, "Expect:"); /* no round trip before the body */
+	c->headers =
+		curl_slist_append(c->headers, "Expect:"); /* no round trip before the body */
 	ASSERT(c->headers);
 	*out = c;
 	return 0;
@@ -69,7 +71,8 @@ static void prepare(struct client *c, const char *url, const char *body, struct 
 
 	curl_easy_reset(h);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(h, CURLOPT_NOPROXY, "*"); /* http_proxy in the environment is not for us */
+	curl_easy_setopt(h, CURLOPT_NOPROXY,
+			 "*"); /* http_proxy in the environment is not for us */
 	curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->path);
 	curl_easy_setopt(h, CURLOPT_URL, url);
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, c->headers);
@@ -86,10 +89,12 @@ static void prepare(struct client *c, const char *url, const char *body, struct 
 /* Not JSON: evhttp's own words on a request that broke a limit. */
 static json_t *refusal(long status)
 {
-	const char *why = status == 413 ? "the request is too large" : "the engine refused the request";
+	const char *why =
+		status == 413 ? "the request is too large" : "the engine refused the request";
 
-	return json_pack("{s:o, s:s}", "error", json_sprintf("%s (HTTP %ld)", why, status), "remedy",
-			 status == 413 ? "import the list in parts" : "look into the engine's log");
+	return json_pack(
+		"{s:o, s:s}", "error", json_sprintf("%s (HTTP %ld)", why, status), "remedy",
+		status == 413 ? "import the list in parts" : "look into the engine's log");
 }
 
 static enum client_result judge(long status, struct slice text, json_t **answer)

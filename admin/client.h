@@ -1,5 +1,6 @@
 /*
- * The command's way to the engine: HTTP over the Unix socket, by libcurl. One client, one thread.
+ * The command's way to the engine: HTTP over the Unix socket, by libcurl. One client, one
+ * thread.
  */
 #ifndef ADMIN_CLIENT_H
 #define ADMIN_CLIENT_H
@@ -15,10 +16,11 @@
 struct client;
 
 /*
- * Nothing is connected yet. Fails (ERR_INPUT) when the libcurl at hand is not the OpenSSL flavour:
- * mailferry trusts one TLS library.
+ * Nothing is connected yet. Fails (ERR_INPUT) when the libcurl at hand is not the OpenSSL
+ * flavour: mailferry trusts one TLS library.
  */
-int client_new(struct client **out, const char *socket_path, int timeout_s, struct err *e) MUST_CHECK;
+int client_new(struct client **out, const char *socket_path, int timeout_s,
+	       struct err *e) MUST_CHECK;
 void client_free(struct client **c);
 
 enum client_result {
@@ -28,8 +30,8 @@ enum client_result {
 };
 
 /*
- * Asks for a path ("/v1/users?wave=1"); body NULL: GET, else POST. *answer is always an object, owned
- * by the caller, except with CLIENT_NO_ENGINE.
+ * Asks for a path ("/v1/users?wave=1"); body NULL: GET, else POST. *answer is always an object,
+ * owned by the caller, except with CLIENT_NO_ENGINE.
  */
 enum client_result client_ask(struct client *c, const char *path, const json_t *body,
 			      json_t **answer, struct err *e) MUST_CHECK;

@@ -38,6 +38,8 @@ static const struct option_row *find_option(const char *arg, size_t n)
 {
 	if (n == 2 && memcmp(arg, "-h", 2) == 0)
 		return find_option("--help", 6);
+	if (n == 2 && memcmp(arg, "-c", 2) == 0)
+		return find_option("--config", 8);
 	for (size_t i = 0; i < COUNT(options); i++)
 		if (strlen(options[i].name) == n && memcmp(options[i].name, arg, n) == 0)
 			return &options[i];
@@ -60,7 +62,8 @@ static int take_option(struct parse *p, int argc, char *const argv[], int *i, st
 	const struct option_row *o = find_option(arg, n);
 
 	if (!o)
-		return err_set(e, ERR_INPUT, "no such option: %.*s", (int)MIN(n, (size_t)80), arg);
+		return err_set(e, ERR_INPUT, "no such option: %.*s", (int)MIN(n, (size_t)80),
+			       arg);
 	note_given(p, o);
 	if (o->flag_at) {
 		if (value)
@@ -153,8 +156,9 @@ int ctl_parse(struct ctl *c, int argc, char *const argv[], struct err *e)
 	if (c->help)
 		return 0;
 	if (!taken)
-		return p.word_count ? err_set(e, ERR_INPUT, "no such command: %.80s", p.words[0])
-				    : err_set(e, ERR_INPUT, "a command is missing");
+		return p.word_count
+			       ? err_set(e, ERR_INPUT, "no such command: %.80s", p.words[0])
+			       : err_set(e, ERR_INPUT, "a command is missing");
 	c->arg_count = p.word_count - taken;
 	if (c->arg_count < c->verb->least)
 		return err_set(e, ERR_INPUT, "%s needs %s", c->verb->name, c->verb->usage);
@@ -170,7 +174,8 @@ int ctl_parse(struct ctl *c, int argc, char *const argv[], struct err *e)
 static void print_help(FILE *to)
 {
 	fputs("mailferry moves live mailboxes from an old server to a new one\n\n"
-	      "usage: mailferry COMMAND [OPTIONS]\n\n", to);
+	      "usage: mailferry COMMAND [OPTIONS]\n\n",
+	      to);
 	for (size_t i = 0; i < ctl_verb_count; i++) {
 		const struct ctl_verb *v = &ctl_verbs[i];
 		char *left = mem_printf("%s%s%s", v->name, *v->usage ? " " : "", v->usage);
@@ -183,7 +188,8 @@ static void print_help(FILE *to)
 
 static void print_verb_help(const struct ctl_verb *v, FILE *to)
 {
-	fprintf(to, "usage: mailferry %s%s%s\n\n%s\n", v->name, *v->usage ? " " : "", v->usage, v->help);
+	fprintf(to, "usage: mailferry %s%s%s\n\n%s\n", v->name, *v->usage ? " " : "", v->usage,
+		v->help);
 	fputs(ctl_help_common, to);
 }
 
@@ -197,8 +203,8 @@ int ctl_usage(const struct ctl *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nmailferry: see: mailferry %s%s--help\n", c->verb ? c->verb->name : "",
-		c->verb ? " " : "");
+	fprintf(stderr, "\nmailferry: see: mailferry %s%s--help\n",
+		c->verb ? c->verb->name : "", c->verb ? " " : "");
 	return CTL_USAGE;
 }
 
@@ -245,7 +251,7 @@ static void print_refusal(const json_t *answer)
 	const json_t *line;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "errors"), i, line) {
+	json_array_foreach (json_object_get(answer, "errors"), i, line) {
 		text_put(stderr, json_string_value(line));
 		fputc('\n', stderr);
 	}
@@ -275,8 +281,10 @@ int ctl_ask(struct ctl *c, const char *path, json_t *body, json_t **answer)
 	if (got == CLIENT_OK)
 		return CTL_OK;
 	if (got == CLIENT_NO_ENGINE) {
-		fprintf(stderr, "mailferry: %s\nmailferry: remedy: is `mailferry run` running, with the "
-			"same --config?\n", e.text);
+		fprintf(stderr,
+			"mailferry: %s\nmailferry: remedy: is `mailferry run` running, with the "
+			"same --config?\n",
+			e.text);
 		return CTL_NO_ENGINE;
 	}
 	if (!ctl_json(c, *answer))

@@ -25,7 +25,8 @@ enum ctl_exit {
 
 struct ctl_verb;
 
-/* A command line, taken apart; and what its verb needs on the way. Texts are borrowed from argv. */
+/* A command line, taken apart; and what its verb needs on the way. Texts are borrowed from
+ * argv. */
 struct ctl {
 	const struct ctl_verb *verb;
 	const char *config;
@@ -45,18 +46,18 @@ struct ctl {
 };
 
 struct ctl_verb {
-	const char *name;  /* "check config" */
-	const char *usage; /* what follows the name */
-	const char *brief; /* one line */
-	const char *help;  /* paragraphs and examples */
-	unsigned options;  /* bits of enum ctl_option */
+	const char *name;   /* "check config" */
+	const char *usage;  /* what follows the name */
+	const char *brief;  /* one line */
+	const char *help;   /* paragraphs and examples */
+	unsigned options;   /* bits of enum ctl_option */
 	size_t least, most; /* arguments */
 	int (*run)(struct ctl *c);
 };
 
 /*
- * Takes a command line apart; *c must be zeroed. ERR_INPUT says what is wrong with it. With c->help
- * set, c->verb may be NULL.
+ * Takes a command line apart; *c must be zeroed. ERR_INPUT says what is wrong with it. With
+ * c->help set, c->verb may be NULL.
  */
 int ctl_parse(struct ctl *c, int argc, char *const argv[], struct err *e) MUST_CHECK;
 /* The whole command: parse, run, clean up. Returns the exit status. */
@@ -64,13 +65,14 @@ int ctl_main(int argc, char *const argv[], FILE *out);
 
 /* ---- for the verbs */
 
-/* Reads c->config into c->settings; prints all mistakes and returns CTL_USAGE if there are any. */
+/* Reads c->config into c->settings; prints all mistakes and returns CTL_USAGE if there are any.
+ */
 int ctl_settings(struct ctl *c);
 /* Wrong use, found by a verb itself: says so, points at --help, returns CTL_USAGE. */
 int ctl_usage(const struct ctl *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /*
- * Asks the engine (body NULL: GET, else POST; the body is consumed). CTL_OK with *answer, else the
- * reason is printed already and the status to exit with is returned.
+ * Asks the engine (body NULL: GET, else POST; the body is consumed). CTL_OK with *answer, else
+ * the reason is printed already and the status to exit with is returned.
  */
 int ctl_ask(struct ctl *c, const char *path, json_t *body, json_t **answer);
 /* "/v1/users/NAME" + tail, with the name escaped; freed by the caller. */
@@ -87,21 +89,21 @@ const char *ctl_text(const json_t *j, const char *key);
 int64_t ctl_int(const json_t *j, const char *key);
 bool ctl_true(const json_t *j, const char *key);
 
-int ctl_run(struct ctl *c);		/* run.c */
-int ctl_users(struct ctl *c);		/* ctl_show.c … */
+int ctl_run(struct ctl *c);   /* run.c */
+int ctl_users(struct ctl *c); /* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_history(struct ctl *c);
 int ctl_sessions(struct ctl *c);
 int ctl_strangers(struct ctl *c);
-int ctl_status(struct ctl *c);		/* ctl_status.c */
-int ctl_import(struct ctl *c);		/* ctl_do.c … */
+int ctl_status(struct ctl *c); /* ctl_status.c */
+int ctl_import(struct ctl *c); /* ctl_do.c … */
 int ctl_retry(struct ctl *c);
 int ctl_trace(struct ctl *c);
 int ctl_log_level(struct ctl *c);
-int ctl_sync(struct ctl *c);		/* ctl_sync.c */
-int ctl_cutover(struct ctl *c);		/* ctl_cutover.c */
-int ctl_check_config(struct ctl *c);	/* ctl_check.c … */
+int ctl_sync(struct ctl *c);	     /* ctl_sync.c */
+int ctl_cutover(struct ctl *c);	     /* ctl_cutover.c */
+int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
-int ctl_check_backends(struct ctl *c);	/* ctl_backends.c */
+int ctl_check_backends(struct ctl *c); /* ctl_backends.c */
 
 #endif

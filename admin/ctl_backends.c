@@ -6,10 +6,12 @@
 #include "admin/probe.h"
 #include "admin/table.h"
 
-#define FEW_DAYS 21 /* a certificate that ends sooner than that may end during the migration */
+#define FEW_DAYS 21 /* a certificate that ends sooner than that may end during the migration \
+		     */
 
 /* Calls on_word for each line of words. */
-static void each_word(const struct buf *words, void (*on_word)(struct slice w, void *arg), void *arg)
+static void each_word(const struct buf *words, void (*on_word)(struct slice w, void *arg),
+		      void *arg)
 {
 	struct slice all = buf_slice(words);
 
@@ -75,13 +77,13 @@ static json_t *certificate_json(const struct probe *p)
 {
 	if (!p->secure)
 		return json_null();
-	return json_pack("{s:o, s:o, s:i, s:s, s:s}", "subject", api_json_text(p->subject), "names",
-			 api_json_text(p->names), "days_left", p->days_left, "pin", p->pin, "tls",
-			 p->tls_version);
+	return json_pack("{s:o, s:o, s:i, s:s, s:s}", "subject", api_json_text(p->subject),
+			 "names", api_json_text(p->names), "days_left", p->days_left, "pin",
+			 p->pin, "tls", p->tls_version);
 }
 
-static json_t *probe_json(const struct backend_conf *b, enum side side, enum protocol_kind proto,
-			  const struct probe *p)
+static json_t *probe_json(const struct backend_conf *b, enum side side,
+			  enum protocol_kind proto, const struct probe *p)
 {
 	json_t *j = json_object();
 
@@ -108,7 +110,7 @@ static void print_words(struct ctl *c, const char *title, const json_t *list, co
 	fprintf(c->out, "  %-13s", title);
 	if (!json_array_size(list))
 		fputs(none, c->out);
-	json_array_foreach(list, i, w) {
+	json_array_foreach (list, i, w) {
 		fputs(i ? ", " : "", c->out);
 		text_put(c->out, json_string_value(w));
 	}
@@ -121,11 +123,13 @@ static void print_certificate(struct ctl *c, const json_t *cert)
 	enum table_tint tint = days < FEW_DAYS ? TINT_BAD : TINT_GOOD;
 
 	if (!json_is_object(cert)) {
-		fprintf(c->out, "  %-13s%snone: passwords and mail travel in clear text%s\n", "TLS",
-			table_tint_code(TINT_BAD, c->terminal), table_tint_code(TINT_NONE, c->terminal));
+		fprintf(c->out, "  %-13s%snone: passwords and mail travel in clear text%s\n",
+			"TLS", table_tint_code(TINT_BAD, c->terminal),
+			table_tint_code(TINT_NONE, c->terminal));
 		return;
 	}
-	fprintf(c->out, "  %-13s%s, verified\n  %-13s", "TLS", ctl_text(cert, "tls"), "certificate");
+	fprintf(c->out, "  %-13s%s, verified\n  %-13s", "TLS", ctl_text(cert, "tls"),
+		"certificate");
 	text_put(c->out, ctl_text(cert, "subject"));
 	fprintf(c->out, ", %s%d days left%s\n", table_tint_code(tint, c->terminal), days,
 		table_tint_code(TINT_NONE, c->terminal));
@@ -152,7 +156,8 @@ static void print_probe(struct ctl *c, const json_t *p)
 	text_put(c->out, ctl_text(p, "greeting"));
 	fputc('\n', c->out);
 	print_certificate(c, json_object_get(p, "certificate"));
-	print_words(c, "capabilities", json_object_get(p, "capabilities"), "none told before login");
+	print_words(c, "capabilities", json_object_get(p, "capabilities"),
+		    "none told before login");
 	if (json_array_size(json_object_get(p, "login")))
 		print_words(c, "login", json_object_get(p, "login"), "");
 }
@@ -180,7 +185,8 @@ static void compare(struct ctl *c, enum protocol_kind proto, struct comparison *
 				      probe_json(&s->backend[i], (enum side)i, proto, &got[i]));
 	}
 	if (asked[SIDE_OLD] && !asked[SIDE_NEW])
-		json_object_set_new(all->missing, protocol_kind_name(proto), json_pack("[s]", "all of it"));
+		json_object_set_new(all->missing, protocol_kind_name(proto),
+				    json_pack("[s]", "all of it"));
 	else if (got[SIDE_OLD].reached && got[SIDE_NEW].reached)
 		json_object_set_new(all->missing, protocol_kind_name(proto),
 				    missing_json(&got[SIDE_OLD], &got[SIDE_NEW]));
@@ -196,10 +202,10 @@ static void print_all(struct ctl *c, const struct comparison *all)
 	size_t i;
 	char title[48];
 
-	json_array_foreach(all->servers, i, p)
+	json_array_foreach (all->servers, i, p)
 		print_probe(c, p);
 	fputs("what clients will miss on new (as told before login)\n", c->out);
-	json_object_foreach((json_t *)all->missing, proto, list) {
+	json_object_foreach ((json_t *)all->missing, proto, list) {
 		snprintf(title, sizeof title, "%s", proto);
 		print_words(c, title, list, "nothing");
 	}
@@ -220,8 +226,8 @@ int ctl_check_backends(struct ctl *c)
 	all.missing = json_object();
 	for (int p = 0; p < PROTOS; p++)
 		compare(c, (enum protocol_kind)p, &all);
-	whole = json_pack("{s:b, s:o, s:o}", "ok", all.ok, "servers", all.servers, "missing_on_new",
-			  all.missing);
+	whole = json_pack("{s:b, s:o, s:o}", "ok", all.ok, "servers", all.servers,
+			  "missing_on_new", all.missing);
 	if (!ctl_json(c, whole))
 		print_all(c, &all);
 	json_decref(whole);

@@ -25,7 +25,8 @@ int ctl_check_config(struct ctl *c)
 			fputc('\n', stderr);
 		}
 		if (rc == 0)
-			fprintf(c->out, "%s: no mistakes, %zu listeners\n", path, s.listener_count);
+			fprintf(c->out, "%s: no mistakes, %zu listeners\n", path,
+				s.listener_count);
 	}
 	json_decref(j);
 	settings_errors_release(&errs);

@@ -39,8 +39,8 @@ static void print_note(struct ctl *c, const char *user, enum table_tint tint, co
 	fflush(c->out);
 }
 
-static void end(struct cutover_view *v, struct followed *u, enum follow_end e, const char *result,
-		const char *why)
+static void end(struct cutover_view *v, struct followed *u, enum follow_end e,
+		const char *result, const char *why)
 {
 	if (u->end != FOLLOW_ON)
 		return;
@@ -56,7 +56,8 @@ static void print_step(struct ctl *c, const json_t *h)
 		return;
 	fprintf(c->out, "%s ", text_clock(ctl_int(h, "at"), when));
 	text_put(c->out, ctl_text(h, "user"));
-	fprintf(c->out, ": %s → %s (%s) ", ctl_text(h, "from"), ctl_text(h, "to"), ctl_text(h, "actor"));
+	fprintf(c->out, ": %s → %s (%s) ", ctl_text(h, "from"), ctl_text(h, "to"),
+		ctl_text(h, "actor"));
 	text_put(c->out, ctl_text(h, "why"));
 	fputc('\n', c->out);
 	fflush(c->out);
@@ -90,7 +91,7 @@ static int look_at_history(struct cutover_view *v)
 
 		status = ctl_ask(v->f.ctl, path, NULL, &page);
 		mem_free(&path);
-		json_array_foreach(json_object_get(page, "history"), i, h) {
+		json_array_foreach (json_object_get(page, "history"), i, h) {
 			v->after = ctl_int(h, "id");
 			take_step(v, h);
 		}
@@ -126,7 +127,7 @@ static int look_at_rows(struct cutover_view *v)
 	/* A row may be ahead of the history read so far; the history tells it better. */
 	if (status == CTL_OK)
 		status = look_at_history(v);
-	json_array_foreach(users, i, row) {
+	json_array_foreach (users, i, row) {
 		struct followed *u = follow_find(&v->f, ctl_text(row, "name"));
 
 		if (status == CTL_OK && u && u->end == FOLLOW_ON)
@@ -155,8 +156,10 @@ static int follow(struct ctl *c, const json_t *answer)
 static int no_wait(struct ctl *c, const json_t *answer)
 {
 	if (!ctl_json(c, answer))
-		fprintf(c->out, "go %s for %lld of %lld users\n", c->withdraw ? "withdrawn" : "given",
-			(long long)ctl_int(answer, "changed"), (long long)ctl_int(answer, "count"));
+		fprintf(c->out, "go %s for %lld of %lld users\n",
+			c->withdraw ? "withdrawn" : "given",
+			(long long)ctl_int(answer, "changed"),
+			(long long)ctl_int(answer, "count"));
 	return CTL_OK;
 }
 

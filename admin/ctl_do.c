@@ -23,7 +23,8 @@ static int read_all(FILE *f, struct buf *out, struct err *e)
 	if (ferror(f))
 		return err_set(e, ERR_INPUT, "%s", strerror(errno));
 	if (buf_len(out) > IMPORT_FILE_MAX)
-		return err_set(e, ERR_LIMIT, "larger than %d bytes; import it in parts", IMPORT_FILE_MAX);
+		return err_set(e, ERR_LIMIT, "larger than %d bytes; import it in parts",
+			       IMPORT_FILE_MAX);
 	return 0;
 }
 
@@ -50,8 +51,9 @@ static char *folder_of(const char *path)
 static json_t *import_body(const char *path, const struct buf *text)
 {
 	char *folder = folder_of(path), *base = strrchr(path, '/');
-	json_t *body = json_pack("{s:s#, s:s, s:s}", "csv", buf_slice(text).p, (int)buf_len(text), "file",
-				 base ? base + 1 : path, "folder", folder);
+	json_t *body =
+		json_pack("{s:s#, s:s, s:s}", "csv", buf_slice(text).p, (int)buf_len(text),
+			  "file", base ? base + 1 : path, "folder", folder);
 
 	mem_free(&folder);
 	return body;
@@ -61,8 +63,9 @@ static void print_import(struct ctl *c, const json_t *answer)
 {
 	if (ctl_json(c, answer))
 		return;
-	fprintf(c->out, "%lld added, %lld changed, %lld as before\n", (long long)ctl_int(answer, "added"),
-		(long long)ctl_int(answer, "changed"), (long long)ctl_int(answer, "same"));
+	fprintf(c->out, "%lld added, %lld changed, %lld as before\n",
+		(long long)ctl_int(answer, "added"), (long long)ctl_int(answer, "changed"),
+		(long long)ctl_int(answer, "same"));
 }
 
 int ctl_import(struct ctl *c)
@@ -101,7 +104,8 @@ int ctl_retry(struct ctl *c)
 		return CTL_USAGE;
 	status = ctl_ask(c, "/v1/retry", body, &answer);
 	if (status == CTL_OK && !ctl_json(c, answer))
-		fprintf(c->out, "%lld users are tried again now\n", (long long)ctl_int(answer, "count"));
+		fprintf(c->out, "%lld users are tried again now\n",
+			(long long)ctl_int(answer, "count"));
 	json_decref(answer);
 	return status;
 }
@@ -123,14 +127,16 @@ int ctl_trace(struct ctl *c)
 
 	if (!on && strcmp(c->arg[1], "off") != 0)
 		return ctl_usage(c, "trace: on or off, not \"%.40s\"", c->arg[1]);
-	return request(c, json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", c->arg[0], "on", on),
-		       on ? "everything about this user is logged now" : "tracing is off");
+	return request(
+		c, json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", c->arg[0], "on", on),
+		on ? "everything about this user is logged now" : "tracing is off");
 }
 
 int ctl_log_level(struct ctl *c)
 {
 	if (log_level_find(c->arg[0]) < 0)
-		return ctl_usage(c, "log-level: error, warn, info or debug, not \"%.40s\"", c->arg[0]);
+		return ctl_usage(c, "log-level: error, warn, info or debug, not \"%.40s\"",
+				 c->arg[0]);
 	return request(c, json_pack("{s:s, s:s}", "verb", "loglevel", "level", c->arg[0]),
 		       "the log level is changed");
 }

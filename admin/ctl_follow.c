@@ -17,7 +17,9 @@ static void work_row(struct table *t, const json_t *u, const json_t *r)
 	table_cell(t, "%s", ctl_text(u, "name"));
 	table_tinted(t, ctl_state_tint(u), "%s", ctl_text(u, "state"));
 	table_cell(t, "%s", ctl_text(r, "kind"));
-	table_cell(t, "%s", ctl_int(r, "total") ? text_bar(ctl_int(r, "done"), ctl_int(r, "total"), a) : "");
+	table_cell(t, "%s",
+		   ctl_int(r, "total") ? text_bar(ctl_int(r, "done"), ctl_int(r, "total"), a)
+				       : "");
 	table_cell(t, "%s", ctl_int(r, "total") ? text_count(ctl_int(r, "done"), a) : "");
 	table_cell(t, "%s", ctl_int(r, "total") ? text_count(ctl_int(r, "total"), a) : "");
 	table_cell(t, "%s", json_is_object(r) ? text_bytes(ctl_int(r, "bytes"), b) : "");
@@ -30,7 +32,7 @@ size_t follow_print_work(struct ctl *c, const json_t *users)
 	const json_t *u;
 	size_t i, rows;
 
-	json_array_foreach(users, i, u)
+	json_array_foreach (users, i, u)
 		work_row(t, u, json_object_get(u, "running"));
 	rows = table_rows(t);
 	if (rows)
@@ -44,13 +46,14 @@ size_t follow_print_work(struct ctl *c, const json_t *users)
 json_t *follow_choice(struct ctl *c, bool all_too)
 {
 	if ((c->arg_count > 0) + !!c->wave + c->all != 1) {
-		ctl_usage(c, "%s: give a USER%s or --wave W%s", c->verb->name, all_too ? "," : "",
-			  all_too ? " or --all" : "");
+		ctl_usage(c, "%s: give a USER%s or --wave W%s", c->verb->name,
+			  all_too ? "," : "", all_too ? " or --all" : "");
 		return NULL;
 	}
 	if (c->all)
 		return json_pack("{s:b}", "all", 1);
-	return c->wave ? json_pack("{s:s}", "wave", c->wave) : json_pack("{s:s}", "user", c->arg[0]);
+	return c->wave ? json_pack("{s:s}", "wave", c->wave)
+		       : json_pack("{s:s}", "user", c->arg[0]);
 }
 
 static int by_name(const void *a, const void *b)
@@ -64,7 +67,7 @@ static void take_users(struct follow *f, const json_t *users)
 	size_t i;
 
 	f->users = mem_array(json_array_size(users) + 1, sizeof *f->users);
-	json_array_foreach(users, i, u) {
+	json_array_foreach (users, i, u) {
 		f->users[f->count++] = (struct followed){
 			.name = mem_str(ctl_text(u, "name")),
 			.ended = ctl_int(json_object_get(u, "progress"), "ended"),
@@ -119,8 +122,8 @@ void follow_end(struct follow *f, struct followed *u, enum follow_end end, const
 	u->end = end;
 	f->open--;
 	f->failed += end == FOLLOW_FAILED;
-	json_array_append_new(f->result, json_pack("{s:s, s:s, s:s}", "user", u->name, "result", result,
-						   "text", text));
+	json_array_append_new(f->result, json_pack("{s:s, s:s, s:s}", "user", u->name, "result",
+						   result, "text", text));
 }
 
 int follow_look(struct follow *f, json_t **users)
@@ -143,8 +146,9 @@ int follow_look(struct follow *f, json_t **users)
 
 int follow_finish(struct follow *f)
 {
-	json_t *whole = json_pack("{s:O, s:I, s:I}", "users", f->result, "ok",
-				  (json_int_t)(f->count - f->failed), "failed", (json_int_t)f->failed);
+	json_t *whole =
+		json_pack("{s:O, s:I, s:I}", "users", f->result, "ok",
+			  (json_int_t)(f->count - f->failed), "failed", (json_int_t)f->failed);
 
 	if (!ctl_json(f->ctl, whole) && f->count > 1)
 		fprintf(f->ctl->out, "%zu of %zu ok\n", f->count - f->failed, f->count);

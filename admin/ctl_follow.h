@@ -1,4 +1,5 @@
-/* Following users while something goes on: what `sync`, `cutover` and `status --watch` share. */
+/* Following users while something goes on: what `sync`, `cutover` and `status --watch` share.
+ */
 #ifndef ADMIN_CTL_FOLLOW_H
 #define ADMIN_CTL_FOLLOW_H
 
@@ -11,7 +12,8 @@ void follow_pause(int ms);
 /* What workers do for these users: a table with bars. Returns the lines printed. */
 size_t follow_print_work(struct ctl *c, const json_t *users);
 
-/* Checks "USER", "--wave W" and, where it may be, "--all"; exactly one. NULL: said so already. */
+/* Checks "USER", "--wave W" and, where it may be, "--all"; exactly one. NULL: said so already.
+ */
 json_t *follow_choice(struct ctl *c, bool all_too);
 
 enum follow_end { FOLLOW_ON, FOLLOW_DONE, FOLLOW_FAILED };
@@ -33,7 +35,8 @@ struct follow {
 	json_t *result; /* for --json: array of {"user", "result", "text"} */
 };
 
-/* Takes the users of the answer to a POST; with more than it names, asks for the rest. A CTL_ status. */
+/* Takes the users of the answer to a POST; with more than it names, asks for the rest. A CTL_
+ * status. */
 int follow_start(struct follow *f, struct ctl *c, const json_t *answer);
 void follow_release(struct follow *f);
 /* NULL: not followed. Borrowed. */

@@ -76,7 +76,7 @@ int ctl_users(struct ctl *c)
 	whole = json_pack("{s:o}", "users", users);
 	if (!ctl_json(c, whole)) {
 		t = table_new("USER|WAVE|STATE|GO|>MESSAGES|>COMPARED|LAST PASS|TROUBLE");
-		json_array_foreach(users, i, u)
+		json_array_foreach (users, i, u)
 			user_row(t, u);
 		print_list(c, t, "no such users");
 	}
@@ -102,7 +102,7 @@ static void print_history(struct ctl *c, const json_t *list)
 	const json_t *h;
 	size_t i;
 
-	json_array_foreach(list, i, h)
+	json_array_foreach (list, i, h)
 		history_row(t, h);
 	print_list(c, t, "no moves yet");
 }
@@ -126,11 +126,12 @@ static void session_row(struct table *t, const json_t *s)
 
 static void print_sessions(struct ctl *c, const json_t *list)
 {
-	struct table *t = table_new("USER|ID|PROTO|SIDE|STATE|DOING|>SINCE|>UP|>DOWN|PEER|NODE");
+	struct table *t =
+		table_new("USER|ID|PROTO|SIDE|STATE|DOING|>SINCE|>UP|>DOWN|PEER|NODE");
 	const json_t *s;
 	size_t i;
 
-	json_array_foreach(list, i, s)
+	json_array_foreach (list, i, s)
 		session_row(t, s);
 	print_list(c, t, "no live sessions");
 }
@@ -140,11 +141,12 @@ static void print_gate(struct ctl *c, const json_t *list)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		bool open = ctl_true(item, "open");
 		bool tinted = c->terminal;
 
-		fprintf(c->out, "  %s%s%s ", table_tint_code(open ? TINT_GOOD : TINT_BUSY, tinted),
+		fprintf(c->out, "  %s%s%s ",
+			table_tint_code(open ? TINT_GOOD : TINT_BUSY, tinted),
 			open ? "ok   " : "waits", table_tint_code(TINT_NONE, tinted));
 		text_put(c->out, ctl_text(item, "name"));
 		fputs(": ", c->out);
@@ -157,8 +159,8 @@ static void print_quiet(struct ctl *c, const json_t *q)
 {
 	if (!q)
 		return;
-	fprintf(c->out, "nodes: %d of %d quiet%s", (int)ctl_int(q, "acked"), (int)ctl_int(q, "nodes"),
-		*ctl_text(q, "waiting") ? "; waiting for " : "");
+	fprintf(c->out, "nodes: %d of %d quiet%s", (int)ctl_int(q, "acked"),
+		(int)ctl_int(q, "nodes"), *ctl_text(q, "waiting") ? "; waiting for " : "");
 	text_put(c->out, ctl_text(q, "waiting"));
 	fputc('\n', c->out);
 }
@@ -169,8 +171,9 @@ static void print_why(struct ctl *c, const json_t *answer)
 	bool tinted = c->terminal;
 
 	text_put(c->out, ctl_text(u, "name"));
-	fprintf(c->out, ": %s%s%s, logins go to: %s", table_tint_code(ctl_state_tint(u), tinted),
-		ctl_text(u, "state"), table_tint_code(TINT_NONE, tinted), ctl_text(u, "route"));
+	fprintf(c->out, ": %s%s%s, logins go to: %s",
+		table_tint_code(ctl_state_tint(u), tinted), ctl_text(u, "state"),
+		table_tint_code(TINT_NONE, tinted), ctl_text(u, "route"));
 	if (*ctl_text(u, "wave"))
 		fprintf(c->out, ", wave: ");
 	text_put(c->out, ctl_text(u, "wave"));
@@ -206,7 +209,8 @@ static int all_history(struct ctl *c, json_t *list)
 	int status = CTL_OK;
 
 	while (more && status == CTL_OK) {
-		char *tail = mem_printf("/history?limit=%d&after=%lld", API_PAGE_MAX, (long long)after);
+		char *tail = mem_printf("/history?limit=%d&after=%lld", API_PAGE_MAX,
+					(long long)after);
 		char *path = ctl_user_path(c, c->arg[0], tail);
 		json_t *page, *rows;
 
@@ -261,7 +265,7 @@ static void print_strangers(struct ctl *c, const json_t *list)
 	size_t i;
 	char n[TEXT_SMALL], first[TEXT_SMALL], last[TEXT_SMALL];
 
-	json_array_foreach(list, i, s) {
+	json_array_foreach (list, i, s) {
 		table_cell(t, "%s", ctl_text(s, "name"));
 		table_cell(t, "%s", text_count(ctl_int(s, "logins"), n));
 		table_cell(t, "%s", text_date(ctl_int(s, "first_seen"), first));

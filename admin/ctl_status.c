@@ -17,14 +17,16 @@ static void sums_row(struct table *t, const char *name, const json_t *s)
 
 	table_cell(t, "%s", name);
 	table_cell(t, "%s", text_count(ctl_int(s, "users"), a));
-	table_cell(t, "%s", text_count(state_count(s, "pending") + state_count(s, "provisioned"), a));
+	table_cell(t, "%s",
+		   text_count(state_count(s, "pending") + state_count(s, "provisioned"), a));
 	table_cell(t, "%s", text_count(state_count(s, "syncing"), a));
 	table_cell(t, "%s", text_count(state_count(s, "ready"), a));
 	table_tinted(t, moving ? TINT_BUSY : TINT_NONE, "%s", text_count(moving, a));
 	table_cell(t, "%s", text_count(state_count(s, "trailing"), a));
 	table_cell(t, "%s", text_count(state_count(s, "done"), a));
 	table_cell(t, "%s", text_count(state_count(s, "returning"), a));
-	table_tinted(t, ctl_int(s, "stuck") ? TINT_BAD : TINT_NONE, "%s", text_count(ctl_int(s, "stuck"), a));
+	table_tinted(t, ctl_int(s, "stuck") ? TINT_BAD : TINT_NONE, "%s",
+		     text_count(ctl_int(s, "stuck"), a));
 	table_cell(t, "%s", text_count(ctl_int(s, "messages"), a));
 	table_cell(t, "%s", text_count(ctl_int(s, "verified"), a));
 	table_cell(t, "%s", text_count(ctl_int(s, "exceptions"), a));
@@ -33,12 +35,13 @@ static void sums_row(struct table *t, const char *name, const json_t *s)
 
 static void print_waves(struct ctl *c, const json_t *answer)
 {
-	struct table *t = table_new("WAVE|>USERS|>NEW|>SYNCING|>READY|>MOVING|>TRAILING|>DONE|>BACK|>STUCK|"
-				    ">MESSAGES|>COMPARED|>FAILED|>SIZE");
+	struct table *t = table_new(
+		"WAVE|>USERS|>NEW|>SYNCING|>READY|>MOVING|>TRAILING|>DONE|>BACK|>STUCK|"
+		">MESSAGES|>COMPARED|>FAILED|>SIZE");
 	const json_t *w;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "waves"), i, w)
+	json_array_foreach (json_object_get(answer, "waves"), i, w)
 		sums_row(t, *ctl_text(w, "wave") ? ctl_text(w, "wave") : "-", w);
 	sums_row(t, "all", json_object_get(answer, "users"));
 	table_print(t, c->out, c->terminal);
@@ -47,21 +50,24 @@ static void print_waves(struct ctl *c, const json_t *answer)
 
 static void print_head(struct ctl *c, const json_t *answer)
 {
-	const json_t *g = json_object_get(answer, "engine"), *s = json_object_get(answer, "sessions"), *n;
+	const json_t *g = json_object_get(answer, "engine"),
+		     *s = json_object_get(answer, "sessions"), *n;
 	char span[TEXT_SMALL];
 	size_t i;
 
 	if (json_is_object(g))
-		fprintf(c->out, "engine: up %s, %d of %d workers busy, %d users queued, %d cutovers under way\n",
+		fprintf(c->out,
+			"engine: up %s, %d of %d workers busy, %d users queued, %d cutovers under way\n",
 			text_span(ctl_int(answer, "now") - ctl_int(g, "started"), span),
 			(int)ctl_int(g, "workers"), (int)ctl_int(g, "workers_max"),
 			(int)ctl_int(g, "queued"), (int)ctl_int(g, "cutovers"));
 	fputs("nodes:", c->out);
-	json_array_foreach(json_object_get(answer, "nodes"), i, n) {
+	json_array_foreach (json_object_get(answer, "nodes"), i, n) {
 		bool up = strcmp(ctl_text(n, "health"), "up") == 0;
 
 		fprintf(c->out, "%s %s ", i ? "," : "", ctl_text(n, "node"));
-		fprintf(c->out, "%s%s%s", table_tint_code(up ? TINT_GOOD : TINT_BAD, c->terminal),
+		fprintf(c->out, "%s%s%s",
+			table_tint_code(up ? TINT_GOOD : TINT_BAD, c->terminal),
 			ctl_text(n, "health"), table_tint_code(TINT_NONE, c->terminal));
 	}
 	fprintf(c->out, "\nsessions: %lld (old %lld, new %lld, waiting %lld)\n",
@@ -77,7 +83,7 @@ static void print_notes(struct ctl *c, const json_t *answer)
 	if (ctl_int(answer, "strangers"))
 		fprintf(c->out, "strangers: %lld, see `mailferry strangers`\n",
 			(long long)ctl_int(answer, "strangers"));
-	json_array_foreach(json_object_get(answer, "warnings"), i, w)
+	json_array_foreach (json_object_get(answer, "warnings"), i, w)
 		fprintf(c->out, "%swarning: %s%s\n", table_tint_code(TINT_BAD, c->terminal),
 			json_string_value(w), table_tint_code(TINT_NONE, c->terminal));
 }

@@ -32,7 +32,8 @@ static void succeed(struct follow *f, struct followed *u, const json_t *p)
 
 	say(f, u->name, "done in %s, %s messages, %s compared%s",
 	    text_span(ctl_int(p, "took_ms"), took), text_count(ctl_int(p, "messages"), a),
-	    text_count(ctl_int(p, "verified"), b), ctl_true(p, "clean") ? "" : ", not yet in step");
+	    text_count(ctl_int(p, "verified"), b),
+	    ctl_true(p, "clean") ? "" : ", not yet in step");
 	follow_end(f, u, FOLLOW_DONE, ctl_true(p, "clean") ? "clean" : "behind", "");
 }
 
@@ -72,10 +73,11 @@ static json_t *working(struct follow *f, const json_t *users)
 	json_t *list = json_array(), *u;
 	size_t i;
 
-	json_array_foreach(users, i, u) {
+	json_array_foreach (users, i, u) {
 		struct followed *one = follow_find(f, ctl_text(u, "name"));
 
-		if (one && one->end == FOLLOW_ON && json_is_object(json_object_get(u, "running")))
+		if (one && one->end == FOLLOW_ON &&
+		    json_is_object(json_object_get(u, "running")))
 			json_array_append(list, u);
 	}
 	return list;
@@ -89,7 +91,7 @@ static int look(struct follow *f, size_t *drawn)
 
 	if (*drawn)
 		fprintf(f->ctl->out, "\033[%zuA\033[J", *drawn);
-	json_array_foreach(users, i, u) {
+	json_array_foreach (users, i, u) {
 		struct followed *one = follow_find(f, ctl_text(u, "name"));
 
 		if (one && one->end == FOLLOW_ON)
@@ -108,7 +110,7 @@ static void take_refused(struct follow *f, const json_t *refused)
 	const json_t *r;
 	size_t i;
 
-	json_array_foreach(refused, i, r) {
+	json_array_foreach (refused, i, r) {
 		struct followed *u = follow_find(f, ctl_text(r, "user"));
 
 		if (u && u->end == FOLLOW_ON)

@@ -1,12 +1,13 @@
 /* Hides: nothing; this is the manual of the command, one row a verb. */
 #include "admin/ctl_verbs.h"
 
+/* clang-format off */
 const char ctl_help_common[] =
 	"\n"
 	"everywhere:\n"
-	"  --config FILE   settings (else $MAILFERRY_CONFIG, else /etc/mailferry/mailferry.conf)\n"
-	"  --json          one JSON object on one line, with keys that stay; times in ms since 1970\n"
-	"  --help          more about a command, with examples\n"
+	"  -c, --config FILE   settings; else $MAILFERRY_CONFIG, else /etc/mailferry/mailferry.conf\n"
+	"  --json              one JSON object on a line, with keys that stay; times in ms since 1970\n"
+	"  -h, --help          more about a command, with examples\n"
 	"\n"
 	"exit status:\n"
 	"  0  done\n"
@@ -136,4 +137,5 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry sample-config >mailferry.conf\n",
 	  0, 0, 0, ctl_sample_config },
 };
+/* clang-format on */
 const size_t ctl_verb_count = COUNT(ctl_verbs);

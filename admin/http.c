@@ -18,9 +18,10 @@
 #define HTTP_BACKLOG	 64
 #define HTTP_PEER_GROUPS 1024 /* supplementary groups of a peer that are looked at */
 
-#define EVERY_METHOD                                                                               \
-	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | \
-	 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
+#define EVERY_METHOD                                                                      \
+	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |            \
+	 EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | \
+	 EVHTTP_REQ_PATCH)
 
 struct http_server {
 	struct evhttp *http;
@@ -150,7 +151,7 @@ static bool parse_query(const char *text, struct http_request *r)
 	if (evhttp_parse_query_str(text, &all) < 0)
 		return false;
 	ok = true;
-	TAILQ_FOREACH(kv, &all, next)
+	TAILQ_FOREACH (kv, &all, next)
 		ok = ok && add_param(r, kv);
 	evhttp_clear_headers(&all);
 	return ok;
@@ -212,8 +213,10 @@ static int address_of(const char *path, struct sockaddr_un *a, struct err *e)
 {
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof a->sun_path)
-		return err_set(e, ERR_INPUT, "%s: longer than the %zu bytes that a socket's name may have; "
-			       "choose a shorter run.dir", path, sizeof a->sun_path - 1);
+		return err_set(e, ERR_INPUT,
+			       "%s: longer than the %zu bytes that a socket's name may have; "
+			       "choose a shorter run.dir",
+			       path, sizeof a->sun_path - 1);
 	memcpy(a->sun_path, path, strlen(path));
 	return 0;
 }
@@ -221,8 +224,8 @@ static int address_of(const char *path, struct sockaddr_un *a, struct err *e)
 static bool somebody_listens(const struct sockaddr_un *a)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool yes = fd >= 0 && (connect(fd, (const struct sockaddr *)a, sizeof *a) == 0 ||
-			       errno == EAGAIN);
+	bool yes = fd >= 0 &&
+		   (connect(fd, (const struct sockaddr *)a, sizeof *a) == 0 || errno == EAGAIN);
 
 	if (fd >= 0)
 		close(fd);
@@ -238,7 +241,8 @@ static int listen_at(const char *path, int *out, struct err *e)
 	if (address_of(path, &a, e) < 0)
 		return -1;
 	if (somebody_listens(&a))
-		return err_set(e, ERR_INPUT, "%s: somebody listens there; is another engine running?", path);
+		return err_set(e, ERR_INPUT,
+			       "%s: somebody listens there; is another engine running?", path);
 	unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

@@ -1,7 +1,7 @@
 /*
  * The operator's HTTP server: evhttp on a Unix socket, mode 0660. Who may ask is decided by the
- * kernel's word on the peer (SO_PEERCRED): root, our own user, or our own group; anybody else hears
- * 403. One handler answers everything, at once and in the loop's thread.
+ * kernel's word on the peer (SO_PEERCRED): root, our own user, or our own group; anybody else
+ * hears 403. One handler answers everything, at once and in the loop's thread.
  */
 #ifndef ADMIN_HTTP_H
 #define ADMIN_HTTP_H
@@ -48,9 +48,9 @@ typedef int http_handler(const struct http_request *r, json_t **body, void *arg)
 struct http_server;
 
 /*
- * Starts to listen on path; a socket there that nobody listens on any more is replaced, one that
- * somebody does is an ERR_INPUT ("is another engine running?"). Ignores SIGPIPE in this process.
- * The base is borrowed and must outlive the server.
+ * Starts to listen on path; a socket there that nobody listens on any more is replaced, one
+ * that somebody does is an ERR_INPUT ("is another engine running?"). Ignores SIGPIPE in this
+ * process. The base is borrowed and must outlive the server.
  */
 int http_server_start(struct http_server **out, struct event_base *base, const char *path,
 		      http_handler *handler, void *arg, struct err *e) MUST_CHECK;

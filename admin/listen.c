@@ -94,7 +94,8 @@ static int bind_to(const struct addrinfo *a, struct err *e)
 
 static int open_own(const struct listener_conf *c, struct err *e)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE | AI_NUMERICHOST };
 	struct addrinfo *found = NULL;
 	char port[16];
 	int fd, rc;
@@ -131,8 +132,8 @@ static int ask_address(struct listen_socket *s, struct err *e)
 	return 0;
 }
 
-static int open_one(struct listen_socket *s, const struct listener_conf *c, struct inherited *in,
-		    struct err *e)
+static int open_one(struct listen_socket *s, const struct listener_conf *c,
+		    struct inherited *in, struct err *e)
 {
 	s->name = mem_str(c->name);
 	s->fd = inherited_take(in, c->name);
@@ -214,7 +215,8 @@ int listen_write_file(const struct listen_sockets *l, const char *dir, struct er
 	return rc;
 }
 
-/* Their places may be taken by other descriptors, even by one another: first all move out of the way. */
+/* Their places may be taken by other descriptors, even by one another: first all move out of
+ * the way. */
 static void place(const struct listen_sockets *l)
 {
 	int count = (int)l->count;

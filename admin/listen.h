@@ -1,7 +1,7 @@
 /*
  * The listening sockets of this host, held by the supervisor: the death of a proxy loses no
- * connection, and ports below 1024 are bound before root is given up. Handed on, and accepted, by
- * systemd's convention (sd_listen_fds(3)).
+ * connection, and ports below 1024 are bound before root is given up. Handed on, and accepted,
+ * by systemd's convention (sd_listen_fds(3)).
  */
 #ifndef ADMIN_LISTEN_H
 #define ADMIN_LISTEN_H
@@ -26,15 +26,17 @@ struct listen_sockets {
 };
 
 /*
- * One socket for each listener: the one inherited under its name, else an own one. Inherited sockets
- * that no listener is named after are closed with a warning. The environment is cleaned.
+ * One socket for each listener: the one inherited under its name, else an own one. Inherited
+ * sockets that no listener is named after are closed with a warning. The environment is
+ * cleaned.
  */
 int listen_open(struct listen_sockets *out, const struct settings *s, struct err *e) MUST_CHECK;
 void listen_close(struct listen_sockets *l);
 /* "imap 127.0.0.1:1143, …" for people; freed by the caller. */
 char *listen_describe(const struct listen_sockets *l);
 /* Writes DIR/listeners, whole or not at all: a line "NAME ADDRESS PORT" each. */
-int listen_write_file(const struct listen_sockets *l, const char *dir, struct err *e) MUST_CHECK;
+int listen_write_file(const struct listen_sockets *l, const char *dir,
+		      struct err *e) MUST_CHECK;
 /* In a child after fork: puts the sockets at 3, 4, … and says so in the environment. */
 void listen_hand_on(const struct listen_sockets *l);
 

@@ -116,8 +116,8 @@ static void note_names(struct probe *p, X509 *cert)
 
 		if (g->type != GEN_DNS || at >= sizeof p->names)
 			continue;
-		at += (size_t)snprintf(p->names + at, sizeof p->names - at, "%s%.*s", at ? " " : "",
-				       ASN1_STRING_length(g->d.dNSName),
+		at += (size_t)snprintf(p->names + at, sizeof p->names - at, "%s%.*s",
+				       at ? " " : "", ASN1_STRING_length(g->d.dNSName),
 				       (const char *)ASN1_STRING_get0_data(g->d.dNSName));
 	}
 	GENERAL_NAMES_free(names);
@@ -138,9 +138,11 @@ static void note_certificate(struct probe *p, const SSL *ssl)
 	tls_pin_of(cert, p->pin);
 }
 
-static int start_tls(struct talk *w, const struct backend_conf *b, struct probe *p, struct err *e)
+static int start_tls(struct talk *w, const struct backend_conf *b, struct probe *p,
+		     struct err *e)
 {
-	struct tls_peer peer = { .name = b->tls_name ? b->tls_name : b->host, .ca_file = b->tls_ca_file,
+	struct tls_peer peer = { .name = b->tls_name ? b->tls_name : b->host,
+				 .ca_file = b->tls_ca_file,
 				 .pin = b->tls_pin };
 
 	/* What came before the handshake could be an attacker's. */
@@ -160,15 +162,18 @@ static int start_tls(struct talk *w, const struct backend_conf *b, struct probe 
 
 /* ---- IMAP */
 
-/* Adds each word of "CAPABILITY a b …": what a client may see after login, and what is about login. */
+/* Adds each word of "CAPABILITY a b …": what a client may see after login, and what is about
+ * login. */
 static void take_capability(struct probe *p, const char *text)
 {
 	while (*text) {
 		size_t n = strcspn(text, " ]");
 		struct slice word = { text, n };
 
-		if (n && (slice_starts_nocase(word, "AUTH=") || slice_is_nocase(word, "STARTTLS") ||
-			  slice_is_nocase(word, "LOGINDISABLED") || slice_is_nocase(word, "SASL-IR"))) {
+		if (n &&
+		    (slice_starts_nocase(word, "AUTH=") || slice_is_nocase(word, "STARTTLS") ||
+		     slice_is_nocase(word, "LOGINDISABLED") ||
+		     slice_is_nocase(word, "SASL-IR"))) {
 			buf_add(&p->auth, word.p, n);
 			buf_add_str(&p->auth, "\n");
 		} else if (n && imap_capability_allowed(word)) {
@@ -182,7 +187,8 @@ static void take_capability(struct probe *p, const char *text)
 }
 
 /* Sends "TAG TEXT" and reads until its answer, which must be OK. */
-static int imap_ask(struct talk *w, struct probe *p, const char *tag, const char *text, struct err *e)
+static int imap_ask(struct talk *w, struct probe *p, const char *tag, const char *text,
+		    struct err *e)
 {
 	char *line = mem_printf("%s %s", tag, text);
 	size_t seen = 0, n = strlen(tag);
@@ -206,7 +212,8 @@ static int imap_ask(struct talk *w, struct probe *p, const char *tag, const char
 		if (last)
 			return rc;
 		if (seen > PROBE_ANSWER_MAX)
-			rc = err_set(e, ERR_LIMIT, "an answer of more than %d bytes", PROBE_ANSWER_MAX);
+			rc = err_set(e, ERR_LIMIT, "an answer of more than %d bytes",
+				     PROBE_ANSWER_MAX);
 	}
 	return rc;
 }
@@ -224,7 +231,8 @@ static int greeting(struct talk *w, struct probe *p, const char *expected, struc
 	return ok ? 0 : err_set(e, ERR_PROTOCOL, "greeting: %.200s", p->greeting);
 }
 
-static int ask_imap(struct talk *w, const struct backend_conf *b, struct probe *p, struct err *e)
+static int ask_imap(struct talk *w, const struct backend_conf *b, struct probe *p,
+		    struct err *e)
 {
 	bool starttls = b->tls[PROTO_IMAP] == TLS_STARTTLS;
 
@@ -245,8 +253,9 @@ static int pop3_ok(struct talk *w, const char *text, struct err *e)
 	int rc = -1;
 
 	if (line)
-		rc = strncasecmp(line, "+OK", 3) == 0 ? 0
-						      : err_set(e, ERR_PROTOCOL, "%s: %.200s", text, line);
+		rc = strncasecmp(line, "+OK", 3) == 0
+			     ? 0
+			     : err_set(e, ERR_PROTOCOL, "%s: %.200s", text, line);
 	mem_free(&line);
 	return rc;
 }
@@ -273,7 +282,8 @@ static int pop3_capa(struct talk *w, struct probe *p, struct err *e)
 	return err_set(e, ERR_LIMIT, "an answer of more than %d bytes", PROBE_ANSWER_MAX);
 }
 
-static int ask_pop3(struct talk *w, const struct backend_conf *b, struct probe *p, struct err *e)
+static int ask_pop3(struct talk *w, const struct backend_conf *b, struct probe *p,
+		    struct err *e)
 {
 	bool starttls = b->tls[PROTO_POP3] == TLS_STARTTLS;
 
@@ -288,8 +298,8 @@ static int ask_pop3(struct talk *w, const struct backend_conf *b, struct probe *
 
 /* ---- the whole */
 
-static int ask(struct talk *w, const struct backend_conf *b, enum protocol_kind proto, struct probe *p,
-	       struct err *e)
+static int ask(struct talk *w, const struct backend_conf *b, enum protocol_kind proto,
+	       struct probe *p, struct err *e)
 {
 	if (b->tls[proto] == TLS_IMPLICIT && start_tls(w, b, p, e) < 0)
 		return -1;

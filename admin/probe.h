@@ -1,6 +1,6 @@
 /*
- * One look at one server, before any login: does it answer, is it the one it says it is, what can it
- * do. Blocking; for the command line only.
+ * One look at one server, before any login: does it answer, is it the one it says it is, what
+ * can it do. Blocking; for the command line only.
  */
 #ifndef ADMIN_PROBE_H
 #define ADMIN_PROBE_H
@@ -15,8 +15,10 @@
 struct probe {
 	bool reached, secure;
 	char greeting[256];
-	struct buf words; /* capabilities, one a line: "IDLE\n", POP3 with arguments: "SASL PLAIN\n" */
-	struct buf auth;  /* IMAP words about logging in ("AUTH=PLAIN"), which clients never see */
+	struct buf words; /* capabilities, one a line: "IDLE\n", POP3 with arguments: "SASL
+			     PLAIN\n" */
+	struct buf
+		auth; /* IMAP words about logging in ("AUTH=PLAIN"), which clients never see */
 	/* of the certificate; empty without TLS */
 	char subject[256], names[512], pin[72], tls_version[16];
 	int days_left;

@@ -22,7 +22,7 @@
 
 /* Everything is owned here unless it says otherwise. */
 struct run {
-	struct ctl *ctl; /* borrowed */
+	struct ctl *ctl;		 /* borrowed */
 	const struct settings *settings; /* borrowed */
 	struct event_base *base;
 	struct event *signals[4], *look;
@@ -52,10 +52,11 @@ static int make_folder(const char *path, mode_t mode, const struct child_user *u
 			rc = make_folder(above, 0755, &(struct child_user){ 0 }, e);
 		}
 		if (rc == 0 && mkdir(path, mode) < 0 && errno != EEXIST)
-			rc = err_set(e, ERR_INPUT, "cannot make the folder %s: %s", path, strerror(errno));
-		else if (rc == 0 && u->name && chown(path, u->uid, u->gid) < 0)
-			rc = err_set(e, ERR_INPUT, "cannot give the folder %s to %s: %s", path, u->name,
+			rc = err_set(e, ERR_INPUT, "cannot make the folder %s: %s", path,
 				     strerror(errno));
+		else if (rc == 0 && u->name && chown(path, u->uid, u->gid) < 0)
+			rc = err_set(e, ERR_INPUT, "cannot give the folder %s to %s: %s", path,
+				     u->name, strerror(errno));
 	} else if (!S_ISDIR(st.st_mode)) {
 		rc = err_set(e, ERR_INPUT, "%s is no folder", path);
 	}
@@ -89,7 +90,8 @@ static int take_lock(struct run *r, struct err *e)
 	if (r->lock < 0)
 		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
 	else if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(e, ERR_INPUT, "%s: held; is another `mailferry run` running?", path);
+		rc = err_set(e, ERR_INPUT, "%s: held; is another `mailferry run` running?",
+			     path);
 	mem_free(&path);
 	return rc;
 }
@@ -110,15 +112,18 @@ static int find_program(const char *name, char **out, struct err *e)
 			return 0;
 		mem_free(out);
 	}
-	return err_set(e, ERR_INPUT, "%s is neither in %s nor in %s/../libexec/mailferry", name, self, self);
+	return err_set(e, ERR_INPUT, "%s is neither in %s nor in %s/../libexec/mailferry", name,
+		       self, self);
 }
 
 /* ---- starting */
 
 static void make_engine(struct run *r)
 {
-	struct child_opts o = { .name = "engine", .argv = { r->engine_path, "--config", r->config },
-				.user = &r->user, .stop_ms = RUN_ENGINE_STOP_MS };
+	struct child_opts o = { .name = "engine",
+				.argv = { r->engine_path, "--config", r->config },
+				.user = &r->user,
+				.stop_ms = RUN_ENGINE_STOP_MS };
 
 	if (r->ctl->new_store)
 		o.argv[3] = "--new-store";
@@ -128,8 +133,11 @@ static void make_engine(struct run *r)
 static void make_proxies(struct run *r)
 {
 	char name[32];
-	struct child_opts o = { .name = name, .sockets = &r->sockets, .user = &r->user,
-				.argv = { r->proxy_path, "--config", r->config, "--node", name },
+	struct child_opts o = { .name = name,
+				.sockets = &r->sockets,
+				.user = &r->user,
+				.argv = { r->proxy_path, "--config", r->config, "--node",
+					  name },
 				.stop_ms = RUN_PROXY_STOP_MS };
 
 	r->proxy_count = (size_t)r->settings->run.nodes;
@@ -155,9 +163,10 @@ static bool node_is_up(const json_t *nodes, const struct child *c)
 	const json_t *n;
 	size_t i;
 
-	json_array_foreach(nodes, i, n)
+	json_array_foreach (nodes, i, n)
 		if (strcmp(ctl_text(n, "node"), child_name(c)) == 0)
-			return ctl_int(n, "pid") == child_pid(c) && strcmp(ctl_text(n, "health"), "up") == 0;
+			return ctl_int(n, "pid") == child_pid(c) &&
+			       strcmp(ctl_text(n, "health"), "up") == 0;
 	return false;
 }
 
@@ -174,7 +183,8 @@ static void say_up(struct run *r)
 	char *where = listen_describe(&r->sockets);
 
 	r->phase = RUN_UP;
-	fprintf(r->ctl->out, "mailferry: up, %zu nodes, listening on %s\n", r->proxy_count, where);
+	fprintf(r->ctl->out, "mailferry: up, %zu nodes, listening on %s\n", r->proxy_count,
+		where);
 	fflush(r->ctl->out);
 	mem_free(&where);
 }
@@ -234,7 +244,8 @@ static struct child *find_child(struct run *r, pid_t pid)
 	return child_pid(r->engine) == pid ? r->engine : NULL;
 }
 
-/* An engine that cannot start for the first time (no store, a port taken) will not on the second. */
+/* An engine that cannot start for the first time (no store, a port taken) will not on the
+ * second. */
 static void judge_first_start(struct run *r, const struct child *c)
 {
 	if (c != r->engine || r->phase != RUN_ENGINE_STARTS)
@@ -306,9 +317,9 @@ static int prepare(struct run *r, struct err *e)
 		return -1;
 	r->config = mem_str(realpath(r->ctl->config, full) ? full : r->ctl->config);
 	if (child_user_find(r->settings->run.user, &r->user, e) < 0 ||
-	    find_program(ENGINE, &r->engine_path, e) < 0 || find_program(PROXY, &r->proxy_path, e) < 0 ||
-	    make_folders(r, e) < 0 || take_lock(r, e) < 0 ||
-	    listen_open(&r->sockets, r->settings, e) < 0)
+	    find_program(ENGINE, &r->engine_path, e) < 0 ||
+	    find_program(PROXY, &r->proxy_path, e) < 0 || make_folders(r, e) < 0 ||
+	    take_lock(r, e) < 0 || listen_open(&r->sockets, r->settings, e) < 0)
 		return -1;
 	return listen_write_file(&r->sockets, r->settings->run.dir, e);
 }

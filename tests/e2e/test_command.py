@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 
@@ -74,7 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def engine(config):
     server = Engine(config.parent / "run" / "api.sock")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
@@ -303,7 +304,7 @@ def imap_server(words):
                     return
 
     server = Imap(("127.0.0.1", 0), Talk)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server
 
 
@@ -326,6 +327,36 @@ def test_backends_are_compared(config):
     assert "new imap 127.0.0.1:%d: failed" % new.server_address[1] in done.stdout
     old.shutdown()
     old.server_close()
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+    """IMAP over TLS with a certificate for localhost; its port and CA file."""
+    subprocess.run([os.path.join(ROOT, "certs/devca.sh"), tmp_path / "ca", "mail.example.net"], check=True,
+                   capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "ca/mail.example.net.pem", tmp_path / "ca/mail.example.net.key")
+    server = imap_server(b"IDLE")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    yield server.server_address[1], tmp_path / "ca/ca.pem"
+    server.shutdown()
+    server.server_close()
+
+
+def test_certificate_is_shown_and_verified(config, tls_server):
+    port, ca = tls_server
+    tls = CONFIG % {"old": port, "new": port}
+    tls = tls.replace("imap_tls = none", 'imap_tls = implicit tls_ca_file = "%s"' % ca)
+    config.write_text(tls)
+    done = mailferry("check", "backends", "--json", config=config)
+    assert done.returncode == 0, done.stdout
+    shown = json.loads(done.stdout)["servers"][0]["certificate"]
+    assert "mail.example.net" in shown["names"] and shown["pin"].startswith("sha256:")
+    assert 0 < shown["days_left"] <= 30
+    config.write_text(tls.replace("tls_ca_file", 'tls_name = "other.example.net" tls_ca_file'))
+    done = mailferry("check", "backends", config=config)
+    assert done.returncode == 1
+    assert "other.example.net" in done.stdout
 
 
 def test_a_silent_server_is_given_up(config):

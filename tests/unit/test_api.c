@@ -1,6 +1,6 @@
 /*
- * The API as the command meets it: a real store, evhttp on a Unix socket in a thread of its own,
- * asked by the real client.
+ * The API as the command meets it: a real store, evhttp on a Unix socket in a thread of its
+ * own, asked by the real client.
  */
 #include "admin/api.h"
 #include "admin/client.h"
@@ -45,14 +45,19 @@ static int hook_sync(const struct user *u, void *arg UNUSED, struct err *e)
 
 static void hook_why(const struct user *u UNUSED, api_gate_fn *item, void *to, void *arg UNUSED)
 {
-	item(&(struct api_gate_item){ .name = "verified", .open = false, .text = "1 of 2 compared" }, to);
+	item(&(struct api_gate_item){ .name = "verified",
+				      .open = false,
+				      .text = "1 of 2 compared" },
+	     to);
 }
 
 static bool hook_live(const char *name, struct api_live *out, void *arg UNUSED)
 {
 	if (strcmp(name, "bob@example.com") != 0)
 		return false;
-	*out = (struct api_live){ .kind = "pass", .folder = "INBOX", .done = 3, .total = 9, .bytes = 77 };
+	*out = (struct api_live){
+		.kind = "pass", .folder = "INBOX", .done = 3, .total = 9, .bytes = 77
+	};
 	return true;
 }
 
@@ -66,8 +71,8 @@ static void hook_trace(const char *name, bool on, void *arg UNUSED)
 	snprintf(seen.traced, sizeof seen.traced, "%s %d", name, on);
 }
 
-static const struct api_hooks hooks = { hook_poke, hook_sync, hook_why, hook_live, hook_engine,
-					hook_trace };
+static const struct api_hooks hooks = { hook_poke, hook_sync,	hook_why,
+					hook_live, hook_engine, hook_trace };
 
 /* ---- server and client */
 
@@ -105,7 +110,8 @@ static void *serve(void *arg UNUSED)
 	event_add(stop, NULL);
 	if (store_open(&st, &o, &e) == 0) {
 		fill_store(st);
-		api = api_new(&(struct api_opts){ .store = st, .settings = &settings, .hooks = &hooks });
+		api = api_new(&(struct api_opts){
+			.store = st, .settings = &settings, .hooks = &hooks });
 		if (http_server_start(&server, base, socket_path, api_answer, api, &e) == 0 &&
 		    write(ready[1], "", 1) == 1)
 			event_base_dispatch(base);
@@ -169,7 +175,8 @@ static json_t *ask(enum client_result expected, const char *path, json_t *body)
 	if (got != expected) {
 		char *text = json_dumps(last, 0);
 
-		fail_msg("%s: %d, not %d: %s %s", path, (int)got, (int)expected, e.text, text ? text : "");
+		fail_msg("%s: %d, not %d: %s %s", path, (int)got, (int)expected, e.text,
+			 text ? text : "");
 	}
 	return last;
 }
@@ -191,10 +198,12 @@ static json_int_t int_at(const json_t *j, const char *key)
 
 static void test_users(void **state UNUSED)
 {
-	static const char *const keys[] = { "name", "wave", "state", "direction", "route", "side", "go",
-					    "change", "epoch", "state_since", "hold_until", "attempts",
-					    "undos", "next_try", "stuck", "old_login", "new_login",
-					    "progress", "running" };
+	static const char *const keys[] = {
+		"name",	      "wave",	   "state",    "direction", "route",
+		"side",	      "go",	   "change",   "epoch",	    "state_since",
+		"hold_until", "attempts",  "undos",    "next_try",  "stuck",
+		"old_login",  "new_login", "progress", "running"
+	};
 	json_t *j = ask(CLIENT_OK, "/v1/users", NULL), *u, *list = json_object_get(j, "users");
 
 	assert_int_equal(json_array_size(list), 3);
@@ -272,7 +281,8 @@ static void test_lists(void **state UNUSED)
 	assert_string_equal(text_at(json_array_get(json_object_get(j, "strangers"), 0), "name"),
 			    "dora@example.com");
 	j = ask(CLIENT_OK, "/v1/holds?user=anna", NULL);
-	assert_int_equal(int_at(json_array_get(json_object_get(j, "holds"), 0), "held_ms"), 840);
+	assert_int_equal(int_at(json_array_get(json_object_get(j, "holds"), 0), "held_ms"),
+			 840);
 	j = ask(CLIENT_OK, "/v1/holds?user=bob", NULL);
 	assert_int_equal(json_array_size(json_object_get(j, "holds")), 0);
 	j = ask(CLIENT_OK, "/v1/sessions", NULL);
@@ -295,7 +305,8 @@ static void test_sync(void **state UNUSED)
 	assert_int_equal(int_at(j, "count"), 2);
 	j = ask(CLIENT_OK, "/v1/sync", json_pack("{s:b}", "all", 1));
 	assert_int_equal(seen.syncs, 5);
-	assert_string_equal(text_at(json_array_get(json_object_get(j, "refused"), 0), "error"), "not now");
+	assert_string_equal(text_at(json_array_get(json_object_get(j, "refused"), 0), "error"),
+			    "not now");
 	ask(CLIENT_OK, "/v1/sync", json_pack("{s:s}", "user", "anna"));
 	assert_int_equal(seen.syncs, 6);
 	ask(CLIENT_REFUSED, "/v1/sync", json_pack("{s:s}", "wave", "77"));
@@ -307,7 +318,8 @@ static void test_sync(void **state UNUSED)
 
 static bool has_go(const char *path)
 {
-	return json_is_true(json_object_get(json_object_get(ask(CLIENT_OK, path, NULL), "user"), "go"));
+	return json_is_true(
+		json_object_get(json_object_get(ask(CLIENT_OK, path, NULL), "user"), "go"));
 }
 
 static void test_cutover(void **state UNUSED)
@@ -331,12 +343,16 @@ static void test_retry_and_requests(void **state UNUSED)
 {
 	ask(CLIENT_OK, "/v1/retry", json_pack("{s:s}", "user", "anna"));
 	ask(CLIENT_REFUSED, "/v1/retry", json_pack("{s:s}", "user", "zoe"));
-	ask(CLIENT_OK, "/v1/requests", json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", "anna", "on", 1));
+	ask(CLIENT_OK, "/v1/requests",
+	    json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", "anna", "on", 1));
 	assert_string_equal(seen.traced, "anna@example.com 1");
-	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s, s:s}", "verb", "trace", "user", "anna"));
-	ask(CLIENT_OK, "/v1/requests", json_pack("{s:s, s:s}", "verb", "loglevel", "level", "error"));
+	ask(CLIENT_REFUSED, "/v1/requests",
+	    json_pack("{s:s, s:s}", "verb", "trace", "user", "anna"));
+	ask(CLIENT_OK, "/v1/requests",
+	    json_pack("{s:s, s:s}", "verb", "loglevel", "level", "error"));
 	assert_int_equal(log_get_level(), LOG_ERROR);
-	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s, s:s}", "verb", "loglevel", "level", "loud"));
+	ask(CLIENT_REFUSED, "/v1/requests",
+	    json_pack("{s:s, s:s}", "verb", "loglevel", "level", "loud"));
 	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s}", "verb", "drop"));
 }
 
@@ -353,8 +369,8 @@ static void test_import(void **state UNUSED)
 	j = ask(CLIENT_OK, "/v1/import", csv("user,wave,old_login\nemil,3,emil\n"));
 	assert_int_equal(int_at(j, "added"), 0);
 	assert_int_equal(int_at(j, "same"), 1);
-	ask(CLIENT_REFUSED, "/v1/import", json_pack("{s:s, s:s, s:s}", "csv", "user\n", "file", "x",
-						    "folder", "relative"));
+	ask(CLIENT_REFUSED, "/v1/import",
+	    json_pack("{s:s, s:s, s:s}", "csv", "user\n", "file", "x", "folder", "relative"));
 }
 
 static void test_import_errors(void **state UNUSED)
@@ -376,7 +392,8 @@ static void test_import_errors(void **state UNUSED)
 
 /* ---- wrong requests, in bytes */
 
-/* Sends text, reads to the end of the connection; the status, and the body's "error" for a word. */
+/* Sends text, reads to the end of the connection; the status, and the body's "error" for a
+ * word. */
 static int raw(const char *text, char *answer, size_t size)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -455,7 +472,8 @@ static void test_socket(void **state UNUSED)
 
 	assert_int_equal(stat(socket_path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
-	assert_int_equal(http_server_start(&second, base, socket_path, api_answer, NULL, &e), -1);
+	assert_int_equal(http_server_start(&second, base, socket_path, api_answer, NULL, &e),
+			 -1);
 	assert_non_null(strstr(e.text, "is another engine running?"));
 	event_base_free(base);
 }

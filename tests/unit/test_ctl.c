@@ -29,7 +29,8 @@ static void test_verbs(void **state UNUSED)
 	assert_true(c.no_wait);
 	assert_int_equal(c.arg_count, 0);
 
-	assert_int_equal(PARSE(&c, &e, "--json", "check", "config", "a.conf", "--config=b.conf"), 0);
+	assert_int_equal(
+		PARSE(&c, &e, "--json", "check", "config", "a.conf", "--config=b.conf"), 0);
 	assert_string_equal(c.verb->name, "check config");
 	assert_string_equal(c.arg[0], "a.conf");
 	assert_string_equal(c.config, "b.conf");
@@ -50,7 +51,8 @@ static void refused(const char *text, const char *const *words)
 		fail_msg("\"%s\" does not say \"%s\"", e.text, text);
 }
 
-#define REFUSED(text, ...) refused(text, (const char *const[]){ "mailferry", __VA_ARGS__, NULL })
+#define REFUSED(text, ...) \
+	refused(text, (const char *const[]){ "mailferry", __VA_ARGS__, NULL })
 
 static void test_wrong_use(void **state UNUSED)
 {
@@ -76,6 +78,8 @@ static void test_config_from_environment(void **state UNUSED)
 	assert_string_equal(c.config, "/from/env.conf");
 	assert_int_equal(PARSE(&c, &e, "users", "--config", "/from/option.conf"), 0);
 	assert_string_equal(c.config, "/from/option.conf");
+	assert_int_equal(PARSE(&c, &e, "-c", "/short.conf", "users"), 0);
+	assert_string_equal(c.config, "/short.conf");
 	unsetenv(CTL_CONFIG_ENV);
 	assert_int_equal(PARSE(&c, &e, "users"), 0);
 	assert_string_equal(c.config, CTL_CONFIG);
