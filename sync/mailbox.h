@@ -150,12 +150,12 @@ int mailbox_noop(struct mailbox *m, struct err *e) MUST_CHECK;
 
 struct message_info {
 	uint32_t uid;
-	uint32_t size;	   /* RFC822.SIZE: what the server claims */
-	const char *flags; /* sorted, one space between, without \Recent: "$Label1 \Answered
-			      \Seen"; "" if none */
-	const char *date;  /* INTERNALDATE as APPEND takes it, without quotes: "17-Jul-1996
-			      02:44:25 -0700" */
-	int64_t date_s;	   /* the same since 1970 */
+	uint32_t size; /* RFC822.SIZE: what the server claims */
+	/* Sorted, one space between, without \Recent and what is no atom; "" if none. */
+	const char *flags;
+	/* INTERNALDATE as APPEND takes it, without quotes: "17-Jul-1996 02:44:25 -0700". */
+	const char *date;
+	int64_t date_s; /* the same since 1970 */
 };
 /* Strings are borrowed during the call. -1 (with e set) stops and breaks the connection: it is
  * inside an answer. */

@@ -41,6 +41,23 @@ static bool take_word(struct slice *s, struct slice *word)
 	return i > 0;
 }
 
+static bool is_flag_char(char c)
+{
+	return c > 0x20 && c < 0x7f && !strchr("(){%*\"\\", c);
+}
+
+static bool is_flag(struct slice word)
+{
+	size_t i = word.n > 0 && word.p[0] == '\\';
+
+	if (i == word.n)
+		return false;
+	for (; i < word.n; i++)
+		if (!is_flag_char(word.p[i]))
+			return false;
+	return true;
+}
+
 void flags_normalise(struct slice words, struct buf *out, bool *any)
 {
 	struct slice *at = mem_array(words.n / 2 + 1, sizeof *at), word;
@@ -50,7 +67,8 @@ void flags_normalise(struct slice words, struct buf *out, bool *any)
 	while (take_word(&words, &word)) {
 		if (slice_is(word, "\\*"))
 			*any = true;
-		else if (!slice_is_nocase(word, "\\Recent"))
+		/* libetpan takes quoted strings for keywords; no server can store those */
+		else if (!slice_is_nocase(word, "\\Recent") && is_flag(word))
 			at[n++] = flag_spelling(word);
 	}
 	if (n)
@@ -66,25 +84,14 @@ void flags_normalise(struct slice words, struct buf *out, bool *any)
 	free(at);
 }
 
-static bool is_flag_char(char c)
-{
-	return c > 0x20 && c < 0x7f && !strchr("(){%*\"\\", c);
-}
-
 int mailbox_check_flags(const char *flags, struct err *e)
 {
 	struct slice rest = slice_of(flags), word;
 
-	while (take_word(&rest, &word)) {
-		size_t i = word.p[0] == '\\';
-
-		if (i == word.n)
-			return err_set(e, ERR_INPUT, "a flag without a name");
-		for (; i < word.n; i++)
-			if (!is_flag_char(word.p[i]))
-				return err_set(e, ERR_INPUT, "flag \"%.*s\" cannot be sent",
-					       (int)MIN(word.n, 100), word.p);
-	}
+	while (take_word(&rest, &word))
+		if (!is_flag(word))
+			return err_set(e, ERR_INPUT, "flag \"%.*s\" cannot be sent",
+				       (int)MIN(word.n, 100), word.p);
 	return 0;
 }
 

@@ -86,6 +86,12 @@ static int64_t ends_at(const struct transport *t, int ms)
 	return t->deadline && t->deadline < end ? t->deadline : end;
 }
 
+static int fail_late(struct transport *t, struct err *e)
+{
+	err_set(e, ERR_TEMP, "timed out");
+	return fail(t, e);
+}
+
 /* Waits for events until `end`; *got may be NULL. */
 static int wait_for(struct transport *t, short events, int64_t end, short *got, struct err *e)
 {
@@ -95,10 +101,8 @@ static int wait_for(struct transport *t, short events, int64_t end, short *got, 
 		int64_t left = end - clock_mono_ms();
 		int r;
 
-		if (left <= 0) {
-			err_set(e, ERR_TEMP, "timed out");
-			return fail(t, e);
-		}
+		if (left <= 0)
+			return fail_late(t, e);
 		r = poll(&p, 1, (int)MIN(left, INT_MAX));
 		if (r < 0 && errno != EINTR)
 			return fail_errno(t, "poll", e);
@@ -281,6 +285,9 @@ int transport_more(struct transport *t, struct err *e)
 		return fail(t, e);
 	}
 	end = ends_at(t, t->io_ms);
+	/* A peer that always has a byte more is never waited for. */
+	if (t->deadline && t->deadline <= clock_mono_ms())
+		return fail_late(t, e);
 	for (;;) {
 		short want = 0;
 		int r = fill(t, &want, e);
