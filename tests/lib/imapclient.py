@@ -6,6 +6,7 @@ Not a library for mail: a witness. Everything is bytes.
 
 import base64
 import re
+import select
 import socket
 import ssl
 import threading
@@ -35,6 +36,7 @@ class ImapClient:
         self.last_line, self.partial = b"", b""
         self.opened_at, self.closed_at = time.time(), None
         self.transcript = []
+        self.slow = None    # called with the bytes read so far inside a long literal: a slow reader
         self._buffer, self._tag = b"", 0
         self._send_lock = threading.Lock()
         self.sock = socket.create_connection((address, port), timeout=timeout_s)
@@ -104,6 +106,8 @@ class ImapClient:
                 raise
             parts.append(self._buffer)
             have += len(self._buffer)
+            if self.slow:
+                self.slow(have)
         self._buffer = b"".join(parts)
 
     def responses_until_closed(self):
@@ -114,6 +118,14 @@ class ImapClient:
                 heard.append(self.response())
         except Closed:
             return heard
+
+    def readable(self, timeout_s):
+        """Is there something to read within that time?"""
+        if self._buffer:
+            return True
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
+        return bool(select.select([self.sock], [], [], timeout_s)[0])
 
     # ---- commands
 
