@@ -192,8 +192,11 @@ char *listen_describe(const struct listen_sockets *l)
 
 static int write_lines(const struct listen_sockets *l, const char *path)
 {
-	FILE *f = fopen(path, "we");
+	FILE *f;
 
+	/* The folder belongs to run.user: root must follow no link that it finds there. */
+	unlink(path);
+	f = fopen(path, "wxe");
 	if (!f)
 		return -1;
 	for (size_t i = 0; i < l->count; i++)
@@ -213,6 +216,14 @@ int listen_write_file(const struct listen_sockets *l, const char *dir, struct er
 	mem_free(&fresh);
 	mem_free(&path);
 	return rc;
+}
+
+void listen_remove_file(const char *dir)
+{
+	char *path = mem_printf("%s/listeners", dir);
+
+	unlink(path);
+	mem_free(&path);
 }
 
 /* Their places may be taken by other descriptors, even by one another: first all move out of

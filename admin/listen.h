@@ -37,6 +37,7 @@ char *listen_describe(const struct listen_sockets *l);
 /* Writes DIR/listeners, whole or not at all: a line "NAME ADDRESS PORT" each. */
 int listen_write_file(const struct listen_sockets *l, const char *dir,
 		      struct err *e) MUST_CHECK;
+void listen_remove_file(const char *dir);
 /* In a child after fork: puts the sockets at 3, 4, … and says so in the environment. */
 void listen_hand_on(const struct listen_sockets *l);
 

@@ -86,7 +86,7 @@ static int take_lock(struct run *r, struct err *e)
 	char *path = mem_printf("%s/run.lock", r->settings->run.dir);
 	int rc = 0;
 
-	r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (r->lock < 0)
 		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
 	else if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
@@ -336,6 +336,7 @@ static void supervise(struct run *r)
 	child_start(r->engine);
 	look_again(r);
 	event_base_dispatch(r->base);
+	listen_remove_file(r->settings->run.dir);
 }
 
 static void run_release(struct run *r)

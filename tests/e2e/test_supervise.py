@@ -201,6 +201,7 @@ def test_term_stops_all(host):
     host.process.terminate()
     assert host.wait() == 0
     assert host.events.collect("ends", 3) == {"engine", "proxy-1", "proxy-2"}
+    assert not (host.path / "run/mailferry/listeners").exists()
 
 
 def test_hup_reaches_all(host):
