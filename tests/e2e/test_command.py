@@ -6,6 +6,7 @@ them. The engine is a stand-in that answers with fixed JSON; the real API has it
 import http.server
 import json
 import os
+import pty
 import socket
 import socketserver
 import ssl
@@ -282,6 +283,107 @@ def test_sync_that_fails_is_1(config, engine):
     assert done.returncode == 1 and "anna: failed: no such mailbox" in done.stdout
     done = sync(config, engine, user("anna"), user("anna"), [{"user": "anna", "error": "is being moved"}])
     assert done.returncode == 1 and "anna: failed: is being moved" in done.stdout
+
+
+def test_sync_draws_bars_on_a_terminal(config, engine):
+    running = {"kind": "pass", "folder": "INBOX", "done": 5, "total": 10, "bytes": 1000}
+    ended = {"ended": 2000, "took_ms": 840, "messages": 9, "verified": 9, "clean": True}
+    looks = [user("anna", running=running), user("anna", progress=ended)]
+    engine.answers["/v1/sync"] = (202, {"count": 1, "users": [user("anna")], "refused": []})
+    engine.answers["/v1/users/anna"] = lambda handler: (200, {"user": looks.pop(0)})
+    ours, theirs = pty.openpty()
+    done = subprocess.run([MAILFERRY, "-c", config, "sync", "anna"], stdout=theirs, timeout=60)
+    os.close(theirs)
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert "[############............]" in text
+    assert "\x1b[2A\x1b[J" in text  # title and one row are drawn over
+    assert text.endswith("anna: done in 840 ms, 9 messages, 9 compared\r\n")
+
+
+# ---- what is shown
+
+STATES = ["pending", "provisioned", "syncing", "ready", "freezing", "finalizing", "trailing", "done", "returning"]
+
+
+def sums(**more):
+    return {"users": 3, "states": dict.fromkeys(STATES, 0) | {"ready": 2, "freezing": 1}, "stuck": 1, "go": 1,
+            "messages": 1234567, "copied": 1, "verified": 1234560, "exceptions": 0, "bytes": 15000000, **more}
+
+
+STATUS = {"version": 1, "now": 61000, "users": sums(), "waves": [sums(wave="1")], "strangers": 2,
+          "engine": {"started": 1000, "workers": 1, "workers_max": 4, "queued": 7, "cutovers": 1},
+          "nodes": [{"node": "proxy-1", "health": "up"}, {"node": "proxy-2", "health": "silent"}],
+          "sessions": {"total": 9, "old": 5, "new": 3, "waiting": 1},
+          "warnings": ['backend "old": imap without TLS'],
+          "active": [user("anna", "freezing", running={"kind": "pass", "folder": "INBOX", "done": 5, "total": 10,
+                                                        "bytes": 1000})]}
+
+
+def test_status(config, engine):
+    engine.answers["/v1/status"] = (200, STATUS)
+    done = mailferry("status", config=config)
+    assert done.returncode == 0
+    for words in ("engine: up 60 s, 1 of 4 workers busy, 7 users queued, 1 cutovers under way",
+                  "nodes: proxy-1 up, proxy-2 silent", "sessions: 9 (old 5, new 3, waiting 1)", "strangers: 2",
+                  'warning: backend "old": imap without TLS', "1,234,567", "15.0 MB",
+                  "[############............]"):
+        assert words in done.stdout
+    assert "\x1b" not in done.stdout
+    assert json.loads(mailferry("status", "--json", config=config).stdout) == STATUS
+
+
+def test_status_watch_prints_changes_only(config, engine):
+    later = dict(STATUS, users=sums(stuck=0))
+    answers = [(200, STATUS), (200, STATUS), (200, later), (503, {"error": "the end", "remedy": "none"})]
+    engine.answers["/v1/status"] = lambda handler: answers.pop(0)
+    done = mailferry("status", "--watch", config=config)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1 and not answers
+    assert len(lines) == 2
+    assert "ready=2" in lines[0] and "stuck=1" in lines[0] and "stuck=0" in lines[1]
+
+
+def session(**more):
+    return {"user": "anna", "id": "k3f9", "proto": "imap", "side": "old", "state": "DRAIN", "doing": "APPEND",
+            "since": 1, "bytes_up": 5, "bytes_down": 6, "peer": "192.0.2.1", "node": "proxy-1", **more}
+
+
+def test_why_and_history(config, engine):
+    engine.answers["/v1/users/anna%40x/why"] = (200, {
+        "user": user("anna@x", "freezing", route="hold"), "summary": "logins wait",
+        "waits_for": [{"name": "nodes", "open": False, "text": "1 of 2 quiet"},
+                      {"name": "pass", "open": True, "text": "clean"}],
+        "quiet": {"nodes": 2, "acked": 1, "lapsed": 0, "waiting": "proxy-2: k3f9 APPEND"},
+        "sessions": [session()], "history": FLIP[:1]})
+    text = mailferry("why", "anna@x", config=config).stdout
+    for words in ("anna@x: freezing, logins go to: hold, wave: 1", "logins wait", "waits nodes: 1 of 2 quiet",
+                  "ok    pass: clean", "nodes: 1 of 2 quiet; waiting for proxy-2: k3f9 APPEND", "k3f9", "ready → freezing"):
+        assert words in text, text
+    engine.answers["/v1/users/anna/history"] = (200, {"history": FLIP, "more": False})
+    text = mailferry("history", "anna", config=config).stdout
+    assert [line.count("→") for line in text.splitlines()] == [0, 1, 1, 1]
+    assert json.loads(mailferry("history", "anna", "--json", config=config).stdout) == {"history": FLIP}
+
+
+def test_sessions_and_strangers(config, engine):
+    engine.answers["/v1/sessions"] = (200, {"sessions": [session()], "more": True})
+    text = mailferry("sessions", "anna", config=config).stdout
+    assert "k3f9" in text and "and more" in text
+    assert "user=anna" in engine.asked[-1][0]
+    engine.answers["/v1/strangers"] = (200, {"strangers": [], "more": False})
+    assert "no strangers" in mailferry("strangers", config=config).stdout
+
+
+def test_requests(config, engine):
+    engine.answers["/v1/requests"] = (202, {"sent": "trace"})
+    assert mailferry("trace", "anna", "on", config=config).returncode == 0
+    assert engine.asked[-1][1] == {"verb": "trace", "user": "anna", "on": True}
+    assert mailferry("log-level", "debug", config=config).returncode == 0
+    assert engine.asked[-1][1] == {"verb": "loglevel", "level": "debug"}
+    engine.answers["/v1/retry"] = (202, {"count": 2, "users": []})
+    assert mailferry("retry", "--wave", "1", config=config).stdout == "2 users are tried again now\n"
 
 
 # ---- check backends
