@@ -133,8 +133,8 @@ static int add_listed(struct folder_list *l, const struct mailimap_mailbox_list 
 		if (check_listed(l, box->mb_name, e) < 0)
 			return -1;
 		f = list_add(l, box->mb_name);
+		f->separator = box->mb_delimiter;
 	}
-	f->separator = box->mb_delimiter;
 	*out = f;
 	return 0;
 }
