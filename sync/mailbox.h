@@ -83,8 +83,7 @@ struct folder_info {
 	bool noinferiors;
 	bool subscribed;
 	enum special_use use;
-	bool has_status; /* the numbers below are known; false: noselect, or the server refused
-			    STATUS */
+	bool has_status; /* the numbers are known; false: noselect, or STATUS was refused */
 	uint32_t uidvalidity, uidnext, messages;
 	uint64_t highestmodseq; /* 0: none */
 };
@@ -102,18 +101,17 @@ const struct folder_info *folder_list_find(const struct folder_list *l,
 struct namespace_info {
 	char *prefix;
 	char separator;
-	struct folder_list others; /* prefixes of other users' and shared namespaces: name and
-				      separator only */
+	struct folder_list others; /* other users' and shared: only name (a prefix), separator */
 };
 /* Without NAMESPACE: prefix "" and the separator of LIST "" "". */
 int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err *e) MUST_CHECK;
 void namespace_info_release(struct namespace_info *n);
 
 /*
- * All folders, in the server's order: one command where LIST-EXTENDED and LIST-STATUS are
- * offered, else LIST, LSUB and a STATUS each, pipelined. Subscriptions to folders that do not
- * exist are listed too, with noselect. The selected folder's numbers may be stale (RFC
- * 3501 6.3.10): have none selected.
+ * All folders, in the server's order. LIST and LSUB where LIST-EXTENDED and LIST-STATUS are
+ * offered, else a STATUS each as well, pipelined. Subscriptions to folders that do not exist are
+ * listed too, with noselect. The selected folder's numbers may be stale (RFC 3501 6.3.10): have
+ * none selected. A LIST line that cannot be read is an error: its folder would be missed.
  */
 int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e) MUST_CHECK;
 /* STATUS of one folder, fresh. Fills name (allocated) and the numbers; release with
@@ -135,7 +133,7 @@ struct selected {
 	bool uid_not_sticky; /* RFC 4315: UIDs do not last */
 	bool any_keyword;    /* PERMANENTFLAGS has \* */
 	/* Flags that can be kept, as in message_info.flags; without PERMANENTFLAGS, those of
-	 * FLAGS. Borrowed until the next select or unselect. */
+	 * FLAGS. After EXAMINE usually none. Borrowed until the next select or unselect. */
 	const char *permanent_flags;
 };
 /* EXAMINE (read_only) or SELECT. No UIDVALIDITY is ERR_PROTOCOL. */
@@ -164,8 +162,7 @@ typedef int mailbox_message_fn(const struct message_info *i, void *arg, struct e
 /* How a listing went. It must add up before anyone concludes that a message is gone. */
 struct listing {
 	uint32_t messages; /* answers handed out; a server may name a message twice */
-	uint32_t unparsed; /* FETCH answers that could not be understood, or lacked an item: not
-			      handed out */
+	uint32_t unparsed; /* FETCH answers that could not be understood: not handed out */
 };
 /*
  * UID, flags, date and size of all messages with lo <= UID <= hi (hi 0: to the end), as they
