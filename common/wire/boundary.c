@@ -1,0 +1,325 @@
+/* Hides: the two small machines that know, byte by byte, what is open. */
+#include "common/wire/boundary.h"
+
+#include <ctype.h>
+
+enum { /* down_state */
+       DOWN_START,
+       DOWN_TAG,   /* in the first word of a tagged line */
+       DOWN_STAR,  /* behind "*" */
+       DOWN_WORD,  /* in the word behind "* " */
+       DOWN_REST,  /* of a line that may end in a literal */
+       DOWN_TEXT,  /* of a line that may not: status and continuation */
+       DOWN_LITERAL
+};
+
+enum { /* down_brace */
+       BRACE_NONE,
+       BRACE_OPEN,
+       BRACE_DIGITS,
+       BRACE_CLOSED
+};
+
+#define HASH_START 14695981039346656037u
+
+static uint64_t hash_byte(uint64_t h, char c)
+{
+	return (h ^ (unsigned char)c) * 1099511628211u;
+}
+
+static uint64_t hash_of(struct slice s)
+{
+	uint64_t h = HASH_START;
+
+	for (size_t i = 0; i < s.n; i++)
+		h = hash_byte(h, s.p[i]);
+	return h;
+}
+
+/* ---- client to server */
+
+static void await_literal(struct boundary *b, const struct imap_line *line)
+{
+	b->in_command = line->tail != LIT_NONE;
+	b->sync = line->tail == LIT_SYNC;
+	b->literal = b->literal_size = line->tail == LIT_NONE ? 0 : line->literal;
+	b->literal_begun = false;
+	if (!b->in_command)
+		b->swallow = false;
+}
+
+static enum boundary_up take_literal(struct boundary *b, size_t n, size_t *take)
+{
+	*take = n < b->literal ? n : (size_t)b->literal;
+	b->literal -= *take;
+	b->literal_begun = true;
+	return b->swallow ? UP_DROP : UP_PASS;
+}
+
+enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max, size_t *take,
+			     struct imap_command *command)
+{
+	struct imap_line line;
+
+	*take = 0;
+	if (n == 0)
+		return UP_MORE;
+	if (b->literal)
+		return take_literal(b, n, take);
+	switch (imap_line(p, n, max, &line)) {
+	case WIRE_MORE:
+		return UP_MORE;
+	case WIRE_BAD:
+		*take = n;
+		return UP_BAD;
+	case WIRE_DONE:
+		break;
+	}
+	*take = line.len;
+	if (b->in_command) {
+		enum boundary_up verdict = b->swallow ? UP_DROP : UP_PASS;
+
+		await_literal(b, &line);
+		return verdict;
+	}
+	if (b->idling) { /* DONE, or what the server will refuse in its place */
+		b->idling = false;
+		return UP_PASS;
+	}
+	if (imap_command(p, line.len, command) != WIRE_DONE)
+		return UP_BAD;
+	return b->open == BOUNDARY_OPEN_MAX ? UP_FULL : UP_COMMAND;
+}
+
+void boundary_pass(struct boundary *b, const char *p, size_t take, const struct imap_command *command)
+{
+	struct boundary_command *c;
+	struct imap_line line;
+	size_t n = MIN(command->verb.n, sizeof c->verb - 1);
+
+	ASSERT(b->open < BOUNDARY_OPEN_MAX && !b->in_command);
+	if (imap_line(p, take, take + 1, &line) != WIRE_DONE)
+		BUG("a line that was whole is no longer");
+	c = &b->commands[b->open++];
+	*c = (struct boundary_command){ .tag = hash_of(command->tag) };
+	for (size_t i = 0; i < n; i++)
+		c->verb[i] = (char)toupper((unsigned char)command->verb.p[i]);
+	b->current = c->tag;
+	b->idling = strcmp(c->verb, "IDLE") == 0;
+	await_literal(b, &line);
+}
+
+void boundary_refuse(struct boundary *b, const char *p, size_t take)
+{
+	struct imap_line line;
+
+	/* A client that waits for "+" hears NO instead and sends nothing. */
+	if (imap_line(p, take, take + 1, &line) != WIRE_DONE || line.tail != LIT_PLUS)
+		return;
+	await_literal(b, &line);
+	b->swallow = true;
+	b->current = 0;
+}
+
+/* ---- server to client */
+
+/*
+ * A server may answer a command whose literal it never asked for: then the client does not send it,
+ * and what comes next is a new command.
+ */
+static void forget_unasked_literal(struct boundary *b, uint64_t tag)
+{
+	if (b->in_command && b->current == tag && b->sync && !b->literal_begun) {
+		b->in_command = false;
+		b->literal = 0;
+	}
+}
+
+static void complete(struct boundary *b, uint64_t tag)
+{
+	for (uint8_t i = 0; i < b->open; i++) {
+		if (b->commands[i].tag != tag)
+			continue;
+		if (strcmp(b->commands[i].verb, "IDLE") == 0)
+			b->idling = false;
+		forget_unasked_literal(b, tag);
+		memmove(b->commands + i, b->commands + i + 1,
+			(size_t)(b->open - i - 1) * sizeof *b->commands);
+		b->open--;
+		return;
+	}
+}
+
+static void start_line(struct boundary *b, char c)
+{
+	b->down_quoted = b->down_escaped = false;
+	b->down_brace = BRACE_NONE;
+	b->down_tag = HASH_START;
+	b->down_word = 0;
+	if (c == '*') {
+		b->down_state = DOWN_STAR;
+	} else if (c == '+') {
+		b->down_state = DOWN_TEXT;
+		b->down_kind = 0;
+	} else {
+		b->down_state = DOWN_TAG;
+		b->down_tag = hash_byte(b->down_tag, c);
+	}
+}
+
+static bool is_status_word(const char *word, size_t n)
+{
+	static const char *const words[] = { "OK", "NO", "BAD", "BYE", "PREAUTH" };
+	struct slice s = { word, n };
+
+	for (size_t i = 0; i < COUNT(words); i++)
+		if (slice_is_nocase(s, words[i]))
+			return true;
+	return false;
+}
+
+/* The word behind "* " decides whether the line may carry literals: free text may not. */
+static void word_byte(struct boundary *b, char c)
+{
+	if (c == ' ') {
+		b->down_state = is_status_word(b->down_first, b->down_word) ? DOWN_TEXT : DOWN_REST;
+	} else if (b->down_word == sizeof b->down_first) {
+		b->down_state = DOWN_REST;
+	} else {
+		b->down_first[b->down_word++] = c;
+	}
+}
+
+static void data_byte(struct boundary *b, char c)
+{
+	if (b->down_quoted) {
+		if (b->down_escaped)
+			b->down_escaped = false;
+		else if (c == '\\')
+			b->down_escaped = true;
+		else if (c == '"')
+			b->down_quoted = false;
+		return;
+	}
+	if (c == '"') {
+		b->down_quoted = true;
+		b->down_brace = BRACE_NONE;
+	} else if (c == '{') {
+		b->down_brace = BRACE_OPEN;
+		b->down_number = 0;
+	} else if (b->down_brace == BRACE_OPEN || b->down_brace == BRACE_DIGITS) {
+		if (c >= '0' && c <= '9' && b->down_number < UINT64_MAX / 20) {
+			b->down_number = b->down_number * 10 + (uint64_t)(c - '0');
+			b->down_brace = BRACE_DIGITS;
+		} else if (c == '}' && b->down_brace == BRACE_DIGITS) {
+			b->down_brace = BRACE_CLOSED;
+		} else if (c != '+') {
+			b->down_brace = BRACE_NONE;
+		}
+	} else if (c != '\r') {
+		b->down_brace = BRACE_NONE;
+	}
+}
+
+static void end_line(struct boundary *b)
+{
+	bool literal = (b->down_state == DOWN_REST || b->down_state == DOWN_WORD) &&
+		       !b->down_quoted && b->down_brace == BRACE_CLOSED;
+
+	b->down_quoted = b->down_escaped = false;
+	b->down_brace = BRACE_NONE;
+	if (literal) {
+		b->down_literal = b->down_number;
+		b->down_state = b->down_literal ? DOWN_LITERAL : DOWN_REST;
+		return;
+	}
+	if (b->down_kind)
+		complete(b, b->down_tag);
+	b->down_kind = 0;
+	b->down_state = DOWN_START;
+}
+
+static void line_byte(struct boundary *b, char c)
+{
+	switch (b->down_state) {
+	case DOWN_START:
+		start_line(b, c);
+		break;
+	case DOWN_TAG:
+		if (c == ' ') {
+			b->down_state = DOWN_TEXT;
+			b->down_kind = 1;
+		} else {
+			b->down_tag = hash_byte(b->down_tag, c);
+		}
+		break;
+	case DOWN_STAR:
+		b->down_state = DOWN_WORD;
+		break;
+	case DOWN_WORD:
+		word_byte(b, c);
+		data_byte(b, c);
+		break;
+	case DOWN_REST:
+		data_byte(b, c);
+		break;
+	default: /* free text */
+		break;
+	}
+}
+
+size_t boundary_down(struct boundary *b, const char *p, size_t n)
+{
+	const char *lf;
+	size_t i, len;
+
+	if (b->down_state == DOWN_LITERAL) {
+		len = n < b->down_literal ? n : (size_t)b->down_literal;
+		b->down_literal -= len;
+		if (b->down_literal == 0)
+			b->down_state = DOWN_REST;
+		return len;
+	}
+	lf = memchr(p, '\n', n);
+	len = lf ? (size_t)(lf - p) : n;
+	for (i = 0; i < len && b->down_state != DOWN_TEXT; i++)
+		line_byte(b, p[i]);
+	if (!lf)
+		return n;
+	end_line(b);
+	return len + 1;
+}
+
+bool boundary_at_line(const struct boundary *b)
+{
+	return b->down_state == DOWN_START;
+}
+
+/* ---- what is open */
+
+bool boundary_quiet(const struct boundary *b)
+{
+	return !b->in_command && boundary_at_line(b) &&
+	       (b->open == 0 || (b->open == 1 && b->idling));
+}
+
+bool boundary_uploading(const struct boundary *b)
+{
+	return b->in_command;
+}
+
+void boundary_describe(const struct boundary *b, char *out, size_t size)
+{
+	const struct boundary_command *last = b->open ? &b->commands[b->open - 1] : NULL;
+
+	if (!last)
+		snprintf(out, size, "%s", boundary_at_line(b) ? "" : "half an answer");
+	else if (b->in_command)
+		snprintf(out, size, "%s %llu/%llu bytes", last->verb,
+			 (unsigned long long)(b->literal_size - b->literal),
+			 (unsigned long long)b->literal_size);
+	else if (b->open > 1)
+		snprintf(out, size, "%s and %d more", b->commands[0].verb, b->open - 1);
+	else
+		snprintf(out, size, "%s", b->commands[0].verb);
+}

@@ -1,0 +1,51 @@
+/*
+ * One node: what its parts share. Owned by main.c, borrowed by all others of this folder.
+ */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include <sys/queue.h>
+
+#include "config/settings.h"
+#include "proxy/stream.h"
+
+#define PROXY_TICK_MS	    250 /* held users are looked at this often */
+#define PROXY_WRITE_ROWS_MS 1000 /* session rows go to the store at most this often */
+#define PROXY_LINGER_MS	    5000 /* a client's last words; then its socket is closed */
+#define PROXY_GHOST_MS	    30000 /* a left backend that does not end by itself */
+#define PROXY_SHUTDOWN_S    10 /* sessions with something open may finish it */
+
+struct session;
+TAILQ_HEAD(session_list, session);
+
+struct proxy {
+	struct loop loop;
+	struct settings *settings;
+	const char *node;
+	SSL_CTX *tls; /* towards clients; NULL: no certificate configured */
+	struct routes *routes;
+	struct backend *backend[SIDES];
+	struct follower *follower;
+	struct listeners *listeners;
+	struct event *tick;
+	int64_t rows_written_ms, tick_count;
+
+	struct session_list sessions; /* all that are not closed */
+	struct session_list closed;   /* to be freed by the reaper */
+	struct session_list dropping; /* moved to the other side, wait for their BYE */
+	struct event *reaper, *dropper;
+	size_t session_count, preauth_count, parked_count;
+	double drops_left; /* token bucket of BYEs */
+
+	/*
+	 * Until when, by the monotonic clock, we may serve users who can still be moved. Raised by the
+	 * follower with each renewed lease; looked at before any byte is forwarded, so a node that was stopped fences itself on waking.
+	 */
+	int64_t fence_ms;
+	bool stopping;
+};
+
+/* May bytes of users that are not final be forwarded now? */
+bool proxy_has_lease(const struct proxy *p);
+
+#endif

@@ -1,0 +1,949 @@
+/* Hides: how a session moves between its states, and what ends it. */
+#include "proxy/session.h"
+
+#include <openssl/rand.h>
+
+#include "common/clock.h"
+#include "proxy/backend.h"
+#include "proxy/follower.h"
+
+#define NEXT(s)		 (1u << SESSION_##s)
+#define DRAIN_LOOK_MS	 1000 /* how often a draining session is looked at for standing still */
+#define VERDICT_GRACE_MS 2000 /* after hold_until: time for somebody's undo to reach us */
+#define KEEP_ALIVE_MS	 10000
+#define DROP_TICK_MS	 100
+
+static const struct {
+	const char *name;
+	unsigned next;
+} rules[] = {
+	[SESSION_GREET] = { "GREET", NEXT(AUTH) | NEXT(CLOSED) },
+	[SESSION_AUTH] = { "AUTH", NEXT(PARK) | NEXT(DIAL) | NEXT(CLOSED) },
+	[SESSION_PARK] = { "PARK", NEXT(AUTH) | NEXT(DIAL) | NEXT(CLOSED) },
+	[SESSION_DIAL] = { "DIAL", NEXT(AUTH) | NEXT(LOGIN) | NEXT(PARK) | NEXT(CLOSED) },
+	[SESSION_LOGIN] = { "LOGIN", NEXT(AUTH) | NEXT(DIAL) | NEXT(PARK) | NEXT(RELAY) | NEXT(CLOSED) },
+	[SESSION_RELAY] = { "RELAY", NEXT(DRAIN) | NEXT(QUIET) | NEXT(CLOSED) },
+	[SESSION_DRAIN] = { "DRAIN", NEXT(RELAY) | NEXT(QUIET) | NEXT(CLOSED) },
+	[SESSION_QUIET] = { "QUIET", NEXT(RELAY) | NEXT(PARTING) | NEXT(CLOSED) },
+	[SESSION_PARTING] = { "PARTING", NEXT(CLOSED) },
+	[SESSION_CLOSED] = { "CLOSED", 0 },
+};
+_Static_assert(COUNT(rules) == SESSION_STATES, "a rule for every state");
+
+static stream_fn on_client, on_backend;
+static void ask_route(struct session *s);
+
+const char *session_state_name(enum session_state st)
+{
+	return rules[st].name;
+}
+
+/* ---- states and deadlines */
+
+static void arm_timer(struct session *s, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	if (ms < 0)
+		tv = (struct timeval){ 0, 0 };
+	evtimer_add(s->timer, &tv);
+}
+
+static int64_t idle_limit_ms(const struct session *s)
+{
+	const struct settings *set = s->proxy->settings;
+
+	return 1000LL * (s->protocol->kind == PROTO_IMAP ? set->limits.imap_idle_s :
+							   set->limits.pop3_idle_s);
+}
+
+static int64_t until_verdict(const struct session *s)
+{
+	return MAX(s->hold_at + VERDICT_GRACE_MS - clock_real_ms(), (int64_t)0);
+}
+
+/* How long the session may stay in its state, or until it is looked at next. */
+static int64_t deadline_ms(const struct session *s)
+{
+	const struct settings *set = s->proxy->settings;
+	int64_t parked = clock_mono_ms() - s->parked_ms;
+
+	switch (s->state) {
+	case SESSION_GREET:
+		return 1000LL * set->limits.handshake_s;
+	case SESSION_AUTH:
+		return 1000LL * set->limits.login_s;
+	case SESSION_PARK:
+		return MIN((int64_t)KEEP_ALIVE_MS, MAX(1000LL * set->cutover.hold_s - parked, (int64_t)0));
+	case SESSION_DIAL:
+		return 1000LL * set->limits.dial_s;
+	case SESSION_LOGIN:
+		return 1000LL * set->limits.backend_login_s;
+	case SESSION_RELAY:
+		return idle_limit_ms(s);
+	case SESSION_DRAIN:
+		return MIN((int64_t)DRAIN_LOOK_MS, until_verdict(s) + 1);
+	case SESSION_QUIET:
+		return until_verdict(s);
+	case SESSION_PARTING:
+		return 1000LL * set->limits.login_s;
+	case SESSION_CLOSED:
+		break;
+	}
+	return 0;
+}
+
+static bool is_preauth(enum session_state st)
+{
+	return st < SESSION_RELAY;
+}
+
+static void enter(struct session *s, enum session_state to)
+{
+	struct proxy *p = s->proxy;
+
+	if (!(rules[s->state].next & (1u << to)))
+		BUG("session %s: %s -> %s", s->id, rules[s->state].name, rules[to].name);
+	log_debug(&s->about, "%s -> %s", rules[s->state].name, rules[to].name);
+	if (s->state == SESSION_PARK)
+		p->parked_count--;
+	if (to == SESSION_PARK)
+		p->parked_count++;
+	if (is_preauth(s->state) && !is_preauth(to))
+		p->preauth_count--;
+	s->state = to;
+	s->state_ms = clock_mono_ms();
+	s->about.state = rules[to].name;
+	if (to != SESSION_CLOSED)
+		arm_timer(s, deadline_ms(s));
+}
+
+static void new_id(char *out)
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	unsigned char raw[SESSION_ID_MAX - 1];
+
+	if (RAND_bytes(raw, sizeof raw) != 1)
+		BUG("no randomness");
+	for (size_t i = 0; i < sizeof raw; i++)
+		out[i] = digits[raw[i] % 36];
+	out[sizeof raw] = '\0';
+}
+
+/* ---- the end */
+
+struct ghost {
+	struct proxy *proxy;
+	struct route *route;
+};
+
+/* A backend connection that we left has really ended: only now can it no longer change mail. */
+static void ghost_gone(void *arg)
+{
+	struct ghost *g = arg;
+
+	route_remove_ghost(g->proxy->routes, g->route);
+	free(g);
+}
+
+static void leave_backend(struct session *s, bool politely)
+{
+	struct ghost *g;
+
+	if (!s->backend)
+		return;
+	if (s->state < SESSION_RELAY) { /* nothing of the client's has passed */
+		stream_free(&s->backend);
+		return;
+	}
+	g = mem_new(sizeof *g);
+	*g = (struct ghost){ s->proxy, s->route };
+	route_add_ghost(s->route);
+	if (politely)
+		s->protocol->leave_backend(s);
+	stream_retire(&s->backend, PROXY_GHOST_MS, ghost_gone, g);
+}
+
+static void forget_login(struct session *s)
+{
+	secret_release(&s->login.password);
+	buf_wipe(&s->back.caps);
+}
+
+static void leave_route(struct session *s)
+{
+	struct route *r = s->route;
+
+	s->route = NULL;
+	if (r)
+		route_remove_session(s->proxy->routes, r, s);
+}
+
+static void end(struct session *s, const char *why)
+{
+	struct proxy *p = s->proxy;
+
+	log_info(&s->about, "closed: %s (%.1f s, %llu bytes up, %llu down)", why,
+		 (double)(clock_real_ms() - s->since_ms) / 1000, (unsigned long long)s->bytes_up,
+		 (unsigned long long)s->bytes_down);
+	enter(s, SESSION_CLOSED);
+	evtimer_del(s->timer);
+	forget_login(s);
+	if (s->dropping)
+		TAILQ_REMOVE(&p->dropping, s, drop);
+	s->dropping = false;
+	TAILQ_REMOVE(&p->sessions, s, link);
+	TAILQ_INSERT_TAIL(&p->closed, s, link);
+	p->session_count--;
+	event_active(p->reaper, 0, 0);
+	leave_route(s);
+}
+
+void session_close(struct session *s, const char *why)
+{
+	if (s->state == SESSION_CLOSED)
+		return;
+	leave_backend(s, true);
+	stream_retire(&s->client, PROXY_LINGER_MS, NULL, NULL);
+	end(s, why);
+}
+
+void session_cut(struct session *s, const char *why)
+{
+	if (s->state == SESSION_CLOSED)
+		return;
+	leave_backend(s, false);
+	stream_free(&s->client);
+	end(s, why);
+}
+
+static void close_with_bye(struct session *s, const char *bye, const char *why)
+{
+	if (s->state == SESSION_CLOSED)
+		return;
+	if (s->protocol->at_line(s))
+		s->protocol->say_bye(s, bye);
+	session_close(s, why);
+}
+
+void session_free_closed(struct proxy *p)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&p->closed))) {
+		if (s->row_written)
+			follower_session(p->follower, &(struct session_row){ .id = s->id, .gone = true });
+		TAILQ_REMOVE(&p->closed, s, link);
+		event_free(s->timer);
+		stream_free(&s->client);
+		stream_free(&s->backend);
+		free(s->login.typed);
+		free(s);
+	}
+}
+
+/* ---- the login */
+
+static void to_auth(struct session *s)
+{
+	s->at_user = false;
+	leave_route(s);
+	if (s->state != SESSION_AUTH)
+		enter(s, SESSION_AUTH);
+	stream_resume(s->client);
+	stream_poke(s->client);
+}
+
+static void count_hold(struct session *s, const char *released_to)
+{
+	int64_t held = clock_mono_ms() - s->parked_ms;
+
+	if (!s->parked_ms)
+		return;
+	log_info(&s->about, "login was held %lld ms, goes to %s", (long long)held, released_to);
+	follower_hold(s->proxy->follower, s->login.name, s->protocol->name, clock_real_ms() - held, held,
+		      released_to);
+	s->parked_ms = 0;
+}
+
+void session_refused(struct session *s, enum reject r, const char *why)
+{
+	const struct settings *set = s->proxy->settings;
+	bool was_user = s->at_user;
+
+	if (s->state == SESSION_CLOSED)
+		return;
+	log_info(&s->about, "login refused: %s", why);
+	stream_free(&s->backend);
+	buf_wipe(&s->back.caps);
+	secret_release(&s->login.password);
+	if (s->state == SESSION_PARK)
+		count_hold(s, "refused");
+	if (was_user)
+		s->protocol->answer_user(s, r);
+	else
+		s->protocol->answer(s, r);
+	if (r == REJECT_BAD_LOGIN && ++s->login.tries >= (unsigned)set->limits.login_tries) {
+		close_with_bye(s, "Too many failed logins.", "too many failed logins");
+		return;
+	}
+	to_auth(s);
+}
+
+static void park(struct session *s)
+{
+	struct proxy *p = s->proxy;
+
+	stream_free(&s->backend);
+	buf_wipe(&s->back.caps);
+	if (p->parked_count >= (size_t)p->settings->limits.parked) {
+		session_refused(s, REJECT_MOVING, "too many logins wait (limits.parked)");
+		return;
+	}
+	if (!s->parked_ms)
+		s->parked_ms = s->kept_alive_ms = clock_mono_ms();
+	s->about.doing = "waiting for the cutover";
+	enter(s, SESSION_PARK);
+	log_info(&s->about, "login waits: the user is %s", user_state_name(s->route->state));
+}
+
+static void dial(struct session *s)
+{
+	struct proxy *p = s->proxy;
+	struct err e = { 0 };
+
+	s->about.side = side_name(s->side);
+	s->about.doing = "connecting";
+	stream_free(&s->backend);
+	buf_wipe(&s->back.caps);
+	s->back.step = 0;
+	if (s->state == SESSION_DIAL)
+		arm_timer(s, deadline_ms(s));
+	else
+		enter(s, SESSION_DIAL);
+	s->backend = backend_connect(p->backend[s->side], &p->loop, s->protocol->kind, on_backend, s, &e);
+	if (!s->backend)
+		session_refused(s, REJECT_DOWN, e.text);
+}
+
+/* The one place that looks where to go; the route it looks at was registered with before. */
+static void ask_route(struct session *s)
+{
+	struct route *r = s->route;
+
+	s->change = r->change;
+	s->about.traced = r->traced;
+	if (user_route(r->state) == ROUTE_HOLD) {
+		park(s);
+		return;
+	}
+	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
+		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
+		return;
+	}
+	s->side = user_side(r->state, r->direction);
+	if (s->parked_ms)
+		count_hold(s, side_name(s->side));
+	dial(s);
+}
+
+/* Registers with the route; -1: the name is none. */
+static int join_route(struct session *s)
+{
+	struct proxy *p = s->proxy;
+	struct login_name_rules rules_of_names = settings_login_rules(p->settings);
+	struct route *r;
+
+	if (login_name_normalise(slice_of(s->login.typed), &rules_of_names, s->login.name,
+				 sizeof s->login.name) < 0)
+		return -1;
+	r = routes_get(p->routes, s->login.name);
+	snprintf(s->login.name, sizeof s->login.name, "%s", r->name);
+	s->about.user = s->login.name;
+	s->route = r;
+	route_add_session(r, s);
+	return 0;
+}
+
+void session_login(struct session *s)
+{
+	stream_pause(s->client);
+	if (join_route(s) < 0) {
+		session_refused(s, REJECT_BAD_LOGIN, "not a login name");
+		return;
+	}
+	ask_route(s);
+}
+
+bool session_may_answer_user(struct session *s)
+{
+	if (join_route(s) < 0)
+		return true; /* the backend's answer to PASS, later, is the same for all names */
+	if (user_route(s->route->state) != ROUTE_HOLD) {
+		leave_route(s);
+		return true;
+	}
+	stream_pause(s->client);
+	s->at_user = true;
+	park(s);
+	return false;
+}
+
+void session_accepted(struct session *s)
+{
+	struct route *r = s->route;
+
+	if (s->change != r->change) { /* moved while we were logging in */
+		if (user_is_held(r->state) || user_side(r->state, r->direction) != s->side) {
+			ask_route(s);
+			return;
+		}
+		s->change = r->change;
+	}
+	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
+		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
+		return;
+	}
+	if (r->stranger)
+		follower_stranger(s->proxy->follower, r->name);
+	s->protocol->welcome(s);
+	forget_login(s);
+	memset(&s->open, 0, sizeof s->open);
+	s->about.doing = NULL;
+	enter(s, SESSION_RELAY);
+	log_info(&s->about, "logged in (%lld ms)", (long long)(clock_real_ms() - s->since_ms));
+	stream_resume(s->client);
+	stream_poke(s->client);
+	stream_poke(s->backend);
+}
+
+/* ---- the relay */
+
+/* Before any byte passes: a node that slept, or lost the store, must not serve who may have moved. */
+static bool may_forward(struct session *s)
+{
+	if (user_is_final(s->route->state) || proxy_has_lease(s->proxy))
+		return true;
+	routes_fence(s->proxy->routes);
+	return false;
+}
+
+void session_send_up(struct session *s, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	s->bytes_up += n;
+	stream_write(s->backend, p, n);
+	if (stream_queued(s->backend) > STREAM_HIGH)
+		stream_pause(s->client);
+}
+
+void session_send_down(struct session *s, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	s->bytes_down += n;
+	stream_write(s->client, p, n);
+	if (stream_queued(s->client) > STREAM_HIGH)
+		stream_pause(s->backend);
+}
+
+bool session_is_quiet(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_GREET:
+	case SESSION_AUTH:
+	case SESSION_PARK:
+	case SESSION_QUIET:
+	case SESSION_PARTING:
+	case SESSION_CLOSED:
+		return true;
+	case SESSION_DIAL:
+	case SESSION_LOGIN:
+	case SESSION_RELAY:
+	case SESSION_DRAIN:
+		return false;
+	}
+	return false;
+}
+
+static void quiet_down(struct session *s)
+{
+	enter(s, SESSION_QUIET);
+	stream_pause(s->client);
+	stream_pause(s->backend);
+	route_check_quiet(s->proxy->routes, s->route);
+}
+
+void session_relayed(struct session *s)
+{
+	if (s->state == SESSION_DRAIN && s->protocol->quiet(s))
+		quiet_down(s);
+}
+
+void session_hold(struct session *s)
+{
+	s->hold_at = s->route->hold_until;
+	switch (s->state) {
+	case SESSION_DIAL:
+	case SESSION_LOGIN:
+		s->change = s->route->change;
+		park(s);
+		break;
+	case SESSION_RELAY:
+		if (s->protocol->quiet(s)) {
+			quiet_down(s);
+		} else {
+			enter(s, SESSION_DRAIN);
+			log_debug(&s->about, "drains");
+		}
+		break;
+	case SESSION_DRAIN: /* from freezing to finalizing: the verdict's time may be another */
+	case SESSION_QUIET:
+		arm_timer(s, deadline_ms(s));
+		break;
+	case SESSION_GREET:
+	case SESSION_AUTH:
+	case SESSION_PARK:
+	case SESSION_PARTING:
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+/* ---- the verdict */
+
+static void part(struct session *s)
+{
+	const char *bye = s->proxy->settings->cutover.bye;
+
+	s->dropping = false;
+	if (s->protocol->kind == PROTO_POP3 && s->state == SESSION_QUIET) {
+		leave_backend(s, true);
+		leave_route(s);
+		enter(s, SESSION_PARTING);
+		stream_resume(s->client);
+		return;
+	}
+	if (s->protocol->at_line(s))
+		log_info(&s->about, "moved to %s: BYE", side_name(s->side == SIDE_OLD ? SIDE_NEW : SIDE_OLD));
+	close_with_bye(s, bye, "the user was moved");
+}
+
+/* The BYEs of many users are paced, so that their clients do not all come back in one second. */
+static void drop(struct session *s)
+{
+	struct proxy *p = s->proxy;
+
+	if (s->dropping)
+		return;
+	if (p->drops_left >= 1 || s->state != SESSION_QUIET) {
+		p->drops_left -= 1;
+		part(s);
+		return;
+	}
+	s->dropping = true;
+	evtimer_del(s->timer);
+	TAILQ_INSERT_TAIL(&p->dropping, s, drop);
+}
+
+static void stay(struct session *s)
+{
+	if (s->state == SESSION_RELAY)
+		return;
+	enter(s, SESSION_RELAY);
+	log_info(&s->about, "the cutover was undone: goes on");
+	stream_resume(s->client);
+	stream_resume(s->backend);
+	stream_poke(s->client);
+	stream_poke(s->backend);
+}
+
+static void release_parked(struct session *s)
+{
+	if (!s->at_user) {
+		ask_route(s);
+		return;
+	}
+	count_hold(s, side_name(user_side(s->route->state, s->route->direction)));
+	s->protocol->answer_user(s, REJECT_NONE);
+	to_auth(s);
+}
+
+void session_release(struct session *s)
+{
+	enum side side = user_side(s->route->state, s->route->direction);
+
+	switch (s->state) {
+	case SESSION_PARK:
+		release_parked(s);
+		break;
+	case SESSION_DIAL:
+	case SESSION_LOGIN:
+		if (side != s->side)
+			ask_route(s);
+		break;
+	case SESSION_RELAY:
+	case SESSION_DRAIN:
+	case SESSION_QUIET:
+		if (side == s->side)
+			stay(s);
+		else
+			drop(s);
+		break;
+	case SESSION_GREET:
+	case SESSION_AUTH:
+	case SESSION_PARTING:
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+/* ---- deadlines */
+
+static void on_idle(struct session *s)
+{
+	int64_t moved = MAX(stream_moved_ms(s->client), stream_moved_ms(s->backend));
+	int64_t left = idle_limit_ms(s) - (clock_mono_ms() - moved);
+
+	if (left > 0)
+		arm_timer(s, left);
+	else
+		close_with_bye(s, "Autologout; idle for too long.", "idle too long");
+}
+
+static void on_park_timer(struct session *s)
+{
+	int64_t now = clock_mono_ms();
+
+	if (now - s->parked_ms >= 1000LL * s->proxy->settings->cutover.hold_s) {
+		session_refused(s, REJECT_MOVING, "held for too long (cutover.hold_s)");
+		return;
+	}
+	if (now - s->kept_alive_ms >= KEEP_ALIVE_MS) {
+		s->kept_alive_ms = now;
+		s->protocol->keep_alive(s);
+	}
+	arm_timer(s, deadline_ms(s));
+}
+
+/* Nothing has been half done by who stands still: an upload that is cut leaves no message behind. */
+static void on_drain_timer(struct session *s)
+{
+	int64_t stall = 1000LL * s->proxy->settings->limits.stall_s, now = clock_mono_ms();
+	bool stuck = (s->protocol->uploading(s) || stream_queued(s->client)) &&
+		     now - stream_moved_ms(s->client) >= stall;
+
+	if (clock_real_ms() >= s->hold_at + VERDICT_GRACE_MS)
+		session_cut(s, "no verdict in time");
+	else if (stuck)
+		session_cut(s, "stood still while the user is moved (limits.stall_s)");
+	else
+		arm_timer(s, deadline_ms(s));
+}
+
+static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct session *s = arg;
+
+	switch (s->state) {
+	case SESSION_GREET:
+		session_cut(s, "no TLS handshake in time");
+		break;
+	case SESSION_AUTH:
+		close_with_bye(s, "Timeout; no login.", "no login in time");
+		break;
+	case SESSION_PARK:
+		on_park_timer(s);
+		break;
+	case SESSION_DIAL:
+		session_refused(s, REJECT_DOWN, "backend: connection timed out");
+		break;
+	case SESSION_LOGIN:
+		session_refused(s, REJECT_DOWN, "backend: login timed out");
+		break;
+	case SESSION_RELAY:
+		on_idle(s);
+		break;
+	case SESSION_DRAIN:
+		on_drain_timer(s);
+		break;
+	case SESSION_QUIET: /* never resumed by a timer */
+		close_with_bye(s, s->proxy->settings->cutover.bye, "no verdict in time");
+		break;
+	case SESSION_PARTING:
+		session_close(s, "the user was moved");
+		break;
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+/* ---- events of the two streams */
+
+static void client_data(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_AUTH:
+		s->protocol->hear_client(s);
+		break;
+	case SESSION_RELAY:
+	case SESSION_DRAIN:
+		if (may_forward(s))
+			s->protocol->pass_up(s);
+		break;
+	case SESSION_PARTING:
+		s->protocol->say_bye(s, s->proxy->settings->cutover.bye);
+		session_close(s, "the user was moved");
+		break;
+	case SESSION_GREET:
+	case SESSION_PARK:
+	case SESSION_DIAL:
+	case SESSION_LOGIN:
+	case SESSION_QUIET:
+	case SESSION_CLOSED:
+		break; /* stays where it is */
+	}
+}
+
+static void client_up(struct session *s)
+{
+	if (s->state == SESSION_GREET) {
+		enter(s, SESSION_AUTH);
+		s->protocol->greet(s);
+	}
+	stream_poke(s->client);
+}
+
+static void on_client(struct stream *st, enum stream_event ev, void *arg)
+{
+	struct session *s = arg;
+
+	switch (ev) {
+	case STREAM_UP:
+		client_up(s);
+		break;
+	case STREAM_DATA:
+		client_data(s);
+		break;
+	case STREAM_DRAINED:
+		if (s->backend && s->state != SESSION_QUIET)
+			stream_resume(s->backend);
+		break;
+	case STREAM_EOF:
+		session_close(s, "client left");
+		break;
+	case STREAM_FAILED:
+		session_close(s, stream_error(st));
+		break;
+	}
+}
+
+static void backend_ended(struct session *s, const char *why)
+{
+	switch (s->state) {
+	case SESSION_DIAL:
+	case SESSION_LOGIN:
+		session_refused(s, REJECT_DOWN, why);
+		break;
+	case SESSION_RELAY:
+	case SESSION_DRAIN:
+	case SESSION_QUIET:
+		if (s->leaving) /* it answered LOGOUT or QUIT, or said BYE itself */
+			session_close(s, "logged out");
+		else
+			close_with_bye(s, "Mail server closed the connection, please reconnect.", why);
+		break;
+	case SESSION_GREET:
+	case SESSION_AUTH:
+	case SESSION_PARK:
+	case SESSION_PARTING:
+	case SESSION_CLOSED:
+		BUG("session %s: a backend in %s", s->id, rules[s->state].name);
+	}
+}
+
+static void backend_data(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_LOGIN:
+		s->protocol->hear_backend(s);
+		break;
+	case SESSION_RELAY:
+	case SESSION_DRAIN:
+		if (may_forward(s))
+			s->protocol->pass_down(s);
+		break;
+	case SESSION_GREET:
+	case SESSION_AUTH:
+	case SESSION_PARK:
+	case SESSION_DIAL:
+	case SESSION_QUIET:
+	case SESSION_PARTING:
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+static void on_backend(struct stream *st, enum stream_event ev, void *arg)
+{
+	struct session *s = arg;
+
+	switch (ev) {
+	case STREAM_UP:
+		if (s->state == SESSION_DIAL) {
+			s->about.doing = "logging in";
+			enter(s, SESSION_LOGIN);
+		} else {
+			s->protocol->backend_secure(s);
+		}
+		break;
+	case STREAM_DATA:
+		backend_data(s);
+		break;
+	case STREAM_DRAINED:
+		if (s->state == SESSION_RELAY || s->state == SESSION_DRAIN)
+			stream_resume(s->client);
+		break;
+	case STREAM_EOF:
+		backend_ended(s, "the backend closed the connection");
+		break;
+	case STREAM_FAILED:
+		log_warn(&s->about, "backend: %s", stream_error(st));
+		backend_ended(s, stream_error(st));
+		break;
+	}
+}
+
+/* ---- all of them */
+
+void session_new(struct proxy *p, const struct listener_conf *l, int fd, const char *peer)
+{
+	struct session *s = mem_new(sizeof *s);
+
+	s->proxy = p;
+	s->listener = l;
+	s->protocol = l->proto == PROTO_IMAP ? &imap_protocol : &pop3_protocol;
+	s->timer = evtimer_new(p->loop.base, on_timer, s);
+	if (!s->timer)
+		BUG("libevent makes no timer");
+	new_id(s->id);
+	snprintf(s->peer, sizeof s->peer, "%s", peer);
+	s->about = (struct log_about){ .what = "session", .id = s->id, .proto = s->protocol->name,
+				       .peer = s->peer, .state = rules[SESSION_GREET].name };
+	s->since_ms = clock_real_ms();
+	s->state_ms = clock_mono_ms();
+	TAILQ_INSERT_TAIL(&p->sessions, s, link);
+	p->session_count++;
+	p->preauth_count++;
+	arm_timer(s, deadline_ms(s));
+	log_debug(&s->about, "connected to %s", l->name);
+	s->client = stream_accept(&p->loop, fd, l->tls == TLS_IMPLICIT ? p->tls : NULL, on_client, s);
+	if (l->tls != TLS_IMPLICIT)
+		client_up(s);
+}
+
+static void reap(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	session_free_closed(arg);
+}
+
+static void refill_drops(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct proxy *p = arg;
+	double per_s = p->settings->limits.drop_per_s;
+	struct session *s;
+
+	p->drops_left = MIN(p->drops_left + per_s * DROP_TICK_MS / 1000, per_s);
+	while (p->drops_left >= 1 && (s = TAILQ_FIRST(&p->dropping))) {
+		TAILQ_REMOVE(&p->dropping, s, drop);
+		p->drops_left -= 1;
+		part(s);
+	}
+}
+
+void sessions_init(struct proxy *p)
+{
+	struct timeval tick = { 0, DROP_TICK_MS * 1000 };
+
+	TAILQ_INIT(&p->sessions);
+	TAILQ_INIT(&p->closed);
+	TAILQ_INIT(&p->dropping);
+	p->drops_left = p->settings->limits.drop_per_s;
+	p->reaper = event_new(p->loop.base, -1, 0, reap, p);
+	p->dropper = event_new(p->loop.base, -1, EV_PERSIST, refill_drops, p);
+	if (!p->reaper || !p->dropper)
+		BUG("libevent makes no event");
+	event_add(p->dropper, &tick);
+}
+
+void sessions_release(struct proxy *p)
+{
+	session_free_closed(p);
+	event_free(p->reaper);
+	event_free(p->dropper);
+}
+
+void session_describe(const struct session *s, char *out, size_t size)
+{
+	char what[128] = "";
+
+	if (s->state >= SESSION_RELAY)
+		s->protocol->describe(s, what, sizeof what);
+	snprintf(out, size, "session %s %s from %s: %s%s%s", s->id, s->protocol->name, s->peer,
+		 rules[s->state].name, what[0] ? ", " : "", what);
+}
+
+static void write_row(struct session *s, int64_t now)
+{
+	char doing[128] = "";
+	struct session_row row = { .id = s->id,
+				   .name = s->login.name,
+				   .proto = s->protocol->name,
+				   .peer = s->peer,
+				   .side = s->about.side ? s->about.side : "",
+				   .state = rules[s->state].name,
+				   .doing = doing,
+				   .since = s->since_ms,
+				   .bytes_up = (int64_t)s->bytes_up,
+				   .bytes_down = (int64_t)s->bytes_down };
+
+	if (s->state >= SESSION_RELAY)
+		s->protocol->describe(s, doing, sizeof doing);
+	else if (s->about.doing)
+		snprintf(doing, sizeof doing, "%s", s->about.doing);
+	follower_session(s->proxy->follower, &row);
+	s->row_written = true;
+	s->row_state = s->state;
+	s->row_ms = now;
+}
+
+#define ROW_REFRESH_MS 10000 /* byte counts of a session that stays in its state */
+
+void sessions_write_rows(struct proxy *p)
+{
+	int64_t now = clock_mono_ms(), moved;
+	struct session *s;
+
+	TAILQ_FOREACH(s, &p->sessions, link) {
+		if (s->state < SESSION_PARK)
+			continue;
+		moved = s->backend ? stream_moved_ms(s->backend) : 0;
+		if (!s->row_written || s->row_state != s->state ||
+		    (now - s->row_ms >= ROW_REFRESH_MS && moved > s->row_ms))
+			write_row(s, now);
+	}
+}
+
+void sessions_shut_down(struct proxy *p, bool force)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&p->sessions); s; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state < SESSION_RELAY || s->protocol->quiet(s))
+			close_with_bye(s, "Server is restarting, please reconnect.", "shutdown");
+		else if (force)
+			session_cut(s, "shutdown");
+	}
+}

@@ -1,0 +1,147 @@
+/*
+ * The life of a session: a client, the backend it was routed to, and the states between.
+ *
+ *  GREET → AUTH → (route) → DIAL → LOGIN → RELAY ⇄ DRAIN ⇄ QUIET → CLOSED
+ *            ↑       ⇅          ↑      │
+ *            │      PARK        └──────┤ the user moved meanwhile: ask again, unseen by the client
+ *            └─ refused ───────────────┘ bad login, backend down
+ *
+ * PARTING is POP3's way to hear of a flip: it has no BYE, so the next command hears -ERR.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include "common/log.h"
+#include "common/secret.h"
+#include "common/wire/boundary.h"
+#include "common/wire/pop3.h"
+#include "proxy/protocol.h"
+#include "proxy/route.h"
+
+#define SESSION_ID_MAX 12
+
+enum session_state {
+	SESSION_GREET,
+	SESSION_AUTH,
+	SESSION_PARK,
+	SESSION_DIAL,
+	SESSION_LOGIN,
+	SESSION_RELAY,
+	SESSION_DRAIN,
+	SESSION_QUIET,
+	SESSION_PARTING,
+	SESSION_CLOSED
+};
+#define SESSION_STATES (SESSION_CLOSED + 1)
+const char *session_state_name(enum session_state st);
+
+/* Who wants in: what the client said, and what became of it. Wiped on entering RELAY. */
+struct login {
+	char *typed;			 /* user name as written */
+	char name[LOGIN_NAME_MAX + 1];	 /* normalised */
+	struct secret password;
+	char tag[IMAP_TAG_MAX + 1];	 /* IMAP: of the command that waits for its answer */
+	unsigned tries;
+};
+
+/* Steps of a conversation with a backend until it accepts the login. */
+struct backend_login {
+	int step;
+	struct buf caps; /* IMAP: its list, after login in the end */
+};
+
+/* POP3: answers that are still to come, and what a drop would undo. */
+#define POP3_OPEN_MAX 32
+struct pop3_relay {
+	struct {
+		enum pop3_verb verb;
+		bool multiline;
+	} open[POP3_OPEN_MAX];
+	uint8_t count;
+	bool in_lines;	   /* of a multi-line answer */
+	struct pop3_dots dots;
+	bool half_line;	   /* the answer's first line has not ended */
+	bool touched;	   /* RETR, TOP or DELE has passed: only QUIT ends this without a trace */
+	bool quit;	   /* QUIT was answered */
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;	/* proxy's sessions, or closed */
+	TAILQ_ENTRY(session) on_route;
+	TAILQ_ENTRY(session) drop;
+	struct proxy *proxy;
+	const struct protocol *protocol;
+	const struct listener_conf *listener;
+	struct stream *client, *backend; /* owned; NULL when not there */
+	struct event *timer;
+	enum session_state state;
+	int64_t state_ms, since_ms;	/* monotonic, real */
+	struct route *route;		/* from asking until closed */
+	int64_t change;			/* of the route when it was asked */
+	enum side side;
+	struct login login;
+	struct backend_login back;
+	int64_t parked_ms, kept_alive_ms, hold_at; /* monotonic, monotonic, real */
+	bool at_user;			/* POP3: parked at USER, before the password */
+	bool asked_capability;		/* IMAP: the client has seen our list: send it the new one untagged */
+	bool await_sasl;		/* the next line is the client's SASL answer */
+	bool blocked;			/* a client command waits for an answer from the backend */
+	bool dropping, leaving;
+	size_t plus_at;			/* IMAP: literal for which "+" was sent */
+	unsigned bad_commands;
+	char peer[64];
+	char id[SESSION_ID_MAX];
+	struct log_about about;
+	union {
+		struct boundary imap;
+		struct pop3_relay pop3;
+	} open;
+	uint64_t bytes_up, bytes_down;
+	/* what the store's row says, to write changes only */
+	enum session_state row_state;
+	int64_t row_ms;
+	bool row_written;
+};
+
+/* Takes the accepted socket. */
+void session_new(struct proxy *p, const struct listener_conf *l, int fd, const char *peer);
+void session_free_closed(struct proxy *p);
+
+/* ---- called by the protocols */
+
+/* The client wants in, with s->login filled but for the name: asks for the route. */
+void session_login(struct session *s);
+/* POP3 USER: true if the answer may be given now; else the session is parked and USER is answered later. */
+bool session_may_answer_user(struct session *s);
+/* The backend took the login: to RELAY, unless the user moved meanwhile. */
+void session_accepted(struct session *s);
+/* It did not, or something is wrong with it. why: for the log. */
+void session_refused(struct session *s, enum reject r, const char *why);
+/* Something moved in RELAY or DRAIN. */
+void session_relayed(struct session *s);
+/* Ends it: what is queued for the client is still sent. Any callback may ask again. */
+void session_close(struct session *s, const char *why);
+/* Ends it so that nothing half done is seen as done: no more bytes to either side. */
+void session_cut(struct session *s, const char *why);
+/* Forwards to the backend or the client, with back-pressure. */
+void session_send_up(struct session *s, const void *p, size_t n);
+void session_send_down(struct session *s, const void *p, size_t n);
+
+/* ---- called by the routes */
+
+void session_hold(struct session *s);	 /* the user is frozen now */
+void session_release(struct session *s); /* …is not, or goes elsewhere now */
+/* Nothing of it can change the side being left any more. */
+bool session_is_quiet(const struct session *s);
+/* "session k3f9a2: APPEND 18/50 MB", for people. */
+void session_describe(const struct session *s, char *out, size_t size);
+
+/* ---- called by the node */
+
+void sessions_init(struct proxy *p);
+void sessions_release(struct proxy *p);
+void sessions_write_rows(struct proxy *p);
+/* Ends all, at their boundaries; those with something open get PROXY_SHUTDOWN_S. */
+void sessions_shut_down(struct proxy *p, bool force);
+
+#endif
