@@ -42,6 +42,7 @@ class Ledger:
     def __init__(self):
         self.expected = {}      # stamp → Expected
         self.acknowledged = []  # (time, verb, stamp)
+        self.touched = {}       # stamp → when a change to it was last begun
         self.unanswered = 0
         self._lock = threading.Lock()
 
@@ -57,6 +58,7 @@ class Ledger:
 
     def append_begun(self, stamp, path, sha256, date, flags):
         with self._lock:
+            self.touched[stamp] = time.time()
             self.expected[stamp] = Expected(path, sha256, date, {0, 1}, {frozenset(flags)})
 
     def append_settled(self, stamp, done):
@@ -66,6 +68,7 @@ class Ledger:
 
     def flags_begun(self, stamp, flags):
         with self._lock:
+            self.touched[stamp] = time.time()
             self.expected[stamp].flags.add(frozenset(flags))
 
     def flags_settled(self, stamp, flags):
@@ -75,6 +78,7 @@ class Ledger:
 
     def expunge_begun(self, stamp):
         with self._lock:
+            self.touched[stamp] = time.time()
             e = self.expected[stamp]
             e.counts = e.counts | {0}
             e.flags |= {f | {"\\deleted"} for f in e.flags}
@@ -89,6 +93,7 @@ class Ledger:
         with self._lock:
             e = self.expected.get(stamp)
             if e:
+                self.touched[stamp] = time.time()
                 e.flags |= {f | {"\\seen"} for f in e.flags}
 
     def never_answered(self):
@@ -101,6 +106,12 @@ class Ledger:
 
     def acknowledged_between(self, begin, end):
         return sum(1 for at, _, _ in self.acknowledged if begin <= at <= end)
+
+    def untouched_since(self, folders, at):
+        """The same answer of reader.read() without the messages that a client changed since then."""
+        return {path: dataclasses.replace(folder, messages=[
+            m for m in folder.messages if self.touched.get(m.stamp, 0) < at])
+            for path, folder in folders.items()}
 
     def check(self, folders):
         """Compares an answer of reader.read() with what must be there."""

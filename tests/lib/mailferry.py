@@ -4,6 +4,8 @@ import csv
 import glob
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +14,7 @@ from . import processes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UP_TIMEOUT_S = 30
+SPARE_USER = "nobody"
 
 # The short waits are for tests: nobody wants to see a retry take its usual minute.
 DEFAULTS = {
@@ -31,6 +34,21 @@ LISTENERS = {
 
 def build_folder():
     return os.path.abspath(os.environ.get("MAILFERRY_BUILD") or os.path.join(ROOT, "build/plain"))
+
+
+def unprivileged_account(build):
+    """
+    Whom the programs shall become when the caller is root; None to stay. An account without rights
+    cannot run programs from below somebody's private folder.
+    """
+    if os.geteuid() != 0:
+        return None
+    folder = build
+    while folder != "/":
+        if not os.stat(folder).st_mode & 0o001:
+            return None
+        folder = os.path.dirname(folder)
+    return pwd.getpwnam(SPARE_USER)
 
 
 class CommandFailed(Exception):
@@ -64,16 +82,18 @@ class Mailferry:
         self.ports = {}
         self.reports = os.environ.get("MAILFERRY_REPORTS")
         self._process = None
-        for sub in ("run", "store", "journals"):
-            os.makedirs(os.path.join(folder, sub), exist_ok=True)
+        self.account = unprivileged_account(self.build)
+        os.makedirs(folder, exist_ok=True)
         sections = {name: dict(values) for name, values in DEFAULTS.items()}
         for side, server in (("old", old), ("new", new)):
             sections["backend " + side] = self._backend(side, server)
         sections["store"] = {"path": os.path.join(folder, "store", "mailferry.db")}
         sections["run"]["dir"] = self.run_dir
         sections["sync"]["dir"] = os.path.join(folder, "journals")
+        if self.account:
+            sections["run"]["user"] = self.account.pw_name
         certificate, key = ca.issue("localhost")
-        sections["tls"] = {"certificate": certificate, "key": key}
+        sections["tls"] = {"certificate": certificate, "key": self._own(shutil.copy(key, folder))}
         for name, (protocol, tls) in (listeners or LISTENERS).items():
             sections["listener " + name] = {"protocol": protocol, "address": self.address, "port": 0,
                                             "tls": tls}
@@ -90,8 +110,14 @@ class Mailferry:
             path = os.path.join(self.folder, "master-" + side)
             with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
                 f.write(password + "\n")
-            conf.update(master_user=user, master_password_file=path)
+            conf.update(master_user=user, master_password_file=self._own(path))
         return conf
+
+    def _own(self, path):
+        """A secret that the unprivileged programs must read."""
+        if self.account:
+            os.chown(path, self.account.pw_uid, self.account.pw_gid)
+        return path
 
     def write_conf(self, sections):
         with open(self.conf, "w") as f:
@@ -130,7 +156,7 @@ class Mailferry:
             return False
         self.ports = {row[0]: int(row[2]) for row in rows}
         with open(self.log, errors="replace") as f:
-            said = any(line.split()[:1] == ["up"] or " up" in line for line in f)
+            said = any(line.startswith("mailferry: up") for line in f)
         return said and len(rows) > 0 and self._nodes_answer()
 
     def _nodes_answer(self):
@@ -206,7 +232,7 @@ class Mailferry:
         return self.user(name)["state"]
 
     def history(self, name):
-        return self.cli("why", name)["history"]
+        return self.cli("history", name)["history"]
 
     def wait_state(self, names, states, timeout_s=60):
         """Until each of the users is in one of the states."""
