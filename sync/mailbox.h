@@ -101,7 +101,8 @@ const struct folder_info *folder_list_find(const struct folder_list *l,
 struct namespace_info {
 	char *prefix;
 	char separator;
-	struct folder_list others; /* other users' and shared: only name (a prefix), separator */
+	struct folder_list
+		others; /* other users' and shared: only name (a prefix), separator */
 };
 /* Without NAMESPACE: prefix "" and the separator of LIST "" "". */
 int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err *e) MUST_CHECK;
@@ -109,9 +110,9 @@ void namespace_info_release(struct namespace_info *n);
 
 /*
  * All folders, in the server's order. LIST and LSUB where LIST-EXTENDED and LIST-STATUS are
- * offered, else a STATUS each as well, pipelined. Subscriptions to folders that do not exist are
- * listed too, with noselect. The selected folder's numbers may be stale (RFC 3501 6.3.10): have
- * none selected. A LIST line that cannot be read is an error: its folder would be missed.
+ * offered, else a STATUS each as well, pipelined. Subscriptions to folders that do not exist
+ * are listed too, with noselect. The selected folder's numbers may be stale (RFC 3501 6.3.10):
+ * have none selected. A LIST line that cannot be read is an error: its folder would be missed.
  */
 int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e) MUST_CHECK;
 /* STATUS of one folder, fresh. Fills name (allocated) and the numbers; release with
