@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "certs/tls.h"
@@ -644,6 +645,15 @@ void stream_consume(struct stream *st, size_t n)
 	buf_drain(&st->in, n);
 	if (buf_len(&st->in) == 0)
 		buf_wipe(&st->in);
+}
+
+void stream_consume_secret(struct stream *st, size_t n)
+{
+	struct slice in = stream_input(st);
+
+	ASSERT(n <= in.n);
+	OPENSSL_cleanse((char *)(uintptr_t)in.p, n);
+	stream_consume(st, n);
 }
 
 size_t stream_queued(const struct stream *st)

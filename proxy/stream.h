@@ -61,6 +61,8 @@ void stream_start_tls(struct stream *st, SSL *ssl, bool server);
 /* What has come and was not consumed. Borrowed: valid until the next event or consume. */
 struct slice stream_input(struct stream *st);
 void stream_consume(struct stream *st, size_t n);
+/* The same, and nothing of the bytes stays in memory: for what held a password. */
+void stream_consume_secret(struct stream *st, size_t n);
 /* Sends, or queues what cannot be sent now. A failure comes as an event. */
 void stream_write(struct stream *st, const void *p, size_t n);
 void stream_printf(struct stream *st, const char *fmt, ...) PRINTF_LIKE(2, 3);

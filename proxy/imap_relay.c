@@ -1,0 +1,195 @@
+/* Hides: bytes both ways after login, what is open between them, and the few lines that do not pass as they are. */
+#include "proxy/imap.h"
+
+#define CAPABILITY_LINE_MAX 8192 /* a longer line of the backend's passes as it is */
+
+/* ---- client to backend */
+
+static void refuse(struct session *s, const char *p, size_t take, const struct imap_command *c)
+{
+	if (c)
+		stream_printf(s->client, "%.*s NO This command is not available here.\r\n",
+			      (int)c->tag.n, c->tag.p);
+	else
+		stream_printf(s->client, "* BAD Not a command.\r\n");
+	boundary_refuse(&s->open.imap, p, take);
+}
+
+/* How far the client's input goes to the backend as it is; stops where something else must happen. */
+enum stop { STOP_EMPTY, STOP_REFUSE, STOP_DROP, STOP_WAIT, STOP_TOO_LONG };
+
+static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t *take,
+			 struct imap_command *c)
+{
+	struct boundary *b = &s->open.imap;
+	size_t max = (size_t)s->proxy->settings->limits.line_bytes;
+
+	for (;;) {
+		bool idling = b->idling && s->state == SESSION_DRAIN;
+
+		/* Its DONE would start something new: IDLE is quiet already. */
+		if (idling)
+			return STOP_WAIT;
+		switch (boundary_up(b, in.p + *run, in.n - *run, max, take, c)) {
+		case UP_MORE:
+			return STOP_EMPTY;
+		case UP_PASS:
+			*run += *take;
+			break;
+		case UP_DROP:
+			return STOP_DROP;
+		case UP_COMMAND:
+			if (s->state == SESSION_DRAIN)
+				return STOP_WAIT;
+			if (imap_command_refused(c->verb))
+				return STOP_REFUSE;
+			boundary_pass(b, in.p + *run, *take, c);
+			if (slice_is_nocase(c->verb, "LOGOUT"))
+				s->leaving = true;
+			*run += *take;
+			break;
+		case UP_FULL:
+			return STOP_WAIT;
+		case UP_BAD:
+			if (s->state == SESSION_DRAIN)
+				return STOP_WAIT;
+			*c = (struct imap_command){ 0 };
+			return *take > max ? STOP_TOO_LONG : STOP_REFUSE;
+		}
+	}
+}
+
+void imap_pass_up(struct session *s)
+{
+	for (;;) {
+		struct slice in = stream_input(s->client);
+		struct imap_command c;
+		size_t run = 0, take = 0;
+		enum stop stop = scan_up(s, in, &run, &take, &c);
+
+		session_send_up(s, in.p, run);
+		s->blocked = stop == STOP_WAIT || (stop == STOP_REFUSE && !imap_at_line(s));
+		if (stop == STOP_REFUSE && !s->blocked)
+			refuse(s, in.p + run, take, c.tag.n ? &c : NULL);
+		if (stop == STOP_DROP || (stop == STOP_REFUSE && !s->blocked))
+			run += take;
+		stream_consume(s->client, run);
+		if (stop == STOP_TOO_LONG) {
+			if (imap_at_line(s))
+				imap_say_bye(s, "Command line too long.");
+			session_close(s, "command line too long (limits.line_bytes)");
+			return;
+		}
+		if (stop == STOP_EMPTY || s->blocked)
+			return;
+	}
+}
+
+/* ---- backend to client */
+
+/* A line that starts here may carry capabilities: then it is read whole. Bytes held back are eaten later. */
+enum held { HELD_NO, HELD_MORE, HELD_REWRITTEN };
+
+static enum held rewrite(struct session *s, struct slice rest, size_t *len, struct buf *out)
+{
+	const char *lf;
+	size_t n;
+
+	if (!imap_capability_maybe(rest.p, rest.n))
+		return HELD_NO;
+	lf = memchr(rest.p, '\n', MIN(rest.n, (size_t)CAPABILITY_LINE_MAX));
+	if (!lf)
+		return rest.n < CAPABILITY_LINE_MAX ? HELD_MORE : HELD_NO;
+	n = (size_t)(lf - rest.p);
+	*len = n + 1;
+	if (n && rest.p[n - 1] == '\r')
+		n--;
+	if (!imap_capability_rewrite((struct slice){ rest.p, n }, out))
+		return HELD_NO;
+	for (size_t at = 0; at < *len;)
+		at += boundary_down(&s->open.imap, rest.p + at, *len - at);
+	return HELD_REWRITTEN;
+}
+
+static bool is_bye(struct slice rest)
+{
+	return slice_starts_nocase(rest, "* BYE");
+}
+
+void imap_pass_down(struct session *s)
+{
+	struct boundary *b = &s->open.imap;
+	struct slice in = stream_input(s->backend);
+	struct buf out = { 0 };
+	size_t at = 0, sent = 0, len;
+	bool held = false;
+
+	while (at < in.n && !held) {
+		struct slice rest = { in.p + at, in.n - at };
+		enum held verdict = boundary_at_line(b) ? rewrite(s, rest, &len, &out) : HELD_NO;
+
+		switch (verdict) {
+		case HELD_NO:
+			if (boundary_at_line(b) && is_bye(rest))
+				s->leaving = true;
+			at += boundary_down(b, rest.p, rest.n);
+			break;
+		case HELD_MORE:
+			held = true;
+			break;
+		case HELD_REWRITTEN:
+			session_send_down(s, in.p + sent, at - sent);
+			session_send_down(s, buf_slice(&out).p, buf_len(&out));
+			buf_drain(&out, buf_len(&out));
+			at += len;
+			sent = at;
+			break;
+		}
+	}
+	session_send_down(s, in.p + sent, at - sent);
+	stream_consume(s->backend, at);
+	buf_release(&out);
+	if (s->blocked && s->state == SESSION_RELAY)
+		stream_poke(s->client);
+	session_relayed(s);
+}
+
+/* ---- what is open */
+
+/* Lines held back for a rewrite have not passed: they are nobody's half line. */
+bool imap_quiet(const struct session *s)
+{
+	return boundary_quiet(&s->open.imap);
+}
+
+bool imap_at_line(const struct session *s)
+{
+	return s->state < SESSION_RELAY || boundary_at_line(&s->open.imap);
+}
+
+bool imap_uploading(const struct session *s)
+{
+	return boundary_uploading(&s->open.imap);
+}
+
+void imap_describe(const struct session *s, char *out, size_t size)
+{
+	boundary_describe(&s->open.imap, out, size);
+}
+
+/* ---- the end */
+
+void imap_say_bye(struct session *s, const char *text)
+{
+	stream_printf(s->client, "* BYE %s\r\n", text);
+}
+
+void imap_leave_backend(struct session *s)
+{
+	const struct boundary *b = &s->open.imap;
+
+	/* Inside a literal our words would become content of a message. */
+	if (s->leaving || b->in_command)
+		return;
+	stream_printf(s->backend, "%sZ LOGOUT\r\n", b->idling ? "DONE\r\n" : "");
+}
