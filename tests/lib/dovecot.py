@@ -67,6 +67,9 @@ userdb {{
   default_fields = uid={uid} gid={gid} home={folder}/mail/%u
 }}
 # Wrong passwords are part of the tests: no growing delay for their address.
+protocol imap {{
+  mail_plugins = {plugins}
+}}
 service anvil {{
   chroot =
   unix_listener anvil-auth-penalty {{
@@ -125,17 +128,19 @@ class Dovecot:
     masters   {master user: password}: "user*master" and SASL PLAIN with an authzid work
     storage   "maildir" or "sdbox"; separator and prefix of the one namespace
     without   capabilities to hide, e.g. {"MULTIAPPEND", "LITERAL+"}
+    compress  offer COMPRESS=DEFLATE
     rawlog    keep what each session said and heard, in folder/rawlog
     """
 
     def __init__(self, name, folder, ca, users, masters=None, storage="maildir", separator="/",
-                 prefix="", without=(), rawlog=False):
+                 prefix="", without=(), compress=False, rawlog=False):
         self.name, self.folder = name, folder
         self.users, self.masters = dict(users), dict(masters or {})
         self.address = "127.0.0.1"
         self.log = os.path.join(folder, "dovecot.log")
         self.separator, self.prefix = separator, prefix
         self._storage, self._without, self._rawlog = storage, set(without), rawlog
+        self._plugins = "imap_zlib" if compress else ""
         self._paused, self._process = [], None
         self._account = pwd.getpwnam(SPARE_USER) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         os.makedirs(folder, exist_ok=True)
@@ -233,7 +238,7 @@ class Dovecot:
             folder=self.folder, name=self.name, user=self._account.pw_name,
             group=grp.getgrgid(self._account.pw_gid).gr_name, uid=self._account.pw_uid,
             gid=self._account.pw_gid, separator=MASTER_SEPARATOR, separator_char=self.separator,
-            prefix=self.prefix, location=location, capability=capability,
+            plugins=self._plugins, prefix=self.prefix, location=location, capability=capability,
             rawlog="rawlog_dir = %s/rawlog/%%u" % self.folder if self._rawlog else "", **self.ports)
 
     @staticmethod

@@ -1,0 +1,233 @@
+"""Two real servers for the whole run, users of one's own for each test, mailferry in between."""
+
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lib import mail, reader  # noqa: E402
+from lib.ca import CA  # noqa: E402
+from lib.dovecot import Dovecot  # noqa: E402
+from lib.imapclient import ImapClient, client_context  # noqa: E402
+from lib.mailferry import Mailferry  # noqa: E402
+from lib.popclient import PopClient  # noqa: E402
+
+POOL = 120
+MASTERS = {"ferry": "ferry-master-secret"}
+ODD_PASSWORD = 'quote" and \\backslash'
+SHOWN = 6000    # characters of a log on failure
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "full: takes long; only with tests/run --full")
+
+
+class Person:
+    """A user of the pool, with the same password on both servers."""
+
+    def __init__(self, name, password):
+        self.name, self.password = name, password
+
+    def __repr__(self):
+        return self.name
+
+
+class Stage:
+    """The servers and all that was opened during a test, for its end and for its failure."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="mailferry-test-")
+        os.chmod(self.folder, 0o755)
+        self.ca = CA(os.path.join(self.folder, "ca"))
+        self.context = client_context(self.ca.cert)
+        names = {"user%03d@example.com" % i: "secret-of-%03d" % i for i in range(POOL)}
+        names["odd@example.com"] = ODD_PASSWORD
+        self.pool = [Person(n, p) for n, p in names.items() if n != "odd@example.com"]
+        self.odd = Person("odd@example.com", ODD_PASSWORD)
+        self.old = Dovecot("old", os.path.join(self.folder, "old"), self.ca, names, MASTERS,
+                           separator=".", prefix="INBOX.", compress=True, rawlog=True)
+        self.new = Dovecot("new", os.path.join(self.folder, "new"), self.ca, names, MASTERS,
+                           storage="sdbox", rawlog=True)
+        self.opened, self.ferries, self.taken = [], [], []
+
+    def start(self):
+        self.old.start()
+        self.new.start()
+        return self
+
+    def end(self):
+        self.old.stop()
+        self.new.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def take(self):
+        person = self.pool.pop(0)
+        self.taken.append(person)
+        return person
+
+    def fill(self, person, folders=None, size=500):
+        """Writes mail straight to old: {folder name on old: count}; stamps say person, folder and number."""
+        client = ImapClient(self.old.address, self.old.ports["imaps"], self.context)
+        client.login(person.name, person.password)
+        flags = (b"", b"\\Seen", b"\\Flagged $Label1", b"\\Answered \\Seen")
+        for folder, count in (folders or {"INBOX": 20}).items():
+            if folder != "INBOX":
+                client.command(b"CREATE " + reader.quote(folder.encode()))
+                client.command(b"SUBSCRIBE " + reader.quote(folder.encode()))
+            tags = []
+            for i in range(count):
+                stamp = "%s-%s-%d" % (person.name.split("@")[0], folder.replace(" ", "_"), i)
+                tags.append(client.begin_append(reader.quote(folder.encode()),
+                                                mail.message(stamp, size + i % 7, eight_bit=i % 2 == 1),
+                                                flags[i % len(flags)], mail.imap_date(1600000000 + 3600 * i)))
+            for tag in tags:
+                client.finish(tag)
+        client.logout()
+
+    def read(self, server, person):
+        return reader.read(server, person.name, self.context)
+
+    def transcripts(self):
+        parts = [c.transcript_text() for c in self.opened]
+        for person in self.taken:
+            parts += [self.old.transcripts(person.name), self.new.transcripts(person.name)]
+        return "\n".join(p for p in parts if p)
+
+
+@pytest.fixture(scope="session")
+def stage():
+    s = Stage().start()
+    yield s
+    s.end()
+
+
+@pytest.fixture(scope="session")
+def old(stage):
+    return stage.old
+
+
+@pytest.fixture(scope="session")
+def new(stage):
+    return stage.new
+
+
+@pytest.fixture(autouse=True)
+def tidy(request):
+    """Closes what the test opened; lets both servers go on if it left one standing."""
+    yield
+    if "stage" in request.fixturenames:
+        s = request.getfixturevalue("stage")
+        s.old.resume()
+        s.new.resume()
+        for c in s.opened:
+            c.close()
+        s.opened, s.taken = [], []
+
+
+@pytest.fixture
+def person(stage):
+    return stage.take()
+
+
+class Checked(Mailferry):
+    """Fails the test in which a daemon said what none may ever say."""
+
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        self._heard = 0
+
+    def check(self, secrets):
+        complaints = self.complaints()
+        fresh, self._heard = complaints[self._heard:], len(complaints)
+        assert not fresh, "\n".join(fresh)
+        with open(self.log, errors="replace") as f:
+            text = f.read()
+        leaked = [s for s in secrets if s in text]
+        assert not leaked, "passwords in the log: %s" % leaked
+
+
+def _secrets(stage):
+    return list(MASTERS.values()) + [p for p in stage.old.users.values()]
+
+
+@pytest.fixture(scope="session")
+def shared_ferry(stage):
+    f = Checked(os.path.join(stage.folder, "ferry"), stage.ca, stage.old, stage.new,
+                settings={"sync": {"delta_s": 20, "trailing_s": 60}})
+    f.start()
+    before = sorted(f.nodes() + [f.engine()])
+    yield f
+    after = sorted(f.nodes() + [f.engine()])
+    f.stop()
+    assert before == after, "a daemon died and was started again: %s -> %s\n%s" % (
+        before, after, f.log_text())
+
+
+@pytest.fixture
+def ferry(stage, shared_ferry):
+    """The one that most tests share; nobody may stop or kill parts of it."""
+    stage.ferries = [shared_ferry]
+    yield shared_ferry
+    shared_ferry.check(_secrets(stage))
+
+
+@pytest.fixture
+def own_ferry(stage):
+    """A factory: own_ferry({section: {name: value}}) starts one that the test may mistreat."""
+    stage.ferries = []
+
+    def start(settings=None, **kw):
+        folder = tempfile.mkdtemp(prefix="ferry-", dir=stage.folder)
+        os.chmod(folder, 0o755)
+        f = Checked(folder, stage.ca, stage.old, stage.new, settings=settings, **kw)
+        stage.ferries.append(f)
+        return f.start()
+    yield start
+    for f in stage.ferries:
+        f.stop()
+        f.check(_secrets(stage))
+
+
+@pytest.fixture
+def resident(stage, ferry, person):
+    """A person who is known to the shared ferry."""
+    ferry.import_users([person.name])
+    return person
+
+
+@pytest.fixture
+def imap(stage):
+    """A factory: imap(ferry) is a raw client before login, over TLS unless port says otherwise."""
+    def connect(f, port="imaps", context=True, **kw):
+        client = ImapClient(f.address, f.ports[port],
+                            stage.context if context and port.endswith("s") else None, **kw)
+        stage.opened.append(client)
+        return client
+    return connect
+
+
+@pytest.fixture
+def pop3(stage):
+    def connect(f, port="pop3s", **kw):
+        client = PopClient(f.address, f.ports[port], stage.context if port.endswith("s") else None, **kw)
+        stage.opened.append(client)
+        return client
+    return connect
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    stage = item.funcargs.get("stage") if hasattr(item, "funcargs") else None
+    if not report.failed or not isinstance(stage, Stage):
+        return
+    report.sections.append(("transcripts", stage.transcripts()[-4 * SHOWN:]))
+    for f in stage.ferries:
+        report.sections.append(("mailferry's log", f.log_text()[-2 * SHOWN:]))
+    for server in (stage.old, stage.new):
+        report.sections.append(("log of " + server.name, server.log_text()[-SHOWN:]))
