@@ -252,7 +252,7 @@ int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void
 
 struct request_row {
 	int64_t id, at;
-	const char *verb, *name, *args; /* verbs: "trace", "loglevel", "drop" */
+	const char *verb, *name, *args; /* verbs: "trace", "loglevel", "aliases" */
 };
 int store_request_add(struct store *st, const char *verb, const char *name, const char *args,
 		      struct err *e) MUST_CHECK;

@@ -250,6 +250,9 @@ static int put_all(struct store *st, const struct user_import *rows, size_t n,
 	for (size_t i = 0; i < n; i++)
 		if (put_aliases(st->db, &rows[i], e) < 0)
 			return -1;
+	/* Aliases are no rows of users: nodes read them again when they are told to. */
+	if (count->added || count->changed)
+		return store_request_add(st, "aliases", NULL, NULL, e);
 	return 0;
 }
 

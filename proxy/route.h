@@ -21,7 +21,6 @@ struct route {
 	unsigned ghosts;    /* backend connections of closed sessions that have not ended yet */
 	int64_t acked;	    /* the freeze we said "quiet" to */
 	int64_t undo_asked_ms;
-	bool blocked;	    /* a blocker's text is in the store */
 	TAILQ_ENTRY(route) held;
 };
 

@@ -1,0 +1,522 @@
+/* Hides: a thread, two queues, and that the store may be slow or gone. */
+#include "proxy/follower.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "common/clock.h"
+#include "proxy/backend.h"
+#include "proxy/route.h"
+#include "proxy/session.h"
+
+#define LOOK_MS	       250   /* without a nudge changes are looked for this often */
+#define RESOLVE_MS     60000 /* the backends' names are looked up this often */
+#define OWN_MARGIN_MS  5000  /* we fence ourselves this much before others may count us as gone */
+#define SESSION_BATCH  256   /* rows of one transaction */
+
+/* To the loop. */
+enum news_kind { NEWS_USER, NEWS_ALIAS, NEWS_TRACE, NEWS_LOGLEVEL, NEWS_LEASE, NEWS_LOST };
+struct news {
+	STAILQ_ENTRY(news) next;
+	enum news_kind kind;
+	struct user user;
+	char *alias, *name;
+	bool on;
+	int level;
+	int64_t fence_ms;
+};
+
+/* To the store. */
+enum order_kind { ORDER_ACK, ORDER_BLOCKER, ORDER_UNDO, ORDER_SESSION, ORDER_HOLD, ORDER_STRANGER };
+struct order {
+	STAILQ_ENTRY(order) next;
+	enum order_kind kind;
+	char *name, *text, *proto;
+	int64_t change, at, held_ms;
+	enum user_state state;
+	enum direction direction;
+	struct session_row row; /* its texts are ours */
+};
+
+STAILQ_HEAD(news_queue, news);
+STAILQ_HEAD(order_queue, order);
+
+struct follower {
+	struct proxy *proxy;
+	struct store *store;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of both queues and stop */
+	struct news_queue news;
+	struct order_queue orders;
+	bool stop;
+	int news_fd, orders_fd, nudge_fd;
+	struct event *on_news;
+	/* the thread's own from here on */
+	int64_t incarnation, last_change, last_request;
+	int64_t renewed_ms, resolved_ms;
+	bool store_trouble, aliases_due;
+	struct log_about about;
+};
+
+/* ---- towards the loop */
+
+static void ring(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof one) < 0 && errno != EAGAIN)
+		BUG("eventfd: %s", strerror(errno));
+}
+
+static void hush(int fd)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN)
+		BUG("eventfd: %s", strerror(errno));
+}
+
+static struct news *news_new(enum news_kind kind)
+{
+	struct news *n = mem_new(sizeof *n);
+
+	n->kind = kind;
+	return n;
+}
+
+static void post(struct follower *f, struct news *n)
+{
+	pthread_mutex_lock(&f->lock);
+	STAILQ_INSERT_TAIL(&f->news, n, next);
+	pthread_mutex_unlock(&f->lock);
+	ring(f->news_fd);
+}
+
+static void news_free(struct news *n)
+{
+	user_release(&n->user);
+	free(n->alias);
+	free(n->name);
+	free(n);
+}
+
+static void apply(struct proxy *p, struct news *n)
+{
+	switch (n->kind) {
+	case NEWS_USER:
+		routes_apply(p->routes, &n->user);
+		break;
+	case NEWS_ALIAS:
+		routes_alias(p->routes, n->alias, n->name);
+		break;
+	case NEWS_TRACE:
+		routes_trace(p->routes, n->name, n->on);
+		break;
+	case NEWS_LOGLEVEL:
+		log_set_level((enum log_level)n->level);
+		break;
+	case NEWS_LEASE:
+		p->fence_ms = n->fence_ms;
+		break;
+	case NEWS_LOST:
+		log_error(NULL, "another process runs as node %s: this one ends", p->node);
+		p->fence_ms = 0;
+		routes_fence(p->routes);
+		event_base_loopbreak(p->loop.base);
+		break;
+	}
+}
+
+static void apply_all(struct follower *f)
+{
+	struct news_queue mine = STAILQ_HEAD_INITIALIZER(mine);
+	struct news *n;
+
+	pthread_mutex_lock(&f->lock);
+	STAILQ_CONCAT(&mine, &f->news);
+	pthread_mutex_unlock(&f->lock);
+	while ((n = STAILQ_FIRST(&mine))) {
+		STAILQ_REMOVE_HEAD(&mine, next);
+		apply(f->proxy, n);
+		news_free(n);
+	}
+}
+
+static void on_news(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	hush(fd);
+	apply_all(arg);
+}
+
+/* ---- reading the store */
+
+static int take_user(const struct user *u, void *arg)
+{
+	struct follower *f = arg;
+	struct news *n = news_new(NEWS_USER);
+
+	n->user = (struct user){ .name = mem_str(u->name),
+				 .login = { mem_str(u->login[SIDE_OLD]), mem_str(u->login[SIDE_NEW]) },
+				 .state = u->state,
+				 .direction = u->direction,
+				 .change = u->change,
+				 .epoch = u->epoch,
+				 .hold_until = u->hold_until };
+	post(f, n);
+	return 0;
+}
+
+static int take_alias(const char *alias, const char *name, void *arg)
+{
+	struct news *n = news_new(NEWS_ALIAS);
+
+	n->alias = mem_str(alias);
+	n->name = mem_str(name);
+	post(arg, n);
+	return 0;
+}
+
+static int take_request(const struct request_row *r, void *arg)
+{
+	struct follower *f = arg;
+	struct news *n = NULL;
+
+	if (strcmp(r->verb, "trace") == 0) {
+		n = news_new(NEWS_TRACE);
+		n->name = mem_str(r->name);
+		n->on = strcmp(r->args, "on") == 0;
+	} else if (strcmp(r->verb, "loglevel") == 0 && log_level_find(r->args) >= 0) {
+		n = news_new(NEWS_LOGLEVEL);
+		n->level = log_level_find(r->args);
+	} else if (strcmp(r->verb, "aliases") == 0) {
+		f->aliases_due = true;
+	}
+	if (n)
+		post(f, n);
+	f->last_request = r->id;
+	return 0;
+}
+
+static int read_news(struct follower *f, struct err *e)
+{
+	if (store_changes_after(f->store, f->last_change, take_user, f, &f->last_change, e) < 0 ||
+	    store_requests_after(f->store, f->last_request, take_request, f, e) < 0)
+		return -1;
+	if (f->aliases_due && store_aliases_each(f->store, take_alias, f, e) < 0)
+		return -1;
+	f->aliases_due = false;
+	return 0;
+}
+
+/* The lease counts from before its renewal was sent; the loop hears of it behind all changes before it. */
+static int renew(struct follower *f, struct err *e)
+{
+	int64_t before = clock_mono_ms();
+	struct news *n;
+	int rc = store_node_renew(f->store, f->proxy->node, f->incarnation, f->last_change, e);
+
+	if (rc < 0 || (rc == 1 && read_news(f, e) < 0))
+		return -1;
+	n = news_new(rc ? NEWS_LEASE : NEWS_LOST);
+	n->fence_ms = before + STORE_FENCE_MS - OWN_MARGIN_MS;
+	f->renewed_ms = before;
+	post(f, n);
+	return 0;
+}
+
+/* ---- writing it */
+
+static void order_free(struct order *o)
+{
+	free(o->name);
+	free(o->text);
+	free(o->proto);
+	free((char *)(uintptr_t)o->row.id);
+	free((char *)(uintptr_t)o->row.name);
+	free((char *)(uintptr_t)o->row.peer);
+	free((char *)(uintptr_t)o->row.doing);
+	free(o);
+}
+
+static int undo(struct follower *f, const struct order *o, struct err *e)
+{
+	struct user_move m = { .name = o->name,
+			       .from = o->state,
+			       .to = user_undo_state(o->direction),
+			       .change = o->change,
+			       .retry_ms = 1000LL * f->proxy->settings->cutover.retry_s,
+			       .actor = f->proxy->node,
+			       .why = "no verdict before hold_until" };
+	int64_t change;
+	enum move_result rc = store_user_move(f->store, &m, &change, e);
+
+	if (rc == MOVE_DONE)
+		log_warn(&f->about, "user %s: the cutover was undone: no verdict before hold_until", o->name);
+	return rc == MOVE_FAILED ? -1 : 0;
+}
+
+static int carry_out(struct follower *f, const struct order *o, struct err *e)
+{
+	const char *node = f->proxy->node;
+
+	switch (o->kind) {
+	case ORDER_ACK:
+		return store_ack(f->store, node, o->name, o->change, e);
+	case ORDER_BLOCKER:
+		return store_blocker(f->store, node, o->name, o->text, e);
+	case ORDER_UNDO:
+		return undo(f, o, e);
+	case ORDER_SESSION:
+		return store_sessions_write(f->store, node, &o->row, 1, e);
+	case ORDER_HOLD:
+		return store_hold_add(f->store, node, o->name, o->proto, o->at, o->held_ms, o->text, e);
+	case ORDER_STRANGER:
+		return store_stranger(f->store, o->name, e);
+	}
+	return 0;
+}
+
+/* Rows of sessions that stand behind each other in the queue go in one transaction. */
+static int write_sessions(struct follower *f, struct order_queue *q, struct err *e)
+{
+	struct session_row rows[SESSION_BATCH];
+	struct order *o, *taken[SESSION_BATCH];
+	size_t n = 0;
+	int rc;
+
+	while (n < SESSION_BATCH && (o = STAILQ_FIRST(q)) && o->kind == ORDER_SESSION) {
+		STAILQ_REMOVE_HEAD(q, next);
+		taken[n] = o;
+		rows[n++] = o->row;
+	}
+	rc = store_sessions_write(f->store, f->proxy->node, rows, n, e);
+	for (size_t i = 0; i < n; i++)
+		order_free(taken[i]);
+	return rc;
+}
+
+/* An acknowledgement that cannot be written is not lost silently: the cutover waits for it and is undone. */
+static int write_orders(struct follower *f, struct err *e)
+{
+	struct order_queue mine = STAILQ_HEAD_INITIALIZER(mine);
+	struct order *o;
+	int rc = 0;
+
+	pthread_mutex_lock(&f->lock);
+	STAILQ_CONCAT(&mine, &f->orders);
+	pthread_mutex_unlock(&f->lock);
+	while ((o = STAILQ_FIRST(&mine))) {
+		if (o->kind == ORDER_SESSION) {
+			rc |= write_sessions(f, &mine, e);
+			continue;
+		}
+		STAILQ_REMOVE_HEAD(&mine, next);
+		rc |= carry_out(f, o, e);
+		order_free(o);
+	}
+	return rc;
+}
+
+/* ---- the thread */
+
+static void note_trouble(struct follower *f, bool trouble, const struct err *e)
+{
+	if (trouble && !f->store_trouble)
+		log_error(&f->about, "store: %s", e->text);
+	if (!trouble && f->store_trouble)
+		log_info(&f->about, "store: works again");
+	f->store_trouble = trouble;
+}
+
+static void resolve(struct follower *f)
+{
+	struct err e = { 0 };
+
+	for (int side = 0; side < SIDES; side++)
+		if (backend_resolve(f->proxy->backend[side], &e) < 0)
+			log_warn(&f->about, "%s", e.text);
+	f->resolved_ms = clock_mono_ms();
+}
+
+static bool told_to_stop(struct follower *f)
+{
+	bool stop;
+
+	pthread_mutex_lock(&f->lock);
+	stop = f->stop && STAILQ_EMPTY(&f->orders);
+	pthread_mutex_unlock(&f->lock);
+	return stop;
+}
+
+static void turn(struct follower *f)
+{
+	int64_t now = clock_mono_ms();
+	struct err e = { 0 };
+	int rc = write_orders(f, &e);
+
+	if (now - f->renewed_ms >= STORE_RENEW_MS)
+		rc |= renew(f, &e);
+	else
+		rc |= read_news(f, &e);
+	note_trouble(f, rc < 0, &e);
+	if (now - f->resolved_ms >= RESOLVE_MS)
+		resolve(f);
+}
+
+static void *run(void *arg)
+{
+	struct follower *f = arg;
+
+	while (!told_to_stop(f)) {
+		struct pollfd fds[] = { { f->orders_fd, POLLIN, 0 }, { f->nudge_fd, POLLIN, 0 } };
+
+		poll(fds, COUNT(fds), LOOK_MS);
+		if (fds[0].revents)
+			hush(f->orders_fd);
+		store_nudge_drain(f->nudge_fd);
+		turn(f);
+	}
+	return NULL;
+}
+
+static int open_store(struct follower *f, struct err *e)
+{
+	const struct settings *set = f->proxy->settings;
+	char *nudges = mem_printf("%s/nudge", set->run.dir);
+	struct store_opts opts = { .path = set->store.path, .nudge_dir = nudges };
+	int rc = store_open(&f->store, &opts, e);
+
+	if (rc == 0)
+		rc = store_nudge_listen(nudges, f->proxy->node, &f->nudge_fd, e);
+	free(nudges);
+	return rc;
+}
+
+/* Join first, read then: each freeze is either in what we read or waits for us. */
+static int join(struct follower *f, struct err *e)
+{
+	if (store_node_join(f->store, f->proxy->node, &f->incarnation, e) < 0 ||
+	    store_requests_last(f->store, &f->last_request, e) < 0 || renew(f, e) < 0)
+		return -1;
+	resolve(f);
+	apply_all(f);
+	return 0;
+}
+
+int follower_start(struct proxy *p, struct follower **out, struct err *e)
+{
+	struct follower *f = mem_new(sizeof *f);
+
+	f->proxy = p;
+	f->about = (struct log_about){ .what = "node" };
+	f->nudge_fd = -1;
+	f->aliases_due = true;
+	STAILQ_INIT(&f->news);
+	STAILQ_INIT(&f->orders);
+	pthread_mutex_init(&f->lock, NULL);
+	f->news_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	f->orders_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (f->news_fd < 0 || f->orders_fd < 0)
+		return err_set(e, ERR_LIMIT, "eventfd: %s", strerror(errno));
+	*out = f;
+	if (open_store(f, e) < 0 || join(f, e) < 0)
+		return -1;
+	f->on_news = event_new(p->loop.base, f->news_fd, EV_READ | EV_PERSIST, on_news, f);
+	if (!f->on_news)
+		BUG("libevent makes no event");
+	event_add(f->on_news, NULL);
+	if (pthread_create(&f->thread, NULL, run, f) != 0)
+		return err_set(e, ERR_LIMIT, "cannot start the follower's thread");
+	return 0;
+}
+
+void follower_stop(struct follower **fp)
+{
+	struct follower *f = *fp;
+	struct err e = { 0 };
+	struct news *n;
+
+	if (!f)
+		return;
+	*fp = NULL;
+	pthread_mutex_lock(&f->lock);
+	f->stop = true;
+	pthread_mutex_unlock(&f->lock);
+	ring(f->orders_fd);
+	pthread_join(f->thread, NULL);
+	if (store_node_leave(f->store, f->proxy->node, f->incarnation, &e) < 0)
+		log_warn(&f->about, "store: %s", e.text);
+	store_close(&f->store);
+	event_free(f->on_news);
+	while ((n = STAILQ_FIRST(&f->news))) {
+		STAILQ_REMOVE_HEAD(&f->news, next);
+		news_free(n);
+	}
+	close(f->news_fd);
+	close(f->orders_fd);
+	close(f->nudge_fd);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* ---- called by the loop */
+
+static void send_order(struct follower *f, struct order o)
+{
+	struct order *mine = mem_new(sizeof *mine);
+
+	*mine = o;
+	pthread_mutex_lock(&f->lock);
+	STAILQ_INSERT_TAIL(&f->orders, mine, next);
+	pthread_mutex_unlock(&f->lock);
+	ring(f->orders_fd);
+}
+
+void follower_ack(struct follower *f, const char *name, int64_t change)
+{
+	send_order(f, (struct order){ .kind = ORDER_ACK, .name = mem_str(name), .change = change });
+}
+
+void follower_blocker(struct follower *f, const char *name, const char *text)
+{
+	send_order(f, (struct order){ .kind = ORDER_BLOCKER, .name = mem_str(name), .text = mem_str(text) });
+}
+
+void follower_undo(struct follower *f, const char *name, enum user_state state, enum direction d,
+		   int64_t change)
+{
+	send_order(f, (struct order){ .kind = ORDER_UNDO,
+				      .name = mem_str(name),
+				      .state = state,
+				      .direction = d,
+				      .change = change });
+}
+
+void follower_session(struct follower *f, const struct session_row *row)
+{
+	struct order o = { .kind = ORDER_SESSION, .row = *row };
+
+	o.row.id = mem_str(row->id);
+	o.row.name = mem_str(row->name);
+	o.row.peer = mem_str(row->peer);
+	o.row.doing = mem_str(row->doing);
+	send_order(f, o);
+}
+
+void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at, int64_t held_ms,
+		   const char *released_to)
+{
+	send_order(f, (struct order){ .kind = ORDER_HOLD,
+				      .name = mem_str(name),
+				      .proto = mem_str(proto),
+				      .text = mem_str(released_to),
+				      .at = at,
+				      .held_ms = held_ms });
+}
+
+void follower_stranger(struct follower *f, const char *name)
+{
+	send_order(f, (struct order){ .kind = ORDER_STRANGER, .name = mem_str(name) });
+}

@@ -1,0 +1,247 @@
+/* Hides: where the sockets come from, and when we stop taking connections. */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <sys/resource.h>
+
+#include "proxy/session.h"
+
+struct listener {
+	struct listeners *all;
+	const struct listener_conf *conf;
+	struct event *readable;
+	int fd;
+};
+
+struct listeners {
+	struct proxy *proxy;
+	struct listener *at;
+	size_t count;
+	size_t fd_room; /* sessions that our descriptors suffice for */
+	bool started, full;
+};
+
+/* ---- inherited sockets */
+
+struct inherited {
+	char *name;
+	int fd;
+};
+
+static size_t take_inherited(struct inherited *out)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+	uint64_t want_pid, count = 0;
+	size_t n = 0;
+
+	if (pid && fds && names && slice_u64(slice_of(pid), INT32_MAX, &want_pid) == 0 &&
+	    (pid_t)want_pid == getpid() && slice_u64(slice_of(fds), LISTENER_INHERIT_MAX, &count) == 0) {
+		for (; n < count && *names; n++) {
+			size_t len = strcspn(names, ":");
+
+			out[n] = (struct inherited){ mem_strn(names, len), LISTENER_FIRST_FD + (int)n };
+			fcntl(out[n].fd, F_SETFD, FD_CLOEXEC);
+			names += len + (names[len] == ':');
+		}
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return n;
+}
+
+static int find_inherited(struct inherited *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].fd >= 0 && strcmp(list[i].name, name) == 0) {
+			int fd = list[i].fd;
+
+			list[i].fd = -1;
+			return fd;
+		}
+	return -1;
+}
+
+static void close_rest(struct inherited *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].fd >= 0) {
+			log_warn(NULL, "socket \"%s\" was handed to us, but no listener has this name", list[i].name);
+			close(list[i].fd);
+		}
+		free(list[i].name);
+	}
+}
+
+/* ---- own sockets */
+
+static int bind_one(const struct listener_conf *c, const struct addrinfo *a, struct err *e)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+
+	if (fd < 0)
+		return err_set(e, ERR_LIMIT, "listener \"%s\": socket: %s", c->name, strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); /* several nodes, one port */
+	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, LISTENER_BACKLOG) == 0)
+		return fd;
+	err_set(e, ERR_INPUT, "listener \"%s\": %s port %d: %s", c->name, c->address, c->port, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+static int open_own(const struct listener_conf *c, struct err *e)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV },
+			*found;
+	char port[16];
+	int rc, fd;
+
+	snprintf(port, sizeof port, "%d", c->port);
+	rc = getaddrinfo(c->address, port, &hints, &found);
+	if (rc)
+		return err_set(e, ERR_INPUT, "listener \"%s\": address %s: %s", c->name, c->address,
+			       gai_strerror(rc));
+	fd = bind_one(c, found, e);
+	freeaddrinfo(found);
+	return fd;
+}
+
+/* ---- taking connections */
+
+static bool has_room(const struct listeners *l)
+{
+	const struct proxy *p = l->proxy;
+
+	return p->session_count < MIN((size_t)p->settings->limits.sessions, l->fd_room) &&
+	       p->preauth_count < (size_t)p->settings->limits.preauth_sessions;
+}
+
+static void listen_to_all(struct listeners *l, bool on)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (on)
+			event_add(l->at[i].readable, NULL);
+		else
+			event_del(l->at[i].readable);
+	}
+}
+
+static void peer_name(const struct sockaddr *from, socklen_t len, char *out, size_t size)
+{
+	char host[48] = "?", port[8] = "?";
+
+	getnameinfo(from, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(out, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* A full backlog makes clients wait; taking and closing would make them complain. */
+static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	struct listener *l = arg;
+
+	for (int i = 0; i < LISTENER_ACCEPTS; i++) {
+		struct sockaddr_storage from;
+		socklen_t len = sizeof from;
+		char peer[64];
+		int client;
+
+		if (!has_room(l->all)) {
+			log_warn(NULL, "no room for more sessions: new connections wait (%zu, %zu not logged in)",
+				 l->all->proxy->session_count, l->all->proxy->preauth_count);
+			l->all->full = true;
+			listen_to_all(l->all, false);
+			return;
+		}
+		client = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client < 0)
+			return;
+		peer_name((struct sockaddr *)&from, len, peer, sizeof peer);
+		session_new(l->all->proxy, l->conf, client, peer);
+	}
+}
+
+void listeners_start(struct listeners *l)
+{
+	l->started = true;
+	listen_to_all(l, true);
+}
+
+void listeners_stop(struct listeners *l)
+{
+	l->started = false;
+	listen_to_all(l, false);
+}
+
+void listeners_tick(struct listeners *l)
+{
+	if (l->started && l->full && has_room(l)) {
+		l->full = false;
+		listen_to_all(l, true);
+	}
+}
+
+/* ---- opening */
+
+static size_t raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return 256;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+	return r.rlim_max > LISTENER_SPARE_FDS ? (size_t)(r.rlim_max - LISTENER_SPARE_FDS) / 2 : 1;
+}
+
+static int open_one(struct listeners *all, struct listener *l, int inherited, struct err *e)
+{
+	l->fd = inherited >= 0 ? inherited : open_own(l->conf, e);
+	if (l->fd < 0)
+		return -1;
+	evutil_make_socket_nonblocking(l->fd);
+	l->all = all;
+	l->readable = event_new(all->proxy->loop.base, l->fd, EV_READ | EV_PERSIST, on_connection, l);
+	if (!l->readable)
+		BUG("libevent makes no event");
+	all->count++;
+	return 0;
+}
+
+int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
+{
+	const struct settings *set = p->settings;
+	struct inherited inherited[LISTENER_INHERIT_MAX];
+	size_t n = take_inherited(inherited);
+	struct listeners *l = mem_new(sizeof *l);
+	int rc = 0;
+
+	l->proxy = p;
+	l->at = mem_array(set->listener_count, sizeof *l->at);
+	l->fd_room = raise_descriptors();
+	for (size_t i = 0; i < set->listener_count && rc == 0; i++) {
+		l->at[i].conf = &set->listeners[i];
+		rc = open_one(l, &l->at[i], find_inherited(inherited, n, set->listeners[i].name), e);
+	}
+	close_rest(inherited, n);
+	*out = l;
+	return rc;
+}
+
+void listeners_free(struct listeners **lp)
+{
+	struct listeners *l = *lp;
+
+	if (!l)
+		return;
+	*lp = NULL;
+	for (size_t i = 0; i < l->count; i++) {
+		event_free(l->at[i].readable);
+		close(l->at[i].fd);
+	}
+	free(l->at);
+	free(l);
+}

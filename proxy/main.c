@@ -1,0 +1,267 @@
+/* mailferry-proxy: one node. Reads its settings, joins the store, serves until it is told to stop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "certs/tls.h"
+#include "common/clock.h"
+#include "proxy/backend.h"
+#include "proxy/follower.h"
+#include "proxy/listener.h"
+#include "proxy/route.h"
+#include "proxy/session.h"
+
+#define EXIT_USAGE 2
+
+struct node {
+	struct proxy proxy;
+	struct settings settings;
+	struct event *signals[3];
+	int lock_fd;
+	int64_t stop_ms; /* when the stop began, monotonic */
+};
+
+static const char usage[] =
+	"usage: mailferry-proxy --config FILE --node NAME\n"
+	"Runs one proxy node. `mailferry run` starts and supervises the nodes of a host.\n";
+
+bool proxy_has_lease(const struct proxy *p)
+{
+	return clock_mono_ms() < p->fence_ms;
+}
+
+/* ---- start */
+
+static int load_settings(struct node *n, const char *path)
+{
+	struct settings_errors errs = { 0 };
+
+	if (settings_load(path, &n->settings, &errs) == 0)
+		return 0;
+	for (size_t i = 0; i < errs.count; i++)
+		fprintf(stderr, "%s\n", errs.at[i]);
+	settings_errors_release(&errs);
+	return -1;
+}
+
+/* Who holds this lock is the only process of this name: the one before is dead, and so are its sessions. */
+static int lock_name(struct node *n, struct err *e)
+{
+	char *path = mem_printf("%s/%s.lock", n->settings.run.dir, n->proxy.node);
+	int rc = 0;
+
+	n->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (n->lock_fd < 0)
+		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+	else if (flock(n->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		rc = err_set(e, ERR_INPUT, "another process runs as node %s (%s is locked)", n->proxy.node, path);
+	free(path);
+	return rc;
+}
+
+static int open_tls(struct proxy *p, struct err *e)
+{
+	if (!p->settings->tls.certificate)
+		return 0;
+	p->tls = tls_server_new(p->settings->tls.certificate, p->settings->tls.key, e);
+	return p->tls ? 0 : -1;
+}
+
+static int open_parts(struct node *n, struct err *e)
+{
+	struct proxy *p = &n->proxy;
+
+	if (loop_init(&p->loop, e) < 0 || listeners_open(p, &p->listeners, e) < 0 || lock_name(n, e) < 0 ||
+	    open_tls(p, e) < 0)
+		return -1;
+	for (int side = 0; side < SIDES; side++)
+		if (backend_new((enum side)side, &p->settings->backend[side], &p->backend[side], e) < 0)
+			return -1;
+	sessions_init(p);
+	p->routes = routes_new(p);
+	return follower_start(p, &p->follower, e);
+}
+
+/* ---- running */
+
+static void stop(struct node *n)
+{
+	if (n->proxy.stopping)
+		return;
+	log_info(NULL, "stopping: %zu sessions", n->proxy.session_count);
+	n->proxy.stopping = true;
+	n->stop_ms = clock_mono_ms();
+	listeners_stop(n->proxy.listeners);
+	sessions_shut_down(&n->proxy, false);
+}
+
+/* A bad new certificate keeps the old one; sessions keep theirs in any case. */
+static void reload(struct node *n)
+{
+	struct settings_errors errs = { 0 };
+	struct settings fresh;
+	struct err e = { 0 };
+	SSL_CTX *tls = NULL;
+
+	if (settings_load(n->settings.path, &fresh, &errs) < 0) {
+		for (size_t i = 0; i < errs.count; i++)
+			log_error(NULL, "reload: %s", errs.at[i]);
+		settings_errors_release(&errs);
+		return;
+	}
+	log_set_level(fresh.log.level);
+	if (fresh.tls.certificate)
+		tls = tls_server_new(fresh.tls.certificate, fresh.tls.key, &e);
+	if (tls) {
+		SSL_CTX_free(n->proxy.tls);
+		n->proxy.tls = tls;
+	} else if (fresh.tls.certificate) {
+		log_error(NULL, "reload: the old certificate stays: %s", e.text);
+	}
+	settings_release(&fresh);
+	log_info(NULL, "settings were read again");
+}
+
+static void on_signal(evutil_socket_t sig, short what UNUSED, void *arg)
+{
+	if (sig == SIGHUP)
+		reload(arg);
+	else
+		stop(arg);
+}
+
+static void tick_stopping(struct node *n)
+{
+	struct proxy *p = &n->proxy;
+	int64_t took = clock_mono_ms() - n->stop_ms;
+
+	sessions_shut_down(p, took >= 1000LL * PROXY_SHUTDOWN_S);
+	if (p->session_count == 0 && (p->loop.live == 0 || took >= 1000LL * PROXY_SHUTDOWN_S))
+		event_base_loopbreak(p->loop.base);
+}
+
+static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct node *n = arg;
+	struct proxy *p = &n->proxy;
+	int64_t now = clock_mono_ms();
+
+	if (!proxy_has_lease(p))
+		routes_fence(p->routes);
+	routes_tick(p->routes);
+	listeners_tick(p->listeners);
+	if (now - p->rows_written_ms >= PROXY_WRITE_ROWS_MS) {
+		p->rows_written_ms = now;
+		sessions_write_rows(p);
+	}
+	if (p->stopping)
+		tick_stopping(n);
+}
+
+static void arm_events(struct node *n)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	struct timeval tick = { 0, PROXY_TICK_MS * 1000 };
+	struct proxy *p = &n->proxy;
+
+	_Static_assert(COUNT(signals) == COUNT(n->signals), "room for every signal");
+	for (size_t i = 0; i < COUNT(signals); i++) {
+		n->signals[i] = evsignal_new(p->loop.base, signals[i], on_signal, n);
+		if (!n->signals[i])
+			BUG("libevent makes no event");
+		evsignal_add(n->signals[i], NULL);
+	}
+	p->tick = event_new(p->loop.base, -1, EV_PERSIST, on_tick, n);
+	if (!p->tick)
+		BUG("libevent makes no timer");
+	event_add(p->tick, &tick);
+}
+
+static void close_parts(struct node *n)
+{
+	struct proxy *p = &n->proxy;
+
+	sessions_shut_down(p, true);
+	follower_stop(&p->follower);
+	sessions_release(p);
+	listeners_free(&p->listeners);
+	for (size_t i = 0; i < COUNT(n->signals); i++)
+		event_free(n->signals[i]);
+	event_free(p->tick);
+	loop_release(&p->loop);
+	routes_free(&p->routes);
+	for (int side = 0; side < SIDES; side++)
+		backend_free(&p->backend[side]);
+	SSL_CTX_free(p->tls);
+	settings_release(&n->settings);
+	close(n->lock_fd);
+}
+
+/* Passwords pass through this process: no core dumps, no looking in from outside. */
+static void harden(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN);
+	/* Sessions come and go in bursts: memory goes back to the system behind them. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+static int serve(struct node *n)
+{
+	struct err e = { 0 };
+	bool clean;
+
+	if (open_parts(n, &e) < 0) {
+		log_error(NULL, "cannot start: %s", e.text);
+		return 1;
+	}
+	arm_events(n);
+	listeners_start(n->proxy.listeners);
+	log_info(NULL, "node is up");
+	event_base_dispatch(n->proxy.loop.base);
+	clean = n->proxy.stopping;
+	close_parts(n);
+	log_info(NULL, "node has ended");
+	return clean ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+						 { "node", required_argument, NULL, 'n' },
+						 { "help", no_argument, NULL, 'h' },
+						 { 0 } };
+	static struct node n = { .lock_fd = -1 };
+	const char *config = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:n:h", options, NULL)) != -1) {
+		if (c == 'c')
+			config = optarg;
+		else if (c == 'n')
+			n.proxy.node = optarg;
+		else {
+			fputs(usage, c == 'h' ? stdout : stderr);
+			return c == 'h' ? 0 : EXIT_USAGE;
+		}
+	}
+	if (!config || !n.proxy.node || optind < argc) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	harden();
+	if (load_settings(&n, config) < 0)
+		return EXIT_USAGE;
+	n.proxy.settings = &n.settings;
+	log_open(n.proxy.node, n.settings.log.level);
+	return serve(&n);
+}
