@@ -4,7 +4,9 @@
 
 PREFIX	  ?= /usr/local
 DESTDIR	  ?=
-CC	  ?= gcc
+ifeq ($(origin CC),default)
+CC	  := gcc
+endif
 PYTHON	  ?= /usr/bin/python3
 SAN	  ?= 0
 WERROR	  ?= $(if $(CI),1,0)
