@@ -21,10 +21,11 @@ struct backend {
 	size_t count, next;
 };
 
-int backend_new(enum side side, const struct backend_conf *conf, struct backend **out, struct err *e)
+int backend_new(enum side side, const struct backend_conf *conf, struct backend **out,
+		struct err *e)
 {
-	struct tls_peer peer = { conf->tls_name ? conf->tls_name : conf->host, conf->tls_ca_file,
-				 conf->tls_pin };
+	struct tls_peer peer = { conf->tls_name ? conf->tls_name : conf->host,
+				 conf->tls_ca_file, conf->tls_pin };
 	struct backend *b = mem_new(sizeof *b);
 
 	b->side = side;
@@ -54,8 +55,8 @@ int backend_resolve(struct backend *b, struct err *e)
 	int rc = getaddrinfo(b->conf->host, NULL, &hints, &found);
 
 	if (rc)
-		return err_set(e, ERR_TEMP, "backend \"%s\": resolve %s: %s", side_name(b->side),
-			       b->conf->host, gai_strerror(rc));
+		return err_set(e, ERR_TEMP, "backend \"%s\": resolve %s: %s",
+			       side_name(b->side), b->conf->host, gai_strerror(rc));
 	pthread_mutex_lock(&b->lock);
 	b->count = b->next = 0;
 	for (a = found; a && b->count < ADDRESSES_MAX; a = a->ai_next) {
@@ -96,13 +97,15 @@ struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_
 	struct stream *st;
 
 	if (pick(b, b->conf->port[proto], &to) < 0) {
-		err_set(e, ERR_TEMP, "backend \"%s\": no address of %s is known", side_name(b->side),
-			b->conf->host);
+		err_set(e, ERR_TEMP, "backend \"%s\": no address of %s is known",
+			side_name(b->side), b->conf->host);
 		return NULL;
 	}
-	st = stream_connect(l, (struct sockaddr *)&to.at, to.len, tls ? start_ssl : NULL, b, on_event, arg);
+	st = stream_connect(l, (struct sockaddr *)&to.at, to.len, tls ? start_ssl : NULL, b,
+			    on_event, arg);
 	if (!st)
-		err_set(e, ERR_LIMIT, "backend \"%s\": socket: %s", side_name(b->side), strerror(errno));
+		err_set(e, ERR_LIMIT, "backend \"%s\": socket: %s", side_name(b->side),
+			strerror(errno));
 	return st;
 }
 

@@ -10,13 +10,15 @@
 
 struct backend;
 
-int backend_new(enum side side, const struct backend_conf *conf, struct backend **out, struct err *e) MUST_CHECK;
+int backend_new(enum side side, const struct backend_conf *conf, struct backend **out,
+		struct err *e) MUST_CHECK;
 void backend_free(struct backend **b);
-/* Looks the name up again; keeps the old addresses when that fails. Called by the follower's thread. */
+/* Looks the name up again; keeps the old addresses when that fails. Called by the follower's
+ * thread. */
 int backend_resolve(struct backend *b, struct err *e) MUST_CHECK;
 /*
- * Starts a connection for the protocol, with TLS at once where that is configured. NULL: the name has
- * no address yet, or we are out of descriptors (*e).
+ * Starts a connection for the protocol, with TLS at once where that is configured. NULL: the
+ * name has no address yet, or we are out of descriptors (*e).
  */
 struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_kind proto,
 			       stream_fn *on_event, void *arg, struct err *e);

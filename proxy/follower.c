@@ -11,10 +11,11 @@
 #include "proxy/route.h"
 #include "proxy/session.h"
 
-#define LOOK_MS	       250   /* without a nudge changes are looked for this often */
-#define RESOLVE_MS     60000 /* the backends' names are looked up this often */
-#define OWN_MARGIN_MS  5000  /* we fence ourselves this much before others may count us as gone */
-#define SESSION_BATCH  256   /* rows of one transaction */
+#define LOOK_MS	      250   /* without a nudge changes are looked for this often */
+#define RESOLVE_MS    60000 /* the backends' names are looked up this often */
+#define OWN_MARGIN_MS 5000  /* we fence ourselves this much before others may count us as gone \
+			     */
+#define SESSION_BATCH 256   /* rows of one transaction */
 
 /* To the loop. */
 enum news_kind { NEWS_USER, NEWS_ALIAS, NEWS_TRACE, NEWS_LOGLEVEL, NEWS_LEASE, NEWS_LOST };
@@ -29,7 +30,14 @@ struct news {
 };
 
 /* To the store. */
-enum order_kind { ORDER_ACK, ORDER_BLOCKER, ORDER_UNDO, ORDER_SESSION, ORDER_HOLD, ORDER_STRANGER };
+enum order_kind {
+	ORDER_ACK,
+	ORDER_BLOCKER,
+	ORDER_UNDO,
+	ORDER_SESSION,
+	ORDER_HOLD,
+	ORDER_STRANGER
+};
 struct order {
 	STAILQ_ENTRY(order) next;
 	enum order_kind kind;
@@ -158,7 +166,8 @@ static int take_user(const struct user *u, void *arg)
 	struct news *n = news_new(NEWS_USER);
 
 	n->user = (struct user){ .name = mem_str(u->name),
-				 .login = { mem_str(u->login[SIDE_OLD]), mem_str(u->login[SIDE_NEW]) },
+				 .login = { mem_str(u->login[SIDE_OLD]),
+					    mem_str(u->login[SIDE_NEW]) },
 				 .state = u->state,
 				 .direction = u->direction,
 				 .change = u->change,
@@ -201,7 +210,8 @@ static int take_request(const struct request_row *r, void *arg)
 
 static int read_news(struct follower *f, struct err *e)
 {
-	if (store_changes_after(f->store, f->last_change, take_user, f, &f->last_change, e) < 0 ||
+	if (store_changes_after(f->store, f->last_change, take_user, f, &f->last_change, e) <
+		    0 ||
 	    store_requests_after(f->store, f->last_request, take_request, f, e) < 0)
 		return -1;
 	if (f->aliases_due && store_aliases_each(f->store, take_alias, f, e) < 0)
@@ -210,7 +220,8 @@ static int read_news(struct follower *f, struct err *e)
 	return 0;
 }
 
-/* The lease counts from before its renewal was sent; the loop hears of it behind all changes before it. */
+/* The lease counts from before its renewal was sent; the loop hears of it behind all changes
+ * before it. */
 static int renew(struct follower *f, struct err *e)
 {
 	int64_t before = clock_mono_ms();
@@ -253,7 +264,9 @@ static int undo(struct follower *f, const struct order *o, struct err *e)
 	enum move_result rc = store_user_move(f->store, &m, &change, e);
 
 	if (rc == MOVE_DONE)
-		log_warn(&f->about, "user %s: the cutover was undone: no verdict before hold_until", o->name);
+		log_warn(&f->about,
+			 "user %s: the cutover was undone: no verdict before hold_until",
+			 o->name);
 	return rc == MOVE_FAILED ? -1 : 0;
 }
 
@@ -271,7 +284,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_SESSION:
 		return store_sessions_write(f->store, node, &o->row, 1, e);
 	case ORDER_HOLD:
-		return store_hold_add(f->store, node, o->name, o->proto, o->at, o->held_ms, o->text, e);
+		return store_hold_add(f->store, node, o->name, o->proto, o->at, o->held_ms,
+				      o->text, e);
 	case ORDER_STRANGER:
 		return store_stranger(f->store, o->name, e);
 	}
@@ -297,7 +311,8 @@ static int write_sessions(struct follower *f, struct order_queue *q, struct err 
 	return rc;
 }
 
-/* An acknowledgement that cannot be written is not lost silently: the cutover waits for it and is undone. */
+/* An acknowledgement that cannot be written is not lost silently: the cutover waits for it and
+ * is undone. */
 static int write_orders(struct follower *f, struct err *e)
 {
 	struct order_queue mine = STAILQ_HEAD_INITIALIZER(mine);
@@ -370,7 +385,8 @@ static void *run(void *arg)
 	struct follower *f = arg;
 
 	while (!told_to_stop(f)) {
-		struct pollfd fds[] = { { f->orders_fd, POLLIN, 0 }, { f->nudge_fd, POLLIN, 0 } };
+		struct pollfd fds[] = { { f->orders_fd, POLLIN, 0 },
+					{ f->nudge_fd, POLLIN, 0 } };
 
 		poll(fds, COUNT(fds), LOOK_MS);
 		if (fds[0].revents)
@@ -476,16 +492,19 @@ static void send_order(struct follower *f, struct order o)
 
 void follower_ack(struct follower *f, const char *name, int64_t change)
 {
-	send_order(f, (struct order){ .kind = ORDER_ACK, .name = mem_str(name), .change = change });
+	send_order(f, (struct order){
+			      .kind = ORDER_ACK, .name = mem_str(name), .change = change });
 }
 
 void follower_blocker(struct follower *f, const char *name, const char *text)
 {
-	send_order(f, (struct order){ .kind = ORDER_BLOCKER, .name = mem_str(name), .text = mem_str(text) });
+	send_order(f, (struct order){ .kind = ORDER_BLOCKER,
+				      .name = mem_str(name),
+				      .text = mem_str(text) });
 }
 
-void follower_undo(struct follower *f, const char *name, enum user_state state, enum direction d,
-		   int64_t change)
+void follower_undo(struct follower *f, const char *name, enum user_state state,
+		   enum direction d, int64_t change)
 {
 	send_order(f, (struct order){ .kind = ORDER_UNDO,
 				      .name = mem_str(name),
@@ -505,8 +524,8 @@ void follower_session(struct follower *f, const struct session_row *row)
 	send_order(f, o);
 }
 
-void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at, int64_t held_ms,
-		   const char *released_to)
+void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at,
+		   int64_t held_ms, const char *released_to)
 {
 	send_order(f, (struct order){ .kind = ORDER_HOLD,
 				      .name = mem_str(name),

@@ -1,6 +1,7 @@
 /*
- * The node's one thread besides its event loop, and the only one that touches the store: it brings
- * changes, aliases and requests in, keeps the lease, and carries acknowledgements and rows out.
+ * The node's one thread besides its event loop, and the only one that touches the store: it
+ * brings changes, aliases and requests in, keeps the lease, and carries acknowledgements and
+ * rows out.
  */
 #ifndef PROXY_FOLLOWER_H
 #define PROXY_FOLLOWER_H
@@ -11,8 +12,8 @@
 struct follower;
 
 /*
- * Opens the store, joins as a node, reads all users (routes_apply() is called for each before this
- * returns), then starts the thread. From then on everything arrives on the loop.
+ * Opens the store, joins as a node, reads all users (routes_apply() is called for each before
+ * this returns), then starts the thread. From then on everything arrives on the loop.
  */
 int follower_start(struct proxy *p, struct follower **out, struct err *e) MUST_CHECK;
 /* Writes what is queued, leaves the store as a node, ends the thread. */
@@ -20,12 +21,13 @@ void follower_stop(struct follower **f);
 
 /* All of these copy what they are given and return at once. */
 void follower_ack(struct follower *f, const char *name, int64_t change);
-void follower_blocker(struct follower *f, const char *name, const char *text); /* NULL: none any more */
-void follower_undo(struct follower *f, const char *name, enum user_state state, enum direction d,
-		   int64_t change);
+void follower_blocker(struct follower *f, const char *name,
+		      const char *text); /* NULL: none any more */
+void follower_undo(struct follower *f, const char *name, enum user_state state,
+		   enum direction d, int64_t change);
 void follower_session(struct follower *f, const struct session_row *row);
-void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at, int64_t held_ms,
-		   const char *released_to);
+void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at,
+		   int64_t held_ms, const char *released_to);
 void follower_stranger(struct follower *f, const char *name);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * IMAP's three parts: imap_front.c hears the client until it has logged in, imap_back.c logs in at
- * the backend, imap_relay.c passes bytes both ways afterwards. The table of verbs is in imap_front.c.
+ * IMAP's three parts: imap_front.c hears the client until it has logged in, imap_back.c logs in
+ * at the backend, imap_relay.c passes bytes both ways afterwards. The table of verbs is in
+ * imap_front.c.
  */
 #ifndef PROXY_IMAP_H
 #define PROXY_IMAP_H

@@ -1,4 +1,5 @@
-/* Hides: IMAP towards a backend until it accepts the login. Own tags; one round trip where it allows. */
+/* Hides: IMAP towards a backend until it accepts the login. Own tags; one round trip where it
+ * allows. */
 #include "proxy/imap.h"
 
 #include <openssl/crypto.h>
@@ -57,7 +58,8 @@ static void send_login(struct session *s)
 	bool plus = offers(s, "LITERAL+");
 	struct buf out = { 0 };
 
-	if (plus || (s->login.password.n < 200 && !memchr(s->login.password.at, '\\', s->login.password.n))) {
+	if (plus || (s->login.password.n < 200 &&
+		     !memchr(s->login.password.at, '\\', s->login.password.n))) {
 		buf_add_str(&out, "A LOGIN ");
 		imap_write_astring(&out, slice_of(login_name(s)), plus);
 		buf_add_str(&out, " ");
@@ -81,7 +83,8 @@ static void log_in(struct session *s)
 	else if (!offers(s, "LOGINDISABLED"))
 		send_login(s);
 	else
-		session_refused(s, REJECT_DOWN, "the backend offers no login we know (LOGINDISABLED)");
+		session_refused(s, REJECT_DOWN,
+				"the backend offers no login we know (LOGINDISABLED)");
 }
 
 static void ask_capability(struct session *s, enum step step)
@@ -124,7 +127,8 @@ static void start_tls(struct session *s)
 	struct backend *b = s->proxy->backend[s->side];
 
 	if (stream_input(s->backend).n) {
-		session_refused(s, REJECT_DOWN, "the backend sent bytes behind its OK to STARTTLS");
+		session_refused(s, REJECT_DOWN,
+				"the backend sent bytes behind its OK to STARTTLS");
 		return;
 	}
 	buf_wipe(&s->back.caps);
@@ -139,8 +143,9 @@ void imap_backend_secure(struct session *s)
 /* Only what says "wrong password" may make a client ask for one. */
 static bool is_temporary(struct slice code)
 {
-	static const char *const codes[] = { "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN",
-					     "THROTTLED", "OVERQUOTA" };
+	static const char *const codes[] = { "UNAVAILABLE", "INUSE",	    "LIMIT",
+					     "SERVERBUG",   "CONTACTADMIN", "THROTTLED",
+					     "OVERQUOTA" };
 
 	for (size_t i = 0; i < COUNT(codes); i++)
 		if (slice_starts_nocase(code, codes[i]))
@@ -163,7 +168,8 @@ static void on_login_answer(struct session *s, const struct imap_reply *r)
 		session_accepted(s);
 		return;
 	}
-	snprintf(why, sizeof why, "the backend says %.*s", (int)MIN(r->text.n, (size_t)200), r->text.p);
+	snprintf(why, sizeof why, "the backend says %.*s", (int)MIN(r->text.n, (size_t)200),
+		 r->text.p);
 	session_refused(s, is_temporary(r->code) ? REJECT_DOWN : REJECT_BAD_LOGIN, why);
 }
 
@@ -265,7 +271,8 @@ void imap_hear_backend(struct session *s)
 
 		if (!lf) {
 			if (in.n > IMAP_BACK_LINE_MAX)
-				session_refused(s, REJECT_DOWN, "the backend's line has no end");
+				session_refused(s, REJECT_DOWN,
+						"the backend's line has no end");
 			return;
 		}
 		line = mem_strn(in.p, n);

@@ -91,7 +91,8 @@ static void do_starttls(struct session *s, struct imap_command *c)
 		tagged(s, c->tag, "BAD TLS is not available.");
 		return;
 	}
-	if (stream_input(s->client).n) { /* sent before the handshake: an injection (RFC 9051 6.2.1) */
+	if (stream_input(s->client)
+		    .n) { /* sent before the handshake: an injection (RFC 9051 6.2.1) */
 		session_cut(s, "bytes behind STARTTLS");
 		return;
 	}
@@ -132,14 +133,15 @@ static void do_login(struct session *s, struct imap_command *c)
 	if (refuse_cleartext(s, c))
 		return;
 	if (imap_astring(&c->rest, user, sizeof user - 1, &user_n) != WIRE_DONE ||
-	    imap_astring(&c->rest, password, sizeof password, &password_n) != WIRE_DONE || c->rest.n ||
-	    user_n == 0) {
+	    imap_astring(&c->rest, password, sizeof password, &password_n) != WIRE_DONE ||
+	    c->rest.n || user_n == 0) {
 		bad(s, c->tag, "BAD LOGIN needs a name and a password.");
 	} else if (!is_clean((struct slice){ user, user_n }) ||
 		   !is_clean((struct slice){ password, password_n })) {
 		tagged(s, c->tag, reject_imap(REJECT_BAD_LOGIN));
 	} else {
-		take_login(s, (struct slice){ user, user_n }, (struct slice){ password, password_n });
+		take_login(s, (struct slice){ user, user_n },
+			   (struct slice){ password, password_n });
 	}
 	OPENSSL_cleanse(password, sizeof password);
 }
@@ -154,10 +156,12 @@ static void take_plain(struct session *s, struct slice text)
 
 	if (sasl_base64_decode(text, message, sizeof message, &n) < 0)
 		bad(s, tag, "BAD That is not base64.");
-	else if (sasl_plain_parse((struct slice){ message, n }, &plain) < 0 || !is_clean(plain.authcid) ||
-		 !is_clean(plain.password) || plain.authcid.n > LOGIN_NAME_MAX ||
-		 (plain.authzid.n && (plain.authzid.n != plain.authcid.n ||
-				      memcmp(plain.authzid.p, plain.authcid.p, plain.authzid.n))))
+	else if (sasl_plain_parse((struct slice){ message, n }, &plain) < 0 ||
+		 !is_clean(plain.authcid) || !is_clean(plain.password) ||
+		 plain.authcid.n > LOGIN_NAME_MAX ||
+		 (plain.authzid.n &&
+		  (plain.authzid.n != plain.authcid.n ||
+		   memcmp(plain.authzid.p, plain.authcid.p, plain.authzid.n))))
 		tagged(s, tag, reject_imap(REJECT_BAD_LOGIN));
 	else
 		take_login(s, plain.authcid, plain.password);
@@ -185,9 +189,14 @@ static const struct {
 	const char *verb;
 	command_fn *run;
 } commands[] = {
-	{ "CAPABILITY", do_capability }, { "NOOP", do_noop },	    { "ID", do_id },
-	{ "ENABLE", do_noop },		 { "LOGOUT", do_logout },   { "STARTTLS", do_starttls },
-	{ "LOGIN", do_login },		 { "AUTHENTICATE", do_authenticate },
+	{ "CAPABILITY", do_capability },
+	{ "NOOP", do_noop },
+	{ "ID", do_id },
+	{ "ENABLE", do_noop },
+	{ "LOGOUT", do_logout },
+	{ "STARTTLS", do_starttls },
+	{ "LOGIN", do_login },
+	{ "AUTHENTICATE", do_authenticate },
 };
 
 static command_fn *find_command(struct slice verb)
@@ -200,7 +209,8 @@ static command_fn *find_command(struct slice verb)
 
 /* ---- input */
 
-/* Takes the command off the input with no trace left of a password. p is still good meanwhile. */
+/* Takes the command off the input with no trace left of a password. p is still good meanwhile.
+ */
 static void run_command(struct session *s, const char *p, size_t n)
 {
 	char *copy = mem_strn(p, n);
@@ -221,7 +231,8 @@ static void run_command(struct session *s, const char *p, size_t n)
 	free(copy);
 }
 
-/* One command, or an answer to AUTHENTICATE; false: it is not whole, or there is no more to read now. */
+/* One command, or an answer to AUTHENTICATE; false: it is not whole, or there is no more to
+ * read now. */
 static bool hear_command(struct session *s, struct slice in, size_t max)
 {
 	struct imap_extent extent;
@@ -297,19 +308,22 @@ static void answer(struct session *s, enum reject why)
 
 static void keep_alive(struct session *s)
 {
-	stream_printf(s->client, "* OK Still here, your mailbox will be ready in a moment.\r\n");
+	stream_printf(s->client,
+		      "* OK Still here, your mailbox will be ready in a moment.\r\n");
 }
 
-/* The routed server's own list, without what would blind us; untagged too for a client that had asked before. */
+/* The routed server's own list, without what would blind us; untagged too for a client that had
+ * asked before. */
 static void welcome(struct session *s)
 {
 	struct buf list = { 0 }, out = { 0 };
 
 	imap_capability_filter(buf_slice(&s->back.caps), &list);
 	if (s->asked_capability)
-		buf_printf(&out, "* CAPABILITY %.*s\r\n", (int)buf_len(&list), buf_slice(&list).p);
-	buf_printf(&out, "%s OK [CAPABILITY %.*s] Logged in.\r\n", s->login.tag, (int)buf_len(&list),
-		   buf_slice(&list).p);
+		buf_printf(&out, "* CAPABILITY %.*s\r\n", (int)buf_len(&list),
+			   buf_slice(&list).p);
+	buf_printf(&out, "%s OK [CAPABILITY %.*s] Logged in.\r\n", s->login.tag,
+		   (int)buf_len(&list), buf_slice(&list).p);
 	stream_write(s->client, buf_slice(&out).p, buf_len(&out));
 	buf_release(&list);
 	buf_release(&out);

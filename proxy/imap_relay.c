@@ -1,4 +1,5 @@
-/* Hides: bytes both ways after login, what is open between them, and the few lines that do not pass as they are. */
+/* Hides: bytes both ways after login, what is open between them, and the few lines that do not
+ * pass as they are. */
 #include "proxy/imap.h"
 
 #define CAPABILITY_LINE_MAX 8192 /* a longer line of the backend's passes as it is */
@@ -15,7 +16,8 @@ static void refuse(struct session *s, const char *p, size_t take, const struct i
 	boundary_refuse(&s->open.imap, p, take);
 }
 
-/* How far the client's input goes to the backend as it is; stops where something else must happen. */
+/* How far the client's input goes to the backend as it is; stops where something else must
+ * happen. */
 enum stop { STOP_EMPTY, STOP_REFUSE, STOP_DROP, STOP_WAIT, STOP_TOO_LONG };
 
 static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t *take,
@@ -87,7 +89,8 @@ void imap_pass_up(struct session *s)
 
 /* ---- backend to client */
 
-/* A line that starts here may carry capabilities: then it is read whole. Bytes held back are eaten later. */
+/* A line that starts here may carry capabilities: then it is read whole. Bytes held back are
+ * eaten later. */
 enum held { HELD_NO, HELD_MORE, HELD_REWRITTEN };
 
 static enum held rewrite(struct session *s, struct slice rest, size_t *len, struct buf *out)
@@ -126,7 +129,8 @@ void imap_pass_down(struct session *s)
 
 	while (at < in.n && !held) {
 		struct slice rest = { in.p + at, in.n - at };
-		enum held verdict = boundary_at_line(b) ? rewrite(s, rest, &len, &out) : HELD_NO;
+		enum held verdict =
+			boundary_at_line(b) ? rewrite(s, rest, &len, &out) : HELD_NO;
 
 		switch (verdict) {
 		case HELD_NO:

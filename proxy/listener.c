@@ -32,16 +32,19 @@ struct inherited {
 
 static size_t take_inherited(struct inherited *out)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"),
+		   *names = getenv("LISTEN_FDNAMES");
 	uint64_t want_pid, count = 0;
 	size_t n = 0;
 
 	if (pid && fds && names && slice_u64(slice_of(pid), INT32_MAX, &want_pid) == 0 &&
-	    (pid_t)want_pid == getpid() && slice_u64(slice_of(fds), LISTENER_INHERIT_MAX, &count) == 0) {
+	    (pid_t)want_pid == getpid() &&
+	    slice_u64(slice_of(fds), LISTENER_INHERIT_MAX, &count) == 0) {
 		for (; n < count && *names; n++) {
 			size_t len = strcspn(names, ":");
 
-			out[n] = (struct inherited){ mem_strn(names, len), LISTENER_FIRST_FD + (int)n };
+			out[n] = (struct inherited){ mem_strn(names, len),
+						     LISTENER_FIRST_FD + (int)n };
 			fcntl(out[n].fd, F_SETFD, FD_CLOEXEC);
 			names += len + (names[len] == ':');
 		}
@@ -68,7 +71,10 @@ static void close_rest(struct inherited *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (list[i].fd >= 0) {
-			log_warn(NULL, "socket \"%s\" was handed to us, but no listener has this name", list[i].name);
+			log_warn(
+				NULL,
+				"socket \"%s\" was handed to us, but no listener has this name",
+				list[i].name);
 			close(list[i].fd);
 		}
 		free(list[i].name);
@@ -82,12 +88,15 @@ static int bind_one(const struct listener_conf *c, const struct addrinfo *a, str
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
 	if (fd < 0)
-		return err_set(e, ERR_LIMIT, "listener \"%s\": socket: %s", c->name, strerror(errno));
+		return err_set(e, ERR_LIMIT, "listener \"%s\": socket: %s", c->name,
+			       strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); /* several nodes, one port */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+		   sizeof one); /* several nodes, one port */
 	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, LISTENER_BACKLOG) == 0)
 		return fd;
-	err_set(e, ERR_INPUT, "listener \"%s\": %s port %d: %s", c->name, c->address, c->port, strerror(errno));
+	err_set(e, ERR_INPUT, "listener \"%s\": %s port %d: %s", c->name, c->address, c->port,
+		strerror(errno));
 	close(fd);
 	return -1;
 }
@@ -103,8 +112,8 @@ static int open_own(const struct listener_conf *c, struct err *e)
 	snprintf(port, sizeof port, "%d", c->port);
 	rc = getaddrinfo(c->address, port, &hints, &found);
 	if (rc)
-		return err_set(e, ERR_INPUT, "listener \"%s\": address %s: %s", c->name, c->address,
-			       gai_strerror(rc));
+		return err_set(e, ERR_INPUT, "listener \"%s\": address %s: %s", c->name,
+			       c->address, gai_strerror(rc));
 	fd = bind_one(c, found, e);
 	freeaddrinfo(found);
 	return fd;
@@ -134,7 +143,8 @@ static void peer_name(const struct sockaddr *from, socklen_t len, char *out, siz
 {
 	char host[48] = "?", port[8] = "?";
 
-	getnameinfo(from, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+	getnameinfo(from, len, host, sizeof host, port, sizeof port,
+		    NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(out, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
@@ -150,13 +160,16 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 		int client;
 
 		if (!has_room(l->all)) {
-			log_warn(NULL, "no room for more sessions: new connections wait (%zu, %zu not logged in)",
-				 l->all->proxy->session_count, l->all->proxy->preauth_count);
+			log_warn(
+				NULL,
+				"no room for more sessions: new connections wait (%zu, %zu not logged in)",
+				l->all->proxy->session_count, l->all->proxy->preauth_count);
 			l->all->full = true;
 			listen_to_all(l->all, false);
 			return;
 		}
-		client = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		client = accept4(fd, (struct sockaddr *)&from, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client < 0)
 			return;
 		peer_name((struct sockaddr *)&from, len, peer, sizeof peer);
@@ -194,7 +207,8 @@ static size_t raise_descriptors(void)
 		return 256;
 	r.rlim_cur = r.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &r);
-	return r.rlim_max > LISTENER_SPARE_FDS ? (size_t)(r.rlim_max - LISTENER_SPARE_FDS) / 2 : 1;
+	return r.rlim_max > LISTENER_SPARE_FDS ? (size_t)(r.rlim_max - LISTENER_SPARE_FDS) / 2
+					       : 1;
 }
 
 static int open_one(struct listeners *all, struct listener *l, int inherited, struct err *e)
@@ -204,7 +218,8 @@ static int open_one(struct listeners *all, struct listener *l, int inherited, st
 		return -1;
 	evutil_make_socket_nonblocking(l->fd);
 	l->all = all;
-	l->readable = event_new(all->proxy->loop.base, l->fd, EV_READ | EV_PERSIST, on_connection, l);
+	l->readable =
+		event_new(all->proxy->loop.base, l->fd, EV_READ | EV_PERSIST, on_connection, l);
 	if (!l->readable)
 		BUG("libevent makes no event");
 	all->count++;
@@ -224,7 +239,8 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
 	l->fd_room = raise_descriptors();
 	for (size_t i = 0; i < set->listener_count && rc == 0; i++) {
 		l->at[i].conf = &set->listeners[i];
-		rc = open_one(l, &l->at[i], find_inherited(inherited, n, set->listeners[i].name), e);
+		rc = open_one(l, &l->at[i],
+			      find_inherited(inherited, n, set->listeners[i].name), e);
 	}
 	close_rest(inherited, n);
 	*out = l;

@@ -7,17 +7,18 @@
 
 #include "proxy/proxy.h"
 
-#define LISTENER_BACKLOG    1024
-#define LISTENER_FIRST_FD   3  /* SD_LISTEN_FDS_START */
+#define LISTENER_BACKLOG     1024
+#define LISTENER_FIRST_FD    3 /* SD_LISTEN_FDS_START */
 #define LISTENER_INHERIT_MAX 64
-#define LISTENER_ACCEPTS    64 /* connections taken in one turn of the loop */
-#define LISTENER_SPARE_FDS  64 /* kept for the store, certificates and logs */
+#define LISTENER_ACCEPTS     64 /* connections taken in one turn of the loop */
+#define LISTENER_SPARE_FDS   64 /* kept for the store, certificates and logs */
 
 struct listeners;
 
 /* To be called before anything else opens descriptors or reads the environment. */
 int listeners_open(struct proxy *p, struct listeners **out, struct err *e) MUST_CHECK;
-/* From now on connections are taken, as long as the node has room (limits.sessions, limits.preauth_sessions). */
+/* From now on connections are taken, as long as the node has room (limits.sessions,
+ * limits.preauth_sessions). */
 void listeners_start(struct listeners *l);
 void listeners_stop(struct listeners *l);
 /* Looks whether there is room again: once a tick. */

@@ -1,4 +1,5 @@
-/* mailferry-proxy: one node. Reads its settings, joins the store, serves until it is told to stop. */
+/* mailferry-proxy: one node. Reads its settings, joins the store, serves until it is told to
+ * stop. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -49,7 +50,8 @@ static int load_settings(struct node *n, const char *path)
 	return -1;
 }
 
-/* Who holds this lock is the only process of this name: the one before is dead, and so are its sessions. */
+/* Who holds this lock is the only process of this name: the one before is dead, and so are its
+ * sessions. */
 static int lock_name(struct node *n, struct err *e)
 {
 	char *path = mem_printf("%s/%s.lock", n->settings.run.dir, n->proxy.node);
@@ -59,7 +61,8 @@ static int lock_name(struct node *n, struct err *e)
 	if (n->lock_fd < 0)
 		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
 	else if (flock(n->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(e, ERR_INPUT, "another process runs as node %s (%s is locked)", n->proxy.node, path);
+		rc = err_set(e, ERR_INPUT, "another process runs as node %s (%s is locked)",
+			     n->proxy.node, path);
 	free(path);
 	return rc;
 }
@@ -76,11 +79,12 @@ static int open_parts(struct node *n, struct err *e)
 {
 	struct proxy *p = &n->proxy;
 
-	if (loop_init(&p->loop, e) < 0 || listeners_open(p, &p->listeners, e) < 0 || lock_name(n, e) < 0 ||
-	    open_tls(p, e) < 0)
+	if (loop_init(&p->loop, e) < 0 || listeners_open(p, &p->listeners, e) < 0 ||
+	    lock_name(n, e) < 0 || open_tls(p, e) < 0)
 		return -1;
 	for (int side = 0; side < SIDES; side++)
-		if (backend_new((enum side)side, &p->settings->backend[side], &p->backend[side], e) < 0)
+		if (backend_new((enum side)side, &p->settings->backend[side], &p->backend[side],
+				e) < 0)
 			return -1;
 	sessions_init(p);
 	p->routes = routes_new(p);

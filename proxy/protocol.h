@@ -9,7 +9,8 @@
 
 struct session;
 
-/* Why a client is refused. It hears a sentence from a fixed table; the operator's log has the reason. */
+/* Why a client is refused. It hears a sentence from a fixed table; the operator's log has the
+ * reason. */
 enum reject {
 	REJECT_NONE,
 	REJECT_BAD_LOGIN,
@@ -27,26 +28,28 @@ struct protocol {
 	const char *name;
 	/* towards the client, until login */
 	void (*greet)(struct session *s);
-	void (*hear_client)(struct session *s);		       /* AUTH: reads commands until a login */
-	void (*answer)(struct session *s, enum reject why);    /* to the login that waits */
-	void (*answer_user)(struct session *s, enum reject why); /* POP3: to USER; REJECT_NONE is yes */
-	void (*keep_alive)(struct session *s);		       /* PARK */
+	void (*hear_client)(struct session *s); /* AUTH: reads commands until a login */
+	void (*answer)(struct session *s, enum reject why); /* to the login that waits */
+	void (*answer_user)(struct session *s,
+			    enum reject why);  /* POP3: to USER; REJECT_NONE is yes */
+	void (*keep_alive)(struct session *s); /* PARK */
 	/* towards the backend, until it accepts */
 	void (*hear_backend)(struct session *s);
-	void (*backend_secure)(struct session *s);	       /* STARTTLS is done */
+	void (*backend_secure)(struct session *s); /* STARTTLS is done */
 	/* the login is accepted: the client hears so */
 	void (*welcome)(struct session *s);
 	/* both ways */
 	void (*pass_up)(struct session *s);
 	void (*pass_down)(struct session *s);
 	/* what is open */
-	bool (*quiet)(const struct session *s);		       /* no byte that passed can change mail any more */
-	bool (*at_line)(const struct session *s);	       /* a line of ours may go to the client */
-	bool (*uploading)(const struct session *s);	       /* the client owes bytes */
+	bool (*quiet)(
+		const struct session *s); /* no byte that passed can change mail any more */
+	bool (*at_line)(const struct session *s);   /* a line of ours may go to the client */
+	bool (*uploading)(const struct session *s); /* the client owes bytes */
 	void (*describe)(const struct session *s, char *out, size_t size);
 	/* the end */
-	void (*say_bye)(struct session *s, const char *text);  /* at_line holds */
-	void (*leave_backend)(struct session *s);	       /* LOGOUT, QUIT */
+	void (*say_bye)(struct session *s, const char *text); /* at_line holds */
+	void (*leave_backend)(struct session *s);	      /* LOGOUT, QUIT */
 };
 
 extern const struct protocol imap_protocol, pop3_protocol;

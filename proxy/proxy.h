@@ -9,11 +9,11 @@
 #include "config/settings.h"
 #include "proxy/stream.h"
 
-#define PROXY_TICK_MS	    250 /* held users are looked at this often */
-#define PROXY_WRITE_ROWS_MS 1000 /* session rows go to the store at most this often */
-#define PROXY_LINGER_MS	    5000 /* a client's last words; then its socket is closed */
+#define PROXY_TICK_MS	    250	  /* held users are looked at this often */
+#define PROXY_WRITE_ROWS_MS 1000  /* session rows go to the store at most this often */
+#define PROXY_LINGER_MS	    5000  /* a client's last words; then its socket is closed */
 #define PROXY_GHOST_MS	    30000 /* a left backend that does not end by itself */
-#define PROXY_SHUTDOWN_S    10 /* sessions with something open may finish it */
+#define PROXY_SHUTDOWN_S    10	  /* sessions with something open may finish it */
 
 struct session;
 TAILQ_HEAD(session_list, session);
@@ -38,8 +38,9 @@ struct proxy {
 	double drops_left; /* token bucket of BYEs */
 
 	/*
-	 * Until when, by the monotonic clock, we may serve users who can still be moved. Raised by the
-	 * follower with each renewed lease; looked at before any byte is forwarded, so a node that was stopped fences itself on waking.
+	 * Until when, by the monotonic clock, we may serve users who can still be moved. Raised
+	 * by the follower with each renewed lease; looked at before any byte is forwarded, so a
+	 * node that was stopped fences itself on waking.
 	 */
 	int64_t fence_ms;
 	bool stopping;

@@ -1,6 +1,7 @@
 /*
- * Hides: the words that clients hear. Which words make which client ask for a password again decides them: only
- * [UNAVAILABLE] with a text keeps Thunderbird and K-9 quiet, and fetchmail looks for "lock" and "wait".
+ * Hides: the words that clients hear. Which words make which client ask for a password again
+ * decides them: only [UNAVAILABLE] with a text keeps Thunderbird and K-9 quiet, and fetchmail
+ * looks for "lock" and "wait".
  */
 #include "proxy/protocol.h"
 

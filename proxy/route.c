@@ -91,7 +91,8 @@ static void forget_stranger(struct routes *t, struct route *r)
 	free_route(r);
 }
 
-/* Sessions that came under this name before it was known whose it is: a cutover must find them. */
+/* Sessions that came under this name before it was known whose it is: a cutover must find them.
+ */
 static void adopt_sessions(struct routes *t, const char *alias, struct route *r)
 {
 	struct route *stranger = find(t, alias);
@@ -129,7 +130,8 @@ void routes_alias(struct routes *t, const char *alias, const char *name)
 		adopt_sessions(t, alias, find(t, name));
 }
 
-/* A client may come with the login that its server knows: that leads to the user too, unless it is a user itself. */
+/* A client may come with the login that its server knows: that leads to the user too, unless it
+ * is a user itself. */
 static void alias_login(struct routes *t, const struct route *r, enum side side)
 {
 	struct login_name_rules rules = settings_login_rules(t->proxy->settings);
@@ -208,7 +210,7 @@ static const struct session *first_loud(const struct route *r)
 {
 	const struct session *s;
 
-	TAILQ_FOREACH(s, &r->sessions, on_route)
+	TAILQ_FOREACH (s, &r->sessions, on_route)
 		if (!session_is_quiet(s))
 			return s;
 	return NULL;
@@ -276,7 +278,8 @@ static void tell_blocker(struct routes *t, struct route *r)
 	if (s)
 		session_describe(s, text, sizeof text);
 	else
-		snprintf(text, sizeof text, "%u connections to the server have not ended yet", r->ghosts);
+		snprintf(text, sizeof text, "%u connections to the server have not ended yet",
+			 r->ghosts);
 	follower_blocker(t->proxy->follower, r->name, text);
 }
 
@@ -284,7 +287,8 @@ static void undo_if_over(struct routes *t, struct route *r)
 {
 	int64_t now = clock_mono_ms();
 
-	if (clock_real_ms() < r->hold_until + UNDO_GRACE_MS || now - r->undo_asked_ms < UNDO_AGAIN_MS)
+	if (clock_real_ms() < r->hold_until + UNDO_GRACE_MS ||
+	    now - r->undo_asked_ms < UNDO_AGAIN_MS)
 		return;
 	r->undo_asked_ms = now;
 	follower_undo(t->proxy->follower, r->name, r->state, r->direction, r->change);
@@ -295,7 +299,7 @@ void routes_tick(struct routes *t)
 	struct route *r;
 
 	t->ticks++;
-	TAILQ_FOREACH(r, &t->held, held) {
+	TAILQ_FOREACH (r, &t->held, held) {
 		undo_if_over(t, r);
 		if (t->ticks % BLOCKER_TICKS == 1)
 			tell_blocker(t, r);
@@ -323,6 +327,6 @@ void routes_trace(struct routes *t, const char *name, bool on)
 	if (!r)
 		return;
 	r->traced = on;
-	TAILQ_FOREACH(s, &r->sessions, on_route)
+	TAILQ_FOREACH (s, &r->sessions, on_route)
 		s->about.traced = on;
 }

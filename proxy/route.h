@@ -1,6 +1,6 @@
 /*
- * Where a user's sessions go, and which they are. The node's picture of the store's users, kept by
- * the follower; nothing here decides a side except common/user_state.h.
+ * Where a user's sessions go, and which they are. The node's picture of the store's users, kept
+ * by the follower; nothing here decides a side except common/user_state.h.
  */
 #ifndef PROXY_ROUTE_H
 #define PROXY_ROUTE_H
@@ -10,7 +10,8 @@
 
 struct route {
 	char *name;	    /* normalised */
-	char *login[SIDES]; /* what to log in as there; NULL: as the client wrote it (strangers) */
+	char *login[SIDES]; /* what to log in as there; NULL: as the client wrote it (strangers)
+			     */
 	enum user_state state;
 	enum direction direction;
 	int64_t change, epoch;
@@ -18,8 +19,8 @@ struct route {
 	bool stranger;	    /* nobody imported it: goes to old */
 	bool traced;
 	struct session_list sessions; /* from asking for the route until closed */
-	unsigned ghosts;    /* backend connections of closed sessions that have not ended yet */
-	int64_t acked;	    /* the freeze we said "quiet" to */
+	unsigned ghosts; /* backend connections of closed sessions that have not ended yet */
+	int64_t acked;	 /* the freeze we said "quiet" to */
 	int64_t undo_asked_ms;
 	TAILQ_ENTRY(route) held;
 };
@@ -33,8 +34,9 @@ void routes_free(struct routes **t);
 void routes_apply(struct routes *t, const struct user *u);
 void routes_alias(struct routes *t, const char *alias, const char *name);
 /*
- * The route of a login name (normalised), by name, alias or login on either side. Unknown names get a route as a
- * stranger, which ends with its last session. Borrowed: lives as long as a session is on it.
+ * The route of a login name (normalised), by name, alias or login on either side. Unknown names
+ * get a route as a stranger, which ends with its last session. Borrowed: lives as long as a
+ * session is on it.
  */
 struct route *routes_get(struct routes *t, const char *name);
 
@@ -43,7 +45,8 @@ void route_remove_session(struct routes *t, struct route *r, struct session *s);
 void route_add_ghost(struct route *r);
 void route_remove_ghost(struct routes *t, struct route *r);
 
-/* Something about the route's sessions changed: acknowledges the freeze if all are quiet now. */
+/* Something about the route's sessions changed: acknowledges the freeze if all are quiet now.
+ */
 void route_check_quiet(struct routes *t, struct route *r);
 /* Held users whose time is over, and blockers' texts: once a tick. */
 void routes_tick(struct routes *t);

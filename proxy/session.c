@@ -4,14 +4,12 @@
 #include <openssl/rand.h>
 
 #include "common/clock.h"
-#include "proxy/backend.h"
-#include "proxy/follower.h"
+#include "proxy/session_impl.h"
 
 #define NEXT(s)		 (1u << SESSION_##s)
 #define DRAIN_LOOK_MS	 1000 /* how often a draining session is looked at for standing still */
 #define VERDICT_GRACE_MS 2000 /* after hold_until: time for somebody's undo to reach us */
 #define KEEP_ALIVE_MS	 10000
-#define DROP_TICK_MS	 100
 
 static const struct {
 	const char *name;
@@ -20,8 +18,10 @@ static const struct {
 	[SESSION_GREET] = { "GREET", NEXT(AUTH) | NEXT(CLOSED) },
 	[SESSION_AUTH] = { "AUTH", NEXT(PARK) | NEXT(DIAL) | NEXT(CLOSED) },
 	[SESSION_PARK] = { "PARK", NEXT(AUTH) | NEXT(DIAL) | NEXT(CLOSED) },
-	[SESSION_DIAL] = { "DIAL", NEXT(AUTH) | NEXT(LOGIN) | NEXT(PARK) | NEXT(CLOSED) },
-	[SESSION_LOGIN] = { "LOGIN", NEXT(AUTH) | NEXT(DIAL) | NEXT(PARK) | NEXT(RELAY) | NEXT(CLOSED) },
+	[SESSION_DIAL] = { "DIAL",
+			   NEXT(DIAL) | NEXT(AUTH) | NEXT(LOGIN) | NEXT(PARK) | NEXT(CLOSED) },
+	[SESSION_LOGIN] = { "LOGIN",
+			    NEXT(AUTH) | NEXT(DIAL) | NEXT(PARK) | NEXT(RELAY) | NEXT(CLOSED) },
 	[SESSION_RELAY] = { "RELAY", NEXT(DRAIN) | NEXT(QUIET) | NEXT(CLOSED) },
 	[SESSION_DRAIN] = { "DRAIN", NEXT(RELAY) | NEXT(QUIET) | NEXT(CLOSED) },
 	[SESSION_QUIET] = { "QUIET", NEXT(RELAY) | NEXT(PARTING) | NEXT(CLOSED) },
@@ -30,8 +30,7 @@ static const struct {
 };
 _Static_assert(COUNT(rules) == SESSION_STATES, "a rule for every state");
 
-static stream_fn on_client, on_backend;
-static void ask_route(struct session *s);
+static stream_fn on_client;
 
 const char *session_state_name(enum session_state st)
 {
@@ -53,8 +52,8 @@ static int64_t idle_limit_ms(const struct session *s)
 {
 	const struct settings *set = s->proxy->settings;
 
-	return 1000LL * (s->protocol->kind == PROTO_IMAP ? set->limits.imap_idle_s :
-							   set->limits.pop3_idle_s);
+	return 1000LL * (s->protocol->kind == PROTO_IMAP ? set->limits.imap_idle_s
+							 : set->limits.pop3_idle_s);
 }
 
 static int64_t until_verdict(const struct session *s)
@@ -74,7 +73,8 @@ static int64_t deadline_ms(const struct session *s)
 	case SESSION_AUTH:
 		return 1000LL * set->limits.login_s;
 	case SESSION_PARK:
-		return MIN((int64_t)KEEP_ALIVE_MS, MAX(1000LL * set->cutover.hold_s - parked, (int64_t)0));
+		return MIN((int64_t)KEEP_ALIVE_MS,
+			   MAX(1000LL * set->cutover.hold_s - parked, (int64_t)0));
 	case SESSION_DIAL:
 		return 1000LL * set->limits.dial_s;
 	case SESSION_LOGIN:
@@ -98,7 +98,7 @@ static bool is_preauth(enum session_state st)
 	return st < SESSION_RELAY;
 }
 
-static void enter(struct session *s, enum session_state to)
+void session_enter(struct session *s, enum session_state to)
 {
 	struct proxy *p = s->proxy;
 
@@ -164,13 +164,13 @@ static void leave_backend(struct session *s, bool politely)
 	stream_retire(&s->backend, PROXY_GHOST_MS, ghost_gone, g);
 }
 
-static void forget_login(struct session *s)
+void session_forget_login(struct session *s)
 {
 	secret_release(&s->login.password);
 	buf_wipe(&s->back.caps);
 }
 
-static void leave_route(struct session *s)
+void session_leave_route(struct session *s)
 {
 	struct route *r = s->route;
 
@@ -184,11 +184,11 @@ static void end(struct session *s, const char *why)
 	struct proxy *p = s->proxy;
 
 	log_info(&s->about, "closed: %s (%.1f s, %llu bytes up, %llu down)", why,
-		 (double)(clock_real_ms() - s->since_ms) / 1000, (unsigned long long)s->bytes_up,
-		 (unsigned long long)s->bytes_down);
-	enter(s, SESSION_CLOSED);
+		 (double)(clock_real_ms() - s->since_ms) / 1000,
+		 (unsigned long long)s->bytes_up, (unsigned long long)s->bytes_down);
+	session_enter(s, SESSION_CLOSED);
 	evtimer_del(s->timer);
-	forget_login(s);
+	session_forget_login(s);
 	if (s->dropping)
 		TAILQ_REMOVE(&p->dropping, s, drop);
 	s->dropping = false;
@@ -196,7 +196,7 @@ static void end(struct session *s, const char *why)
 	TAILQ_INSERT_TAIL(&p->closed, s, link);
 	p->session_count--;
 	event_active(p->reaper, 0, 0);
-	leave_route(s);
+	session_leave_route(s);
 }
 
 void session_close(struct session *s, const char *why)
@@ -217,7 +217,7 @@ void session_cut(struct session *s, const char *why)
 	end(s, why);
 }
 
-static void close_with_bye(struct session *s, const char *bye, const char *why)
+void session_close_with_bye(struct session *s, const char *bye, const char *why)
 {
 	if (s->state == SESSION_CLOSED)
 		return;
@@ -226,200 +226,10 @@ static void close_with_bye(struct session *s, const char *bye, const char *why)
 	session_close(s, why);
 }
 
-void session_free_closed(struct proxy *p)
-{
-	struct session *s;
-
-	while ((s = TAILQ_FIRST(&p->closed))) {
-		if (s->row_written)
-			follower_session(p->follower, &(struct session_row){ .id = s->id, .gone = true });
-		TAILQ_REMOVE(&p->closed, s, link);
-		event_free(s->timer);
-		stream_free(&s->client);
-		stream_free(&s->backend);
-		free(s->login.typed);
-		free(s);
-	}
-}
-
-/* ---- the login */
-
-static void to_auth(struct session *s)
-{
-	s->at_user = false;
-	leave_route(s);
-	if (s->state != SESSION_AUTH)
-		enter(s, SESSION_AUTH);
-	stream_resume(s->client);
-	stream_poke(s->client);
-}
-
-static void count_hold(struct session *s, const char *released_to)
-{
-	int64_t held = clock_mono_ms() - s->parked_ms;
-
-	if (!s->parked_ms)
-		return;
-	log_info(&s->about, "login was held %lld ms, goes to %s", (long long)held, released_to);
-	follower_hold(s->proxy->follower, s->login.name, s->protocol->name, clock_real_ms() - held, held,
-		      released_to);
-	s->parked_ms = 0;
-}
-
-void session_refused(struct session *s, enum reject r, const char *why)
-{
-	const struct settings *set = s->proxy->settings;
-	bool was_user = s->at_user;
-
-	if (s->state == SESSION_CLOSED)
-		return;
-	log_info(&s->about, "login refused: %s", why);
-	stream_free(&s->backend);
-	buf_wipe(&s->back.caps);
-	secret_release(&s->login.password);
-	if (s->state == SESSION_PARK)
-		count_hold(s, "refused");
-	if (was_user)
-		s->protocol->answer_user(s, r);
-	else
-		s->protocol->answer(s, r);
-	if (r == REJECT_BAD_LOGIN && ++s->login.tries >= (unsigned)set->limits.login_tries) {
-		close_with_bye(s, "Too many failed logins.", "too many failed logins");
-		return;
-	}
-	to_auth(s);
-}
-
-static void park(struct session *s)
-{
-	struct proxy *p = s->proxy;
-
-	stream_free(&s->backend);
-	buf_wipe(&s->back.caps);
-	if (p->parked_count >= (size_t)p->settings->limits.parked) {
-		session_refused(s, REJECT_MOVING, "too many logins wait (limits.parked)");
-		return;
-	}
-	if (!s->parked_ms)
-		s->parked_ms = s->kept_alive_ms = clock_mono_ms();
-	s->about.doing = "waiting for the cutover";
-	enter(s, SESSION_PARK);
-	log_info(&s->about, "login waits: the user is %s", user_state_name(s->route->state));
-}
-
-static void dial(struct session *s)
-{
-	struct proxy *p = s->proxy;
-	struct err e = { 0 };
-
-	s->about.side = side_name(s->side);
-	s->about.doing = "connecting";
-	stream_free(&s->backend);
-	buf_wipe(&s->back.caps);
-	s->back.step = 0;
-	if (s->state == SESSION_DIAL)
-		arm_timer(s, deadline_ms(s));
-	else
-		enter(s, SESSION_DIAL);
-	s->backend = backend_connect(p->backend[s->side], &p->loop, s->protocol->kind, on_backend, s, &e);
-	if (!s->backend)
-		session_refused(s, REJECT_DOWN, e.text);
-}
-
-/* The one place that looks where to go; the route it looks at was registered with before. */
-static void ask_route(struct session *s)
-{
-	struct route *r = s->route;
-
-	s->change = r->change;
-	s->about.traced = r->traced;
-	if (user_route(r->state) == ROUTE_HOLD) {
-		park(s);
-		return;
-	}
-	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
-		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
-		return;
-	}
-	s->side = user_side(r->state, r->direction);
-	if (s->parked_ms)
-		count_hold(s, side_name(s->side));
-	dial(s);
-}
-
-/* Registers with the route; -1: the name is none. */
-static int join_route(struct session *s)
-{
-	struct proxy *p = s->proxy;
-	struct login_name_rules rules_of_names = settings_login_rules(p->settings);
-	struct route *r;
-
-	if (login_name_normalise(slice_of(s->login.typed), &rules_of_names, s->login.name,
-				 sizeof s->login.name) < 0)
-		return -1;
-	r = routes_get(p->routes, s->login.name);
-	snprintf(s->login.name, sizeof s->login.name, "%s", r->name);
-	s->about.user = s->login.name;
-	s->route = r;
-	route_add_session(r, s);
-	return 0;
-}
-
-void session_login(struct session *s)
-{
-	stream_pause(s->client);
-	if (join_route(s) < 0) {
-		session_refused(s, REJECT_BAD_LOGIN, "not a login name");
-		return;
-	}
-	ask_route(s);
-}
-
-bool session_may_answer_user(struct session *s)
-{
-	if (join_route(s) < 0)
-		return true; /* the backend's answer to PASS, later, is the same for all names */
-	if (user_route(s->route->state) != ROUTE_HOLD) {
-		leave_route(s);
-		return true;
-	}
-	stream_pause(s->client);
-	s->at_user = true;
-	park(s);
-	return false;
-}
-
-void session_accepted(struct session *s)
-{
-	struct route *r = s->route;
-
-	if (s->change != r->change) { /* moved while we were logging in */
-		if (user_is_held(r->state) || user_side(r->state, r->direction) != s->side) {
-			ask_route(s);
-			return;
-		}
-		s->change = r->change;
-	}
-	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
-		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
-		return;
-	}
-	if (r->stranger)
-		follower_stranger(s->proxy->follower, r->name);
-	s->protocol->welcome(s);
-	forget_login(s);
-	memset(&s->open, 0, sizeof s->open);
-	s->about.doing = NULL;
-	enter(s, SESSION_RELAY);
-	log_info(&s->about, "logged in (%lld ms)", (long long)(clock_real_ms() - s->since_ms));
-	stream_resume(s->client);
-	stream_poke(s->client);
-	stream_poke(s->backend);
-}
-
 /* ---- the relay */
 
-/* Before any byte passes: a node that slept, or lost the store, must not serve who may have moved. */
+/* Before any byte passes: a node that slept, or lost the store, must not serve who may have
+ * moved. */
 static bool may_forward(struct session *s)
 {
 	if (user_is_final(s->route->state) || proxy_has_lease(s->proxy))
@@ -469,7 +279,7 @@ bool session_is_quiet(const struct session *s)
 
 static void quiet_down(struct session *s)
 {
-	enter(s, SESSION_QUIET);
+	session_enter(s, SESSION_QUIET);
 	stream_pause(s->client);
 	stream_pause(s->backend);
 	route_check_quiet(s->proxy->routes, s->route);
@@ -488,13 +298,13 @@ void session_hold(struct session *s)
 	case SESSION_DIAL:
 	case SESSION_LOGIN:
 		s->change = s->route->change;
-		park(s);
+		session_park(s);
 		break;
 	case SESSION_RELAY:
 		if (s->protocol->quiet(s)) {
 			quiet_down(s);
 		} else {
-			enter(s, SESSION_DRAIN);
+			session_enter(s, SESSION_DRAIN);
 			log_debug(&s->about, "drains");
 		}
 		break;
@@ -513,24 +323,26 @@ void session_hold(struct session *s)
 
 /* ---- the verdict */
 
-static void part(struct session *s)
+void session_part(struct session *s)
 {
 	const char *bye = s->proxy->settings->cutover.bye;
 
 	s->dropping = false;
 	if (s->protocol->kind == PROTO_POP3 && s->state == SESSION_QUIET) {
 		leave_backend(s, true);
-		leave_route(s);
-		enter(s, SESSION_PARTING);
+		session_leave_route(s);
+		session_enter(s, SESSION_PARTING);
 		stream_resume(s->client);
 		return;
 	}
 	if (s->protocol->at_line(s))
-		log_info(&s->about, "moved to %s: BYE", side_name(s->side == SIDE_OLD ? SIDE_NEW : SIDE_OLD));
-	close_with_bye(s, bye, "the user was moved");
+		log_info(&s->about, "moved to %s: BYE",
+			 side_name(s->side == SIDE_OLD ? SIDE_NEW : SIDE_OLD));
+	session_close_with_bye(s, bye, "the user was moved");
 }
 
-/* The BYEs of many users are paced, so that their clients do not all come back in one second. */
+/* The BYEs of many users are paced, so that their clients do not all come back in one second.
+ */
 static void drop(struct session *s)
 {
 	struct proxy *p = s->proxy;
@@ -539,7 +351,7 @@ static void drop(struct session *s)
 		return;
 	if (p->drops_left >= 1 || s->state != SESSION_QUIET) {
 		p->drops_left -= 1;
-		part(s);
+		session_part(s);
 		return;
 	}
 	s->dropping = true;
@@ -551,7 +363,7 @@ static void stay(struct session *s)
 {
 	if (s->state == SESSION_RELAY)
 		return;
-	enter(s, SESSION_RELAY);
+	session_enter(s, SESSION_RELAY);
 	log_info(&s->about, "the cutover was undone: goes on");
 	stream_resume(s->client);
 	stream_resume(s->backend);
@@ -562,12 +374,12 @@ static void stay(struct session *s)
 static void release_parked(struct session *s)
 {
 	if (!s->at_user) {
-		ask_route(s);
+		session_ask_route(s);
 		return;
 	}
-	count_hold(s, side_name(user_side(s->route->state, s->route->direction)));
+	session_count_hold(s, side_name(user_side(s->route->state, s->route->direction)));
 	s->protocol->answer_user(s, REJECT_NONE);
-	to_auth(s);
+	session_to_auth(s);
 }
 
 void session_release(struct session *s)
@@ -581,7 +393,7 @@ void session_release(struct session *s)
 	case SESSION_DIAL:
 	case SESSION_LOGIN:
 		if (side != s->side)
-			ask_route(s);
+			session_ask_route(s);
 		break;
 	case SESSION_RELAY:
 	case SESSION_DRAIN:
@@ -609,7 +421,7 @@ static void on_idle(struct session *s)
 	if (left > 0)
 		arm_timer(s, left);
 	else
-		close_with_bye(s, "Autologout; idle for too long.", "idle too long");
+		session_close_with_bye(s, "Autologout; idle for too long.", "idle too long");
 }
 
 static void on_park_timer(struct session *s)
@@ -627,7 +439,8 @@ static void on_park_timer(struct session *s)
 	arm_timer(s, deadline_ms(s));
 }
 
-/* Nothing has been half done by who stands still: an upload that is cut leaves no message behind. */
+/* Nothing has been half done by who stands still: an upload that is cut leaves no message
+ * behind. */
 static void on_drain_timer(struct session *s)
 {
 	int64_t stall = 1000LL * s->proxy->settings->limits.stall_s, now = clock_mono_ms();
@@ -651,7 +464,7 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		session_cut(s, "no TLS handshake in time");
 		break;
 	case SESSION_AUTH:
-		close_with_bye(s, "Timeout; no login.", "no login in time");
+		session_close_with_bye(s, "Timeout; no login.", "no login in time");
 		break;
 	case SESSION_PARK:
 		on_park_timer(s);
@@ -669,7 +482,8 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		on_drain_timer(s);
 		break;
 	case SESSION_QUIET: /* never resumed by a timer */
-		close_with_bye(s, s->proxy->settings->cutover.bye, "no verdict in time");
+		session_close_with_bye(s, s->proxy->settings->cutover.bye,
+				       "no verdict in time");
 		break;
 	case SESSION_PARTING:
 		session_close(s, "the user was moved");
@@ -709,7 +523,7 @@ static void client_data(struct session *s)
 static void client_up(struct session *s)
 {
 	if (s->state == SESSION_GREET) {
-		enter(s, SESSION_AUTH);
+		session_enter(s, SESSION_AUTH);
 		s->protocol->greet(s);
 	}
 	stream_poke(s->client);
@@ -752,7 +566,8 @@ static void backend_ended(struct session *s, const char *why)
 		if (s->leaving) /* it answered LOGOUT or QUIT, or said BYE itself */
 			session_close(s, "logged out");
 		else
-			close_with_bye(s, "Mail server closed the connection, please reconnect.", why);
+			session_close_with_bye(
+				s, "Mail server closed the connection, please reconnect.", why);
 		break;
 	case SESSION_GREET:
 	case SESSION_AUTH:
@@ -785,7 +600,7 @@ static void backend_data(struct session *s)
 	}
 }
 
-static void on_backend(struct stream *st, enum stream_event ev, void *arg)
+void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 {
 	struct session *s = arg;
 
@@ -793,7 +608,7 @@ static void on_backend(struct stream *st, enum stream_event ev, void *arg)
 	case STREAM_UP:
 		if (s->state == SESSION_DIAL) {
 			s->about.doing = "logging in";
-			enter(s, SESSION_LOGIN);
+			session_enter(s, SESSION_LOGIN);
 		} else {
 			s->protocol->backend_secure(s);
 		}
@@ -829,8 +644,11 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd, const c
 		BUG("libevent makes no timer");
 	new_id(s->id);
 	snprintf(s->peer, sizeof s->peer, "%s", peer);
-	s->about = (struct log_about){ .what = "session", .id = s->id, .proto = s->protocol->name,
-				       .peer = s->peer, .state = rules[SESSION_GREET].name };
+	s->about = (struct log_about){ .what = "session",
+				       .id = s->id,
+				       .proto = s->protocol->name,
+				       .peer = s->peer,
+				       .state = rules[SESSION_GREET].name };
 	s->since_ms = clock_real_ms();
 	s->state_ms = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&p->sessions, s, link);
@@ -838,112 +656,8 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd, const c
 	p->preauth_count++;
 	arm_timer(s, deadline_ms(s));
 	log_debug(&s->about, "connected to %s", l->name);
-	s->client = stream_accept(&p->loop, fd, l->tls == TLS_IMPLICIT ? p->tls : NULL, on_client, s);
+	s->client = stream_accept(&p->loop, fd, l->tls == TLS_IMPLICIT ? p->tls : NULL,
+				  on_client, s);
 	if (l->tls != TLS_IMPLICIT)
 		client_up(s);
-}
-
-static void reap(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	session_free_closed(arg);
-}
-
-static void refill_drops(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct proxy *p = arg;
-	double per_s = p->settings->limits.drop_per_s;
-	struct session *s;
-
-	p->drops_left = MIN(p->drops_left + per_s * DROP_TICK_MS / 1000, per_s);
-	while (p->drops_left >= 1 && (s = TAILQ_FIRST(&p->dropping))) {
-		TAILQ_REMOVE(&p->dropping, s, drop);
-		p->drops_left -= 1;
-		part(s);
-	}
-}
-
-void sessions_init(struct proxy *p)
-{
-	struct timeval tick = { 0, DROP_TICK_MS * 1000 };
-
-	TAILQ_INIT(&p->sessions);
-	TAILQ_INIT(&p->closed);
-	TAILQ_INIT(&p->dropping);
-	p->drops_left = p->settings->limits.drop_per_s;
-	p->reaper = event_new(p->loop.base, -1, 0, reap, p);
-	p->dropper = event_new(p->loop.base, -1, EV_PERSIST, refill_drops, p);
-	if (!p->reaper || !p->dropper)
-		BUG("libevent makes no event");
-	event_add(p->dropper, &tick);
-}
-
-void sessions_release(struct proxy *p)
-{
-	session_free_closed(p);
-	event_free(p->reaper);
-	event_free(p->dropper);
-}
-
-void session_describe(const struct session *s, char *out, size_t size)
-{
-	char what[128] = "";
-
-	if (s->state >= SESSION_RELAY)
-		s->protocol->describe(s, what, sizeof what);
-	snprintf(out, size, "session %s %s from %s: %s%s%s", s->id, s->protocol->name, s->peer,
-		 rules[s->state].name, what[0] ? ", " : "", what);
-}
-
-static void write_row(struct session *s, int64_t now)
-{
-	char doing[128] = "";
-	struct session_row row = { .id = s->id,
-				   .name = s->login.name,
-				   .proto = s->protocol->name,
-				   .peer = s->peer,
-				   .side = s->about.side ? s->about.side : "",
-				   .state = rules[s->state].name,
-				   .doing = doing,
-				   .since = s->since_ms,
-				   .bytes_up = (int64_t)s->bytes_up,
-				   .bytes_down = (int64_t)s->bytes_down };
-
-	if (s->state >= SESSION_RELAY)
-		s->protocol->describe(s, doing, sizeof doing);
-	else if (s->about.doing)
-		snprintf(doing, sizeof doing, "%s", s->about.doing);
-	follower_session(s->proxy->follower, &row);
-	s->row_written = true;
-	s->row_state = s->state;
-	s->row_ms = now;
-}
-
-#define ROW_REFRESH_MS 10000 /* byte counts of a session that stays in its state */
-
-void sessions_write_rows(struct proxy *p)
-{
-	int64_t now = clock_mono_ms(), moved;
-	struct session *s;
-
-	TAILQ_FOREACH(s, &p->sessions, link) {
-		if (s->state < SESSION_PARK)
-			continue;
-		moved = s->backend ? stream_moved_ms(s->backend) : 0;
-		if (!s->row_written || s->row_state != s->state ||
-		    (now - s->row_ms >= ROW_REFRESH_MS && moved > s->row_ms))
-			write_row(s, now);
-	}
-}
-
-void sessions_shut_down(struct proxy *p, bool force)
-{
-	struct session *s, *next;
-
-	for (s = TAILQ_FIRST(&p->sessions); s; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (s->state < SESSION_RELAY || s->protocol->quiet(s))
-			close_with_bye(s, "Server is restarting, please reconnect.", "shutdown");
-		else if (force)
-			session_cut(s, "shutdown");
-	}
 }

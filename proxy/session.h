@@ -3,8 +3,8 @@
  *
  *  GREET → AUTH → (route) → DIAL → LOGIN → RELAY ⇄ DRAIN ⇄ QUIET → CLOSED
  *            ↑       ⇅          ↑      │
- *            │      PARK        └──────┤ the user moved meanwhile: ask again, unseen by the client
- *            └─ refused ───────────────┘ bad login, backend down
+ *            │      PARK        └──────┤ the user moved meanwhile: ask again, unseen by the
+ * client └─ refused ───────────────┘ bad login, backend down
  *
  * PARTING is POP3's way to hear of a flip: it has no BYE, so the next command hears -ERR.
  */
@@ -37,10 +37,10 @@ const char *session_state_name(enum session_state st);
 
 /* Who wants in: what the client said, and what became of it. Wiped on entering RELAY. */
 struct login {
-	char *typed;			 /* user name as written */
-	char name[LOGIN_NAME_MAX + 1];	 /* normalised */
+	char *typed;		       /* user name as written */
+	char name[LOGIN_NAME_MAX + 1]; /* normalised */
 	struct secret password;
-	char tag[IMAP_TAG_MAX + 1];	 /* IMAP: of the command that waits for its answer */
+	char tag[IMAP_TAG_MAX + 1]; /* IMAP: of the command that waits for its answer */
 	unsigned tries;
 };
 
@@ -58,15 +58,15 @@ struct pop3_relay {
 		bool multiline;
 	} open[POP3_OPEN_MAX];
 	uint8_t count;
-	bool in_lines;	   /* of a multi-line answer */
+	bool in_lines; /* of a multi-line answer */
 	struct pop3_dots dots;
-	bool half_line;	   /* the answer's first line has not ended */
-	bool touched;	   /* RETR, TOP or DELE has passed: only QUIT ends this without a trace */
-	bool quit;	   /* QUIT was answered */
+	bool half_line; /* the answer's first line has not ended */
+	bool touched;	/* RETR, TOP or DELE has passed: only QUIT ends this without a trace */
+	bool quit;	/* QUIT was answered */
 };
 
 struct session {
-	TAILQ_ENTRY(session) link;	/* proxy's sessions, or closed */
+	TAILQ_ENTRY(session) link; /* proxy's sessions, or closed */
 	TAILQ_ENTRY(session) on_route;
 	TAILQ_ENTRY(session) drop;
 	struct proxy *proxy;
@@ -75,19 +75,20 @@ struct session {
 	struct stream *client, *backend; /* owned; NULL when not there */
 	struct event *timer;
 	enum session_state state;
-	int64_t state_ms, since_ms;	/* monotonic, real */
-	struct route *route;		/* from asking until closed */
-	int64_t change;			/* of the route when it was asked */
+	int64_t state_ms, since_ms; /* monotonic, real */
+	struct route *route;	    /* from asking until closed */
+	int64_t change;		    /* of the route when it was asked */
 	enum side side;
 	struct login login;
 	struct backend_login back;
 	int64_t parked_ms, kept_alive_ms, hold_at; /* monotonic, monotonic, real */
-	bool at_user;			/* POP3: parked at USER, before the password */
-	bool asked_capability;		/* IMAP: the client has seen our list: send it the new one untagged */
-	bool await_sasl;		/* the next line is the client's SASL answer */
-	bool blocked;			/* a client command waits for an answer from the backend */
+	bool at_user;	       /* POP3: parked at USER, before the password */
+	bool asked_capability; /* IMAP: the client has seen our list: send it the new one
+				  untagged */
+	bool await_sasl;       /* the next line is the client's SASL answer */
+	bool blocked;	       /* a client command waits for an answer from the backend */
 	bool dropping, leaving;
-	size_t plus_at;			/* IMAP: literal for which "+" was sent */
+	size_t plus_at; /* IMAP: literal for which "+" was sent */
 	unsigned bad_commands;
 	char peer[64];
 	char id[SESSION_ID_MAX];
@@ -111,7 +112,8 @@ void session_free_closed(struct proxy *p);
 
 /* The client wants in, with s->login filled but for the name: asks for the route. */
 void session_login(struct session *s);
-/* POP3 USER: true if the answer may be given now; else the session is parked and USER is answered later. */
+/* POP3 USER: true if the answer may be given now; else the session is parked and USER is
+ * answered later. */
 bool session_may_answer_user(struct session *s);
 /* The backend took the login: to RELAY, unless the user moved meanwhile. */
 void session_accepted(struct session *s);

@@ -1,4 +1,5 @@
-/* Hides: OpenSSL's wishes (it may have to write in order to read), short writes, and who frees when. */
+/* Hides: OpenSSL's wishes (it may have to write in order to read), short writes, and who frees
+ * when. */
 #include "proxy/stream.h"
 
 #include <errno.h>
@@ -408,7 +409,8 @@ static void flush_out(struct stream *st)
 		buf_wipe(&st->out);
 	if (st->phase == LINGER && empty) {
 		finish(st);
-	} else if (st->phase == UP && (empty || (st->was_high && buf_len(&st->out) <= STREAM_LOW))) {
+	} else if (st->phase == UP &&
+		   (empty || (st->was_high && buf_len(&st->out) <= STREAM_LOW))) {
 		st->was_high = false;
 		tell(st, STREAM_DRAINED);
 	}
@@ -475,7 +477,8 @@ static void connected(struct stream *st)
 
 /* ---- events */
 
-/* Input that the owner left, or a failure of his write, is told from here: never inside his own call. */
+/* Input that the owner left, or a failure of his write, is told from here: never inside his own
+ * call. */
 static void tell_poked(struct stream *st)
 {
 	st->poked = false;
@@ -547,7 +550,8 @@ static struct stream *stream_new(struct loop *l, int fd, stream_fn *on_event, vo
 	return st;
 }
 
-struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on_event, void *arg)
+struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on_event,
+			     void *arg)
 {
 	struct stream *st = stream_new(l, fd, on_event, arg);
 
@@ -566,7 +570,8 @@ struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on
 }
 
 struct stream *stream_connect(struct loop *l, const struct sockaddr *to, socklen_t len,
-			      stream_ssl_fn *ssl_of, void *ssl_arg, stream_fn *on_event, void *arg)
+			      stream_ssl_fn *ssl_of, void *ssl_arg, stream_fn *on_event,
+			      void *arg)
 {
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	char text[160];
@@ -614,7 +619,8 @@ static void set_timer(struct stream *st, int ms)
 void stream_start_tls(struct stream *st, SSL *ssl, bool server)
 {
 	ASSERT(st->phase == UP && !st->ssl);
-	if (buf_len(&st->out)) { /* one line on an empty socket did not leave: no mail client or server */
+	if (buf_len(&st->out)) { /* one line on an empty socket did not leave: no mail client or
+				    server */
 		SSL_free(ssl);
 		fail_later(st, "STARTTLS: the peer does not read");
 		return;

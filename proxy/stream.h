@@ -1,10 +1,11 @@
 /*
- * One side of a session: a non-blocking socket, TLS on it if wanted, and what could not be sent yet.
+ * One side of a session: a non-blocking socket, TLS on it if wanted, and what could not be sent
+ * yet.
  *
- * All streams of a loop read into one shared buffer; a stream owns memory only while its owner has
- * not taken what came, or its peer has not taken what we sent: an idle TLS session then costs little
- * more than OpenSSL's own state. Events come through one callback, never from inside a call of the
- * owner's, and none comes after stream_free() or stream_retire().
+ * All streams of a loop read into one shared buffer; a stream owns memory only while its owner
+ * has not taken what came, or its peer has not taken what we sent: an idle TLS session then
+ * costs little more than OpenSSL's own state. Events come through one callback, never from
+ * inside a call of the owner's, and none comes after stream_free() or stream_retire().
  */
 #ifndef PROXY_STREAM_H
 #define PROXY_STREAM_H
@@ -16,9 +17,10 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define STREAM_READ_MAX (64 * 1024)  /* bytes read at once: the loop's shared buffer */
-#define STREAM_HIGH	(256 * 1024) /* queued towards a slow peer: stop reading the other side … */
-#define STREAM_LOW	(64 * 1024)  /* … until no more than this is left */
+#define STREAM_READ_MAX (64 * 1024) /* bytes read at once: the loop's shared buffer */
+#define STREAM_HIGH	(256 * 1024) /* queued towards a slow peer: stop reading the other side … \
+				      */
+#define STREAM_LOW (64 * 1024)	     /* … until no more than this is left */
 
 /* What the streams of one event loop share. */
 struct loop {
@@ -37,24 +39,28 @@ struct stream;
 enum stream_event {
 	STREAM_UP,	/* connected, and the TLS handshake (if any) is done */
 	STREAM_DATA,	/* stream_input() has something that was not consumed */
-	STREAM_DRAINED, /* what was queued has gone, or has fallen from above STREAM_HIGH below STREAM_LOW */
+	STREAM_DRAINED, /* what was queued has gone, or has fallen from above STREAM_HIGH below
+			   STREAM_LOW */
 	STREAM_EOF,	/* the peer has finished sending; what came before was handed over */
 	STREAM_FAILED	/* the connection is gone; stream_error() says why */
 };
 typedef void stream_fn(struct stream *st, enum stream_event ev, void *arg);
 
-/* Takes over an accepted socket. tls: handshake first (UP follows); NULL: plain, up at once, no UP. */
-struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on_event, void *arg);
+/* Takes over an accepted socket. tls: handshake first (UP follows); NULL: plain, up at once, no
+ * UP. */
+struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on_event,
+			     void *arg);
 /*
- * Connects; UP or FAILED follows. With ssl_of TLS follows at once: it makes the SSL for the connected
- * socket. NULL: out of descriptors.
+ * Connects; UP or FAILED follows. With ssl_of TLS follows at once: it makes the SSL for the
+ * connected socket. NULL: out of descriptors.
  */
 typedef SSL *stream_ssl_fn(void *arg, int fd);
 struct stream *stream_connect(struct loop *l, const struct sockaddr *to, socklen_t len,
-			      stream_ssl_fn *ssl_of, void *ssl_arg, stream_fn *on_event, void *arg);
+			      stream_ssl_fn *ssl_of, void *ssl_arg, stream_fn *on_event,
+			      void *arg);
 /*
- * TLS on a plain stream (STARTTLS), behind what was written. Takes ssl. The caller has made sure that
- * there is no input (RFC 9051 6.2.1). UP or FAILED follows.
+ * TLS on a plain stream (STARTTLS), behind what was written. Takes ssl. The caller has made
+ * sure that there is no input (RFC 9051 6.2.1). UP or FAILED follows.
  */
 void stream_start_tls(struct stream *st, SSL *ssl, bool server);
 
@@ -67,7 +73,8 @@ void stream_consume_secret(struct stream *st, size_t n);
 void stream_write(struct stream *st, const void *p, size_t n);
 void stream_printf(struct stream *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
 size_t stream_queued(const struct stream *st);
-/* Stops and restarts reading. After a restart DATA comes if there is input that was not consumed. */
+/* Stops and restarts reading. After a restart DATA comes if there is input that was not
+ * consumed. */
 void stream_pause(struct stream *st);
 void stream_resume(struct stream *st);
 /* Brings DATA again for input that was left, after this turn of the loop. */
@@ -82,10 +89,11 @@ int64_t stream_moved_ms(const struct stream *st);
 /* Closes at once. NULL in *st is fine. */
 void stream_free(struct stream **st);
 /*
- * Ends politely and lets go: what is queued is sent, then close_notify and a half-close, then what
- * the peer still sends is read and thrown away until its EOF: closing with unread input makes the
- * kernel send RST, which would destroy our last words. Ends after linger_ms in any case. on_gone (may
- * be NULL) is called once, when the connection is really over; possibly before this returns.
+ * Ends politely and lets go: what is queued is sent, then close_notify and a half-close, then
+ * what the peer still sends is read and thrown away until its EOF: closing with unread input
+ * makes the kernel send RST, which would destroy our last words. Ends after linger_ms in any
+ * case. on_gone (may be NULL) is called once, when the connection is really over; possibly
+ * before this returns.
  */
 typedef void stream_gone_fn(void *arg);
 void stream_retire(struct stream **st, int linger_ms, stream_gone_fn *on_gone, void *arg);

@@ -5,11 +5,11 @@
 
 enum { /* down_state */
        DOWN_START,
-       DOWN_TAG,   /* in the first word of a tagged line */
-       DOWN_STAR,  /* behind "*" */
-       DOWN_WORD,  /* in the word behind "* " */
-       DOWN_REST,  /* of a line that may end in a literal */
-       DOWN_TEXT,  /* of a line that may not: status and continuation */
+       DOWN_TAG,  /* in the first word of a tagged line */
+       DOWN_STAR, /* behind "*" */
+       DOWN_WORD, /* in the word behind "* " */
+       DOWN_REST, /* of a line that may end in a literal */
+       DOWN_TEXT, /* of a line that may not: status and continuation */
        DOWN_LITERAL
 };
 
@@ -56,8 +56,8 @@ static enum boundary_up take_literal(struct boundary *b, size_t n, size_t *take)
 	return b->swallow ? UP_DROP : UP_PASS;
 }
 
-enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max, size_t *take,
-			     struct imap_command *command)
+enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max,
+			     size_t *take, struct imap_command *command)
 {
 	struct imap_line line;
 
@@ -91,7 +91,8 @@ enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t
 	return b->open == BOUNDARY_OPEN_MAX ? UP_FULL : UP_COMMAND;
 }
 
-void boundary_pass(struct boundary *b, const char *p, size_t take, const struct imap_command *command)
+void boundary_pass(struct boundary *b, const char *p, size_t take,
+		   const struct imap_command *command)
 {
 	struct boundary_command *c;
 	struct imap_line line;
@@ -124,8 +125,8 @@ void boundary_refuse(struct boundary *b, const char *p, size_t take)
 /* ---- server to client */
 
 /*
- * A server may answer a command whose literal it never asked for: then the client does not send it,
- * and what comes next is a new command.
+ * A server may answer a command whose literal it never asked for: then the client does not send
+ * it, and what comes next is a new command.
  */
 static void forget_unasked_literal(struct boundary *b, uint64_t tag)
 {
@@ -182,7 +183,8 @@ static bool is_status_word(const char *word, size_t n)
 static void word_byte(struct boundary *b, char c)
 {
 	if (c == ' ') {
-		b->down_state = is_status_word(b->down_first, b->down_word) ? DOWN_TEXT : DOWN_REST;
+		b->down_state =
+			is_status_word(b->down_first, b->down_word) ? DOWN_TEXT : DOWN_REST;
 	} else if (b->down_word == sizeof b->down_first) {
 		b->down_state = DOWN_REST;
 	} else {

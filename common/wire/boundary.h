@@ -1,9 +1,10 @@
 /*
  * What is open in an IMAP session that is being relayed, known exactly (RFC 3501 2.2, 4.3, 7).
  *
- * The tracker sees each byte that passes, once, in order, cut anywhere. From it a cutover learns
- * when nothing can change mail any more and when a line of ours may be put into the server's stream:
- * never inside a line or a literal, where our bytes would become content of a message.
+ * The tracker sees each byte that passes, once, in order, cut anywhere. From it a cutover
+ * learns when nothing can change mail any more and when a line of ours may be put into the
+ * server's stream: never inside a line or a literal, where our bytes would become content of a
+ * message.
  *
  * Pure and of fixed size. Towards the server, lines pass whole: half a line is no open command.
  */
@@ -23,25 +24,26 @@ struct boundary_command {
 /* Zeroed it is a session right after login. Members are for boundary.c and its tests. */
 struct boundary {
 	/* client to server */
-	uint64_t literal;	/* bytes of a literal still to come */
+	uint64_t literal; /* bytes of a literal still to come */
 	uint64_t literal_size;
-	bool in_command;	/* behind a line that a literal follows, until the command's last line */
-	bool sync;		/* that literal waits for "+" … */
-	bool literal_begun;	/* … and some of it has passed */
-	bool swallow;		/* of a refused command: drop it */
-	uint64_t current;	/* tag of the command in transit */
+	bool in_command; /* behind a line that a literal follows, until the command's last line
+			  */
+	bool sync;	 /* that literal waits for "+" … */
+	bool literal_begun; /* … and some of it has passed */
+	bool swallow;	    /* of a refused command: drop it */
+	uint64_t current;   /* tag of the command in transit */
 	/* IDLE: its command is the last one open and DONE has not passed */
 	bool idling;
 	/* server to client */
 	uint64_t down_literal;
-	uint64_t down_tag;	/* hash of the first word so far */
-	uint64_t down_number;	/* between the braces */
+	uint64_t down_tag;    /* hash of the first word so far */
+	uint64_t down_number; /* between the braces */
 	uint8_t down_state;
 	uint8_t down_kind;
-	uint8_t down_word;	/* bytes of the word behind "* " so far */
+	uint8_t down_word; /* bytes of the word behind "* " so far */
 	bool down_quoted, down_escaped;
 	uint8_t down_brace;
-	char down_first[8];	/* that word */
+	char down_first[8]; /* that word */
 	/* commands passed and not completed */
 	uint8_t open;
 	struct boundary_command commands[BOUNDARY_OPEN_MAX];
@@ -51,28 +53,34 @@ enum boundary_up {
 	UP_MORE,    /* half a line: wait for the rest; *take is 0 */
 	UP_PASS,    /* *take bytes go to the server */
 	UP_DROP,    /* *take bytes belong to a refused command and go nowhere */
-	UP_COMMAND, /* a new command, *take bytes long so far: boundary_pass() or boundary_refuse() it, or leave it */
-	UP_FULL,    /* a new command, but BOUNDARY_OPEN_MAX are open: leave it until one completes */
-	UP_BAD	    /* a line longer than max, or no command at all: *take is that line */
+	UP_COMMAND, /* a new command, *take bytes long so far: boundary_pass() or
+		       boundary_refuse() it, or leave it */
+	UP_FULL, /* a new command, but BOUNDARY_OPEN_MAX are open: leave it until one completes
+		  */
+	UP_BAD	 /* a line longer than max, or no command at all: *take is that line */
 };
 
 /*
- * Looks at the client's next bytes. UP_PASS and UP_DROP: the tracker has moved on, the caller must
- * take them. UP_COMMAND, UP_FULL, UP_BAD: it has not; *command says what it is (slices into p).
+ * Looks at the client's next bytes. UP_PASS and UP_DROP: the tracker has moved on, the caller
+ * must take them. UP_COMMAND, UP_FULL, UP_BAD: it has not; *command says what it is (slices
+ * into p).
  */
-enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max, size_t *take,
-			     struct imap_command *command);
+enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max,
+			     size_t *take, struct imap_command *command);
 /* The line that UP_COMMAND showed goes to the server. */
-void boundary_pass(struct boundary *b, const char *p, size_t take, const struct imap_command *command);
-/* It does not: a literal that comes with it anyway ({n+}) will be dropped. UP_BAD lines too (command NULL). */
+void boundary_pass(struct boundary *b, const char *p, size_t take,
+		   const struct imap_command *command);
+/* It does not: a literal that comes with it anyway ({n+}) will be dropped. UP_BAD lines too
+ * (command NULL). */
 void boundary_refuse(struct boundary *b, const char *p, size_t take);
 
 /*
- * Feeds bytes from the server: eats up to the end of one line or of what is there of a literal, and
- * returns how many that were (at least 1 if n > 0).
+ * Feeds bytes from the server: eats up to the end of one line or of what is there of a literal,
+ * and returns how many that were (at least 1 if n > 0).
  */
 size_t boundary_down(struct boundary *b, const char *p, size_t n);
-/* Does the server's next byte start a new response? Only there may a line of ours go in between. */
+/* Does the server's next byte start a new response? Only there may a line of ours go in
+ * between. */
 bool boundary_at_line(const struct boundary *b);
 
 /* Nothing is open, or only an IDLE: no byte that has passed can change mail any more. */

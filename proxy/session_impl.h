@@ -1,0 +1,26 @@
+/*
+ * Between the files that make up a session: session.c (states, relay, verdict, events),
+ * session_login.c (from the password to the backend) and sessions.c (all of them). For no one
+ * else.
+ */
+#ifndef PROXY_SESSION_IMPL_H
+#define PROXY_SESSION_IMPL_H
+
+#include "proxy/session.h"
+
+/* The only way a session changes state: checks the move, logs it, sets the deadline. */
+void session_enter(struct session *s, enum session_state to);
+void session_leave_route(struct session *s);
+void session_forget_login(struct session *s);
+void session_close_with_bye(struct session *s, const char *bye, const char *why);
+/* The user was moved: BYE, or for POP3 a last word at the next command. */
+void session_part(struct session *s);
+stream_fn session_on_backend;
+
+/* Looks where to go, with the route registered before: to PARK, or to DIAL. */
+void session_ask_route(struct session *s);
+void session_park(struct session *s);
+void session_count_hold(struct session *s, const char *released_to);
+void session_to_auth(struct session *s);
+
+#endif
