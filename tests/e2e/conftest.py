@@ -164,7 +164,7 @@ def shared_ferry(stage):
     after = sorted(f.nodes() + [f.engine()])
     f.stop()
     assert before == after, "a daemon died and was started again: %s -> %s\n%s" % (
-        before, after, f.log_text())
+        before, after, f.log_text(40))
 
 
 @pytest.fixture

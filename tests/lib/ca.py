@@ -11,6 +11,8 @@ class CA:
 
     def __init__(self, folder):
         self.folder = folder
+        os.makedirs(folder, exist_ok=True)  # devca.sh would make it for its owner alone
+        os.chmod(folder, 0o755)
         self.cert = os.path.join(folder, "ca.pem")
         self.issue("localhost")
 
