@@ -26,6 +26,7 @@
 #define STORE_RENEW_MS	      1000
 #define STORE_UNDOS_STUCK     3 /* after so many undone cutovers in a row a person must look */
 #define STORE_FENCE_MS	      60000 /* only this long after its last renewal a silent node counts as gone */
+#define STORE_NUDGES	      "nudge" /* folder of the nudge sockets, in run.dir */
 
 struct store;
 

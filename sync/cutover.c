@@ -372,9 +372,9 @@ void cutover_tick(struct cutover *c)
 	settle(c);
 }
 
-const char *cutover_user(const struct cutover *c)
+void cutover_use_settings(struct cutover *c, const struct settings *s)
 {
-	return c->name;
+	c->o.settings = s;
 }
 
 int cutover_undo_orphan(struct store *st, const struct settings *s, const struct user *u,

@@ -52,7 +52,7 @@ int cutover_start(struct cutover **out, const struct cutover_opts *o, const stru
 void cutover_tick(struct cutover *c);
 /* Gives up: undoes what was begun. on_end comes within this call or, if the store fails, a later tick. */
 void cutover_cancel(struct cutover *c, const char *why);
-const char *cutover_user(const struct cutover *c);
+void cutover_use_settings(struct cutover *c, const struct settings *s);
 
 /* Undoes a held user whom nobody works on. 1 undone, 0 somebody was faster, -1 error. */
 int cutover_undo_orphan(struct store *st, const struct settings *s, const struct user *u,

@@ -26,7 +26,7 @@ enum gate_name {
 struct gate_item {
 	const char *name; /* "pass", "nodes", … */
 	bool ok;
-	char text[400];	    /* what is so, or what is waited for */
+	char text[560];	    /* what is so, or what is waited for */
 	const char *remedy; /* for people; NULL: waiting is enough */
 };
 

@@ -1,0 +1,51 @@
+/*
+ * The engine at work: looks who is due, starts workers and cutovers, writes down how they ended.
+ * It keeps nothing that matters: killed and started again it goes on from the store.
+ */
+#ifndef SYNC_ENGINE_H
+#define SYNC_ENGINE_H
+
+#include "sync/cutover.h"
+#include "sync/planner.h"
+
+struct engine;
+
+struct engine_opts {
+	struct event_base *base;
+	struct store *store;		 /* borrowed, as is all here */
+	const struct settings *settings;
+	struct workshop shop;
+};
+
+struct engine *engine_new(const struct engine_opts *o);
+/* Only when engine_idle(). */
+void engine_free(struct engine **en);
+void engine_use_settings(struct engine *en, const struct settings *s);
+
+/* Something may have changed in the store. */
+void engine_nudge(struct engine *en);
+/* Starts nothing more, undoes cutovers, ends all workers. */
+void engine_stop(struct engine *en);
+bool engine_idle(const struct engine *en); /* no worker and no cutover is left */
+
+/* A pass (or probe) as soon as a slot is free, back-off or not. */
+int engine_sync_now(struct engine *en, const struct user *u, struct err *e) MUST_CHECK;
+/* What the user's next step waits for, as gate items. */
+typedef void engine_item_fn(const struct gate_item *i, void *to);
+void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, void *to);
+
+/* What a worker does for a user right now; borrowed, NULL: none. */
+struct engine_live {
+	enum job_kind kind;
+	int64_t started; /* ms since 1970 */
+	struct job_event progress;
+};
+const struct engine_live *engine_live(const struct engine *en, const char *user);
+struct engine_count {
+	int workers, workers_max, queued, cutovers;
+};
+struct engine_count engine_count(const struct engine *en);
+/* Log all levels for this user. */
+void engine_trace(struct engine *en, const char *user, bool on);
+
+#endif

@@ -1,0 +1,373 @@
+/* Hides: what ties the engine to its process: options, the lock, signals, nudges, the API. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "admin/api.h"
+#include "common/clock.h"
+#include "sync/engine.h"
+
+#define EXIT_OK	    0
+#define EXIT_FAILED 1
+#define EXIT_USAGE  2
+
+struct program {
+	struct settings settings;
+	struct event_base *base;
+	struct store *store;
+	struct engine *engine;
+	struct api *api;
+	struct http_server *http;
+	struct event *signals[3], *nudged, *ending;
+	int lock, nudge;
+	int64_t started;
+};
+
+static const char usage[] =
+	"usage: mailferry-sync --config FILE [--new-store]\n"
+	"       mailferry-sync --worker        one job, from standard input\n";
+
+/* ---- what the API asks */
+
+static void hook_poke(void *arg)
+{
+	struct program *p = arg;
+
+	event_active(p->nudged, EV_TIMEOUT, 0);
+}
+
+static int hook_sync_now(const struct user *u, void *arg, struct err *e)
+{
+	struct program *p = arg;
+
+	if (engine_sync_now(p->engine, u, e) < 0)
+		return -1;
+	hook_poke(p);
+	return 0;
+}
+
+struct why_to {
+	api_gate_fn *fn;
+	void *to;
+};
+
+static void pass_item(const struct gate_item *i, void *arg)
+{
+	struct why_to *w = arg;
+	char text[sizeof i->text + 80];
+
+	snprintf(text, sizeof text, "%s%s%s", i->text, i->remedy ? "; remedy: " : "",
+		 i->remedy ? i->remedy : "");
+	w->fn(&(struct api_gate_item){ .name = i->name, .open = i->ok, .text = text }, w->to);
+}
+
+static void hook_why(const struct user *u, api_gate_fn *item, void *to, void *arg)
+{
+	struct program *p = arg;
+	struct why_to w = { item, to };
+
+	engine_why(p->engine, u, pass_item, &w);
+}
+
+static bool hook_live(const char *name, struct api_live *out, void *arg)
+{
+	struct program *p = arg;
+	const struct engine_live *l = engine_live(p->engine, name);
+
+	if (!l)
+		return false;
+	*out = (struct api_live){
+		.kind = job_kind_name(l->kind),
+		.folder = l->progress.folder,
+		.done = l->progress.done,
+		.total = l->progress.total,
+		.messages = l->progress.messages,
+		.bytes = l->progress.bytes,
+		.started = l->started,
+	};
+	return true;
+}
+
+static void hook_engine(struct api_engine *out, void *arg)
+{
+	struct program *p = arg;
+	struct engine_count n = engine_count(p->engine);
+
+	*out = (struct api_engine){ .started = p->started,
+				    .workers = n.workers,
+				    .workers_max = n.workers_max,
+				    .queued = n.queued,
+				    .cutovers = n.cutovers };
+}
+
+static void hook_trace(const char *name, bool on, void *arg)
+{
+	struct program *p = arg;
+
+	engine_trace(p->engine, name, on);
+}
+
+static const struct api_hooks hooks = {
+	.poke = hook_poke,
+	.sync_now = hook_sync_now,
+	.why = hook_why,
+	.live = hook_live,
+	.engine = hook_engine,
+	.trace = hook_trace,
+};
+
+/* ---- settings */
+
+static int load(const char *path, struct settings *out)
+{
+	struct settings_errors errs = { 0 };
+	int rc = settings_load(path, out, &errs);
+
+	for (size_t i = 0; i < errs.count; i++)
+		log_error(NULL, "%s", errs.at[i]);
+	settings_errors_release(&errs);
+	return rc;
+}
+
+static void keep_text(char **now, char **then, const char *name)
+{
+	char *t = *now;
+
+	if (strcmp(*now, *then) == 0)
+		return;
+	log_warn(NULL, "reload: %s changes only with a restart", name);
+	*now = *then;
+	*then = t;
+}
+
+static void on_hup(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct program *p = arg;
+	struct settings fresh = { 0 }, old = p->settings;
+
+	if (load(old.path, &fresh) < 0) {
+		log_error(NULL, "reload: the old settings stay");
+		return;
+	}
+	keep_text(&fresh.store.path, &old.store.path, "store path");
+	keep_text(&fresh.run.dir, &old.run.dir, "run dir");
+	keep_text(&fresh.sync.dir, &old.sync.dir, "sync dir");
+	p->settings = fresh;
+	log_set_level(fresh.log.level);
+	engine_use_settings(p->engine, &p->settings);
+	api_use_settings(p->api, &p->settings);
+	settings_release(&old);
+	log_info(NULL, "settings reloaded");
+}
+
+/* ---- events */
+
+static void on_nudge(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct program *p = arg;
+
+	store_nudge_drain(p->nudge);
+	engine_nudge(p->engine);
+}
+
+static void end_when_idle(struct program *p)
+{
+	if (engine_idle(p->engine))
+		event_base_loopbreak(p->base);
+}
+
+static void on_ending(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	end_when_idle(arg);
+}
+
+static void on_term(evutil_socket_t sig, short what UNUSED, void *arg)
+{
+	struct program *p = arg;
+	struct timeval t = { .tv_usec = 20000 };
+
+	log_info(NULL, "signal %d: stopping", (int)sig);
+	engine_stop(p->engine);
+	event_add(p->ending, &t);
+	end_when_idle(p);
+}
+
+static void watch(struct program *p)
+{
+	p->signals[0] = evsignal_new(p->base, SIGTERM, on_term, p);
+	p->signals[1] = evsignal_new(p->base, SIGINT, on_term, p);
+	p->signals[2] = evsignal_new(p->base, SIGHUP, on_hup, p);
+	for (size_t i = 0; i < COUNT(p->signals); i++)
+		event_add(p->signals[i], NULL);
+	p->nudged = event_new(p->base, p->nudge, EV_READ | EV_PERSIST, on_nudge, p);
+	event_add(p->nudged, NULL);
+	p->ending = event_new(p->base, -1, EV_PERSIST, on_ending, p);
+}
+
+/* ---- start and end */
+
+static int make_dir(const char *path, struct err *e)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Two engines would undo each other's cutovers. */
+static int take_lock(struct program *p, struct err *e)
+{
+	char *path = mem_printf("%s/engine.lock", p->settings.run.dir);
+	int rc = 0;
+
+	p->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (p->lock < 0)
+		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+	else if (flock(p->lock, LOCK_EX | LOCK_NB) < 0)
+		rc = err_set(e, ERR_INPUT, "%s: another engine is running", path);
+	mem_free(&path);
+	return rc;
+}
+
+static int open_store(struct program *p, bool create, struct err *e)
+{
+	char *nudges = mem_printf("%s/" STORE_NUDGES, p->settings.run.dir);
+	struct store_opts o = { .path = p->settings.store.path,
+				.create = create,
+				.nudge_dir = nudges };
+	int rc = make_dir(nudges, e);
+
+	if (rc == 0)
+		rc = store_open(&p->store, &o, e);
+	if (rc == 0)
+		rc = store_nudge_listen(nudges, "engine", &p->nudge, e);
+	mem_free(&nudges);
+	return rc;
+}
+
+static int start_api(struct program *p, struct err *e)
+{
+	char *path = mem_printf("%s/" API_SOCKET, p->settings.run.dir);
+	int rc;
+
+	p->api = api_new(&(struct api_opts){ .store = p->store,
+					     .settings = &p->settings,
+					     .hooks = &hooks,
+					     .arg = p });
+	rc = http_server_start(&p->http, p->base, path, api_answer, p->api, e);
+	mem_free(&path);
+	return rc;
+}
+
+static int start(struct program *p, bool new_store, struct err *e)
+{
+	if (make_dir(p->settings.run.dir, e) < 0 || make_dir(p->settings.sync.dir, e) < 0 ||
+	    take_lock(p, e) < 0 || open_store(p, new_store, e) < 0)
+		return -1;
+	p->base = event_base_new();
+	if (!p->base)
+		return err_set(e, ERR_TEMP, "no event loop");
+	p->engine = engine_new(&(struct engine_opts){ .base = p->base,
+						      .store = p->store,
+						      .settings = &p->settings,
+						      .shop = workshop_real(p->base) });
+	watch(p);
+	return start_api(p, e);
+}
+
+static void drop_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+static void stop(struct program *p)
+{
+	http_server_stop(&p->http);
+	api_free(&p->api);
+	if (p->engine)
+		engine_free(&p->engine);
+	for (size_t i = 0; i < COUNT(p->signals); i++)
+		drop_event(p->signals[i]);
+	drop_event(p->nudged);
+	drop_event(p->ending);
+	if (p->base)
+		event_base_free(p->base);
+	if (p->nudge >= 0)
+		close(p->nudge);
+	store_close(&p->store);
+	if (p->lock >= 0)
+		close(p->lock);
+	settings_release(&p->settings);
+}
+
+static int run_engine(const char *config, bool new_store)
+{
+	struct program p = { .lock = -1, .nudge = -1, .started = clock_real_ms() };
+	struct err e = { 0 };
+	int rc = EXIT_FAILED;
+
+	log_open("engine", LOG_INFO);
+	if (load(config, &p.settings) < 0)
+		return EXIT_USAGE;
+	log_set_level(p.settings.log.level);
+	if (start(&p, new_store, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+	} else {
+		log_info(NULL, "engine ready, store %s", store_id(p.store));
+		engine_nudge(p.engine);
+		event_base_dispatch(p.base);
+		log_info(NULL, "engine ended");
+		rc = EXIT_OK;
+	}
+	stop(&p);
+	return rc;
+}
+
+/* Pipes to workers must never get the numbers 0 to 2. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "new-store", no_argument, NULL, 'n' },
+		{ "worker", no_argument, NULL, 'w' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *config = NULL;
+	bool new_store = false, worker = false;
+	int c;
+
+	fill_standard_fds();
+	signal(SIGPIPE, SIG_IGN);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'c')
+			config = optarg;
+		else if (c == 'n')
+			new_store = true;
+		else if (c == 'w')
+			worker = true;
+		else if (c == 'h')
+			return fputs(usage, stdout) < 0;
+		else
+			return fputs(usage, stderr), EXIT_USAGE;
+	}
+	if (worker)
+		return job_main();
+	if (!config || optind < argc)
+		return fputs(usage, stderr), EXIT_USAGE;
+	return run_engine(config, new_store);
+}

@@ -1,0 +1,111 @@
+/* Hides: who logs in where and how: users' own passwords, or a master user's in two forms. */
+#include "sync/order.h"
+
+#include <openssl/sha.h>
+
+#define PLAIN_MAX 180 /* bytes of a journal's name that need no shortening */
+
+/* "%u*%m": the user's login and the master's name. */
+static char *expand(const char *format, const char *login, const char *master)
+{
+	struct buf b = { 0 };
+	char *out;
+
+	for (const char *p = format; *p; p++) {
+		if (p[0] == '%' && p[1] == 'u')
+			buf_add_str(&b, login), p++;
+		else if (p[0] == '%' && p[1] == 'm')
+			buf_add_str(&b, master), p++;
+		else
+			buf_add(&b, p, 1);
+	}
+	out = mem_strn(buf_slice(&b).p, buf_len(&b));
+	buf_release(&b);
+	return out;
+}
+
+static int fill_master(struct job_side *out, const char *login, const struct backend_conf *b,
+		       struct err *e)
+{
+	if (!b->master_user || !b->master_password_file)
+		return err_set(e, ERR_INPUT, "no password file, and no master user to log in as");
+	if (b->master_format && *b->master_format) {
+		out->login = expand(b->master_format, login, b->master_user);
+	} else {
+		out->login = mem_str(b->master_user);
+		out->authzid = mem_str(login);
+	}
+	return secret_read_file(&out->password, b->master_password_file, e);
+}
+
+static int fill_side(struct job_side *out, const char *login, const char *password_file,
+		     const struct backend_conf *b, struct err *e)
+{
+	out->host = mem_str(b->host);
+	out->port = b->port[PROTO_IMAP];
+	out->tls = b->tls[PROTO_IMAP];
+	out->tls_name = mem_str(b->tls_name);
+	out->tls_ca_file = mem_str(b->tls_ca_file);
+	out->tls_pin = mem_str(b->tls_pin);
+	if (!login || !*login)
+		return err_set(e, ERR_INPUT, "no login is known");
+	if (!password_file)
+		return fill_master(out, login, b, e);
+	out->login = mem_str(login);
+	return secret_read_file(&out->password, password_file, e);
+}
+
+static void add_short_hash(struct buf *b, const char *user)
+{
+	unsigned char hash[SHA256_DIGEST_LENGTH];
+
+	SHA256((const unsigned char *)user, strlen(user), hash);
+	buf_add_str(b, "%");
+	for (int i = 0; i < 16; i++)
+		buf_printf(b, "%02x", hash[i]);
+}
+
+char *order_journal_path(const char *dir, const char *user)
+{
+	static const char usual[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@_+-";
+	struct buf b = { 0 };
+	char *out;
+
+	for (const char *p = user; *p && buf_len(&b) < PLAIN_MAX; p++) {
+		if (strchr(usual, *p) || (*p == '.' && p > user))
+			buf_add(&b, p, 1);
+		else
+			buf_printf(&b, "%%%02X", (unsigned char)*p);
+	}
+	/* No name of a file is longer than 255 bytes, and two users never share one. */
+	if (buf_len(&b) >= PLAIN_MAX)
+		add_short_hash(&b, user);
+	out = mem_printf("%s/%.*s.journal", dir, (int)buf_len(&b), buf_slice(&b).p);
+	buf_release(&b);
+	return out;
+}
+
+int order_fill(struct job *out, enum job_kind kind, const struct user *u, const struct settings *s,
+	       struct err *e)
+{
+	*out = (struct job){
+		.kind = kind,
+		.from = u->state == USER_RETURNING ? SIDE_NEW : SIDE_OLD,
+		.fence_s = s->sync.fence_s,
+		.connect_s = s->sync.connect_s,
+		.io_s = s->sync.io_s,
+		.message_max = s->sync.message_max,
+		.delete_brake = s->sync.delete_brake,
+		.delete_brake_percent = s->sync.delete_brake_percent,
+	};
+	out->user = mem_str(u->name);
+	out->journal = order_journal_path(s->sync.dir, u->name);
+	for (int side = 0; side < SIDES; side++) {
+		if (fill_side(&out->side[side], u->login[side], u->password_file[side],
+			      &s->backend[side], e) < 0) {
+			job_release(out);
+			return err_wrap(e, "%s server", side_name((enum side)side));
+		}
+	}
+	return 0;
+}
