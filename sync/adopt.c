@@ -1,0 +1,174 @@
+/*
+ * Hides: how mail that stands on both sides without a journal's word is recognised: another tool was
+ * here, the journal is lost, or a UIDVALIDITY has changed. Never a blind second copy.
+ */
+#include "sync/pass.h"
+
+struct unknown {
+	uint32_t *uids; /* ascending */
+	size_t count;
+	unsigned char (*headers)[DIGEST_SIZE]; /* of each; zero: not told */
+	uint32_t *picked; /* whose header the other side has too */
+	struct digest *digests;
+	size_t picked_count, digested;
+};
+
+static void release(struct unknown *u)
+{
+	mem_free(&u->uids);
+	mem_free(&u->headers);
+	mem_free(&u->picked);
+	mem_free(&u->digests);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool has_uid(const uint32_t *uids, size_t n, uint32_t uid)
+{
+	return n && bsearch(&uid, uids, n, sizeof uid, by_number);
+}
+
+/* UIDs of one side that are in the listing and in no row. */
+static void find_unknown(const struct work *w, enum side s, struct unknown *u)
+{
+	uint32_t *known = mem_array(w->row_count + 1, sizeof *known);
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->row_count; i++)
+		if (w->rows[i].uid[s])
+			known[n++] = w->rows[i].uid[s];
+	qsort(known, n, sizeof *known, by_number);
+	u->uids = mem_array(w->seen_count[s] + 1, sizeof *u->uids);
+	for (size_t i = 0; i < w->seen_count[s]; i++)
+		if (!has_uid(known, n, w->seen[s][i].uid))
+			u->uids[u->count++] = w->seen[s][i].uid;
+	free(known);
+}
+
+static int take_header(const struct message_info *i, struct slice header, void *arg, struct err *e UNUSED)
+{
+	struct unknown *u = arg;
+	uint32_t *at = bsearch(&i->uid, u->uids, u->count, sizeof i->uid, by_number);
+
+	if (at)
+		digest_of_header(header, u->headers[at - u->uids]);
+	return 0;
+}
+
+static int read_headers(struct work *w, enum side s, struct unknown *u, struct err *e)
+{
+	struct listing got;
+
+	u->headers = mem_array(u->count + 1, sizeof *u->headers);
+	return mailbox_headers(w->pass->box[s], u->uids[0], u->uids[u->count - 1], take_header, u, &got, e);
+}
+
+static int by_hash(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_SIZE);
+}
+
+/* Those of u whose header the other side has. */
+static void pick(struct unknown *u, const struct unknown *other)
+{
+	unsigned char(*sorted)[DIGEST_SIZE] = mem_array(other->count + 1, sizeof *sorted);
+
+	memcpy(sorted, other->headers, other->count * sizeof *sorted);
+	qsort(sorted, other->count, sizeof *sorted, by_hash);
+	u->picked = mem_array(u->count + 1, sizeof *u->picked);
+	for (size_t i = 0; i < u->count; i++)
+		if (bsearch(u->headers[i], sorted, other->count, sizeof *sorted, by_hash))
+			u->picked[u->picked_count++] = u->uids[i];
+	free(sorted);
+}
+
+static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
+		       struct err *e UNUSED)
+{
+	struct unknown *u = arg;
+
+	if (d) {
+		u->picked[u->digested] = uid;
+		u->digests[u->digested++] = *d;
+	}
+	return 0;
+}
+
+static int read_digests(struct work *w, enum side s, struct unknown *u, struct err *e)
+{
+	u->digests = mem_array(u->picked_count + 1, sizeof *u->digests);
+	pass_tell(w->pass, w->f->name[w->pass->from], 0, (int64_t)u->picked_count);
+	return pipeline_digest(w->pass->box[s], u->picked, u->picked_count, 0, take_digest, u, e);
+}
+
+static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid, const struct digest *d,
+		     struct err *e)
+{
+	struct pass *p = w->pass;
+	const struct seen *here = copy_find(w, p->from, here_uid), *there = copy_find(w, p->to, there_uid);
+	struct journal_msg row = { .state = MSG_DONE,
+				   .size = (uint32_t)d->size,
+				   .date = here->date,
+				   .flags = here->flags,
+				   .kept = flags_that_fit(p->pool, here->flags, w->permanent),
+				   .verified = { true, true },
+				   .adopted = true };
+
+	row.uid[p->from] = here_uid;
+	row.uid[p->to] = there_uid;
+	if (there->date != here->date)
+		pass_unclean(p, "folder %s: UID %u was there already, with another date", w->f->name[p->to],
+			     there_uid);
+	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
+}
+
+static int write_matches(struct work *w, const struct unknown *here, const struct unknown *there,
+			 const int *match, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < here->digested; i++)
+		if (match[i] >= 0 && write_row(w, here->picked[i], there->picked[match[i]],
+					       &here->digests[i], e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
+	return journal_commit(j, e);
+}
+
+int adopt_unknown(struct work *w, struct err *e)
+{
+	enum side from = w->pass->from, to = w->pass->to;
+	struct unknown here = { 0 }, there = { 0 };
+	int *match = NULL, rc = 0;
+
+	find_unknown(w, from, &here);
+	find_unknown(w, to, &there);
+	if (here.count == 0 || there.count == 0)
+		goto out;
+	rc = -1;
+	if (read_headers(w, from, &here, e) < 0 || read_headers(w, to, &there, e) < 0)
+		goto out;
+	pick(&here, &there);
+	pick(&there, &here);
+	if (read_digests(w, from, &here, e) < 0 || read_digests(w, to, &there, e) < 0)
+		goto out;
+	match = mem_array(here.digested + 1, sizeof *match);
+	probe_align(here.digests, here.digested, there.digests, there.digested, match);
+	pass_step();
+	rc = write_matches(w, &here, &there, match, e);
+	if (rc == 0)
+		rc = copy_load_rows(w, e);
+out:
+	free(match);
+	release(&here);
+	release(&there);
+	return rc;
+}

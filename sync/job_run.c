@@ -1,0 +1,184 @@
+/* Hides: the life of a worker process: one job in, events out, and nothing left behind. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "common/clock.h"
+#include "sync/pass.h"
+
+#define PROGRESS_MS 250 /* at most so often */
+
+struct worker_life {
+	struct job job;
+	int64_t told_ms;
+	struct log_about about;
+};
+
+/* ---- the two pipes */
+
+static int write_out(struct buf *b)
+{
+	struct slice left = buf_slice(b);
+	int rc = 0;
+
+	while (left.n && rc == 0) {
+		ssize_t n = write(STDOUT_FILENO, left.p, left.n);
+
+		if (n > 0)
+			left = (struct slice){ left.p + n, left.n - (size_t)n };
+		else if (errno != EINTR)
+			rc = -1;
+	}
+	buf_wipe(b);
+	return rc;
+}
+
+/* One line from the engine, without its end; -1: it has gone, or sends nonsense. */
+static int read_line(struct buf *line)
+{
+	char c;
+
+	while (buf_len(line) < JOB_LINE_MAX) {
+		ssize_t n = read(STDIN_FILENO, &c, 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		if (c == '\n')
+			return 0;
+		buf_add(line, &c, 1);
+	}
+	return -1;
+}
+
+static void send_event(const struct job_event *ev)
+{
+	struct buf out = { 0 };
+
+	job_event_write(ev, &out);
+	if (write_out(&out) < 0)
+		_exit(1); /* nobody hears us: the engine is gone */
+}
+
+static void on_progress(const struct pass_progress *p, void *arg)
+{
+	struct worker_life *life = arg;
+	struct job_event ev = { .kind = JOB_EVENT_PROGRESS,
+				.done = p->done,
+				.total = p->total,
+				.messages = p->messages,
+				.bytes = p->bytes };
+	int64_t now = clock_mono_ms();
+
+	if (now - life->told_ms < PROGRESS_MS)
+		return;
+	life->told_ms = now;
+	snprintf(ev.folder, sizeof ev.folder, "%s", p->folder);
+	send_event(&ev);
+}
+
+/* ---- the job */
+
+static int open_boxes(const struct job *job, struct mailbox *box[SIDES], struct err *e)
+{
+	for (int s = 0; s < SIDES; s++)
+		if (mailbox_open(&job->side[s], job->connect_s * 1000, job->io_s * 1000, &box[s], e) < 0)
+			return err_wrap(e, "%s", side_name((enum side)s));
+	return 0;
+}
+
+static int await_go(void)
+{
+	struct job_event waiting = { .kind = JOB_EVENT_WAITING };
+	struct buf line = { 0 };
+	int rc;
+
+	send_event(&waiting);
+	rc = read_line(&line);
+	if (rc == 0 && !slice_is(buf_slice(&line), "go"))
+		rc = -1;
+	buf_release(&line);
+	return rc;
+}
+
+static int run_pass(struct worker_life *life, struct mailbox *box[SIDES], struct job_result *out,
+		    struct err *e)
+{
+	enum side from = life->job.from;
+	struct pass p = { .job = &life->job,
+			  .pool = flag_pool_new(),
+			  .box = { box[SIDE_OLD], box[SIDE_NEW] },
+			  .from = from,
+			  .to = from == SIDE_OLD ? SIDE_NEW : SIDE_OLD,
+			  .on_progress = on_progress,
+			  .arg = life };
+	int rc = journal_open(&p.journal, life->job.journal, e);
+
+	if (rc == 0 && life->job.kind == JOB_FINAL && await_go() < 0)
+		rc = err_set(e, ERR_TEMP, "the engine took the last delta back");
+	if (rc == 0)
+		rc = pass_run(&p, e);
+	*out = p.result;
+	journal_close(&p.journal);
+	flag_pool_free(&p.pool);
+	return rc;
+}
+
+static void do_job(struct worker_life *life, struct job_result *out)
+{
+	struct mailbox *box[SIDES] = { NULL, NULL };
+	int64_t start = clock_mono_ms();
+	struct err e = { 0 };
+	int rc = open_boxes(&life->job, box, &e);
+
+	if (rc == 0 && life->job.kind == JOB_PROBE)
+		*out = (struct job_result){ .ok = true, .clean = true };
+	else if (rc == 0)
+		rc = run_pass(life, box, out, &e);
+	if (rc < 0) {
+		out->ok = out->clean = false;
+		out->kind = e.kind;
+		snprintf(out->text, sizeof out->text, "%s", e.text);
+	}
+	out->took_ms = clock_mono_ms() - start;
+	for (int s = 0; s < SIDES; s++)
+		mailbox_close(&box[s]);
+}
+
+static int take_job(struct worker_life *life)
+{
+	struct buf line = { 0 };
+	struct err e = { 0 };
+	int rc = read_line(&line);
+
+	if (rc < 0)
+		log_error(&life->about, "no job on standard input");
+	else if (job_parse(buf_slice(&line), &life->job, &e) < 0) {
+		log_error(&life->about, "job: %s", e.text);
+		rc = -1;
+	}
+	buf_wipe(&line);
+	return rc;
+}
+
+int job_main(void)
+{
+	struct worker_life life = { .about = { .what = "worker" } };
+	struct job_event ev = { .kind = JOB_EVENT_RESULT };
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	log_open("worker", LOG_INFO);
+	if (take_job(&life) < 0)
+		return 1;
+	do_job(&life, &ev.result);
+	send_event(&ev);
+	job_release(&life.job);
+	return 0;
+}

@@ -1,0 +1,322 @@
+/* Hides: the whole user: which folders need work, what follows them, and when a pass may be called clean. */
+#include "sync/pass.h"
+
+#include <stdarg.h>
+
+#define STEP_EXIT 99 /* a worker that a test stopped */
+
+/* ---- small things shared by the parts */
+
+void pass_step(void)
+{
+	static int64_t left = -1; /* -1: not looked yet; 0: never */
+	uint64_t n;
+
+	if (left < 0) {
+		const char *at = getenv("MAILFERRY_STOP_AT_STEP");
+
+		left = at && slice_u64(slice_of(at), INT32_MAX, &n) == 0 ? (int64_t)n : 0;
+	}
+	if (left > 0 && --left == 0)
+		_exit(STEP_EXIT);
+}
+
+bool pass_is_trailing(const struct pass *p)
+{
+	return p->job->kind == JOB_TRAILING;
+}
+
+void pass_unclean(struct pass *p, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list ap;
+
+	if (p->why_count++ >= PASS_NOTES_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	buf_printf(&p->why, "%s%s", buf_len(&p->why) ? "; " : "", text);
+}
+
+void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
+{
+	struct pass_progress now = { folder, done, total, p->result.copied, p->result.bytes };
+
+	if (p->on_progress)
+		p->on_progress(&now, p->arg);
+}
+
+/* ---- folders */
+
+static int list_side(struct pass *p, enum side s, struct err *e)
+{
+	folder_list_release(&p->list[s]);
+	if (mailbox_unselect(p->box[s], e) < 0 || mailbox_folders(p->box[s], &p->list[s], e) < 0)
+		return err_wrap(e, "%s: folders", side_name(s));
+	return 0;
+}
+
+static int list_sides(struct pass *p, struct err *e)
+{
+	for (int s = 0; s < SIDES; s++) {
+		namespace_info_release(&p->space[s]);
+		if (mailbox_namespace(p->box[s], &p->space[s], e) < 0)
+			return err_wrap(e, "%s: namespace", side_name((enum side)s));
+		if (list_side(p, (enum side)s, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool stands_still(const struct journal_folder *f, const struct folder_info *now, enum side s)
+{
+	const struct folder_state *then = &f->state[s];
+
+	/* Without HIGHESTMODSEQ a changed flag would not show (RFC 7162). */
+	return now && now->has_status && then->modseq && then->modseq == now->highestmodseq &&
+	       then->uidvalidity == now->uidvalidity && then->uidnext == now->uidnext &&
+	       then->messages == now->messages;
+}
+
+static bool needs_work(const struct pass *p, const struct journal_folder *f)
+{
+	const struct folder_info *from = folder_list_find(&p->list[p->from], f->name[p->from]);
+	const struct folder_info *to = folder_list_find(&p->list[p->to], f->name[p->to]);
+
+	if (!f->settled || !stands_still(f, from, p->from))
+		return true;
+	return !pass_is_trailing(p) && !stands_still(f, to, p->to);
+}
+
+static struct journal_folder *find_folder(struct journal_folder *at, size_t n, enum side s, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(at[i].name[s], name) == 0)
+			return &at[i];
+	return NULL;
+}
+
+/* The folder there, before anything is put into it: a name that exists already is fine. */
+static int make_folder(struct pass *p, const struct folder_pair *pair, struct err *e)
+{
+	int rc;
+
+	if (pair->exists)
+		return 0;
+	rc = mailbox_create(p->box[p->to], pair->name[p->to], pair->use, e);
+	if (rc < 0 && pair->use != USE_NONE && mailbox_is_usable(p->box[p->to])) /* not every use may be asked for */
+		rc = mailbox_create(p->box[p->to], pair->name[p->to], USE_NONE, e);
+	pass_step();
+	return rc < 0 ? err_wrap(e, "%s: create folder %s", side_name(p->to), pair->name[p->to]) : 0;
+}
+
+typedef int folder_fn(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
+		      struct err *e);
+
+static int with_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *known,
+		       folder_fn *work, struct err *e)
+{
+	struct journal_folder fresh = { .name = { pair->name[SIDE_OLD], pair->name[SIDE_NEW] } };
+	const char *names[SIDES] = { pair->name[SIDE_OLD], pair->name[SIDE_NEW] };
+
+	if (known)
+		return needs_work(p, known) ? work(p, pair, known, e) : 0;
+	if (make_folder(p, pair, e) < 0 || journal_folder_add(p->journal, names, &fresh.id, e) < 0)
+		return -1;
+	return work(p, pair, &fresh, e);
+}
+
+static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *work, struct err *e)
+{
+	struct journal_folder *known;
+	size_t n;
+	int rc = journal_folders(p->journal, &known, &n, e);
+
+	for (size_t i = 0; i < map->count && rc == 0; i++) {
+		const struct folder_pair *pair = &map->at[i];
+
+		if (!pair->container)
+			rc = with_folder(p, pair, find_folder(known, n, p->from, pair->name[p->from]),
+					 work, e);
+		pass_tell(p, pair->name[p->from], (int64_t)i + 1, (int64_t)map->count);
+	}
+	journal_folders_free(&known, &n);
+	return rc;
+}
+
+/* Folders of the journal that the side that counts no longer has. */
+static int follow_vanished(struct pass *p, struct err *e)
+{
+	struct journal_folder *known;
+	size_t n;
+	int rc = journal_folders(p->journal, &known, &n, e);
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		const struct folder_info *here = folder_list_find(&p->list[p->from], known[i].name[p->from]);
+
+		if (!here || here->noselect)
+			rc = copy_vanished(p, &known[i], e);
+	}
+	journal_folders_free(&known, &n);
+	return rc;
+}
+
+/* ---- subscriptions */
+
+static int follow_subscriptions(struct pass *p, const struct folder_map *map, struct err *e)
+{
+	for (size_t i = 0; i < map->count; i++) {
+		const struct folder_pair *pair = &map->at[i];
+		const struct folder_info *there = folder_list_find(&p->list[p->to], pair->name[p->to]);
+
+		if (pair->subscribed == (there && there->subscribed))
+			continue;
+		if (mailbox_subscribe(p->box[p->to], pair->name[p->to], pair->subscribed, e) < 0) {
+			if (!mailbox_is_usable(p->box[p->to]))
+				return err_wrap(e, "%s: subscriptions", side_name(p->to));
+			pass_unclean(p, "folder %s cannot be subscribed on %s: %s", pair->name[p->to],
+				     side_name(p->to), e->text);
+		}
+		pass_step();
+	}
+	return 0;
+}
+
+/* ---- the pass */
+
+static int map_folders(struct pass *p, struct folder_map *out, struct err *e)
+{
+	struct folder_side sides[SIDES];
+	struct journal_folder *known;
+	struct folder_known *names;
+	size_t n;
+
+	if (journal_folders(p->journal, &known, &n, e) < 0)
+		return -1;
+	names = mem_array(n + 1, sizeof *names);
+	for (size_t i = 0; i < n; i++)
+		for (int s = 0; s < SIDES; s++)
+			names[i].name[s] = known[i].name[s];
+	for (int s = 0; s < SIDES; s++)
+		sides[s] = (struct folder_side){ &p->list[s], &p->space[s] };
+	folders_map(sides, p->from, names, n, out);
+	free(names);
+	journal_folders_free(&known, &n);
+	return 0;
+}
+
+/* A journal that was lost would make everything on old look new, and all of it would be brought a second time. */
+static int check_journal(struct pass *p, struct err *e)
+{
+	struct journal_folder *known;
+	size_t n;
+
+	if (!pass_is_trailing(p))
+		return 0;
+	if (journal_folders(p->journal, &known, &n, e) < 0)
+		return -1;
+	journal_folders_free(&known, &n);
+	return n ? 0 : err_set(e, ERR_STORE, "the user was moved, but the journal is empty: put %s back from a"
+			       " backup; until then nothing is pulled from old", p->job->journal);
+}
+
+static int work_folders(struct pass *p, const struct folder_map *map, struct err *e)
+{
+	if (pass_is_trailing(p))
+		return each_folder(p, map, copy_note_gone, e) < 0 ? -1 : each_folder(p, map, copy_folder, e);
+	if (each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
+		return -1;
+	return follow_subscriptions(p, map, e);
+}
+
+static int round_of_work(struct pass *p, struct err *e)
+{
+	struct folder_map map = { 0 };
+	int rc;
+
+	buf_drain(&p->why, buf_len(&p->why));
+	p->why_count = 0;
+	if (list_sides(p, e) < 0 || map_folders(p, &map, e) < 0)
+		return -1;
+	rc = work_folders(p, &map, e);
+	folder_map_release(&map);
+	return rc;
+}
+
+/* Did anything change on the side that is left since its folders were read? */
+static int has_moved_on(struct pass *p, bool *moved, struct err *e)
+{
+	struct folder_list before = p->list[p->from];
+	bool same;
+
+	p->list[p->from] = (struct folder_list){ 0 };
+	if (list_side(p, p->from, e) < 0) {
+		folder_list_release(&before);
+		return -1;
+	}
+	same = before.count == p->list[p->from].count;
+	for (size_t i = 0; i < before.count && same; i++) {
+		const struct folder_info *then = &before.at[i];
+		const struct folder_info *now = folder_list_find(&p->list[p->from], then->name);
+
+		same = now && now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
+		       now->messages == then->messages && now->highestmodseq == then->highestmodseq &&
+		       now->subscribed == then->subscribed;
+	}
+	*moved = !same;
+	folder_list_release(&before);
+	return 0;
+}
+
+/* The last delta: old must stand still from one look at it to the next. */
+static int final_rounds(struct pass *p, struct err *e)
+{
+	bool moved = true;
+
+	for (int i = 0; i < PASS_ROUNDS_MAX && moved; i++)
+		if (round_of_work(p, e) < 0 || has_moved_on(p, &moved, e) < 0)
+			return -1;
+	if (moved)
+		pass_unclean(p, "%s does not stand still: somebody writes past the proxy", side_name(p->from));
+	return 0;
+}
+
+static int add_up(struct pass *p, struct err *e)
+{
+	struct journal_totals t;
+
+	if (journal_totals(p->journal, &t, e) < 0)
+		return -1;
+	p->result.messages = t.messages;
+	p->result.bytes = t.bytes;
+	p->result.verified = t.verified;
+	p->result.exceptions = t.exceptions;
+	if (t.exceptions)
+		pass_unclean(p, "%lld messages could not be copied", (long long)t.exceptions);
+	if (t.in_doubt)
+		pass_unclean(p, "%lld messages are in doubt", (long long)t.in_doubt);
+	if (!pass_is_trailing(p) && t.verified != t.messages)
+		pass_unclean(p, "%lld of %lld messages are compared", (long long)t.verified,
+			     (long long)t.messages);
+	p->result.ok = true;
+	p->result.clean = p->why_count == 0;
+	snprintf(p->result.text, sizeof p->result.text, "%.*s", (int)buf_len(&p->why), buf_slice(&p->why).p);
+	return 0;
+}
+
+int pass_run(struct pass *p, struct err *e)
+{
+	int rc = check_journal(p, e);
+
+	if (rc == 0)
+		rc = p->job->kind == JOB_FINAL ? final_rounds(p, e) : round_of_work(p, e);
+	if (rc == 0)
+		rc = add_up(p, e);
+	for (int s = 0; s < SIDES; s++) {
+		folder_list_release(&p->list[s]);
+		namespace_info_release(&p->space[s]);
+	}
+	buf_release(&p->why);
+	return rc;
+}

@@ -1,0 +1,215 @@
+/* Hides: the proof. Bytes as the other side serves them, then its list of messages against ours. */
+#include "sync/pass.h"
+
+#define VERIFY_ROWS 256 /* marks of one transaction */
+
+/* ---- bytes */
+
+struct proof {
+	struct work *w;
+	struct journal_msg **rows; /* by uid on `to`; those to be compared */
+	size_t count, at, marked;
+};
+
+static int mark(struct proof *pr, struct journal_msg *row, const char *differs, struct err *e)
+{
+	struct pass *p = pr->w->pass;
+
+	row->verified[p->to] = !differs;
+	if (differs)
+		row->state = MSG_EXCEPTION;
+	if (pr->marked++ % VERIFY_ROWS == VERIFY_ROWS - 1 &&
+	    (journal_commit(p->journal, e) < 0 || journal_begin(p->journal, e) < 0))
+		return -1;
+	return journal_msg_write(p->journal, pr->w->f, row, NULL, differs, e);
+}
+
+static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
+		   struct err *e)
+{
+	struct proof *pr = arg;
+	struct pass *p = pr->w->pass;
+	struct journal_msg *row = pr->rows[pr->at++];
+	struct digest ours;
+
+	ASSERT(row->uid[p->to] == uid);
+	if (pr->at % 64 == 0)
+		pass_tell(p, pr->w->f->name[p->from], (int64_t)pr->at, (int64_t)pr->count);
+	if (!d) {
+		pass_unclean(p, "folder %s: UID %u cannot be read back", pr->w->f->name[p->to], uid);
+		return 0;
+	}
+	if (journal_digest(p->journal, row->id, &ours, e) < 0)
+		return -1;
+	return mark(pr, row,
+		    memcmp(ours.canon, d->canon, DIGEST_SIZE) ? "the copy has other bytes" : NULL, e);
+}
+
+int verify_bytes(struct work *w, struct err *e)
+{
+	struct pass *p = w->pass;
+	struct journal_msg **rows = copy_rows_by_to(w);
+	struct proof pr = { .w = w, .rows = rows };
+	uint32_t *uids = mem_array(w->row_count + 1, sizeof *uids);
+	int rc = 0;
+
+	for (size_t i = 0; i < w->row_count; i++)
+		if (rows[i]->state == MSG_DONE && rows[i]->hashed && !rows[i]->verified[p->to]) {
+			uids[pr.count] = rows[i]->uid[p->to];
+			rows[pr.count++] = rows[i];
+		}
+	if (pr.count) {
+		rc = journal_begin(p->journal, e);
+		if (rc == 0)
+			rc = pipeline_digest(p->box[p->to], uids, pr.count, 0, compare, &pr, e);
+		if (rc == 0)
+			rc = journal_commit(p->journal, e);
+		else
+			journal_rollback(p->journal);
+		pass_step();
+	}
+	free(uids);
+	free(rows);
+	return rc;
+}
+
+/* ---- lists, flags, dates */
+
+/* What the other side did not keep of flags it was given: keywords may be refused by a limit, nothing else. */
+static int accept_flags(struct work *w, struct journal_msg *row, const char *there, bool *equal,
+			struct err *e)
+{
+	struct pass *p = w->pass;
+
+	if (!flags_same_system(there, row->kept) || !flags_within(there, row->kept)) {
+		*equal = false;
+		return 0;
+	}
+	row->kept = there;
+	return journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
+}
+
+static int check_row(struct work *w, struct journal_msg *row, bool *equal, struct err *e)
+{
+	struct pass *p = w->pass;
+	const struct seen *there = copy_find(w, p->to, row->uid[p->to]);
+
+	if (row->state != MSG_DONE)
+		return 0;
+	if (!there) {
+		pass_unclean(p, "folder %s: UID %u has gone", w->f->name[p->to], row->uid[p->to]);
+		*equal = false;
+	} else if (there->flags != row->kept && accept_flags(w, row, there->flags, equal, e) < 0) {
+		return -1;
+	} else if (there->date != row->date) {
+		pass_unclean(p, "folder %s: UID %u has another date than on %s", w->f->name[p->to],
+			     row->uid[p->to], side_name(p->from));
+	}
+	return 0;
+}
+
+struct strangers {
+	struct work *w;
+	size_t doubled;
+	struct digest *ours;
+	size_t ours_count;
+};
+
+static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct digest *d, void *arg,
+		   struct err *e UNUSED)
+{
+	struct strangers *st = arg;
+
+	for (size_t i = 0; d && i < st->ours_count; i++)
+		if (memcmp(st->ours[i].canon, d->canon, DIGEST_SIZE) == 0) {
+			st->doubled++;
+			break;
+		}
+	return 0;
+}
+
+/* Mail there that we did not bring: it may be somebody else's, but never a second copy of ours. */
+static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool *equal, struct err *e)
+{
+	struct pass *p = w->pass;
+	struct strangers st = { .w = w, .ours = mem_array(w->row_count + 1, sizeof *st.ours) };
+	int rc = 0;
+
+	for (size_t i = 0; i < w->row_count && rc == 0; i++)
+		if (w->rows[i].hashed)
+			rc = journal_digest(p->journal, w->rows[i].id, &st.ours[st.ours_count++], e);
+	if (rc == 0)
+		rc = pipeline_digest(p->box[p->to], uids, n, 0, is_ours, &st, e);
+	if (st.doubled) {
+		pass_unclean(p, "folder %s: %zu messages on %s are second copies", w->f->name[p->to],
+			     st.doubled, side_name(p->to));
+		*equal = false;
+	}
+	free(st.ours);
+	return rc;
+}
+
+static int check_rows(struct work *w, bool *equal, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->row_count; i++)
+		if (check_row(w, &w->rows[i], equal, e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
+	return journal_commit(j, e);
+}
+
+static int check_there(struct work *w, bool *equal, struct err *e)
+{
+	enum side to = w->pass->to;
+	struct journal_msg **rows = copy_rows_by_to(w);
+	uint32_t *uids = mem_array(w->seen_count[to] + 1, sizeof *uids);
+	size_t n = 0, r = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < w->seen_count[to]; i++) {
+		while (r < w->row_count && rows[r]->uid[to] < w->seen[to][i].uid)
+			r++;
+		if (r == w->row_count || rows[r]->uid[to] != w->seen[to][i].uid)
+			uids[n++] = w->seen[to][i].uid;
+	}
+	if (n)
+		rc = check_strangers(w, uids, n, equal, e);
+	free(uids);
+	free(rows);
+	return rc;
+}
+
+/* Everything listed here has a row; a message that came while we worked is the next pass's. */
+static void check_here(const struct work *w, bool *equal)
+{
+	enum side from = w->pass->from;
+	size_t r = 0;
+
+	for (size_t i = 0; i < w->seen_count[from]; i++) {
+		while (r < w->row_count && w->rows[r].uid[from] < w->seen[from][i].uid)
+			r++;
+		if (r == w->row_count || w->rows[r].uid[from] != w->seen[from][i].uid)
+			*equal = false;
+	}
+}
+
+int verify_folder(struct work *w, bool *equal, struct err *e)
+{
+	struct pass *p = w->pass;
+
+	*equal = w->adds_up[p->from];
+	if (w->touched && (mailbox_select(p->box[p->to], w->f->name[p->to], false, &w->selected[p->to], e) < 0 ||
+			   copy_list(w, p->to, e) < 0))
+		return -1;
+	if (check_rows(w, equal, e) < 0 || check_there(w, equal, e) < 0)
+		return -1;
+	check_here(w, equal);
+	if (!*equal)
+		pass_unclean(p, "folder %s: both sides are not equal yet", w->f->name[p->from]);
+	return 0;
+}
