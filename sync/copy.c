@@ -610,6 +610,8 @@ static int copy_new(struct work *w, struct err *e)
 		p->result.arrived += p->result.copied - before;
 	if (rc < 0 || n == 0)
 		return rc;
+	if (copy_load_rows(w, e) < 0)
+		return -1;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
 	return probe_batches(w, e);
 }

@@ -210,14 +210,16 @@ static int map_folders(struct pass *p, struct folder_map *out, struct err *e)
 static int check_journal(struct pass *p, struct err *e)
 {
 	struct journal_folder *known;
+	bool empty;
 	size_t n;
 
 	if (!pass_is_trailing(p))
 		return 0;
 	if (journal_folders(p->journal, &known, &n, e) < 0)
 		return -1;
+	empty = n == 0;
 	journal_folders_free(&known, &n);
-	return n ? 0 : err_set(e, ERR_STORE, "the user was moved, but the journal is empty: put %s back from a"
+	return !empty ? 0 : err_set(e, ERR_STORE, "the user was moved, but the journal is empty: put %s back from a"
 			       " backup; until then nothing is pulled from old", p->job->journal);
 }
 
