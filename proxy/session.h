@@ -61,6 +61,7 @@ struct pop3_relay {
 	bool in_lines; /* of a multi-line answer */
 	struct pop3_dots dots;
 	bool half_line; /* the answer's first line has not ended */
+	bool ok;	/* that line begins with \"+\" */
 	bool touched;	/* RETR, TOP or DELE has passed: only QUIT ends this without a trace */
 	bool quit;	/* QUIT was answered */
 };
