@@ -74,7 +74,7 @@ class Mailferry:
 
     def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None):
         self.folder, self.ca = folder, ca
-        self.build = build or build_folder()
+        self.build = os.path.abspath(build or build_folder())
         self.run_dir = os.path.join(folder, "run")
         self.conf = os.path.join(folder, "mailferry.conf")
         self.log = os.path.join(folder, "mailferry.log")
