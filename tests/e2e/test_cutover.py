@@ -94,6 +94,13 @@ class Brake:
         return self.client.finish(self.tag)
 
 
+def wait_frozen(f, person):
+    """The user is freezing, and the node that has the braked session knows it."""
+    f.wait_state(person.name, "freezing")
+    processes.wait_until(lambda: any(s["state"] == "DRAIN" for s in f.cli("sessions", person.name)["sessions"]),
+                         10, "a session of %s to drain" % person.name)
+
+
 def stage_client(stage, person):
     client = ImapClient(stage.old.address, stage.old.ports["imaps"], stage.context)
     client.login(person.name, person.password)
@@ -143,7 +150,7 @@ def test_login_during_the_freeze_waits_and_lands_on_new(stage, own_ferry, person
     idle, brake = idle_on_old(imap, f, person), Brake(imap, f, person)
     brake.pull()
     f.command("cutover", person.name, "--no-wait")
-    f.wait_state(person.name, "freezing")
+    wait_frozen(f, person)
     login = SlowLogin(imap, f, person)
     assert not login.answered.wait(1)
     assert f.state(person.name) == "freezing"
@@ -163,7 +170,7 @@ def test_pop3_login_during_the_freeze_lands_on_new(stage, own_ferry, person, ima
     brake = Brake(imap, f, person)
     brake.pull()
     f.command("cutover", person.name, "--no-wait")
-    f.wait_state(person.name, "freezing")
+    wait_frozen(f, person)
     c = pop3(f)
     c.send(b"USER %s\r\nPASS %s\r\n" % (person.name.encode(), person.password.encode()))
     brake.release()
@@ -255,7 +262,7 @@ def braked(stage, own_ferry, person, imap):
     idle, brake = idle_on_old(imap, f, person), Brake(imap, f, person)
     brake.pull()
     f.command("cutover", person.name, "--no-wait")
-    f.wait_state(person.name, "freezing")
+    wait_frozen(f, person)
     return f, idle, brake, SlowLogin(imap, f, person)
 
 
