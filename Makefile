@@ -1,6 +1,7 @@
 # mailferry: build, test, demo. `make help` lists the targets.
 #   SAN=1        AddressSanitizer and UndefinedBehaviorSanitizer, in a build folder of its own
 #   WERROR=1     warnings are errors (always so in CI)
+#   V=1          show the commands
 
 PREFIX	  ?= /usr/local
 DESTDIR	  ?=
@@ -30,6 +31,9 @@ LDFLAGS	  += -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now
 # against the headers that libetpan-dev brings; admin/client.c checks at run time that it is.
 LIBS	  := -levent -lssl -lcrypto -ljansson -lsqlite3 -lconfuse -lcsv -letpan -l:libcurl.so.4
 
+Q	  := $(if $(V),,@)
+say	   = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
 # ---- what is built from what
 
 PARTS	  := common config certs proxy sync admin
@@ -47,37 +51,42 @@ $(BUILD)/mailferry: $(BUILD)/admin/main.o $(ARCHIVES)
 $(BUILD)/mailferry-proxy: $(BUILD)/proxy/main.o $(ARCHIVES)
 $(BUILD)/mailferry-sync: $(BUILD)/sync/main.o $(ARCHIVES)
 $(PROGRAMS):
-	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS)
 
 define archive
 $(BUILD)/lib$(1).a: $(call objects,$(call sources,$(1)))
-	rm -f $$@ && ar rcs $$@ $$^
+	$$(call say,AR,$$@)
+	$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach p,$(PARTS),$(eval $(call archive,$(p))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # SQL as a C string: one quoted line for each line of the file.
 $(BUILD)/gen/schema_sql.h: common/schema.sql
 	@mkdir -p $(@D)
-	sed 's/--.*//; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
+	$(Q)sed 's/--.*//; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
 $(BUILD)/common/store.o: | $(BUILD)/gen/schema_sql.h
 
 $(BUILD)/mailferry.conf.sample: $(BUILD)/mailferry
-	$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@
+	$(Q)$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- tests
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS) -lcmocka
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS) -lcmocka
 
 # Each fuzz target replays its corpus in the suite; `make fuzz` lets clang search for more.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(ARCHIVES)
-	$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(ARCHIVES) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(ARCHIVES) $(LIBS)
 
 .SECONDARY:
 

@@ -11,7 +11,7 @@ struct folder_in {
 	struct slice path; /* without the personal prefix */
 	int depth;
 	bool is_inbox;
-	bool settled; /* the other side has it under the very name that it would get, or it is known */
+	int claim;    /* to its plain name: 2 the other side has it, 1 nothing in it must be replaced */
 	size_t at;    /* place in the map */
 };
 
@@ -119,8 +119,8 @@ static int compare_order(const void *a, const void *b)
 
 	if (x->depth != y->depth)
 		return x->depth < y->depth ? -1 : 1;
-	if (x->settled != y->settled)
-		return x->settled ? -1 : 1;
+	if (x->claim != y->claim)
+		return x->claim > y->claim ? -1 : 1;
 	return compare_paths(a, b);
 }
 
@@ -326,13 +326,13 @@ static void collect(struct mapping *m)
 }
 
 /* Does the other side have it under the plain name? Parents are not mapped yet, so this is only an order. */
-static void mark_settled(struct mapping *m)
+static void weigh_claims(struct mapping *m)
 {
 	for (size_t i = 0; i < m->count; i++) {
 		bool same;
 		char *name = plain_name(m, &m->in[i], &same);
 
-		m->in[i].settled = folder_list_find(m->to_side->list, name) != NULL;
+		m->in[i].claim = folder_list_find(m->to_side->list, name) ? 2 : same;
 		mem_free(&name);
 	}
 }
@@ -353,7 +353,7 @@ void folders_map(const struct folder_side side[SIDES], enum side from,
 
 	*out = (struct folder_map){ 0 };
 	collect(&m);
-	mark_settled(&m);
+	weigh_claims(&m);
 	qsort(m.in, m.count, sizeof *m.in, compare_order);
 	out->at = mem_array(m.count + 1, sizeof *out->at);
 	reserve_known(&m);
