@@ -571,7 +571,8 @@ static void scan(struct engine *en)
 	en->nudged = false;
 	if (look_around(en, &e) < 0 || store_users_each(en->o.store, &all, on_user, en, &e) < 0)
 		log_error(NULL, "%s", e.text);
-	qsort(en->choices, en->choice_count, sizeof *en->choices, compare_choices);
+	if (en->choice_count)
+		qsort(en->choices, en->choice_count, sizeof *en->choices, compare_choices);
 	take_choices(en);
 	en->next_scan = clock_mono_ms() + SCAN_MS;
 }

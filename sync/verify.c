@@ -96,6 +96,8 @@ static int check_row(struct work *w, struct journal_msg *row, bool *equal, struc
 
 	if (row->state != MSG_DONE)
 		return 0;
+	if (!copy_find(w, p->from, row->uid[p->from])) /* a delete that the brake held back */
+		*equal = false;
 	if (!there) {
 		pass_unclean(p, "folder %s: UID %u has gone", w->f->name[p->to], row->uid[p->to]);
 		*equal = false;
