@@ -24,7 +24,7 @@
 #define STORE_NAME_MAX	      320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	      5000 /* a node's lease; renewed every STORE_RENEW_MS */
 #define STORE_RENEW_MS	      1000
-#define STORE_UNDOS_STUCK     3 /* after so many undone cutovers in a row a person must look */
+#define STORE_UNDOS_STUCK     3 /* user_move.tries where none is given */
 #define STORE_FENCE_MS	      60000 /* only this long after its last renewal a silent node counts as gone */
 #define STORE_NUDGES	      "nudge" /* folder of the nudge sockets, in run.dir */
 
@@ -131,7 +131,7 @@ int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATE
  *   a flip	   also needs now < hold_until; raises epoch; go = 0, attempts = 0, next_try = 0;
  *		   undos = 0; trailing: last_arrival = now;
  *   an undo	   undos + 1, next_try = now + retry_ms (doubled for each undo before); from the
- *		   STORE_UNDOS_STUCK-th on, stuck_reason = why;
+ *		   tries-th on, stuck_reason = why;
  *   all but undo  attempts = 0, stuck_reason = ''.
  * Entering freezing removes acknowledgements and blockers of earlier cutovers; leaving freezing and
  * finalizing clears hold_until.
@@ -143,6 +143,7 @@ struct user_move {
 	int64_t change;	    /* must still be the user's */
 	int64_t hold_ms;    /* to freezing */
 	int64_t retry_ms;   /* undo: base of the wait before the next try */
+	int tries;	    /* undo: after so many in a row a person must look; 0: STORE_UNDOS_STUCK */
 	const char *actor, *why;
 };
 enum move_result { MOVE_FAILED = -1, MOVE_LOST, MOVE_DONE };

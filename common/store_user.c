@@ -255,7 +255,7 @@ static void apply_undo(struct user *u, const struct user_move *m, int64_t now)
 {
 	u->next_try = now + (m->retry_ms << MIN(u->undos, BACKOFF_SHIFTS));
 	u->undos++;
-	if (u->undos >= STORE_UNDOS_STUCK)
+	if (u->undos >= (m->tries ? m->tries : STORE_UNDOS_STUCK))
 		set_stuck(u, m->why && *m->why ? m->why : "the cutover was undone");
 }
 
@@ -387,12 +387,12 @@ int store_user_progress(struct store *st, const char *name, const struct progres
 		       " last_arrival = CASE WHEN last_arrival < ?12 THEN ?12 ELSE "
 		       "last_arrival END,"
 		       " attempts = CASE WHEN ?6 = '' THEN 0 ELSE attempts END,"
-		       " stuck_reason = CASE WHEN ?6 = '' AND undos < ?13 THEN ''"
+		       " stuck_reason = CASE WHEN ?6 = '' AND attempts > 0 THEN ''"
 		       " ELSE stuck_reason END WHERE name = ?1",
 		       ARGS(TEXT(name), INT(p->passes), INT(p->pass_ended), INT(p->pass_took),
 			    INT(p->pass_clean), TEXT(error), INT(p->messages), INT(p->copied),
 			    INT(p->verified), INT(p->exceptions), INT(p->bytes),
-			    INT(p->last_arrival), INT(STORE_UNDOS_STUCK)),
+			    INT(p->last_arrival)),
 		       e),
 		name, e);
 }

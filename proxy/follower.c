@@ -258,6 +258,7 @@ static int undo(struct follower *f, const struct order *o, struct err *e)
 			       .to = user_undo_state(o->direction),
 			       .change = o->change,
 			       .retry_ms = 1000LL * f->proxy->settings->cutover.retry_s,
+			       .tries = f->proxy->settings->cutover.tries,
 			       .actor = f->proxy->node,
 			       .why = "no verdict before hold_until" };
 	int64_t change;

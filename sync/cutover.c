@@ -46,6 +46,7 @@ static enum move_result move(struct cutover *c, enum user_state to, const char *
 		.change = c->change,
 		.hold_ms = (int64_t)c->o.settings->cutover.budget_s * 1000,
 		.retry_ms = (int64_t)c->o.settings->cutover.retry_s * 1000,
+		.tries = c->o.settings->cutover.tries,
 		.actor = ACTOR,
 		.why = why,
 	};
@@ -386,6 +387,7 @@ int cutover_undo_orphan(struct store *st, const struct settings *s, const struct
 		.to = user_undo_state(u->direction),
 		.change = u->change,
 		.retry_ms = (int64_t)s->cutover.retry_s * 1000,
+		.tries = s->cutover.tries,
 		.actor = ACTOR,
 		.why = why,
 	};
