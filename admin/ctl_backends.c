@@ -6,8 +6,9 @@
 #include "admin/probe.h"
 #include "admin/table.h"
 
-#define FEW_DAYS 21 /* a certificate that ends sooner than that may end during the migration \
-		     */
+#define FEW_DAYS                                                                    \
+	21 /* a certificate that ends sooner than that may end during the migration \
+	    */
 
 /* Calls on_word for each line of words. */
 static void each_word(const struct buf *words, void (*on_word)(struct slice w, void *arg),

@@ -21,7 +21,8 @@ bool slice_starts_nocase(struct slice s, const char *prefix);
 /* Decimal digits only, no sign; -1 if empty, anything else in it, or above max. */
 int slice_u64(struct slice s, uint64_t max, uint64_t *out) MUST_CHECK;
 
-/* A growing row of bytes, taken off at the front, put on at the back. Zeroed it is empty and valid. */
+/* A growing row of bytes, taken off at the front, put on at the back. Zeroed it is empty and
+ * valid. */
 struct buf {
 	char *at;
 	size_t start, end, size;

@@ -1,5 +1,6 @@
 /*
- * Time. Deadlines use the monotonic clock, rows in the store the real one; tests move both by hand.
+ * Time. Deadlines use the monotonic clock, rows in the store the real one; tests move both by
+ * hand.
  */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H

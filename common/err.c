@@ -2,9 +2,9 @@
 #include "common/err.h"
 
 static const char *const kind_names[] = {
-	[ERR_NONE] = "none",   [ERR_TEMP] = "temporary", [ERR_AUTH] = "auth",
-	[ERR_PROTOCOL] = "protocol", [ERR_TLS] = "tls",	 [ERR_INPUT] = "input",
-	[ERR_STORE] = "store", [ERR_LIMIT] = "limit",
+	[ERR_NONE] = "none",	     [ERR_TEMP] = "temporary", [ERR_AUTH] = "auth",
+	[ERR_PROTOCOL] = "protocol", [ERR_TLS] = "tls",	       [ERR_INPUT] = "input",
+	[ERR_STORE] = "store",	     [ERR_LIMIT] = "limit",
 };
 _Static_assert(COUNT(kind_names) == ERR_KINDS, "a name for every kind");
 

@@ -1,8 +1,9 @@
 /*
  * An error is a kind, which decides what happens, and a sentence, which a person reads.
  *
- * Where something breaks, err_set() says what; on the way up, err_wrap() says in what, in front:
- * "backend \"old\": connect 127.0.0.1:993: connection refused". Who decides logs it, once.
+ * Where something breaks, err_set() says what; on the way up, err_wrap() says in what, in
+ * front: "backend \"old\": connect 127.0.0.1:993: connection refused". Who decides logs it,
+ * once.
  */
 #ifndef COMMON_ERR_H
 #define COMMON_ERR_H

@@ -1,4 +1,5 @@
-/* Hides: the shape of a log line and its escaping. Lines leave in one write, so processes may share the stream. */
+/* Hides: the shape of a log line and its escaping. Lines leave in one write, so processes may
+ * share the stream. */
 #include "common/log.h"
 
 #include <time.h>
@@ -66,7 +67,8 @@ static void put_text(struct line *l, const char *s)
 		put(l, *s++);
 }
 
-/* Control characters become \xNN; in a value blanks do too, so that key=value stays one word. */
+/* Control characters become \xNN; in a value blanks do too, so that key=value stays one word.
+ */
 static void put_escaped(struct line *l, const char *s, size_t max, bool value)
 {
 	static const char hex[] = "0123456789abcdef";

@@ -1,7 +1,8 @@
 /*
  * One structured line per event, on standard error:
- *   2026-11-24T05:00:00.123Z info session node=proxy-1 id=k3f9a2c1 proto=imap user=anna side=old state=RELAY : logged in (84 ms)
- * Values from outside are escaped, so a line is always one line. Passwords never come here.
+ *   2026-11-24T05:00:00.123Z info session node=proxy-1 id=k3f9a2c1 proto=imap user=anna
+ * side=old state=RELAY : logged in (84 ms) Values from outside are escaped, so a line is always
+ * one line. Passwords never come here.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -16,7 +17,8 @@ enum log_level {
 	LOG_LEVELS
 };
 
-/* What a line is about. All borrowed, any may be NULL. Kept by the object the lines are about. */
+/* What a line is about. All borrowed, any may be NULL. Kept by the object the lines are about.
+ */
 struct log_about {
 	const char *what; /* "session", "user", "worker", "node", … */
 	const char *id;
@@ -26,7 +28,7 @@ struct log_about {
 	const char *state;
 	const char *doing; /* set before you wait for something */
 	const char *peer;
-	bool traced;	   /* log every level, whatever the general one is */
+	bool traced; /* log every level, whatever the general one is */
 };
 
 /* name: of this process, shown as node=…; copied. */

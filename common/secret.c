@@ -44,7 +44,8 @@ static int take_line(struct secret *s, const char *path, const char *p, size_t n
 		return err_set(e, ERR_INPUT, "password file %s: more than %d bytes", path,
 			       SECRET_MAX);
 	if (memchr(p, '\0', n))
-		return err_set(e, ERR_INPUT, "password file %s: a NUL byte in the password", path);
+		return err_set(e, ERR_INPUT, "password file %s: a NUL byte in the password",
+			       path);
 	secret_set(s, p, n);
 	return 0;
 }

@@ -1,16 +1,17 @@
 /*
- * The store: the only interface between the proxy's nodes and the sync engine, and what survives
- * any crash. Rows, and the few operations on them that must be atomic. Every write is durable when
- * its call returns (SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE).
+ * The store: the only interface between the proxy's nodes and the sync engine, and what
+ * survives any crash. Rows, and the few operations on them that must be atomic. Every write is
+ * durable when its call returns (SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE).
  *
- * A handle belongs to one thread. Calls may wait for other writers up to STORE_BUSY_MS; the proxy's
- * event loop therefore never calls them, its follower thread does.
+ * A handle belongs to one thread. Calls may wait for other writers up to STORE_BUSY_MS; the
+ * proxy's event loop therefore never calls them, its follower thread does.
  *
- * Fallible calls return 0, or -1 with *e set (kind ERR_STORE, or ERR_INPUT where a row from outside
- * was at fault); finders return 1 found, 0 none, -1 error.
+ * Fallible calls return 0, or -1 with *e set (kind ERR_STORE, or ERR_INPUT where a row from
+ * outside was at fault); finders return 1 found, 0 none, -1 error.
  *
- * Callbacks: those that get a struct user may call anything of the store, moves included. All others
- * run inside an open read and must not write through the same handle (that is a bug, and ends us).
+ * Callbacks: those that get a struct user may call anything of the store, moves included. All
+ * others run inside an open read and must not write through the same handle (that is a bug, and
+ * ends us).
  */
 #ifndef COMMON_STORE_H
 #define COMMON_STORE_H
@@ -18,22 +19,23 @@
 #include "common/err.h"
 #include "common/user_state.h"
 
-#define STORE_BUSY_MS	      5000
-#define STORE_SCHEMA_VERSION  1
-#define STORE_ID_MAX	      33   /* hex and a NUL */
-#define STORE_NAME_MAX	      320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
-#define STORE_LEASE_MS	      5000 /* a node's lease; renewed every STORE_RENEW_MS */
-#define STORE_RENEW_MS	      1000
-#define STORE_UNDOS_STUCK     3 /* user_move.tries where none is given */
-#define STORE_FENCE_MS	      60000 /* only this long after its last renewal a silent node counts as gone */
-#define STORE_NUDGES	      "nudge" /* folder of the nudge sockets, in run.dir */
+#define STORE_BUSY_MS	     5000
+#define STORE_SCHEMA_VERSION 1
+#define STORE_ID_MAX	     33	  /* hex and a NUL */
+#define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
+#define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
+#define STORE_RENEW_MS	     1000
+#define STORE_UNDOS_STUCK    3 /* user_move.tries where none is given */
+#define STORE_FENCE_MS \
+	60000 /* only this long after its last renewal a silent node counts as gone */
+#define STORE_NUDGES "nudge" /* folder of the nudge sockets, in run.dir */
 
 struct store;
 
 struct store_opts {
-	const char *path;	/* of the SQLite file; its folder must exist */
-	bool create;		/* may make a new store; else a missing or empty one is an error */
-	const char *nudge_dir;	/* where followers listen for nudges; NULL: no nudging */
+	const char *path; /* of the SQLite file; its folder must exist */
+	bool create;	  /* may make a new store; else a missing or empty one is an error */
+	const char *nudge_dir; /* where followers listen for nudges; NULL: no nudging */
 };
 
 int store_open(struct store **out, const struct store_opts *o, struct err *e) MUST_CHECK;
@@ -41,19 +43,21 @@ void store_close(struct store **st);
 
 /* The clock that hold_until, leases and all times in rows are measured by. */
 int64_t store_now_ms(struct store *st);
-const char *store_id(const struct store *st);	/* fixed at creation; borrowed */
+const char *store_id(const struct store *st); /* fixed at creation; borrowed */
 int store_last_change(struct store *st, int64_t *out, struct err *e) MUST_CHECK;
 
 /*
- * Tells all followers that something changed: an empty datagram to every socket in nudge_dir. Called
- * by the store itself after each write they care about. Never blocks, never fails: it is only a hint.
+ * Tells all followers that something changed: an empty datagram to every socket in nudge_dir.
+ * Called by the store itself after each write they care about. Never blocks, never fails: it is
+ * only a hint.
  */
 void store_nudge(struct store *st);
 /*
- * For a follower: a bound datagram socket nudge_dir/NAME, non-blocking; readable means "look now".
- * The caller owns and closes it.
+ * For a follower: a bound datagram socket nudge_dir/NAME, non-blocking; readable means "look
+ * now". The caller owns and closes it.
  */
-int store_nudge_listen(const char *nudge_dir, const char *name, int *fd, struct err *e) MUST_CHECK;
+int store_nudge_listen(const char *nudge_dir, const char *name, int *fd,
+		       struct err *e) MUST_CHECK;
 /* Swallows what is waiting; to be called before looking, so that no nudge is missed. */
 void store_nudge_drain(int fd);
 
@@ -83,39 +87,44 @@ struct user {
 
 void user_release(struct user *u); /* frees what is inside and zeroes it */
 
-int store_user_get(struct store *st, const char *name, struct user *out, struct err *e) MUST_CHECK;
+int store_user_get(struct store *st, const char *name, struct user *out,
+		   struct err *e) MUST_CHECK;
 
-struct user_filter {	    /* zeroed: everybody, by name */
-	const char *wave;   /* NULL: any */
-	int state;	    /* with has_state */
+struct user_filter {	  /* zeroed: everybody, by name */
+	const char *wave; /* NULL: any */
+	int state;	  /* with has_state */
 	bool has_state;
-	const char *after;  /* names greater than this, for paging */
-	int limit;	    /* 0: all */
+	const char *after; /* names greater than this, for paging */
+	int limit;	   /* 0: all */
 };
 
-/* Calls on_user for each; it may keep nothing of *u. Nonzero from on_user stops and is returned. */
+/* Calls on_user for each; it may keep nothing of *u. Nonzero from on_user stops and is
+ * returned. */
 typedef int store_user_fn(const struct user *u, void *arg);
 int store_users_each(struct store *st, const struct user_filter *f, store_user_fn *on_user,
 		     void *arg, struct err *e) MUST_CHECK;
 
 typedef int store_alias_fn(const char *alias, const char *name, void *arg);
-int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg, struct err *e) MUST_CHECK;
+int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg,
+		       struct err *e) MUST_CHECK;
 
 struct user_import {
 	const char *name, *login[SIDES], *password_file[SIDES], *wave;
-	const char *const *aliases; /* all of them, NULL-terminated; NULL: leave them as they are */
-	unsigned line;		    /* in the operator's file, for errors */
+	const char *const
+		*aliases; /* all of them, NULL-terminated; NULL: leave them as they are */
+	unsigned line;	  /* in the operator's file, for errors */
 };
 struct import_count {
 	unsigned added, changed, same;
 };
 /*
- * All rows or none, in one transaction. New names start in pending. Of a known name, logins, password
- * files and aliases may change while it is in pending … ready, the wave always; another change of
- * a user that is past ready is an ERR_INPUT that names line and remedy. So is a name given twice, and
- * an alias that is another user's name or alias. Running the same rows twice changes nothing (count:
- * same). Each new row and each changed one raises its `change`, except where only the wave differs:
- * no route depends on that, and it must not disturb a cutover under way.
+ * All rows or none, in one transaction. New names start in pending. Of a known name, logins,
+ * password files and aliases may change while it is in pending … ready, the wave always;
+ * another change of a user that is past ready is an ERR_INPUT that names line and remedy. So is
+ * a name given twice, and an alias that is another user's name or alias. Running the same rows
+ * twice changes nothing (count: same). Each new row and each changed one raises its `change`,
+ * except where only the wave differs: no route depends on that, and it must not disturb a
+ * cutover under way.
  */
 int store_users_import(struct store *st, const struct user_import *rows, size_t n,
 		       struct import_count *count, struct err *e) MUST_CHECK;
@@ -125,55 +134,55 @@ int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATE
 		      struct err *e) MUST_CHECK;
 
 /*
- * One move of one user: a compare-and-set of state and change, a new change, a history row, all in
- * one transaction. Illegal moves by user_state.h are a bug of the caller.
- *   to freezing   hold_ms > 0: hold_until = now + hold_ms, direction by user_freeze_direction();
- *   a flip	   also needs now < hold_until; raises epoch; go = 0, attempts = 0, next_try = 0;
- *		   undos = 0; trailing: last_arrival = now;
- *   an undo	   undos + 1, next_try = now + retry_ms (doubled for each undo before); from the
- *		   tries-th on, stuck_reason = why;
- *   all but undo  attempts = 0, stuck_reason = ''.
- * Entering freezing removes acknowledgements and blockers of earlier cutovers; leaving freezing and
- * finalizing clears hold_until.
- * A return (trailing or done → returning) clears go.
+ * One move of one user: a compare-and-set of state and change, a new change, a history row, all
+ *in one transaction. Illegal moves by user_state.h are a bug of the caller. to freezing hold_ms
+ *> 0: hold_until = now + hold_ms, direction by user_freeze_direction(); a flip	   also needs
+ *now < hold_until; raises epoch; go = 0, attempts = 0, next_try = 0; undos = 0; trailing:
+ *last_arrival = now; an undo	   undos + 1, next_try = now + retry_ms (doubled for each undo
+ *before); from the tries-th on, stuck_reason = why; all but undo  attempts = 0, stuck_reason =
+ *''. Entering freezing removes acknowledgements and blockers of earlier cutovers; leaving
+ *freezing and finalizing clears hold_until. A return (trailing or done → returning) clears go.
  */
 struct user_move {
 	const char *name;
 	enum user_state from, to;
-	int64_t change;	    /* must still be the user's */
-	int64_t hold_ms;    /* to freezing */
-	int64_t retry_ms;   /* undo: base of the wait before the next try */
-	int tries;	    /* undo: after so many in a row a person must look; 0: STORE_UNDOS_STUCK */
+	int64_t change;	  /* must still be the user's */
+	int64_t hold_ms;  /* to freezing */
+	int64_t retry_ms; /* undo: base of the wait before the next try */
+	int tries; /* undo: after so many in a row a person must look; 0: STORE_UNDOS_STUCK */
 	const char *actor, *why;
 };
 enum move_result { MOVE_FAILED = -1, MOVE_LOST, MOVE_DONE };
-/* MOVE_LOST: the row was no longer as expected (or, for a flip, its time was over): read it again. */
-enum move_result store_user_move(struct store *st, const struct user_move *m, int64_t *new_change,
-				 struct err *e) MUST_CHECK;
+/* MOVE_LOST: the row was no longer as expected (or, for a flip, its time was over): read it
+ * again. */
+enum move_result store_user_move(struct store *st, const struct user_move *m,
+				 int64_t *new_change, struct err *e) MUST_CHECK;
 
 /*
- * Sets or withdraws the operator's go, of one user (name) or a whole wave; *n says how many changed.
- * Who is on the new server already (trailing, done, returning) is given none.
+ * Sets or withdraws the operator's go, of one user (name) or a whole wave; *n says how many
+ * changed. Who is on the new server already (trailing, done, returning) is given none.
  */
 int store_users_go(struct store *st, const char *name, const char *wave, bool go, int *n,
 		   struct err *e) MUST_CHECK;
 /*
- * What a pass did. Without pass_error also attempts = 0, and stuck_reason = '' unless undone cutovers
- * put it there. last_arrival never goes back.
+ * What a pass did. Without pass_error also attempts = 0, and stuck_reason = '' unless undone
+ * cutovers put it there. last_arrival never goes back.
  */
 int store_user_progress(struct store *st, const char *name, const struct progress *p,
 			struct err *e) MUST_CHECK;
-/* A pass or probe failed: attempts + 1, next_try = now + wait, stuck_reason = why ("" leaves it). */
+/* A pass or probe failed: attempts + 1, next_try = now + wait, stuck_reason = why ("" leaves
+ * it). */
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = ''. */
+/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = ''.
+ */
 int store_user_retry(struct store *st, const char *name, struct err *e) MUST_CHECK;
 
 /* ---- what nodes follow */
 
 /*
- * Calls on_user with the present row of each user that changed after `after` (each once, by change),
- * and leaves the highest change seen in *last (unchanged if there was none).
+ * Calls on_user with the present row of each user that changed after `after` (each once, by
+ * change), and leaves the highest change seen in *last (unchanged if there was none).
  */
 int store_changes_after(struct store *st, int64_t after, store_user_fn *on_user, void *arg,
 			int64_t *last, struct err *e) MUST_CHECK;
@@ -192,17 +201,20 @@ int store_history_last(struct store *st, int64_t *out, struct err *e) MUST_CHECK
 /* ---- nodes, leases, acknowledgements */
 
 /*
- * Takes the node's name with a new incarnation (returned), drops rows of the one before (sessions,
- * acks, blockers), and starts a lease. The caller holds the node's lock file, so the incarnation
- * before is dead. To be called BEFORE the users are read: then every freeze is either seen in that
- * reading or waits for this node.
+ * Takes the node's name with a new incarnation (returned), drops rows of the one before
+ * (sessions, acks, blockers), and starts a lease. The caller holds the node's lock file, so the
+ * incarnation before is dead. To be called BEFORE the users are read: then every freeze is
+ * either seen in that reading or waits for this node.
  */
-int store_node_join(struct store *st, const char *node, int64_t *incarnation, struct err *e) MUST_CHECK;
-/* Renews the lease; 0 if the row is no longer ours (another incarnation took it), 1 done, -1 error. */
+int store_node_join(struct store *st, const char *node, int64_t *incarnation,
+		    struct err *e) MUST_CHECK;
+/* Renews the lease; 0 if the row is no longer ours (another incarnation took it), 1 done, -1
+ * error. */
 int store_node_renew(struct store *st, const char *node, int64_t incarnation, int64_t seen,
 		     struct err *e) MUST_CHECK;
 /* A clean end: removes the node and its rows. */
-int store_node_leave(struct store *st, const char *node, int64_t incarnation, struct err *e) MUST_CHECK;
+int store_node_leave(struct store *st, const char *node, int64_t incarnation,
+		     struct err *e) MUST_CHECK;
 
 struct node_row {
 	const char *node;
@@ -215,15 +227,16 @@ typedef int store_node_fn(const struct node_row *n, void *arg);
 int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e) MUST_CHECK;
 
 /* "Quiet for change": written once all sessions of the user on this node are quiet. */
-int store_ack(struct store *st, const char *node, const char *name, int64_t change, struct err *e) MUST_CHECK;
+int store_ack(struct store *st, const char *node, const char *name, int64_t change,
+	      struct err *e) MUST_CHECK;
 /* Why there is no acknowledgement yet; text NULL removes the row. */
 int store_blocker(struct store *st, const char *node, const char *name, const char *text,
 		  struct err *e) MUST_CHECK;
 
 struct quiet {
-	int nodes;	  /* that count */
-	int acked;	  /* of them, for this change */
-	int lapsed;	  /* of them, with a lease that has run out */
+	int nodes;	   /* that count */
+	int acked;	   /* of them, for this change */
+	int lapsed;	   /* of them, with a lease that has run out */
 	char waiting[256]; /* "proxy-2: session k3f9 APPEND 18/50 MB", for people */
 };
 int store_quiet(struct store *st, const char *name, int64_t change, struct quiet *out,
@@ -236,21 +249,23 @@ struct session_row {
 	int64_t since, bytes_up, bytes_down;
 	bool gone; /* remove the row */
 };
-int store_sessions_write(struct store *st, const char *node, const struct session_row *rows, size_t n,
-			 struct err *e) MUST_CHECK;
+int store_sessions_write(struct store *st, const char *node, const struct session_row *rows,
+			 size_t n, struct err *e) MUST_CHECK;
 typedef int store_session_fn(const struct session_row *s, void *arg);
 /* name NULL: all. */
 int store_sessions_each(struct store *st, const char *name, store_session_fn *fn, void *arg,
 			struct err *e) MUST_CHECK;
 
 int store_hold_add(struct store *st, const char *node, const char *name, const char *proto,
-		   int64_t at, int64_t held_ms, const char *released_to, struct err *e) MUST_CHECK;
+		   int64_t at, int64_t held_ms, const char *released_to,
+		   struct err *e) MUST_CHECK;
 struct hold_row {
 	int64_t id, at, held_ms;
 	const char *node, *name, *proto, *released_to;
 };
 typedef int store_hold_fn(const struct hold_row *h, void *arg);
-int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg, struct err *e) MUST_CHECK;
+int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
+		     struct err *e) MUST_CHECK;
 
 struct request_row {
 	int64_t id, at;
@@ -270,6 +285,7 @@ struct stranger_row {
 	int64_t first_seen, last_seen, logins;
 };
 typedef int store_stranger_fn(const struct stranger_row *s, void *arg);
-int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg, struct err *e) MUST_CHECK;
+int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg,
+			 struct err *e) MUST_CHECK;
 
 #endif

@@ -379,22 +379,21 @@ int store_user_progress(struct store *st, const char *name, const struct progres
 {
 	const char *error = p->pass_error ? p->pass_error : "";
 
-	return one_user(
-		db_run(st->db,
-		       "UPDATE users SET passes = ?2, pass_ended = ?3, pass_took = ?4,"
-		       " pass_clean = ?5, pass_error = ?6, messages = ?7, copied = ?8,"
-		       " verified = ?9, exceptions = ?10, bytes = ?11,"
-		       " last_arrival = CASE WHEN last_arrival < ?12 THEN ?12 ELSE "
-		       "last_arrival END,"
-		       " attempts = CASE WHEN ?6 = '' THEN 0 ELSE attempts END,"
-		       " stuck_reason = CASE WHEN ?6 = '' AND attempts > 0 THEN ''"
-		       " ELSE stuck_reason END WHERE name = ?1",
-		       ARGS(TEXT(name), INT(p->passes), INT(p->pass_ended), INT(p->pass_took),
-			    INT(p->pass_clean), TEXT(error), INT(p->messages), INT(p->copied),
-			    INT(p->verified), INT(p->exceptions), INT(p->bytes),
-			    INT(p->last_arrival)),
-		       e),
-		name, e);
+	return one_user(db_run(st->db,
+			       "UPDATE users SET passes = ?2, pass_ended = ?3, pass_took = ?4,"
+			       " pass_clean = ?5, pass_error = ?6, messages = ?7, copied = ?8,"
+			       " verified = ?9, exceptions = ?10, bytes = ?11,"
+			       " last_arrival = CASE WHEN last_arrival < ?12 THEN ?12 ELSE "
+			       "last_arrival END,"
+			       " attempts = CASE WHEN ?6 = '' THEN 0 ELSE attempts END,"
+			       " stuck_reason = CASE WHEN ?6 = '' AND attempts > 0 THEN ''"
+			       " ELSE stuck_reason END WHERE name = ?1",
+			       ARGS(TEXT(name), INT(p->passes), INT(p->pass_ended),
+				    INT(p->pass_took), INT(p->pass_clean), TEXT(error),
+				    INT(p->messages), INT(p->copied), INT(p->verified),
+				    INT(p->exceptions), INT(p->bytes), INT(p->last_arrival)),
+			       e),
+			name, e);
 }
 
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,
@@ -470,7 +469,8 @@ int store_history_each(struct store *st, const char *name, int64_t after, store_
 
 int store_history_last(struct store *st, int64_t *out, struct err *e)
 {
-	return db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM history", NO_ARGS, out, e) < 0
+	return db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM history", NO_ARGS, out,
+			    e) < 0
 		       ? -1
 		       : 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The rules of a migration on one page: which states a user may be in, which moves are legal, and
- * where a login goes meanwhile. Pure: nothing else in the program decides a side.
+ * The rules of a migration on one page: which states a user may be in, which moves are legal,
+ * and where a login goes meanwhile. Pure: nothing else in the program decides a side.
  *
  *   pending → provisioned → syncing ⇄ ready → freezing → finalizing → trailing → done
  *                                      ↑  undo  │           │           │        │
@@ -48,12 +48,14 @@ enum route_to user_route(enum user_state s);
 /* The side whose mail counts: where logins go or, while they are held, the side being left. */
 enum side user_side(enum user_state s, enum direction d);
 bool user_is_held(enum user_state s);
-/* True when the old side can no longer be written to through us: such sessions outlive a lost store. */
+/* True when the old side can no longer be written to through us: such sessions outlive a lost
+ * store. */
 bool user_is_final(enum user_state s);
 
 /*
- * May a user in `from` (with direction d, which counts only in freezing and finalizing) go to `to`?
- * A move into freezing names the direction that `from` implies: ready forward, returning back.
+ * May a user in `from` (with direction d, which counts only in freezing and finalizing) go to
+ * `to`? A move into freezing names the direction that `from` implies: ready forward, returning
+ * back.
  */
 bool user_may_move(enum user_state from, enum direction d, enum user_state to);
 enum direction user_freeze_direction(enum user_state from);

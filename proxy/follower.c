@@ -11,11 +11,12 @@
 #include "proxy/route.h"
 #include "proxy/session.h"
 
-#define LOOK_MS	      250   /* without a nudge changes are looked for this often */
-#define RESOLVE_MS    60000 /* the backends' names are looked up this often */
-#define OWN_MARGIN_MS 5000  /* we fence ourselves this much before others may count us as gone \
-			     */
-#define SESSION_BATCH 256   /* rows of one transaction */
+#define LOOK_MS	   250	 /* without a nudge changes are looked for this often */
+#define RESOLVE_MS 60000 /* the backends' names are looked up this often */
+#define OWN_MARGIN_MS                                                                        \
+	5000		  /* we fence ourselves this much before others may count us as gone \
+			   */
+#define SESSION_BATCH 256 /* rows of one transaction */
 
 /* To the loop. */
 enum news_kind { NEWS_USER, NEWS_ALIAS, NEWS_TRACE, NEWS_LOGLEVEL, NEWS_LEASE, NEWS_LOST };

@@ -18,9 +18,10 @@
 #include "common/err.h"
 
 #define STREAM_READ_MAX (64 * 1024) /* bytes read at once: the loop's shared buffer */
-#define STREAM_HIGH	(256 * 1024) /* queued towards a slow peer: stop reading the other side … \
-				      */
-#define STREAM_LOW (64 * 1024)	     /* … until no more than this is left */
+#define STREAM_HIGH                                                                           \
+	(256 * 1024)	       /* queued towards a slow peer: stop reading the other side … \
+				*/
+#define STREAM_LOW (64 * 1024) /* … until no more than this is left */
 
 /* What the streams of one event loop share. */
 struct loop {

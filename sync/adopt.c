@@ -1,6 +1,6 @@
 /*
- * Hides: how mail that stands on both sides without a journal's word is recognised: another tool was
- * here, the journal is lost, or a UIDVALIDITY has changed. Never a blind second copy.
+ * Hides: how mail that stands on both sides without a journal's word is recognised: another
+ * tool was here, the journal is lost, or a UIDVALIDITY has changed. Never a blind second copy.
  */
 #include "sync/pass.h"
 
@@ -8,7 +8,7 @@ struct unknown {
 	uint32_t *uids; /* ascending */
 	size_t count;
 	unsigned char (*headers)[DIGEST_SIZE]; /* of each; zero: not told */
-	uint32_t *picked; /* whose header the other side has too */
+	uint32_t *picked;		       /* whose header the other side has too */
 	struct digest *digests;
 	size_t picked_count, digested;
 };
@@ -50,7 +50,8 @@ static void find_unknown(const struct work *w, enum side s, struct unknown *u)
 	free(known);
 }
 
-static int take_header(const struct message_info *i, struct slice header, void *arg, struct err *e UNUSED)
+static int take_header(const struct message_info *i, struct slice header, void *arg,
+		       struct err *e UNUSED)
 {
 	struct unknown *u = arg;
 	uint32_t *at = bsearch(&i->uid, u->uids, u->count, sizeof i->uid, by_number);
@@ -65,7 +66,8 @@ static int read_headers(struct work *w, enum side s, struct unknown *u, struct e
 	struct listing got;
 
 	u->headers = mem_array(u->count + 1, sizeof *u->headers);
-	return mailbox_headers(w->pass->box[s], u->uids[0], u->uids[u->count - 1], take_header, u, &got, e);
+	return mailbox_headers(w->pass->box[s], u->uids[0], u->uids[u->count - 1], take_header,
+			       u, &got, e);
 }
 
 static int by_hash(const void *a, const void *b)
@@ -87,8 +89,8 @@ static void pick(struct unknown *u, const struct unknown *other)
 	free(sorted);
 }
 
-static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
-		       struct err *e UNUSED)
+static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d,
+		       void *arg, struct err *e UNUSED)
 {
 	struct unknown *u = arg;
 
@@ -103,14 +105,16 @@ static int read_digests(struct work *w, enum side s, struct unknown *u, struct e
 {
 	u->digests = mem_array(u->picked_count + 1, sizeof *u->digests);
 	pass_tell(w->pass, w->f->name[w->pass->from], 0, (int64_t)u->picked_count);
-	return pipeline_digest(w->pass->box[s], u->picked, u->picked_count, 0, take_digest, u, e);
+	return pipeline_digest(w->pass->box[s], u->picked, u->picked_count, 0, take_digest, u,
+			       e);
 }
 
-static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid, const struct digest *d,
-		     struct err *e)
+static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
+		     const struct digest *d, struct err *e)
 {
 	struct pass *p = w->pass;
-	const struct seen *here = copy_find(w, p->from, here_uid), *there = copy_find(w, p->to, there_uid);
+	const struct seen *here = copy_find(w, p->from, here_uid),
+			  *there = copy_find(w, p->to, there_uid);
 	struct journal_msg row = { .state = MSG_DONE,
 				   .size = (uint32_t)d->size,
 				   .date = here->date,
@@ -122,13 +126,13 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid, cons
 	row.uid[p->from] = here_uid;
 	row.uid[p->to] = there_uid;
 	if (there->date != here->date)
-		pass_unclean(p, "folder %s: UID %u was there already, with another date", w->f->name[p->to],
-			     there_uid);
+		pass_unclean(p, "folder %s: UID %u was there already, with another date",
+			     w->f->name[p->to], there_uid);
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
 }
 
-static int write_matches(struct work *w, const struct unknown *here, const struct unknown *there,
-			 const int *match, struct err *e)
+static int write_matches(struct work *w, const struct unknown *here,
+			 const struct unknown *there, const int *match, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 

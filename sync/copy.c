@@ -1,4 +1,5 @@
-/* Hides: one folder. What differs from the side that counts, and in which order it is mended. */
+/* Hides: one folder. What differs from the side that counts, and in which order it is mended.
+ */
 #include "sync/pass.h"
 
 static int by_uid(const void *a, const void *b)
@@ -68,7 +69,8 @@ int copy_load_rows(struct work *w, struct err *e)
 {
 	mem_free(&w->rows);
 	w->row_count = 0;
-	return journal_msgs(w->pass->journal, w->f, w->pass->from, w->pass->pool, &w->rows, &w->row_count, e);
+	return journal_msgs(w->pass->journal, w->f, w->pass->from, w->pass->pool, &w->rows,
+			    &w->row_count, e);
 }
 
 static enum side sort_side; /* one worker, one thread */
@@ -120,14 +122,16 @@ static int forget_rows(struct work *w, struct err *e)
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	if (journal_folder_drop(j, w->f->id, e) < 0 || journal_folder_add(j, names, &w->f->id, e) < 0) {
+	if (journal_folder_drop(j, w->f->id, e) < 0 ||
+	    journal_folder_add(j, names, &w->f->id, e) < 0) {
 		journal_rollback(j);
 		return -1;
 	}
 	return journal_commit(j, e);
 }
 
-/* After the flip new is the user's: what old had under its former UIDs is there, or was thrown away. */
+/* After the flip new is the user's: what old had under its former UIDs is there, or was thrown
+ * away. */
 static int mark_all_gone(struct work *w, struct err *e)
 {
 	struct journal *j = w->pass->journal;
@@ -137,7 +141,8 @@ static int mark_all_gone(struct work *w, struct err *e)
 	for (size_t i = 0; i < w->row_count; i++) {
 		w->rows[i].state = MSG_GONE;
 		w->rows[i].uid[w->pass->from] = 0;
-		if (journal_msg_write(j, w->f, &w->rows[i], NULL, "UIDVALIDITY changed", e) < 0) {
+		if (journal_msg_write(j, w->f, &w->rows[i], NULL, "UIDVALIDITY changed", e) <
+		    0) {
 			journal_rollback(j);
 			return -1;
 		}
@@ -170,8 +175,9 @@ static int open_folder(struct work *w, struct err *e)
 
 	if (open_side(w, p->from, e) < 0 || open_side(w, p->to, e) < 0)
 		return -1;
-	w->permanent = w->selected[p->to].any_keyword ? NULL :
-		       mem_str(w->selected[p->to].permanent_flags);
+	w->permanent = w->selected[p->to].any_keyword
+			       ? NULL
+			       : mem_str(w->selected[p->to].permanent_flags);
 	w->next_uid = MAX(w->selected[p->to].uidnext, 1u);
 	return 0;
 }
@@ -233,7 +239,8 @@ static int send_flags(struct work *w, struct flag_job *jobs, size_t n, struct er
 	for (size_t i = 0, k; i < n && rc == 0; i += k) {
 		for (k = 0; i + k < n && jobs[i + k].want == jobs[i].want; k++)
 			uids[k] = jobs[i + k].uid;
-		rc = mailbox_store(w->pass->box[w->pass->to], uids, k, STORE_SET, jobs[i].want, e);
+		rc = mailbox_store(w->pass->box[w->pass->to], uids, k, STORE_SET, jobs[i].want,
+				   e);
 		pass_step();
 	}
 	free(uids);
@@ -245,7 +252,8 @@ static int send_flags(struct work *w, struct flag_job *jobs, size_t n, struct er
 	return write_flag_rows(w, jobs, n, e);
 }
 
-/* Before the flip the side that counts decides; absolute flags, so that a repeat does no harm. */
+/* Before the flip the side that counts decides; absolute flags, so that a repeat does no harm.
+ */
 static int copy_flags(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -260,7 +268,8 @@ static int copy_flags(struct work *w, struct err *e)
 
 		if (row->state == MSG_DONE && here && there &&
 		    (here->flags != row->flags || there->flags != row->kept))
-			jobs[n++] = (struct flag_job){ fit(w, here->flags), there->uid, row, here->flags };
+			jobs[n++] = (struct flag_job){ fit(w, here->flags), there->uid, row,
+						       here->flags };
 	}
 	if (n)
 		rc = send_flags(w, jobs, n, e);
@@ -279,9 +288,11 @@ static bool brake_holds(struct work *w, size_t deletes)
 
 	if (deletes <= most)
 		return true;
-	pass_unclean(w->pass, "folder %s: %zu messages have gone from %s, more than the brake lets follow"
-			      " (sync.delete_brake: %zu): look, then raise it",
-		     w->f->name[w->pass->from], deletes, side_name(w->pass->from), most);
+	pass_unclean(
+		w->pass,
+		"folder %s: %zu messages have gone from %s, more than the brake lets follow"
+		" (sync.delete_brake: %zu): look, then raise it",
+		w->f->name[w->pass->from], deletes, side_name(w->pass->from), most);
 	return false;
 }
 
@@ -322,7 +333,8 @@ static int expunge(struct work *w, struct journal_msg **rows, size_t n, struct e
 	}
 	free(uids);
 	if (rc < 0)
-		return err_wrap(e, "%s: deletes in folder %s", side_name(p->to), w->f->name[p->to]);
+		return err_wrap(e, "%s: deletes in folder %s", side_name(p->to),
+				w->f->name[p->to]);
 	p->result.deleted += (int64_t)n;
 	return drop_rows(w, rows, n, e);
 }
@@ -335,10 +347,12 @@ static int copy_deletes(struct work *w, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < w->row_count; i++)
-		if (w->rows[i].state != MSG_INTENT && !copy_find(w, p->from, w->rows[i].uid[p->from]))
+		if (w->rows[i].state != MSG_INTENT &&
+		    !copy_find(w, p->from, w->rows[i].uid[p->from]))
 			gone[n++] = &w->rows[i];
 	if (n && !w->adds_up[p->from])
-		pass_unclean(p, "folder %s: the listing of %s does not add up: nothing is deleted",
+		pass_unclean(p,
+			     "folder %s: the listing of %s does not add up: nothing is deleted",
 			     w->f->name[p->from], side_name(p->from));
 	else if (n && brake_holds(w, n)) {
 		rc = expunge(w, gone, n, e);
@@ -371,7 +385,8 @@ static int drop_lost(struct work *w, struct err *e)
 
 /* ---- new messages */
 
-static struct journal_msg intent_row(struct work *w, const struct batch_message *m, int64_t batch, int pos)
+static struct journal_msg intent_row(struct work *w, const struct batch_message *m,
+				     int64_t batch, int pos)
 {
 	struct journal_msg row = { .state = MSG_INTENT,
 				   .size = (uint32_t)m->digest.size,
@@ -415,7 +430,8 @@ static int is_moved(struct work *w, const struct batch_message *m, bool *moved, 
 	return 0;
 }
 
-/* The intent: all that is to be sent, with its digests and where the other side's UIDs stand. */
+/* The intent: all that is to be sent, with its digests and where the other side's UIDs stand.
+ */
 static int write_intent(struct work *w, struct batch *b, struct journal_msg *rows,
 			struct journal_batch *batch, struct err *e)
 {
@@ -445,15 +461,16 @@ static int write_intent(struct work *w, struct batch *b, struct journal_msg *row
 			mem_free(&m->flags);
 			m->flags = mem_str(rows[i].kept);
 		}
-		if (journal_msg_write(j, w->f, &rows[i], m->fetched == FETCH_OK ? &m->digest : NULL, reason,
+		if (journal_msg_write(j, w->f, &rows[i],
+				      m->fetched == FETCH_OK ? &m->digest : NULL, reason,
 				      e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int intend(struct work *w, struct batch *b, struct journal_msg *rows, struct journal_batch *batch,
-		  struct err *e)
+static int intend(struct work *w, struct batch *b, struct journal_msg *rows,
+		  struct journal_batch *batch, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
@@ -467,8 +484,8 @@ static int intend(struct work *w, struct batch *b, struct journal_msg *rows, str
 }
 
 /* What became of one message; the batch stays open as long as one of them is in doubt. */
-static int settle(struct work *w, const struct batch_message *m, struct journal_msg *row, bool *doubt,
-		  struct err *e)
+static int settle(struct work *w, const struct batch_message *m, struct journal_msg *row,
+		  bool *doubt, struct err *e)
 {
 	struct pass *p = w->pass;
 	struct journal *j = p->journal;
@@ -521,13 +538,15 @@ static int resolve(struct work *w, struct batch *b, struct journal_msg *rows,
 	return journal_commit(j, e);
 }
 
-/* A refusal that may pass (quota, busy) ends the user's pass: the next one begins where this one was. */
+/* A refusal that may pass (quota, busy) ends the user's pass: the next one begins where this
+ * one was. */
 static int first_temporary(struct work *w, const struct batch *b, struct err *e)
 {
 	for (size_t i = 0; i < b->count; i++)
 		if (b->at[i].appended == APPEND_TEMPORARY)
-			return err_set(e, ERR_TEMP, "%s: folder %s: APPEND: %s", side_name(w->pass->to),
-				       w->f->name[w->pass->to], b->at[i].text ? b->at[i].text : "refused");
+			return err_set(e, ERR_TEMP, "%s: folder %s: APPEND: %s",
+				       side_name(w->pass->to), w->f->name[w->pass->to],
+				       b->at[i].text ? b->at[i].text : "refused");
 	return 0;
 }
 
@@ -580,7 +599,8 @@ static size_t next_batch(const struct seen *const *todo, size_t n, uint32_t *uid
 	uint64_t bytes = 0;
 	size_t k = 0;
 
-	while (k < n && k < PASS_BATCH_COUNT && (k == 0 || bytes + todo[k]->size <= PASS_BATCH_BYTES)) {
+	while (k < n && k < PASS_BATCH_COUNT &&
+	       (k == 0 || bytes + todo[k]->size <= PASS_BATCH_BYTES)) {
 		bytes += todo[k]->size;
 		uids[k] = todo[k]->uid;
 		k++;
@@ -618,7 +638,8 @@ static int copy_new(struct work *w, struct err *e)
 
 /* ---- the folder */
 
-/* Old's state is that before its listing, new's that of the last look at it: what happens later shows. */
+/* Old's state is that before its listing, new's that of the last look at it: what happens later
+ * shows. */
 static void remember(struct work *w, enum side s)
 {
 	const struct selected *sel = &w->selected[s];
@@ -629,7 +650,8 @@ static void remember(struct work *w, enum side s)
 
 static int work_trailing(struct work *w, struct err *e)
 {
-	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 || copy_list(w, w->pass->from, e) < 0)
+	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 ||
+	    copy_list(w, w->pass->from, e) < 0)
 		return -1;
 	return copy_new(w, e);
 }
@@ -638,15 +660,16 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 || copy_list(w, p->from, e) < 0 ||
-	    copy_list(w, p->to, e) < 0 || drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 ||
-	    copy_deletes(w, e) < 0 || copy_flags(w, e) < 0 || copy_new(w, e) < 0 ||
-	    verify_bytes(w, e) < 0)
+	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 ||
+	    copy_list(w, p->from, e) < 0 || copy_list(w, p->to, e) < 0 || drop_lost(w, e) < 0 ||
+	    adopt_unknown(w, e) < 0 || copy_deletes(w, e) < 0 || copy_flags(w, e) < 0 ||
+	    copy_new(w, e) < 0 || verify_bytes(w, e) < 0)
 		return -1;
 	return verify_folder(w, equal, e);
 }
 
-int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *f, struct err *e)
+int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
+		struct err *e)
 {
 	struct work w = { .pass = p, .pair = pair, .f = f };
 	bool equal = false;
@@ -664,12 +687,14 @@ int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_f
 	return rc;
 }
 
-int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journal_folder *f, struct err *e)
+int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
+		   struct err *e)
 {
 	struct work w = { .pass = p, .pair = pair, .f = f };
 	int rc = -1;
 
-	if (open_side(&w, p->from, e) < 0 || copy_load_rows(&w, e) < 0 || copy_list(&w, p->from, e) < 0)
+	if (open_side(&w, p->from, e) < 0 || copy_load_rows(&w, e) < 0 ||
+	    copy_list(&w, p->from, e) < 0)
 		goto out;
 	rc = journal_begin(p->journal, e);
 	for (size_t i = 0; i < w.row_count && rc == 0 && w.adds_up[p->from]; i++) {

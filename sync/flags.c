@@ -3,7 +3,8 @@
 
 #include <strings.h>
 
-static const char *const system_flags[] = { "\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft" };
+static const char *const system_flags[] = { "\\Answered", "\\Flagged", "\\Deleted", "\\Seen",
+					    "\\Draft" };
 
 struct flag_pool {
 	char **texts; /* open hash table of 2^k places, NULL: free */

@@ -11,8 +11,9 @@ struct folder_in {
 	struct slice path; /* without the personal prefix */
 	int depth;
 	bool is_inbox;
-	int claim;    /* to its plain name: 2 the other side has it, 1 nothing in it must be replaced */
-	size_t at;    /* place in the map */
+	int claim; /* to its plain name: 2 the other side has it, 1 nothing in it must be
+		      replaced */
+	size_t at; /* place in the map */
 };
 
 struct mapping {
@@ -22,7 +23,7 @@ struct mapping {
 	size_t known_count;
 	struct folder_in *in;
 	size_t count;
-	void *taken;   /* names of the other side, by case-insensitive order; owned by the map */
+	void *taken; /* names of the other side, by case-insensitive order; owned by the map */
 	void *by_path; /* folder_in by path, for children */
 	struct folder_map *out;
 };
@@ -79,7 +80,8 @@ static bool is_shared(const struct namespace_info *space, const char *name)
 			continue;
 		if (strncmp(name, o->name, n) == 0)
 			return true;
-		if (o->name[n - 1] == o->separator && strlen(name) == n - 1 && strncmp(name, o->name, n - 1) == 0)
+		if (o->name[n - 1] == o->separator && strlen(name) == n - 1 &&
+		    strncmp(name, o->name, n - 1) == 0)
 			return true;
 	}
 	return false;
@@ -148,7 +150,8 @@ static bool add_part(struct buf *out, struct slice part, char separator)
 	return same;
 }
 
-/* Is the other side's personal space below INBOX? Then a folder INBOX is no parent of its "children". */
+/* Is the other side's personal space below INBOX? Then a folder INBOX is no parent of its
+ * "children". */
 static bool inbox_is_prefix(const struct mapping *m)
 {
 	const char *prefix = m->to_side->space->prefix;
@@ -158,7 +161,8 @@ static bool inbox_is_prefix(const struct mapping *m)
 }
 
 /* The longest mapped parent of a path: adds its name and takes it off the path. */
-static bool add_parent(const struct mapping *m, struct slice *path, char separator, struct buf *out)
+static bool add_parent(const struct mapping *m, struct slice *path, char separator,
+		       struct buf *out)
 {
 	for (size_t n = path->n; separator && n-- > 1;) {
 		struct folder_in key = { .path = { path->p, n } };
@@ -274,7 +278,8 @@ static char *choose(struct mapping *m, const struct folder_in *f)
 	}
 	if (is_taken(m, name)) {
 		make_free(m, &name);
-		note(m, f->info->name, name, "another folder has the name, or one that differs in case only");
+		note(m, f->info->name, name,
+		     "another folder has the name, or one that differs in case only");
 	} else if (!same) {
 		note(m, f->info->name, name, "a part of the name is not possible there");
 	}
@@ -319,13 +324,15 @@ static void collect(struct mapping *m)
 		f->info = info;
 		f->is_inbox = is_inbox(info->name);
 		f->path = f->is_inbox ? SLICE("INBOX") : path_of(m->from_side, info->name);
-		f->depth = f->is_inbox ? 0 : depth_of(f->path, separator_of(m->from_side, info));
+		f->depth =
+			f->is_inbox ? 0 : depth_of(f->path, separator_of(m->from_side, info));
 		if (f->is_inbox || !is_shared(m->from_side->space, info->name))
 			m->count++;
 	}
 }
 
-/* Does the other side have it under the plain name? Parents are not mapped yet, so this is only an order. */
+/* Does the other side have it under the plain name? Parents are not mapped yet, so this is only
+ * an order. */
 static void weigh_claims(struct mapping *m)
 {
 	for (size_t i = 0; i < m->count; i++) {
@@ -348,8 +355,13 @@ void folders_map(const struct folder_side side[SIDES], enum side from,
 		 const struct folder_known *known, size_t known_count, struct folder_map *out)
 {
 	enum side to = from == SIDE_OLD ? SIDE_NEW : SIDE_OLD;
-	struct mapping m = { .from_side = &side[from], .to_side = &side[to], .from = from, .to = to,
-			     .known = known, .known_count = known_count, .out = out };
+	struct mapping m = { .from_side = &side[from],
+			     .to_side = &side[to],
+			     .from = from,
+			     .to = to,
+			     .known = known,
+			     .known_count = known_count,
+			     .out = out };
 
 	*out = (struct folder_map){ 0 };
 	collect(&m);

@@ -17,8 +17,9 @@
 #include "common/wire/imap.h"
 #include "sync/transport.h"
 
-#define FRAME_LINE_MAX (1024 * 1024) /* bytes of a response without bodies; can be set higher \
-				      */
+#define FRAME_LINE_MAX                                                         \
+	(1024 * 1024) /* bytes of a response without bodies; can be set higher \
+		       */
 #define FRAME_LITERAL_MAX (1024 * 1024) /* bytes of one literal that is no body */
 #define FRAME_DEPTH_MAX	  64		/* nested parentheses */
 

@@ -18,8 +18,8 @@ static const char *const names[] = {
 };
 _Static_assert(COUNT(names) == GATE_ITEMS, "a name for every item");
 
-static void PRINTF_LIKE(4, 5) say(struct gate_item *i, bool ok, const char *remedy,
-				  const char *fmt, ...)
+static void PRINTF_LIKE(4, 5)
+	say(struct gate_item *i, bool ok, const char *remedy, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -54,7 +54,8 @@ static void check_stuck(const struct user *u, const struct settings *s, struct g
 	if (*reason)
 		say(i, false, "mend it, then `mailferry retry`", "stuck: %s", reason);
 	else if (u->undos >= s->cutover.tries)
-		say(i, false, "`mailferry retry`", "%d cutovers in a row were undone", u->undos);
+		say(i, false, "`mailferry retry`", "%d cutovers in a row were undone",
+		    u->undos);
 	else
 		say(i, true, NULL, "not stuck");
 }
@@ -75,12 +76,14 @@ static void check_pass(const struct progress *p, struct gate_item *i)
 	if (p->passes == 0)
 		say(i, false, NULL, "a first pass");
 	else if (!p->pass_clean)
-		say(i, false, NULL, "a clean pass%s%s", *error ? "; the last one: " : "", error);
+		say(i, false, NULL, "a clean pass%s%s", *error ? "; the last one: " : "",
+		    error);
 	else
 		say(i, true, NULL, "the last pass was clean");
 }
 
-static void check_recent(const struct progress *p, const struct gate_view *v, struct gate_item *i)
+static void check_recent(const struct progress *p, const struct gate_view *v,
+			 struct gate_item *i)
 {
 	int64_t age_ms = v->now - p->pass_ended;
 
@@ -133,7 +136,8 @@ static void check_slot(const struct gate_view *v, struct gate_item *i)
 		    v->worker_free ? "a worker is free" : "a free worker");
 }
 
-bool gate_check(const struct user *u, const struct gate_view *v, struct gate_item out[GATE_ITEMS])
+bool gate_check(const struct user *u, const struct gate_view *v,
+		struct gate_item out[GATE_ITEMS])
 {
 	const struct progress *p = &u->progress;
 	bool open = true;

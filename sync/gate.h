@@ -1,6 +1,6 @@
 /*
- * The gate: what must hold before a user's cutover may begin, each as one item that can be shown.
- * Pure: everything it looks at is handed in.
+ * The gate: what must hold before a user's cutover may begin, each as one item that can be
+ * shown. Pure: everything it looks at is handed in.
  */
 #ifndef SYNC_GATE_H
 #define SYNC_GATE_H
@@ -34,13 +34,14 @@ struct gate_item {
 struct gate_view {
 	const struct settings *s;
 	int64_t now;
-	char lapsed[64];     /* name of a node that counts and is silent; "" none */
+	char lapsed[64]; /* name of a node that counts and is silent; "" none */
 	int cutovers_running;
 	bool worker_free;
 };
 
 /* Fills one item for each name, in their order; true if all are ok. */
-bool gate_check(const struct user *u, const struct gate_view *v, struct gate_item out[GATE_ITEMS]);
+bool gate_check(const struct user *u, const struct gate_view *v,
+		struct gate_item out[GATE_ITEMS]);
 /* True if something is not ok that another pass may put right. */
 bool gate_wants_pass(const struct gate_item items[GATE_ITEMS]);
 /* How old the last pass may be at a cutover. */

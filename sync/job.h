@@ -1,40 +1,41 @@
 /*
  * One job of a worker process: one user, one pass. The engine starts `mailferry-sync --worker`,
- * writes one JSON object and a newline to its standard input, and reads JSON lines from its standard output.
- * Everything that crosses this border is checked on arrival, on both sides.
+ * writes one JSON object and a newline to its standard input, and reads JSON lines from its
+ *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
  * In:	{"kind": "probe" | "pass" | "final" | "trailing",
- *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n, "message_max": n,
- *	 "delete_brake": n, "delete_brake_percent": n,
- *	 "old": SIDE, "new": SIDE, "from": "old" | "new"}
- * SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "tls_name", "tls_ca_file", "tls_pin",
- *	  "login", "authzid", "password"}: optional ones may be null.
- *	"login" is what to authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
+ *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n, "message_max":
+ *n, "delete_brake": n, "delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" |
+ *"new"} SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "tls_name", "tls_ca_file",
+ *"tls_pin", "login", "authzid", "password"}: optional ones may be null. "login" is what to
+ *authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
  *
  * "from" is the side that counts: "new" only for the passes of a return.
  *
  *   probe	logs in on both sides, answers, ends. (pending → provisioned)
- *   pass	a full or incremental pass with flags, deletes (with the brake), subscriptions, then
- *		digests of what is not yet verified. (syncing, ready)
- *   final	the last delta, in the hold. Connects and logs in at once and says {"event":"waiting"}, then waits
- *		for the line "go\n" on standard input; then: pass, and the short gate: UID lists, counts and
- *		flags of all folders on both sides, digests of what this delta brought, old's STATUS equal before and after.
- *   trailing	new mail on old only; no deletes, no flags, nothing resurrected.
+ *   pass	a full or incremental pass with flags, deletes (with the brake), subscriptions,
+ *then digests of what is not yet verified. (syncing, ready) final	the last delta, in the
+ *hold. Connects and logs in at once and says {"event":"waiting"}, then waits for the line
+ *"go\n" on standard input; then: pass, and the short gate: UID lists, counts and flags of all
+ *folders on both sides, digests of what this delta brought, old's STATUS equal before and
+ *after. trailing	new mail on old only; no deletes, no flags, nothing resurrected.
  *
  * Out, one line each:
  *	{"event":"waiting"}
- *	{"event":"progress","folder":NAME,"done":n,"total":n,"messages":n,"bytes":n}	at most 4 a second
+ *	{"event":"progress","folder":NAME,"done":n,"total":n,"messages":n,"bytes":n}	at most
+ *4 a second
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
  *	 "arrived":n,	trailing: messages brought
  *	 "took_ms":n,"text":"…"}
  *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…"}
  *
- * clean: the pass found both sides equal at its end: nothing in doubt, no exception, everything verified
- *	  (level of the kind: digests for pass, the short gate for final). text says what is missing if not.
+ * clean: the pass found both sides equal at its end: nothing in doubt, no exception, everything
+ *verified (level of the kind: digests for pass, the short gate for final). text says what is
+ *missing if not.
  *
- * Exit status 0 when a result line was written. Anything else, a signal, or an end without a result
- * is a crash: it costs one retry.
+ * Exit status 0 when a result line was written. Anything else, a signal, or an end without a
+ *result is a crash: it costs one retry.
  */
 #ifndef SYNC_JOB_H
 #define SYNC_JOB_H
@@ -95,7 +96,8 @@ struct job_event {
 int job_event_parse(struct slice line, struct job_event *out, struct err *e) MUST_CHECK;
 void job_event_write(const struct job_event *ev, struct buf *out);
 
-/* The whole life of a worker process: reads the job from fd 0, writes to fd 1; returns the exit status. */
+/* The whole life of a worker process: reads the job from fd 0, writes to fd 1; returns the exit
+ * status. */
 int job_main(void);
 
 #endif

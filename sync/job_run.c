@@ -85,7 +85,8 @@ static void on_progress(const struct pass_progress *p, void *arg)
 static int open_boxes(const struct job *job, struct mailbox *box[SIDES], struct err *e)
 {
 	for (int s = 0; s < SIDES; s++)
-		if (mailbox_open(&job->side[s], job->connect_s * 1000, job->io_s * 1000, &box[s], e) < 0)
+		if (mailbox_open(&job->side[s], job->connect_s * 1000, job->io_s * 1000,
+				 &box[s], e) < 0)
 			return err_wrap(e, "%s", side_name((enum side)s));
 	return 0;
 }
@@ -104,8 +105,8 @@ static int await_go(void)
 	return rc;
 }
 
-static int run_pass(struct worker_life *life, struct mailbox *box[SIDES], struct job_result *out,
-		    struct err *e)
+static int run_pass(struct worker_life *life, struct mailbox *box[SIDES],
+		    struct job_result *out, struct err *e)
 {
 	enum side from = life->job.from;
 	struct pass p = { .job = &life->job,

@@ -7,7 +7,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define BUSY_MS 2000 /* a backup reading the file; never another worker, they are locked out */
+#define BUSY_MS 2000 /* a backup reading the file; never another worker, they are locked out \
+		      */
 
 static const char schema[] =
 	"CREATE TABLE folder(id INTEGER PRIMARY KEY,"
@@ -67,58 +68,67 @@ enum statement {
 	STATEMENTS
 };
 
-#define MSG_COLUMNS                                                                                \
-	"id, old_uid, new_uid, state, size, date, flags, kept, old_verified, new_verified,"        \
+#define MSG_COLUMNS                                                                         \
+	"id, old_uid, new_uid, state, size, date, flags, kept, old_verified, new_verified," \
 	" raw_sha IS NOT NULL, adopted, batch, pos"
 
 static const char *const sql[] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
-	[FOLDERS] = "SELECT id, old_name, new_name, old_uidvalidity, new_uidvalidity, old_uidnext,"
-		    " new_uidnext, old_messages, new_messages, old_modseq, new_modseq, settled"
-		    " FROM folder ORDER BY id",
+	[FOLDERS] =
+		"SELECT id, old_name, new_name, old_uidvalidity, new_uidvalidity, old_uidnext,"
+		" new_uidnext, old_messages, new_messages, old_modseq, new_modseq, settled"
+		" FROM folder ORDER BY id",
 	[FOLDER_ADD] = "INSERT INTO folder(old_name, new_name) VALUES(?1, ?2)",
-	[FOLDER_WRITE] = "UPDATE folder SET old_uidvalidity = ?2, new_uidvalidity = ?3,"
-			 " old_uidnext = ?4, new_uidnext = ?5, old_messages = ?6, new_messages = ?7,"
-			 " old_modseq = ?8, new_modseq = ?9, settled = ?10 WHERE id = ?1",
+	[FOLDER_WRITE] =
+		"UPDATE folder SET old_uidvalidity = ?2, new_uidvalidity = ?3,"
+		" old_uidnext = ?4, new_uidnext = ?5, old_messages = ?6, new_messages = ?7,"
+		" old_modseq = ?8, new_modseq = ?9, settled = ?10 WHERE id = ?1",
 	[FOLDER_DROP_MSGS] = "DELETE FROM msg WHERE folder = ?1",
 	[FOLDER_DROP_BATCHES] = "DELETE FROM batch WHERE folder = ?1",
 	[FOLDER_DROP] = "DELETE FROM folder WHERE id = ?1",
 	[SUBSCRIPTIONS] = "SELECT name FROM subscription",
 	[SUBSCRIBE] = "INSERT OR IGNORE INTO subscription(name) VALUES(?1)",
 	[UNSUBSCRIBE] = "DELETE FROM subscription WHERE name = ?1",
-	[MSGS_BY_OLD] = "SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 ORDER BY old_uid, id",
-	[MSGS_BY_NEW] = "SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 ORDER BY new_uid, id",
+	[MSGS_BY_OLD] =
+		"SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 ORDER BY old_uid, id",
+	[MSGS_BY_NEW] =
+		"SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 ORDER BY new_uid, id",
 	[MSG_ADD] = "INSERT INTO msg(old_uid, new_uid, state, size, date, flags, kept,"
 		    " old_verified, new_verified, adopted, batch, pos, reason, folder)"
 		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-	[MSG_WRITE] = "UPDATE msg SET old_uid = ?1, new_uid = ?2, state = ?3, size = ?4, date = ?5,"
-		      " flags = ?6, kept = ?7, old_verified = ?8, new_verified = ?9, adopted = ?10,"
-		      " batch = ?11, pos = ?12, reason = ?13, folder = ?14 WHERE id = ?15",
-	[MSG_DIGEST] = "UPDATE msg SET raw_sha = ?2, canon_sha = ?3, header_sha = ?4 WHERE id = ?1",
+	[MSG_WRITE] =
+		"UPDATE msg SET old_uid = ?1, new_uid = ?2, state = ?3, size = ?4, date = ?5,"
+		" flags = ?6, kept = ?7, old_verified = ?8, new_verified = ?9, adopted = ?10,"
+		" batch = ?11, pos = ?12, reason = ?13, folder = ?14 WHERE id = ?15",
+	[MSG_DIGEST] =
+		"UPDATE msg SET raw_sha = ?2, canon_sha = ?3, header_sha = ?4 WHERE id = ?1",
 	[MSG_DROP] = "DELETE FROM msg WHERE id = ?1",
 	[DIGEST] = "SELECT raw_sha, canon_sha, header_sha FROM msg WHERE id = ?1",
 	[GONE] = "SELECT id FROM msg WHERE state = 3 AND raw_sha = ?1 ORDER BY id LIMIT 1",
 	[EXCEPTIONS] = "SELECT folder.old_name, msg.old_uid, msg.new_uid, msg.size, msg.reason"
 		       " FROM msg JOIN folder ON folder.id = msg.folder WHERE msg.state = 2"
 		       " ORDER BY msg.folder, msg.id",
-	[TOTALS] = "SELECT count(*) FILTER (WHERE msg.state = 1),"
-		   " coalesce(sum(size) FILTER (WHERE msg.state = 1), 0),"
-		   " count(*) FILTER (WHERE msg.state = 1 AND old_verified = old_uidvalidity"
-		   "  AND new_verified = new_uidvalidity AND old_verified > 0 AND new_verified > 0),"
-		   " count(*) FILTER (WHERE msg.state = 2), count(*) FILTER (WHERE msg.state = 0)"
-		   " FROM msg JOIN folder ON folder.id = msg.folder",
+	[TOTALS] =
+		"SELECT count(*) FILTER (WHERE msg.state = 1),"
+		" coalesce(sum(size) FILTER (WHERE msg.state = 1), 0),"
+		" count(*) FILTER (WHERE msg.state = 1 AND old_verified = old_uidvalidity"
+		"  AND new_verified = new_uidvalidity AND old_verified > 0 AND new_verified > 0),"
+		" count(*) FILTER (WHERE msg.state = 2), count(*) FILTER (WHERE msg.state = 0)"
+		" FROM msg JOIN folder ON folder.id = msg.folder",
 	[BATCH_OPEN] = "INSERT INTO batch(folder, side, uidvalidity, uidnext, fence)"
 		       " VALUES(?1, ?2, ?3, ?4, ?5)",
 	[BATCH_FENCE] = "UPDATE batch SET fence = ?2 WHERE id = ?1",
 	[BATCH_CLOSE] = "UPDATE batch SET open = 0 WHERE id = ?1",
 	[BATCHES] = "SELECT id, folder, side, uidvalidity, uidnext, fence FROM batch"
 		    " WHERE open = 1 AND (folder = ?1 OR ?1 = 0) ORDER BY id",
-	[FIRST_UID] = "SELECT min(uidnext) FROM batch WHERE folder = ?1 AND side = ?2 AND uidvalidity = ?3",
+	[FIRST_UID] =
+		"SELECT min(uidnext) FROM batch WHERE folder = ?1 AND side = ?2 AND uidvalidity = ?3",
 };
 _Static_assert(COUNT(sql) == STATEMENTS, "a text for every statement");
-_Static_assert(MSG_INTENT == 0 && MSG_DONE == 1 && MSG_EXCEPTION == 2, "numbers inside the statements");
+_Static_assert(MSG_INTENT == 0 && MSG_DONE == 1 && MSG_EXCEPTION == 2,
+	       "numbers inside the statements");
 
 struct journal {
 	sqlite3 *db;
@@ -140,12 +150,14 @@ static int take_lock(struct journal *j, struct err *e)
 	char *path = mem_printf("%s.lock", j->path);
 	int rc = 0;
 
-	/* The lock file stays: removing it would let two processes lock two files of one name. */
+	/* The lock file stays: removing it would let two processes lock two files of one name.
+	 */
 	j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (j->lock < 0)
 		rc = err_set(e, ERR_STORE, "journal lock %s: %s", path, strerror(errno));
 	else if (flock(j->lock, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(e, errno == EWOULDBLOCK ? ERR_TEMP : ERR_STORE, "journal is in use: %s", path);
+		rc = err_set(e, errno == EWOULDBLOCK ? ERR_TEMP : ERR_STORE,
+			     "journal is in use: %s", path);
 	mem_free(&path);
 	return rc;
 }
@@ -181,9 +193,10 @@ static int make_schema(struct journal *j, struct err *e)
 	if (version == JOURNAL_SCHEMA)
 		return 0;
 	if (version != 0)
-		return err_set(e, ERR_STORE, "journal %s: schema %d, this program knows %d", j->path,
-			       version, JOURNAL_SCHEMA);
-	if (run(j, "BEGIN IMMEDIATE", e) < 0 || run(j, schema, e) < 0 || run(j, "COMMIT", e) < 0)
+		return err_set(e, ERR_STORE, "journal %s: schema %d, this program knows %d",
+			       j->path, version, JOURNAL_SCHEMA);
+	if (run(j, "BEGIN IMMEDIATE", e) < 0 || run(j, schema, e) < 0 ||
+	    run(j, "COMMIT", e) < 0)
 		return -1;
 	return 0;
 }
@@ -201,7 +214,8 @@ static int open_file(struct journal *j, struct err *e)
 	if (chmod(j->path, 0600) < 0)
 		return err_set(e, ERR_STORE, "journal %s: %s", j->path, strerror(errno));
 	sqlite3_busy_timeout(j->db, BUSY_MS);
-	if (run(j, "PRAGMA journal_mode = WAL", e) < 0 || run(j, "PRAGMA synchronous = FULL", e) < 0 ||
+	if (run(j, "PRAGMA journal_mode = WAL", e) < 0 ||
+	    run(j, "PRAGMA synchronous = FULL", e) < 0 ||
 	    run(j, "PRAGMA foreign_keys = ON", e) < 0)
 		return -1;
 	return make_schema(j, e);
@@ -243,8 +257,8 @@ void journal_close(struct journal **jp)
 /* The statement, prepared once, reset, without values; NULL with *e set. */
 static sqlite3_stmt *get(struct journal *j, enum statement s, struct err *e)
 {
-	if (!j->prepared[s] &&
-	    sqlite3_prepare_v3(j->db, sql[s], -1, SQLITE_PREPARE_PERSISTENT, &j->prepared[s], NULL) != SQLITE_OK) {
+	if (!j->prepared[s] && sqlite3_prepare_v3(j->db, sql[s], -1, SQLITE_PREPARE_PERSISTENT,
+						  &j->prepared[s], NULL) != SQLITE_OK) {
 		failed(j, e);
 		return NULL;
 	}
@@ -333,7 +347,8 @@ void journal_rollback(struct journal *j)
 {
 	sqlite3_stmt *st = get(j, ROLLBACK, NULL);
 
-	/* An error inside may have rolled back already; then this one fails, and that is all right. */
+	/* An error inside may have rolled back already; then this one fails, and that is all
+	 * right. */
 	if (st)
 		(void)finish(j, st, NULL);
 	j->in_transaction = false;
@@ -383,7 +398,8 @@ int journal_folders(struct journal *j, struct journal_folder **out, size_t *n, s
 	return rc;
 }
 
-int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id, struct err *e)
+int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id,
+		       struct err *e)
 {
 	sqlite3_stmt *st = get(j, FOLDER_ADD, e);
 
@@ -416,7 +432,8 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f, stru
 
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e)
 {
-	if (with_id(j, FOLDER_DROP_MSGS, id, e) < 0 || with_id(j, FOLDER_DROP_BATCHES, id, e) < 0)
+	if (with_id(j, FOLDER_DROP_MSGS, id, e) < 0 ||
+	    with_id(j, FOLDER_DROP_BATCHES, id, e) < 0)
 		return -1;
 	return with_id(j, FOLDER_DROP, id, e);
 }
@@ -478,8 +495,8 @@ static void read_msg(sqlite3_stmt *st, const struct journal_folder *f, struct fl
 	}
 }
 
-int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by, struct flag_pool *p,
-		 struct journal_msg **out, size_t *n, struct err *e)
+int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by,
+		 struct flag_pool *p, struct journal_msg **out, size_t *n, struct err *e)
 {
 	sqlite3_stmt *st = get(j, by == SIDE_OLD ? MSGS_BY_OLD : MSGS_BY_NEW, e);
 	size_t room = 0;
@@ -574,12 +591,14 @@ int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err
 		return -1;
 	if (rc == 0 || read_sha(st, 0, out->raw) < 0 || read_sha(st, 1, out->canon) < 0 ||
 	    read_sha(st, 2, out->header) < 0)
-		rc = err_set(e, ERR_STORE, "journal %s: no digest of message %lld", j->path, (long long)id);
+		rc = err_set(e, ERR_STORE, "journal %s: no digest of message %lld", j->path,
+			     (long long)id);
 	sqlite3_reset(st);
 	return rc < 0 ? -1 : 0;
 }
 
-int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id, struct err *e)
+int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id,
+		 struct err *e)
 {
 	sqlite3_stmt *st = get(j, GONE, e);
 	int rc;
@@ -668,7 +687,8 @@ int journal_batch_close(struct journal *j, int64_t id, struct err *e)
 	return with_id(j, BATCH_CLOSE, id, e);
 }
 
-int journal_batches(struct journal *j, int64_t folder, struct journal_batch **out, size_t *n, struct err *e)
+int journal_batches(struct journal *j, int64_t folder, struct journal_batch **out, size_t *n,
+		    struct err *e)
 {
 	sqlite3_stmt *st = get(j, BATCHES, e);
 	int rc;
@@ -694,8 +714,8 @@ int journal_batches(struct journal *j, int64_t folder, struct journal_batch **ou
 	return rc;
 }
 
-int journal_first_uid(struct journal *j, int64_t folder, enum side s, uint32_t uidvalidity, uint32_t *out,
-		      struct err *e)
+int journal_first_uid(struct journal *j, int64_t folder, enum side s, uint32_t uidvalidity,
+		      uint32_t *out, struct err *e)
 {
 	sqlite3_stmt *st = get(j, FIRST_UID, e);
 

@@ -1,10 +1,10 @@
 /*
- * What the copier knows about one user, durable: which message of old is which message of new, one map
- * for both directions; what was about to be sent; what was verified. One SQLite file per user (WAL,
- * synchronous=FULL, mode 0600), for one process at a time.
+ * What the copier knows about one user, durable: which message of old is which message of new,
+ * one map for both directions; what was about to be sent; what was verified. One SQLite file
+ * per user (WAL, synchronous=FULL, mode 0600), for one process at a time.
  *
- * The order of writes is the whole point: a batch is committed as an intent before the first of its
- * bytes leaves, and resolved in one transaction once it is known what arrived.
+ * The order of writes is the whole point: a batch is committed as an intent before the first of
+ * its bytes leaves, and resolved in one transaction once it is known what arrived.
  *
  * Fallible calls return 0, or -1 with kind ERR_STORE. Names of folders are as on the wire.
  */
@@ -16,14 +16,15 @@
 #include "sync/digest.h"
 #include "sync/flags.h"
 
-#define JOURNAL_SCHEMA 1
+#define JOURNAL_SCHEMA	   1
 #define JOURNAL_REASON_MAX 256
 
 struct journal;
 
 /*
- * Opens or makes the file; its folder must exist. ERR_TEMP "journal is in use" at once if another
- * process has it. A file that is damaged or of another schema is an ERR_STORE that names it.
+ * Opens or makes the file; its folder must exist. ERR_TEMP "journal is in use" at once if
+ * another process has it. A file that is damaged or of another schema is an ERR_STORE that
+ * names it.
  */
 int journal_open(struct journal **out, const char *path, struct err *e) MUST_CHECK;
 void journal_close(struct journal **j);
@@ -48,16 +49,20 @@ struct journal_folder {
 };
 void journal_folders_free(struct journal_folder **f, size_t *n);
 
-int journal_folders(struct journal *j, struct journal_folder **out, size_t *n, struct err *e) MUST_CHECK;
-int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id, struct err *e) MUST_CHECK;
+int journal_folders(struct journal *j, struct journal_folder **out, size_t *n,
+		    struct err *e) MUST_CHECK;
+int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id,
+		       struct err *e) MUST_CHECK;
 /* Writes states and settled. */
-int journal_folder_write(struct journal *j, const struct journal_folder *f, struct err *e) MUST_CHECK;
+int journal_folder_write(struct journal *j, const struct journal_folder *f,
+			 struct err *e) MUST_CHECK;
 /* Forgets it with all its messages. */
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 
 /* Names that are subscribed on the side that counts, as of the last pass. */
 typedef int journal_name_fn(const char *name, void *arg);
-int journal_subscriptions(struct journal *j, journal_name_fn *fn, void *arg, struct err *e) MUST_CHECK;
+int journal_subscriptions(struct journal *j, journal_name_fn *fn, void *arg,
+			  struct err *e) MUST_CHECK;
 int journal_subscribed(struct journal *j, const char *name, bool yes, struct err *e) MUST_CHECK;
 
 /* ---- messages */
@@ -74,36 +79,42 @@ struct journal_msg {
 	int64_t id;
 	uint32_t uid[SIDES]; /* 0: none */
 	enum msg_state state;
-	uint32_t size;	     /* on the side it came from */
-	int64_t date;	     /* INTERNALDATE, seconds since 1970 */
-	const char *flags;   /* agreed on last, of the side that counts; of the pool */
-	const char *kept;    /* what the other side could keep of them; of the pool */
+	uint32_t size;	   /* on the side it came from */
+	int64_t date;	   /* INTERNALDATE, seconds since 1970 */
+	const char *flags; /* agreed on last, of the side that counts; of the pool */
+	const char *kept;  /* what the other side could keep of them; of the pool */
 	bool verified[SIDES];
-	bool hashed;	     /* a digest is stored */
-	bool adopted;	     /* was there, was not sent by us */
-	int64_t batch;	     /* 0: none */
-	int pos;	     /* in its batch */
+	bool hashed;   /* a digest is stored */
+	bool adopted;  /* was there, was not sent by us */
+	int64_t batch; /* 0: none */
+	int pos;       /* in its batch */
 };
 
 /*
- * All rows of a folder, by uid of `by` (those without one first); free with mem_free. Verification
- * marks count only under the folder's present UIDVALIDITYs, given in f.
+ * All rows of a folder, by uid of `by` (those without one first); free with mem_free.
+ * Verification marks count only under the folder's present UIDVALIDITYs, given in f.
  */
-int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by, struct flag_pool *p,
-		 struct journal_msg **out, size_t *n, struct err *e) MUST_CHECK;
-/* Inserts (id 0; sets m->id) or updates. digest NULL leaves what is stored. reason: EXCEPTION and GONE. */
+int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by,
+		 struct flag_pool *p, struct journal_msg **out, size_t *n,
+		 struct err *e) MUST_CHECK;
+/* Inserts (id 0; sets m->id) or updates. digest NULL leaves what is stored. reason: EXCEPTION
+ * and GONE. */
 int journal_msg_write(struct journal *j, const struct journal_folder *f, struct journal_msg *m,
 		      const struct digest *d, const char *reason, struct err *e) MUST_CHECK;
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err *e) MUST_CHECK;
 /* A message in state GONE with these bytes, of any folder: *id, or 0. */
-int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id, struct err *e) MUST_CHECK;
+int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id,
+		 struct err *e) MUST_CHECK;
 /* Exceptions with reasons, for people. */
-typedef int journal_exception_fn(const char *folder, const struct journal_msg *m, const char *reason, void *arg);
-int journal_exceptions(struct journal *j, journal_exception_fn *fn, void *arg, struct err *e) MUST_CHECK;
+typedef int journal_exception_fn(const char *folder, const struct journal_msg *m,
+				 const char *reason, void *arg);
+int journal_exceptions(struct journal *j, journal_exception_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
 
 struct journal_totals {
-	int64_t messages, bytes, verified, exceptions, in_doubt; /* of rows DONE; verified: on both sides */
+	int64_t messages, bytes, verified, exceptions,
+		in_doubt; /* of rows DONE; verified: on both sides */
 };
 int journal_totals(struct journal *j, struct journal_totals *out, struct err *e) MUST_CHECK;
 
@@ -111,19 +122,23 @@ int journal_totals(struct journal *j, struct journal_totals *out, struct err *e)
 
 struct journal_batch {
 	int64_t id, folder;
-	enum side side; /* the receiving one */
+	enum side side;		       /* the receiving one */
 	uint32_t uidvalidity, uidnext; /* there, before the first byte */
-	int64_t fence;	/* when an unseen message counts as not arrived, real ms; 0: not set yet */
+	int64_t fence; /* when an unseen message counts as not arrived, real ms; 0: not set yet
+			*/
 };
-/* Sets b->id. Its messages are written with this id and state INTENT in the same transaction. */
+/* Sets b->id. Its messages are written with this id and state INTENT in the same transaction.
+ */
 int journal_batch_open(struct journal *j, struct journal_batch *b, struct err *e) MUST_CHECK;
 int journal_batch_fence(struct journal *j, int64_t id, int64_t fence, struct err *e) MUST_CHECK;
 /* Resolved: the caller has written all its messages. */
 int journal_batch_close(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 /* Open batches of a folder (0: of all), oldest first; free with mem_free. */
-int journal_batches(struct journal *j, int64_t folder, struct journal_batch **out, size_t *n, struct err *e) MUST_CHECK;
-/* The lowest UIDNEXT any batch to this side of the folder saw under this UIDVALIDITY; 0 if there was none. */
-int journal_first_uid(struct journal *j, int64_t folder, enum side s, uint32_t uidvalidity, uint32_t *out,
-		      struct err *e) MUST_CHECK;
+int journal_batches(struct journal *j, int64_t folder, struct journal_batch **out, size_t *n,
+		    struct err *e) MUST_CHECK;
+/* The lowest UIDNEXT any batch to this side of the folder saw under this UIDVALIDITY; 0 if
+ * there was none. */
+int journal_first_uid(struct journal *j, int64_t folder, enum side s, uint32_t uidvalidity,
+		      uint32_t *out, struct err *e) MUST_CHECK;
 
 #endif

@@ -28,7 +28,8 @@ static int fill_master(struct job_side *out, const char *login, const struct bac
 		       struct err *e)
 {
 	if (!b->master_user || !b->master_password_file)
-		return err_set(e, ERR_INPUT, "no password file, and no master user to log in as");
+		return err_set(e, ERR_INPUT,
+			       "no password file, and no master user to log in as");
 	if (b->master_format && *b->master_format) {
 		out->login = expand(b->master_format, login, b->master_user);
 	} else {
@@ -67,7 +68,8 @@ static void add_short_hash(struct buf *b, const char *user)
 
 char *order_journal_path(const char *dir, const char *user)
 {
-	static const char usual[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@_+-";
+	static const char usual[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@_+-";
 	struct buf b = { 0 };
 	char *out;
 
@@ -85,8 +87,8 @@ char *order_journal_path(const char *dir, const char *user)
 	return out;
 }
 
-int order_fill(struct job *out, enum job_kind kind, const struct user *u, const struct settings *s,
-	       struct err *e)
+int order_fill(struct job *out, enum job_kind kind, const struct user *u,
+	       const struct settings *s, struct err *e)
 {
 	*out = (struct job){
 		.kind = kind,

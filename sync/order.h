@@ -7,13 +7,14 @@
 #include "sync/job.h"
 
 /*
- * Fills *out (job_release() frees it, and with it the passwords). An ERR_INPUT names the side and
- * what is missing: a login, a password file, a master user.
+ * Fills *out (job_release() frees it, and with it the passwords). An ERR_INPUT names the side
+ * and what is missing: a login, a password file, a master user.
  */
-int order_fill(struct job *out, enum job_kind kind, const struct user *u, const struct settings *s,
-	       struct err *e) MUST_CHECK;
+int order_fill(struct job *out, enum job_kind kind, const struct user *u,
+	       const struct settings *s, struct err *e) MUST_CHECK;
 
-/* The user's journal below sync.dir: the name with all unusual bytes as %XX; the caller frees it. */
+/* The user's journal below sync.dir: the name with all unusual bytes as %XX; the caller frees
+ * it. */
 char *order_journal_path(const char *dir, const char *user);
 
 #endif

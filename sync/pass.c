@@ -1,4 +1,5 @@
-/* Hides: the whole user: which folders need work, what follows them, and when a pass may be called clean. */
+/* Hides: the whole user: which folders need work, what follows them, and when a pass may be
+ * called clean. */
 #include "sync/pass.h"
 
 #include <stdarg.h>
@@ -52,7 +53,8 @@ void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
 static int list_side(struct pass *p, enum side s, struct err *e)
 {
 	folder_list_release(&p->list[s]);
-	if (mailbox_unselect(p->box[s], e) < 0 || mailbox_folders(p->box[s], &p->list[s], e) < 0)
+	if (mailbox_unselect(p->box[s], e) < 0 ||
+	    mailbox_folders(p->box[s], &p->list[s], e) < 0)
 		return err_wrap(e, "%s: folders", side_name(s));
 	return 0;
 }
@@ -69,7 +71,8 @@ static int list_sides(struct pass *p, struct err *e)
 	return 0;
 }
 
-static bool stands_still(const struct journal_folder *f, const struct folder_info *now, enum side s)
+static bool stands_still(const struct journal_folder *f, const struct folder_info *now,
+			 enum side s)
 {
 	const struct folder_state *then = &f->state[s];
 
@@ -89,7 +92,8 @@ static bool needs_work(const struct pass *p, const struct journal_folder *f)
 	return !pass_is_trailing(p) && !stands_still(f, to, p->to);
 }
 
-static struct journal_folder *find_folder(struct journal_folder *at, size_t n, enum side s, const char *name)
+static struct journal_folder *find_folder(struct journal_folder *at, size_t n, enum side s,
+					  const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(at[i].name[s], name) == 0)
@@ -105,29 +109,34 @@ static int make_folder(struct pass *p, const struct folder_pair *pair, struct er
 	if (pair->exists)
 		return 0;
 	rc = mailbox_create(p->box[p->to], pair->name[p->to], pair->use, e);
-	if (rc < 0 && pair->use != USE_NONE && mailbox_is_usable(p->box[p->to])) /* not every use may be asked for */
+	if (rc < 0 && pair->use != USE_NONE &&
+	    mailbox_is_usable(p->box[p->to])) /* not every use may be asked for */
 		rc = mailbox_create(p->box[p->to], pair->name[p->to], USE_NONE, e);
 	pass_step();
-	return rc < 0 ? err_wrap(e, "%s: create folder %s", side_name(p->to), pair->name[p->to]) : 0;
+	return rc < 0 ? err_wrap(e, "%s: create folder %s", side_name(p->to), pair->name[p->to])
+		      : 0;
 }
 
 typedef int folder_fn(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
 		      struct err *e);
 
-static int with_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *known,
-		       folder_fn *work, struct err *e)
+static int with_folder(struct pass *p, const struct folder_pair *pair,
+		       struct journal_folder *known, folder_fn *work, struct err *e)
 {
-	struct journal_folder fresh = { .name = { pair->name[SIDE_OLD], pair->name[SIDE_NEW] } };
+	struct journal_folder fresh = { .name = { pair->name[SIDE_OLD],
+						  pair->name[SIDE_NEW] } };
 	const char *names[SIDES] = { pair->name[SIDE_OLD], pair->name[SIDE_NEW] };
 
 	if (known)
 		return needs_work(p, known) ? work(p, pair, known, e) : 0;
-	if (make_folder(p, pair, e) < 0 || journal_folder_add(p->journal, names, &fresh.id, e) < 0)
+	if (make_folder(p, pair, e) < 0 ||
+	    journal_folder_add(p->journal, names, &fresh.id, e) < 0)
 		return -1;
 	return work(p, pair, &fresh, e);
 }
 
-static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *work, struct err *e)
+static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *work,
+		       struct err *e)
 {
 	struct journal_folder *known;
 	size_t n;
@@ -137,7 +146,8 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 		const struct folder_pair *pair = &map->at[i];
 
 		if (!pair->container)
-			rc = with_folder(p, pair, find_folder(known, n, p->from, pair->name[p->from]),
+			rc = with_folder(p, pair,
+					 find_folder(known, n, p->from, pair->name[p->from]),
 					 work, e);
 		pass_tell(p, pair->name[p->from], (int64_t)i + 1, (int64_t)map->count);
 	}
@@ -153,7 +163,8 @@ static int follow_vanished(struct pass *p, struct err *e)
 	int rc = journal_folders(p->journal, &known, &n, e);
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		const struct folder_info *here = folder_list_find(&p->list[p->from], known[i].name[p->from]);
+		const struct folder_info *here =
+			folder_list_find(&p->list[p->from], known[i].name[p->from]);
 
 		if (!here || here->noselect)
 			rc = copy_vanished(p, &known[i], e);
@@ -168,15 +179,17 @@ static int follow_subscriptions(struct pass *p, const struct folder_map *map, st
 {
 	for (size_t i = 0; i < map->count; i++) {
 		const struct folder_pair *pair = &map->at[i];
-		const struct folder_info *there = folder_list_find(&p->list[p->to], pair->name[p->to]);
+		const struct folder_info *there =
+			folder_list_find(&p->list[p->to], pair->name[p->to]);
 
 		if (pair->subscribed == (there && there->subscribed))
 			continue;
-		if (mailbox_subscribe(p->box[p->to], pair->name[p->to], pair->subscribed, e) < 0) {
+		if (mailbox_subscribe(p->box[p->to], pair->name[p->to], pair->subscribed, e) <
+		    0) {
 			if (!mailbox_is_usable(p->box[p->to]))
 				return err_wrap(e, "%s: subscriptions", side_name(p->to));
-			pass_unclean(p, "folder %s cannot be subscribed on %s: %s", pair->name[p->to],
-				     side_name(p->to), e->text);
+			pass_unclean(p, "folder %s cannot be subscribed on %s: %s",
+				     pair->name[p->to], side_name(p->to), e->text);
 		}
 		pass_step();
 	}
@@ -206,7 +219,8 @@ static int map_folders(struct pass *p, struct folder_map *out, struct err *e)
 	return 0;
 }
 
-/* A journal that was lost would make everything on old look new, and all of it would be brought a second time. */
+/* A journal that was lost would make everything on old look new, and all of it would be brought
+ * a second time. */
 static int check_journal(struct pass *p, struct err *e)
 {
 	struct journal_folder *known;
@@ -219,14 +233,19 @@ static int check_journal(struct pass *p, struct err *e)
 		return -1;
 	empty = n == 0;
 	journal_folders_free(&known, &n);
-	return !empty ? 0 : err_set(e, ERR_STORE, "the user was moved, but the journal is empty: put %s back from a"
-			       " backup; until then nothing is pulled from old", p->job->journal);
+	return !empty ? 0
+		      : err_set(e, ERR_STORE,
+				"the user was moved, but the journal is empty: put %s back from a"
+				" backup; until then nothing is pulled from old",
+				p->job->journal);
 }
 
 static int work_folders(struct pass *p, const struct folder_map *map, struct err *e)
 {
 	if (pass_is_trailing(p))
-		return each_folder(p, map, copy_note_gone, e) < 0 ? -1 : each_folder(p, map, copy_folder, e);
+		return each_folder(p, map, copy_note_gone, e) < 0
+			       ? -1
+			       : each_folder(p, map, copy_folder, e);
 	if (each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
 		return -1;
 	return follow_subscriptions(p, map, e);
@@ -262,8 +281,9 @@ static int has_moved_on(struct pass *p, bool *moved, struct err *e)
 		const struct folder_info *then = &before.at[i];
 		const struct folder_info *now = folder_list_find(&p->list[p->from], then->name);
 
-		same = now && now->uidvalidity == then->uidvalidity && now->uidnext == then->uidnext &&
-		       now->messages == then->messages && now->highestmodseq == then->highestmodseq &&
+		same = now && now->uidvalidity == then->uidvalidity &&
+		       now->uidnext == then->uidnext && now->messages == then->messages &&
+		       now->highestmodseq == then->highestmodseq &&
 		       now->subscribed == then->subscribed;
 	}
 	*moved = !same;
@@ -280,7 +300,8 @@ static int final_rounds(struct pass *p, struct err *e)
 		if (round_of_work(p, e) < 0 || has_moved_on(p, &moved, e) < 0)
 			return -1;
 	if (moved)
-		pass_unclean(p, "%s does not stand still: somebody writes past the proxy", side_name(p->from));
+		pass_unclean(p, "%s does not stand still: somebody writes past the proxy",
+			     side_name(p->from));
 	return 0;
 }
 
@@ -303,7 +324,8 @@ static int add_up(struct pass *p, struct err *e)
 			     (long long)t.messages);
 	p->result.ok = true;
 	p->result.clean = p->why_count == 0;
-	snprintf(p->result.text, sizeof p->result.text, "%.*s", (int)buf_len(&p->why), buf_slice(&p->why).p);
+	snprintf(p->result.text, sizeof p->result.text, "%.*s", (int)buf_len(&p->why),
+		 buf_slice(&p->why).p);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * One pass over one user: every folder of the side that counts is brought to the other, in step, and
- * compared. What a pass is for each kind of job stands in sync/job.h; what makes it safe to be killed
- * anywhere in sync/journal.h.
+ * One pass over one user: every folder of the side that counts is brought to the other, in
+ *step, and compared. What a pass is for each kind of job stands in sync/job.h; what makes it
+ *safe to be killed anywhere in sync/journal.h.
  *
  *	pass.c	 the user: both servers, all folders, subscriptions, the answer
  *	copy.c	 one folder: what differs, and the batches that mend it
@@ -18,9 +18,10 @@
 #include "sync/pipeline.h"
 
 #define PASS_BATCH_COUNT 64		   /* messages of one intent */
-#define PASS_BATCH_BYTES (8 * 1024 * 1024) /* and their bytes; one larger message goes alone */
-#define PASS_NOTES_MAX	 8		   /* reasons that a result carries; the rest is counted */
-#define PASS_ROUNDS_MAX	 8		   /* of a final pass: old's folders stand still in the end */
+#define PASS_BATCH_BYTES (8 * 1024 * 1024) /* and their bytes; one larger message goes alone \
+					    */
+#define PASS_NOTES_MAX	8 /* reasons that a result carries; the rest is counted */
+#define PASS_ROUNDS_MAX 8 /* of a final pass: old's folders stand still in the end */
 
 /* Tells how far the pass is; called often, the receiver thins it out. */
 struct pass_progress {
@@ -38,7 +39,7 @@ struct pass {
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
 	struct job_result result;
-	struct buf why;	    /* why it is not clean, sentences divided by "; " */
+	struct buf why; /* why it is not clean, sentences divided by "; " */
 	unsigned why_count;
 	pass_progress_fn *on_progress;
 	void *arg;
@@ -63,13 +64,13 @@ struct work {
 	bool adds_up[SIDES];	  /* the listing is whole: who is not in it is gone */
 	struct journal_msg *rows; /* by uid on `from`; those without one first */
 	size_t row_count;
-	uint32_t next_uid;	  /* the other side's UIDNEXT is at least this */
-	bool touched;		  /* something was changed on the other side since it was listed */
+	uint32_t next_uid; /* the other side's UIDNEXT is at least this */
+	bool touched;	   /* something was changed on the other side since it was listed */
 };
 
 /*
- * Runs the job's kind on two open mailboxes; p->box, job, journal, pool, from, to are set. 0: p->result
- * is filled. -1: the pass ended early (*e); all that was done is in the journal.
+ * Runs the job's kind on two open mailboxes; p->box, job, journal, pool, from, to are set. 0:
+ * p->result is filled. -1: the pass ended early (*e); all that was done is in the journal.
  */
 int pass_run(struct pass *p, struct err *e) MUST_CHECK;
 /* The pass cannot be called clean. */
@@ -78,9 +79,11 @@ void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total);
 bool pass_is_trailing(const struct pass *p);
 
 /* copy.c. The folder is worked on and compared; f is written, with settled. */
-int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *f, struct err *e) MUST_CHECK;
+int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
+		struct err *e) MUST_CHECK;
 /* Only for trailing: who has left old is noted in all folders, before anything is copied. */
-int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journal_folder *f, struct err *e) MUST_CHECK;
+int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
+		   struct err *e) MUST_CHECK;
 /* The folder is gone on the side that counts: its mail follows, within the brake. */
 int copy_vanished(struct pass *p, struct journal_folder *f, struct err *e) MUST_CHECK;
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
@@ -89,20 +92,25 @@ const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid);
 /* Rows by uid on `to`; the caller frees. */
 struct journal_msg **copy_rows_by_to(const struct work *w);
 
-/* probe.c. Open batches of the folder are resolved; waits for the fence where something is missing. */
+/* probe.c. Open batches of the folder are resolved; waits for the fence where something is
+ * missing. */
 int probe_batches(struct work *w, struct err *e) MUST_CHECK;
-/* Pure: which of `there` (canonical digests, in UID order) is which of `sent` (in sending order)? match[i] = index or -1. */
+/* Pure: which of `there` (canonical digests, in UID order) is which of `sent` (in sending
+ * order)? match[i] = index or -1. */
 void probe_align(const struct digest *sent, size_t sent_count, const struct digest *there,
 		 size_t there_count, int *match);
 
-/* adopt.c. Messages that neither side's rows know are matched by content and taken into the journal. */
+/* adopt.c. Messages that neither side's rows know are matched by content and taken into the
+ * journal. */
 int adopt_unknown(struct work *w, struct err *e) MUST_CHECK;
 
-/* verify.c. Bytes of what was not compared yet; then lists, flags and dates of the whole folder. */
+/* verify.c. Bytes of what was not compared yet; then lists, flags and dates of the whole
+ * folder. */
 int verify_bytes(struct work *w, struct err *e) MUST_CHECK;
 int verify_folder(struct work *w, bool *equal, struct err *e) MUST_CHECK;
 
-/* The numbered steps that tests stop a worker at (MAILFERRY_STOP_AT_STEP=n): then it ends as if killed. */
+/* The numbered steps that tests stop a worker at (MAILFERRY_STOP_AT_STEP=n): then it ends as if
+ * killed. */
 void pass_step(void);
 
 #endif

@@ -17,7 +17,8 @@ static struct plan at(enum plan_step step, const struct user *u, int64_t due,
 			      .due = MIN(due, v->now) };
 }
 
-static struct plan plan_first_passes(const struct user *u, const struct gate_view *v, bool asked)
+static struct plan plan_first_passes(const struct user *u, const struct gate_view *v,
+				     bool asked)
 {
 	int64_t gap_end = u->progress.pass_ended + PLAN_PASS_GAP_MS;
 
@@ -45,7 +46,8 @@ static struct plan plan_ready(const struct user *u, const struct gate_view *v, b
 	if (wanted)
 		wait_ms = last_pass_failed(u) ? (int64_t)v->s->sync.retry_s * 1000
 					      : PLAN_PASS_GAP_MS + 2 * u->progress.pass_took;
-	return at(PLAN_PASS, u, ended + wait_ms, v, asked && ended + PLAN_PASS_GAP_MS <= v->now);
+	return at(PLAN_PASS, u, ended + wait_ms, v,
+		  asked && ended + PLAN_PASS_GAP_MS <= v->now);
 }
 
 static struct plan plan_trailing(const struct user *u, const struct gate_view *v, bool asked)

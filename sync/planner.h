@@ -1,6 +1,7 @@
 /*
- * Who is due for what: a pure choice from the users' rows, so that a restart in any state goes on
- * from the store alone. What the engine adds is only who is being worked on and who was asked for.
+ * Who is due for what: a pure choice from the users' rows, so that a restart in any state goes
+ * on from the store alone. What the engine adds is only who is being worked on and who was
+ * asked for.
  */
 #ifndef SYNC_PLANNER_H
 #define SYNC_PLANNER_H
@@ -11,9 +12,9 @@
 #define PLAN_PASS_GAP_MS    1000    /* between two passes of a user */
 
 enum plan_step {
-	PLAN_REST,     /* nothing now */
-	PLAN_UNDO,     /* held, and nobody works on it */
-	PLAN_FINISH,   /* trailing → done */
+	PLAN_REST,   /* nothing now */
+	PLAN_UNDO,   /* held, and nobody works on it */
+	PLAN_FINISH, /* trailing → done */
 	PLAN_PROBE,
 	PLAN_PASS,
 	PLAN_TRAILING,
@@ -36,7 +37,8 @@ bool plan_needs_worker(enum plan_step step);
 /* For qsort: rank, then due. */
 int plan_compare(const struct plan *a, const struct plan *b);
 
-/* The wait after the failures so far: retry_s, doubled for each of them, up to the limit above. */
+/* The wait after the failures so far: retry_s, doubled for each of them, up to the limit above.
+ */
 int64_t plan_backoff_ms(int retry_s, int failures);
 
 /* Workers that may run at once: by sync.workers and by each backend's connections. */

@@ -1,4 +1,5 @@
-/* Hides: how it is found out what arrived of a batch whose answers never came (facts: sync 2.4, R6 and R7). */
+/* Hides: how it is found out what arrived of a batch whose answers never came (facts: sync 2.4,
+ * R6 and R7). */
 #include "sync/pass.h"
 
 #include <poll.h>
@@ -30,7 +31,8 @@ static size_t *order_of(const struct digest *d, size_t n)
 	return at;
 }
 
-/* Identical twins are interchangeable: their number decides, the first sent takes the first found. */
+/* Identical twins are interchangeable: their number decides, the first sent takes the first
+ * found. */
 void probe_align(const struct digest *sent, size_t sent_count, const struct digest *there,
 		 size_t there_count, int *match)
 {
@@ -38,8 +40,9 @@ void probe_align(const struct digest *sent, size_t sent_count, const struct dige
 	size_t i = 0, k = 0;
 
 	while (i < sent_count) {
-		int c = k == there_count ? -1 :
-					   memcmp(sent[s[i]].canon, there[t[k]].canon, DIGEST_SIZE);
+		int c = k == there_count
+				? -1
+				: memcmp(sent[s[i]].canon, there[t[k]].canon, DIGEST_SIZE);
 
 		if (c == 0)
 			match[s[i++]] = (int)t[k++];
@@ -83,13 +86,15 @@ static bool is_known(const struct candidates *c, uint32_t uid)
 	return false;
 }
 
-static int take_header(const struct message_info *i, struct slice header, void *arg, struct err *e UNUSED)
+static int take_header(const struct message_info *i, struct slice header, void *arg,
+		       struct err *e UNUSED)
 {
 	struct candidates *c = arg;
 	unsigned char hash[DIGEST_SIZE];
 	bool ours = false;
 
-	if (i->uid < c->from_uid || is_known(c, i->uid)) /* "n:*" names the last one even below n */
+	if (i->uid < c->from_uid ||
+	    is_known(c, i->uid)) /* "n:*" names the last one even below n */
 		return 0;
 	digest_of_header(header, hash);
 	for (size_t k = 0; k < c->sent_count && !ours; k++)
@@ -101,8 +106,8 @@ static int take_header(const struct message_info *i, struct slice header, void *
 	return 0;
 }
 
-static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
-		       struct err *e UNUSED)
+static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d,
+		       void *arg, struct err *e UNUSED)
 {
 	struct candidates *c = arg;
 
@@ -177,8 +182,8 @@ static size_t missing(const struct doubt *d)
 	return n;
 }
 
-static int write_found(struct work *w, const struct doubt *d, const struct candidates *c, int64_t batch,
-		       struct err *e)
+static int write_found(struct work *w, const struct doubt *d, const struct candidates *c,
+		       int64_t batch, struct err *e)
 {
 	struct pass *p = w->pass;
 
@@ -202,8 +207,8 @@ static int write_found(struct work *w, const struct doubt *d, const struct candi
 	return journal_batch_close(p->journal, batch, e);
 }
 
-static int conclude(struct work *w, const struct doubt *d, const struct candidates *c, int64_t batch,
-		    struct err *e)
+static int conclude(struct work *w, const struct doubt *d, const struct candidates *c,
+		    int64_t batch, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
@@ -217,8 +222,8 @@ static int conclude(struct work *w, const struct doubt *d, const struct candidat
 }
 
 /*
- * Bytes of a dead session may still be committed by its server: what is missing is believed lost only
- * after the fence. In the hold there is no time for that.
+ * Bytes of a dead session may still be committed by its server: what is missing is believed
+ * lost only after the fence. In the hold there is no time for that.
  */
 static int await_fence(struct work *w, struct journal_batch *b, struct err *e)
 {
@@ -231,7 +236,8 @@ static int await_fence(struct work *w, struct journal_batch *b, struct err *e)
 			return -1;
 	}
 	if (p->job->kind == JOB_FINAL && b->fence > now)
-		return err_set(e, ERR_TEMP, "folder %s: messages of an earlier pass are in doubt",
+		return err_set(e, ERR_TEMP,
+			       "folder %s: messages of an earlier pass are in doubt",
 			       w->f->name[p->to]);
 	while ((left = b->fence - clock_real_ms()) > 0) {
 		pass_tell(p, w->f->name[p->from], 0, 0);

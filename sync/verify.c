@@ -1,4 +1,5 @@
-/* Hides: the proof. Bytes as the other side serves them, then its list of messages against ours. */
+/* Hides: the proof. Bytes as the other side serves them, then its list of messages against
+ * ours. */
 #include "sync/pass.h"
 
 #define VERIFY_ROWS 256 /* marks of one transaction */
@@ -36,13 +37,16 @@ static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest
 	if (pr->at % 64 == 0)
 		pass_tell(p, pr->w->f->name[p->from], (int64_t)pr->at, (int64_t)pr->count);
 	if (!d) {
-		pass_unclean(p, "folder %s: UID %u cannot be read back", pr->w->f->name[p->to], uid);
+		pass_unclean(p, "folder %s: UID %u cannot be read back", pr->w->f->name[p->to],
+			     uid);
 		return 0;
 	}
 	if (journal_digest(p->journal, row->id, &ours, e) < 0)
 		return -1;
 	return mark(pr, row,
-		    memcmp(ours.canon, d->canon, DIGEST_SIZE) ? "the copy has other bytes" : NULL, e);
+		    memcmp(ours.canon, d->canon, DIGEST_SIZE) ? "the copy has other bytes"
+							      : NULL,
+		    e);
 }
 
 int verify_bytes(struct work *w, struct err *e)
@@ -54,7 +58,8 @@ int verify_bytes(struct work *w, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < w->row_count; i++)
-		if (rows[i]->state == MSG_DONE && rows[i]->hashed && !rows[i]->verified[p->to]) {
+		if (rows[i]->state == MSG_DONE && rows[i]->hashed &&
+		    !rows[i]->verified[p->to]) {
 			uids[pr.count] = rows[i]->uid[p->to];
 			rows[pr.count++] = rows[i];
 		}
@@ -75,7 +80,8 @@ int verify_bytes(struct work *w, struct err *e)
 
 /* ---- lists, flags, dates */
 
-/* What the other side did not keep of flags it was given: keywords may be refused by a limit, nothing else. */
+/* What the other side did not keep of flags it was given: keywords may be refused by a limit,
+ * nothing else. */
 static int accept_flags(struct work *w, struct journal_msg *row, const char *there, bool *equal,
 			struct err *e)
 {
@@ -99,13 +105,15 @@ static int check_row(struct work *w, struct journal_msg *row, bool *equal, struc
 	if (!copy_find(w, p->from, row->uid[p->from])) /* a delete that the brake held back */
 		*equal = false;
 	if (!there) {
-		pass_unclean(p, "folder %s: UID %u has gone", w->f->name[p->to], row->uid[p->to]);
+		pass_unclean(p, "folder %s: UID %u has gone", w->f->name[p->to],
+			     row->uid[p->to]);
 		*equal = false;
-	} else if (there->flags != row->kept && accept_flags(w, row, there->flags, equal, e) < 0) {
+	} else if (there->flags != row->kept &&
+		   accept_flags(w, row, there->flags, equal, e) < 0) {
 		return -1;
 	} else if (there->date != row->date) {
-		pass_unclean(p, "folder %s: UID %u has another date than on %s", w->f->name[p->to],
-			     row->uid[p->to], side_name(p->from));
+		pass_unclean(p, "folder %s: UID %u has another date than on %s",
+			     w->f->name[p->to], row->uid[p->to], side_name(p->from));
 	}
 	return 0;
 }
@@ -117,8 +125,8 @@ struct strangers {
 	size_t ours_count;
 };
 
-static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct digest *d, void *arg,
-		   struct err *e UNUSED)
+static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct digest *d,
+		   void *arg, struct err *e UNUSED)
 {
 	struct strangers *st = arg;
 
@@ -130,8 +138,10 @@ static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct
 	return 0;
 }
 
-/* Mail there that we did not bring: it may be somebody else's, but never a second copy of ours. */
-static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool *equal, struct err *e)
+/* Mail there that we did not bring: it may be somebody else's, but never a second copy of ours.
+ */
+static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool *equal,
+			   struct err *e)
 {
 	struct pass *p = w->pass;
 	struct strangers st = { .w = w, .ours = mem_array(w->row_count + 1, sizeof *st.ours) };
@@ -139,12 +149,13 @@ static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool 
 
 	for (size_t i = 0; i < w->row_count && rc == 0; i++)
 		if (w->rows[i].hashed)
-			rc = journal_digest(p->journal, w->rows[i].id, &st.ours[st.ours_count++], e);
+			rc = journal_digest(p->journal, w->rows[i].id,
+					    &st.ours[st.ours_count++], e);
 	if (rc == 0)
 		rc = pipeline_digest(p->box[p->to], uids, n, 0, is_ours, &st, e);
 	if (st.doubled) {
-		pass_unclean(p, "folder %s: %zu messages on %s are second copies", w->f->name[p->to],
-			     st.doubled, side_name(p->to));
+		pass_unclean(p, "folder %s: %zu messages on %s are second copies",
+			     w->f->name[p->to], st.doubled, side_name(p->to));
 		*equal = false;
 	}
 	free(st.ours);
@@ -205,7 +216,8 @@ int verify_folder(struct work *w, bool *equal, struct err *e)
 	struct pass *p = w->pass;
 
 	*equal = w->adds_up[p->from];
-	if (w->touched && (mailbox_select(p->box[p->to], w->f->name[p->to], false, &w->selected[p->to], e) < 0 ||
+	if (w->touched && (mailbox_select(p->box[p->to], w->f->name[p->to], false,
+					  &w->selected[p->to], e) < 0 ||
 			   copy_list(w, p->to, e) < 0))
 		return -1;
 	if (check_rows(w, equal, e) < 0 || check_there(w, equal, e) < 0)

@@ -240,7 +240,8 @@ static void on_exited(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	char text[ERR_TEXT_MAX];
 	int status = 0;
 
-	/* What it may have left behind in its group: now, while the zombie still holds the number. */
+	/* What it may have left behind in its group: now, while the zombie still holds the
+	 * number. */
 	kill(-w->pid, SIGKILL);
 	if (waitpid(w->pid, &status, WNOHANG) == 0)
 		return;
@@ -275,7 +276,8 @@ static void NO_RETURN become(const struct workshop *shop, int in, int out, pid_t
 		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Pipes are never 0, 1 or 2 (main() sees to it), so dup2 always clears close-on-exec. */
+	/* Pipes are never 0, 1 or 2 (main() sees to it), so dup2 always clears close-on-exec.
+	 */
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(127);
 	close_range(3, ~0U, 0);

@@ -1,4 +1,5 @@
-/* What all parsers of the wire share: pure functions over bytes, no I/O, no allocation, no state of their own. */
+/* What all parsers of the wire share: pure functions over bytes, no I/O, no allocation, no
+ * state of their own. */
 #ifndef COMMON_WIRE_WIRE_H
 #define COMMON_WIRE_WIRE_H
 

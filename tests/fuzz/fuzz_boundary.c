@@ -1,6 +1,6 @@
 /*
- * What is open in a relayed session: the server's bytes in one piece and one by one leave the same
- * state. The input is the client's lines, a zero byte, then the server's bytes.
+ * What is open in a relayed session: the server's bytes in one piece and one by one leave the
+ * same state. The input is the client's lines, a zero byte, then the server's bytes.
  */
 #include "common/wire/boundary.h"
 

@@ -1,4 +1,5 @@
-/* IMAP lines, commands, strings, replies and capability lists: whatever the split, the same answer. */
+/* IMAP lines, commands, strings, replies and capability lists: whatever the split, the same
+ * answer. */
 #include "common/wire/imap.h"
 
 #include "common/buf.h"

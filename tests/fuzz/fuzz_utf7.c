@@ -17,7 +17,8 @@ static void there_and_back(struct slice s, convert_fn *there, convert_fn *back)
 		return;
 	}
 	ASSERT(back(buf_slice(&other), &same) == 0);
-	ASSERT(buf_len(&same) == s.n && (s.n == 0 || memcmp(buf_slice(&same).p, s.p, s.n) == 0));
+	ASSERT(buf_len(&same) == s.n &&
+	       (s.n == 0 || memcmp(buf_slice(&same).p, s.p, s.n) == 0));
 	buf_release(&other);
 	buf_release(&same);
 }

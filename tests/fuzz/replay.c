@@ -3,7 +3,8 @@
  *
  *	build/plain/tests/fuzz/fuzz_frame FILE...
  *
- * Each input is given in a block of its own size, so that the sanitizers see a read past its end.
+ * Each input is given in a block of its own size, so that the sanitizers see a read past its
+ *end.
  */
 #include <errno.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* What is open in a relayed IMAP session: conversations, cut at every byte of the server's side. */
+/* What is open in a relayed IMAP session: conversations, cut at every byte of the server's
+ * side. */
 #include "tests/unit/wire_test.h"
 
 #include "common/wire/boundary.h"
@@ -7,7 +8,7 @@
 
 /* One turn of a conversation: what passes, and what must be known behind it. */
 struct turn {
-	char who;	      /* 'C' or 'S' */
+	char who; /* 'C' or 'S' */
 	const char *bytes;
 	bool quiet, at_line;
 	const char *describe; /* NULL: not looked at */
@@ -49,8 +50,8 @@ static void check(const struct boundary *b, const struct turn *t)
 	char text[64];
 
 	if (boundary_quiet(b) != t->quiet || boundary_at_line(b) != t->at_line)
-		fail_msg("after %c \"%s\": quiet %d, at line %d", t->who, t->bytes, boundary_quiet(b),
-			 boundary_at_line(b));
+		fail_msg("after %c \"%s\": quiet %d, at line %d", t->who, t->bytes,
+			 boundary_quiet(b), boundary_at_line(b));
 	boundary_describe(b, text, sizeof text);
 	if (t->describe)
 		assert_string_equal(text, t->describe);
@@ -100,7 +101,8 @@ static void test_a_command_is_open_until_its_tag(void **state)
 static void test_pipelined_commands_may_end_in_any_order(void **state)
 {
 	static const struct turn turns[] = {
-		{ 'C', "a NOOP\r\nb STATUS x (MESSAGES)\r\nc CHECK\r\n", false, true, "NOOP and 2 more" },
+		{ 'C', "a NOOP\r\nb STATUS x (MESSAGES)\r\nc CHECK\r\n", false, true,
+		  "NOOP and 2 more" },
 		{ 'S', "b OK\r\n", false, true, NULL },
 		{ 'S', "a OK\r\n", false, true, "CHECK" },
 		{ 'S', "c NO [X] {5}\r\n", true, true, "" }, /* free text carries no literal */

@@ -1,4 +1,5 @@
-/* Which folder is which: separators, prefixes, special folders, collisions; and no two ever become one. */
+/* Which folder is which: separators, prefixes, special folders, collisions; and no two ever
+ * become one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ static struct folder_info *has(struct server *s, const char *name)
 	struct folder_info *f = &s->at[s->list.count++];
 
 	assert_true(s->list.count <= MOST);
-	*f = (struct folder_info){ .name = mem_str(name), .separator = s->space.separator,
+	*f = (struct folder_info){ .name = mem_str(name),
+				   .separator = s->space.separator,
 				   .has_status = true };
 	return f;
 }
@@ -43,7 +45,8 @@ static void gone(struct server *s)
 
 static void map(struct server *old, struct server *new, struct folder_map *out)
 {
-	struct folder_side sides[SIDES] = { { &old->list, &old->space }, { &new->list, &new->space } };
+	struct folder_side sides[SIDES] = { { &old->list, &old->space },
+					    { &new->list, &new->space } };
 
 	folders_map(sides, SIDE_OLD, NULL, 0, out);
 }
@@ -179,8 +182,7 @@ static void test_names_that_differ_in_case_stay_two(void **state)
 	has(&old, "trash");
 	map(&old, &new, &m);
 	assert_int_equal(m.count, 2);
-	assert_int_not_equal(
-		strcasecmp(m.at[0].name[SIDE_NEW], m.at[1].name[SIDE_NEW]), 0);
+	assert_int_not_equal(strcasecmp(m.at[0].name[SIDE_NEW], m.at[1].name[SIDE_NEW]), 0);
 	folder_map_release(&m);
 	gone(&old);
 	gone(&new);
@@ -196,7 +198,8 @@ static void test_others_folders_are_left_out(void **state)
 	server(&new, "", '/');
 	old.space.others.at = mem_new(sizeof *old.space.others.at);
 	old.space.others.count = 1;
-	old.space.others.at[0] = (struct folder_info){ .name = (char *)(uintptr_t)"Shared/", .separator = '/' };
+	old.space.others.at[0] =
+		(struct folder_info){ .name = (char *)(uintptr_t) "Shared/", .separator = '/' };
 	has(&old, "INBOX");
 	has(&old, "Shared");
 	has(&old, "Shared/team");
@@ -254,8 +257,9 @@ static void random_folders(struct server *s, unsigned *seed)
 		for (; at < n; at++) {
 			bool parts = at && at + 1 < n && name[at - 1] != s->space.separator;
 
-			name[at] = parts && next(seed, 4) == 0 ? s->space.separator :
-								 letters[next(seed, sizeof letters - 1)];
+			name[at] = parts && next(seed, 4) == 0
+					   ? s->space.separator
+					   : letters[next(seed, sizeof letters - 1)];
 		}
 		name[at] = '\0';
 		for (size_t k = 0; k < s->list.count; k++)
@@ -281,7 +285,8 @@ static void test_no_two_become_one(void **state)
 		for (size_t i = 0; i < m.count; i++) {
 			assert_string_equal(m.at[i].name[SIDE_NEW], again.at[i].name[SIDE_NEW]);
 			for (size_t k = 0; k < i; k++)
-				if (strcasecmp(m.at[i].name[SIDE_NEW], m.at[k].name[SIDE_NEW]) == 0)
+				if (strcasecmp(m.at[i].name[SIDE_NEW],
+					       m.at[k].name[SIDE_NEW]) == 0)
 					fail_msg("seed %u: %s and %s both become %s", seed,
 						 m.at[i].name[SIDE_OLD], m.at[k].name[SIDE_OLD],
 						 m.at[i].name[SIDE_NEW]);

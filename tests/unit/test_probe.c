@@ -28,7 +28,8 @@ static void check(const char *sent, const char *there, const int *want)
 	probe_align(s, strlen(sent), t, strlen(there), match);
 	for (size_t i = 0; i < strlen(sent); i++)
 		if (match[i] != want[i])
-			fail_msg("%s in %s: message %zu is %d, not %d", sent, there, i, match[i], want[i]);
+			fail_msg("%s in %s: message %zu is %d, not %d", sent, there, i,
+				 match[i], want[i]);
 }
 
 static void test_all_arrived(void **state)
