@@ -203,8 +203,3 @@ void api_free(struct api **a)
 	json_decref((*a)->summary.made);
 	mem_free(a);
 }
-
-void api_use_settings(struct api *a, const struct settings *s)
-{
-	a->settings = s;
-}

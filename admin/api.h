@@ -69,8 +69,6 @@ struct api_opts {
 struct api;
 struct api *api_new(const struct api_opts *o);
 void api_free(struct api **a);
-/* After a reload. */
-void api_use_settings(struct api *a, const struct settings *s);
 
 /* The http_handler; arg is the struct api. */
 int api_answer(const struct http_request *r, json_t **body, void *arg);

@@ -1,10 +1,11 @@
 /*
  * What the operator says: mailferry.conf, read with libconfuse.
  *
- * One table (settings.c) holds each setting's section, name, type, default, limits, help and whether
- * a reload can change it; the sample file and the manual come from it. All mistakes of a file are
- * reported together, each with file and line; an unknown name is one of them. Passwords come from
- * files that settings name (or ${VARIABLES} that name such files), never from the file itself.
+ * One table (settings.c) holds each setting's section, name, type, default, limits, help and
+ * whether a reload can change it; the sample file and the manual come from it. All mistakes of
+ * a file are reported together, each with file and line; an unknown name is one of them.
+ * Passwords come from files that settings name (or ${VARIABLES} that name such files), never
+ * from the file itself.
  */
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
@@ -34,16 +35,17 @@ struct listener_conf {
 
 /* backend "old" { … } and backend "new" { … } */
 struct backend_conf {
-	char *host;		 /* name or address */
-	int port[PROTOS];	 /* 0: this protocol is not offered there */
+	char *host;	  /* name or address */
+	int port[PROTOS]; /* 0: this protocol is not offered there */
 	enum tls_mode tls[PROTOS];
-	char *tls_name;		 /* the name its certificate must carry; NULL: host */
-	char *tls_ca_file;	 /* NULL: the system's store */
-	char *tls_pin;		 /* "sha256:HEX" of the certificate's public key (SPKI); NULL: none */
-	char *master_user;	 /* for the sync engine; NULL: users' own passwords */
+	char *tls_name;	   /* the name its certificate must carry; NULL: host */
+	char *tls_ca_file; /* NULL: the system's store */
+	char *tls_pin;	   /* "sha256:HEX" of the certificate's public key (SPKI); NULL: none */
+	char *master_user; /* for the sync engine; NULL: users' own passwords */
 	char *master_password_file;
-	char *master_format;	 /* login to send with LOGIN-like masters: "%u*%m"; "" : SASL authzid */
-	int connections;	 /* the sync engine's most at once */
+	char *master_format; /* login to send with LOGIN-like masters: "%u*%m"; "" : SASL
+				authzid */
+	int connections;     /* the sync engine's most at once */
 };
 
 struct settings {
@@ -53,73 +55,87 @@ struct settings {
 	size_t listener_count;
 	struct backend_conf backend[SIDES];
 
-	struct {		 /* tls { … }: towards clients */
+	struct {			 /* tls { … }: towards clients */
 		char *certificate, *key; /* PEM files; chain in certificate */
 		bool allow_cleartext;	 /* passwords without TLS */
 	} tls;
-	struct {		 /* store { … } */
+	struct { /* store { … } */
 		char *path;
 	} store;
-	struct {		 /* run { … } */
-		char *dir;	 /* sockets, locks, nudges */
-		int nodes;	 /* proxy processes on this host */
-		char *user;	 /* to become after start as root; NULL: stay */
+	struct {	    /* run { … } */
+		char *dir;  /* sockets, locks, nudges */
+		int nodes;  /* proxy processes on this host */
+		char *user; /* to become after start as root; NULL: stay */
 	} run;
-	struct {		 /* log { … } */
+	struct { /* log { … } */
 		enum log_level level;
 	} log;
-	struct {		 /* users { … } */
+	struct { /* users { … } */
 		char *default_domain;
 		bool fold_local;
 	} users;
-	struct {		 /* sync { … } */
-		char *dir;	 /* journals, one file a user */
-		int workers;	 /* most at once */
-		int delta_s;	 /* ready: a pass every */
-		int trailing_s;	 /* trailing: a pass every */
-		int fence_s;	 /* after a lost connection an unseen message is believed lost only after this */
-		int retry_s;	 /* after a failed pass; doubles, up to 1 h */
-		int trailing_quiet_days; /* then a trailing user is done */
-		int connect_s, io_s;	 /* towards the servers */
-		int64_t message_max;	 /* bytes; a larger message is an exception */
-		int delete_brake;	 /* most deletes per folder and pass … */
+	struct {		/* sync { … } */
+		char *dir;	/* journals, one file a user */
+		int workers;	/* most at once */
+		int delta_s;	/* ready: a pass every */
+		int trailing_s; /* trailing: a pass every */
+		int fence_s; /* after a lost connection an unseen message is believed lost only
+				after this */
+		int retry_s; /* after a failed pass; doubles, up to 1 h */
+		int trailing_quiet_days;  /* then a trailing user is done */
+		int connect_s, io_s;	  /* towards the servers */
+		int64_t message_max;	  /* bytes; a larger message is an exception */
+		int delete_brake;	  /* most deletes per folder and pass … */
 		int delete_brake_percent; /* … or this share of it, whichever is more */
 	} sync;
-	struct {		 /* cutover { … } */
-		int budget_s;	 /* from freeze to flip; then it is undone */
-		int hold_s;	 /* most that a login waits */
-		int retry_s;	 /* after an undo; doubles */
-		int tries;	 /* undone this often, the user is stuck until `mailferry retry` */
-		int parallel;	 /* users between freeze and flip at once */
-		char *bye;	 /* text of the BYE */
+	struct {	      /* cutover { … } */
+		int budget_s; /* from freeze to flip; then it is undone */
+		int hold_s;   /* most that a login waits */
+		int retry_s;  /* after an undo; doubles */
+		int tries;    /* undone this often, the user is stuck until `mailferry retry` */
+		int parallel; /* users between freeze and flip at once */
+		char *bye;    /* text of the BYE */
 	} cutover;
-	struct {		 /* limits { … }: seconds, counts, bytes */
+	struct { /* limits { … }: seconds, counts, bytes */
 		int handshake_s, login_s, login_tries, dial_s, backend_login_s;
 		int imap_idle_s, pop3_idle_s;
-		int stall_s;	 /* draining: an upload or a reader that stands still this long is closed */
-		int sessions;	 /* of one node */
+		int stall_s;  /* draining: an upload or a reader that stands still this long is
+				 closed */
+		int sessions; /* of one node */
 		int preauth_sessions;
-		int parked;	 /* logins waiting on one node */
+		int parked;	   /* logins waiting on one node */
 		int preauth_bytes; /* of one command before login, literals included */
-		int line_bytes;	 /* one client line after login that is kept until it is whole */
-		int drop_per_s;	 /* BYEs of many users are paced */
+		int line_bytes; /* one client line after login that is kept until it is whole */
+		int drop_per_s; /* BYEs of many users are paced */
 	} limits;
 };
 
-/* Every mistake found: "mailferry.conf:12: backend \"old\": no such setting \"hots\" (did you mean \"host\"?)". */
+/* Every mistake found: "mailferry.conf:12: backend \"old\": no such setting \"hots\" (did you
+ * mean \"host\"?)". */
 struct settings_errors {
 	char **at;
 	size_t count;
 };
 
 /*
- * Reads and checks a file. On success *out is filled (settings_release() frees it) and 0 is returned;
- * else -1 and at least one entry in errs. Relative paths in the file are meant from the file's folder
- * and come out absolute.
+ * Reads and checks a file. On success *out is filled (settings_release() frees it) and 0 is
+ * returned; else -1 and at least one entry in errs. Relative paths in the file are meant from
+ * the file's folder and come out absolute.
  */
-int settings_load(const char *path, struct settings *out, struct settings_errors *errs) MUST_CHECK;
+int settings_load(const char *path, struct settings *out,
+		  struct settings_errors *errs) MUST_CHECK;
 void settings_release(struct settings *s);
 void settings_errors_release(struct settings_errors *errs);
+
+/*
+ * A reload: takes from *fresh what may change in a running process. Each setting that differs
+ * but needs a restart stays as it is and is named to `kept` ("backend \"old\": host"). *fresh
+ * ends up with the values that were replaced and is still the caller's to release. Texts that a
+ * reload can change must not be borrowed across events.
+ */
+typedef void settings_kept_fn(const char *what, void *arg);
+void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept,
+		   void *arg);
 
 /* Writes the sample file: every setting with its help and default, in the table's order. */
 void settings_write_sample(FILE *to);

@@ -105,30 +105,43 @@ static void stop(struct node *n)
 }
 
 /* A bad new certificate keeps the old one; sessions keep theirs in any case. */
+static void reload_certificate(struct proxy *p)
+{
+	struct err e = { 0 };
+	SSL_CTX *tls;
+
+	if (!p->settings->tls.certificate)
+		return;
+	tls = tls_server_new(p->settings->tls.certificate, p->settings->tls.key, &e);
+	if (!tls) {
+		log_error(NULL, "reload: the old certificate stays: %s", e.text);
+		return;
+	}
+	SSL_CTX_free(p->tls);
+	p->tls = tls;
+}
+
+static void on_kept(const char *what, void *arg UNUSED)
+{
+	log_warn(NULL, "reload: %s changes only with a restart", what);
+}
+
 static void reload(struct node *n)
 {
 	struct settings_errors errs = { 0 };
 	struct settings fresh;
-	struct err e = { 0 };
-	SSL_CTX *tls = NULL;
 
 	if (settings_load(n->settings.path, &fresh, &errs) < 0) {
 		for (size_t i = 0; i < errs.count; i++)
-			log_error(NULL, "reload: %s", errs.at[i]);
+			log_error(NULL, "reload: the old settings stay: %s", errs.at[i]);
 		settings_errors_release(&errs);
 		return;
 	}
-	log_set_level(fresh.log.level);
-	if (fresh.tls.certificate)
-		tls = tls_server_new(fresh.tls.certificate, fresh.tls.key, &e);
-	if (tls) {
-		SSL_CTX_free(n->proxy.tls);
-		n->proxy.tls = tls;
-	} else if (fresh.tls.certificate) {
-		log_error(NULL, "reload: the old certificate stays: %s", e.text);
-	}
+	settings_take(&n->settings, &fresh, on_kept, NULL);
 	settings_release(&fresh);
-	log_info(NULL, "settings were read again");
+	log_set_level(n->settings.log.level);
+	reload_certificate(&n->proxy);
+	log_info(NULL, "settings reloaded");
 }
 
 static void on_signal(evutil_socket_t sig, short what UNUSED, void *arg)

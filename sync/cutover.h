@@ -1,10 +1,11 @@
 /*
- * One user's cutover, from ready to the flip or back: the last delta's worker is started and logged
- * in first, then the user is frozen, every node says quiet, the delta runs, and one durable move
- * flips the route. When the budget is spent, or anything is not as it must be, all is undone.
+ * One user's cutover, from ready to the flip or back: the last delta's worker is started and
+ * logged in first, then the user is frozen, every node says quiet, the delta runs, and one
+ * durable move flips the route. When the budget is spent, or anything is not as it must be, all
+ * is undone.
  *
- * Nothing here decides a side: every step is a compare-and-set in the store, so an engine that was
- * stopped and wakes late finds its moves lost and goes away.
+ * Nothing here decides a side: every step is a compare-and-set in the store, so an engine that
+ * was stopped and wakes late finds its moves lost and goes away.
  */
 #ifndef SYNC_CUTOVER_H
 #define SYNC_CUTOVER_H
@@ -25,11 +26,11 @@ enum cutover_end {
 struct cutover;
 
 /*
- * How it went, once. result: the final worker's, NULL if there is none; text: why, for people. The
- * worker may still be on its way out: the cutover is freed with it, after on_gone.
+ * How it went, once. result: the final worker's, NULL if there is none; text: why, for people.
+ * The worker may still be on its way out: the cutover is freed with it, after on_gone.
  */
-typedef void cutover_end_fn(struct cutover *c, enum cutover_end end, const struct job_result *result,
-			    const char *text, void *arg);
+typedef void cutover_end_fn(struct cutover *c, enum cutover_end end,
+			    const struct job_result *result, const char *text, void *arg);
 typedef void cutover_gone_fn(struct cutover *c, void *arg);
 
 struct cutover_opts {
@@ -42,17 +43,18 @@ struct cutover_opts {
 	void *arg;
 };
 
-/* Starts it for a user in ready (or, on the way back, returning). The job is of kind JOB_FINAL. */
+/* Starts it for a user in ready (or, on the way back, returning). The job is of kind JOB_FINAL.
+ */
 int cutover_start(struct cutover **out, const struct cutover_opts *o, const struct user *u,
 		  const struct job *j, struct err *e) MUST_CHECK;
 /*
- * Looks at the store and the clock and does what is due: at every nudge and at the timer. This and
- * cutover_cancel() may be the last call: on_gone comes within it, and c is no more.
+ * Looks at the store and the clock and does what is due: at every nudge and at the timer. This
+ * and cutover_cancel() may be the last call: on_gone comes within it, and c is no more.
  */
 void cutover_tick(struct cutover *c);
-/* Gives up: undoes what was begun. on_end comes within this call or, if the store fails, a later tick. */
+/* Gives up: undoes what was begun. on_end comes within this call or, if the store fails, a
+ * later tick. */
 void cutover_cancel(struct cutover *c, const char *why);
-void cutover_use_settings(struct cutover *c, const struct settings *s);
 
 /* Undoes a held user whom nobody works on. 1 undone, 0 somebody was faster, -1 error. */
 int cutover_undo_orphan(struct store *st, const struct settings *s, const struct user *u,

@@ -4,10 +4,10 @@
 #include "common/clock.h"
 #include "sync/order.h"
 
-#define TICK_MS	       250  /* the net under the nudges */
-#define SCAN_GAP_MS    100  /* nodes nudge once a second each; not every nudge is worth a look */
-#define SCAN_MS	       1000 /* without a nudge */
-#define NAMES_MAX      10000 /* users asked for, or traced, at once */
+#define TICK_MS	    250	  /* the net under the nudges */
+#define SCAN_GAP_MS 100	  /* nodes nudge once a second each; not every nudge is worth a look */
+#define SCAN_MS	    1000  /* without a nudge */
+#define NAMES_MAX   10000 /* users asked for, or traced, at once */
 
 /* A set of user names: few, and rarely asked. */
 struct names {
@@ -147,10 +147,15 @@ static void log_store(const struct run *r, const struct err *e)
 	log_error(&r->about, "%s", e->text);
 }
 
-static void move_user(const struct run *r, const struct user *u, enum user_state to, const char *why)
+static void move_user(const struct run *r, const struct user *u, enum user_state to,
+		      const char *why)
 {
-	struct user_move m = { .name = u->name, .from = u->state, .to = to, .change = u->change,
-			       .actor = "engine", .why = why };
+	struct user_move m = { .name = u->name,
+			       .from = u->state,
+			       .to = to,
+			       .change = u->change,
+			       .actor = "engine",
+			       .why = why };
 	struct err e = { 0 };
 
 	switch (store_user_move(r->en->o.store, &m, NULL, &e)) {
@@ -177,8 +182,8 @@ static void back_off(const struct run *r, const struct user *u, const char *why)
 		log_store(r, &e);
 }
 
-static void write_progress(const struct run *r, const struct user *u, const struct job_result *res,
-			   const char *error, int64_t ended)
+static void write_progress(const struct run *r, const struct user *u,
+			   const struct job_result *res, const char *error, int64_t ended)
 {
 	struct progress p = u->progress;
 	struct err e = { 0 };
@@ -212,7 +217,8 @@ static void ended_probe(const struct run *r, const struct user *u, const struct 
 		back_off(r, u, why);
 }
 
-static void ended_pass_well(const struct run *r, const struct user *u, const struct job_result *res)
+static void ended_pass_well(const struct run *r, const struct user *u,
+			    const struct job_result *res)
 {
 	bool progress = res->copied || res->deleted || res->flags;
 	struct err e = { 0 };
@@ -222,7 +228,8 @@ static void ended_pass_well(const struct run *r, const struct user *u, const str
 		 "%lld exceptions, %lld ms%s%s",
 		 (long long)res->messages, (long long)res->copied, (long long)res->deleted,
 		 (long long)res->flags, (long long)res->verified, (long long)res->exceptions,
-		 (long long)res->took_ms, res->clean ? "" : "; not clean: ", res->clean ? "" : res->text);
+		 (long long)res->took_ms,
+		 res->clean ? "" : "; not clean: ", res->clean ? "" : res->text);
 	write_progress(r, u, res, "", clock_real_ms());
 	if (u->state == USER_SYNCING && res->clean)
 		move_user(r, u, USER_READY, "the pass was clean");
@@ -248,8 +255,8 @@ static void ended_pass(const struct run *r, const struct user *u, const struct j
 		log_warn(&r->about, "pass failed: %s", why);
 }
 
-static void ended_trailing(const struct run *r, const struct user *u, const struct job_result *res,
-			   const char *why)
+static void ended_trailing(const struct run *r, const struct user *u,
+			   const struct job_result *res, const char *why)
 {
 	bool ok = res && res->ok;
 
@@ -379,8 +386,8 @@ static void could_not_start(struct run *r, const struct user *u, const struct er
 	log_warn(&r->about, "cannot start: %s", e->text);
 	if (u->state != USER_PENDING)
 		write_progress(r, u, NULL, e->text, clock_real_ms());
-	if (store_user_failed(r->en->o.store, u->name, wait_ms, u->state == USER_READY ? "" : e->text,
-			      &store) < 0)
+	if (store_user_failed(r->en->o.store, u->name, wait_ms,
+			      u->state == USER_READY ? "" : e->text, &store) < 0)
 		log_store(r, &store);
 	run_free(r);
 }
@@ -443,7 +450,9 @@ static void start_job(struct engine *en, const struct user *u, enum plan_step st
 
 static void undo_orphan(struct engine *en, const struct user *u)
 {
-	struct log_about a = { .what = "user", .user = u->name, .state = user_state_name(u->state) };
+	struct log_about a = { .what = "user",
+			       .user = u->name,
+			       .state = user_state_name(u->state) };
 	struct err e = { 0 };
 	int rc = cutover_undo_orphan(en->o.store, en->o.settings, u,
 				     "the engine that held the user is gone", &e);
@@ -510,7 +519,8 @@ static int look_around(struct engine *en, struct err *e)
 		.s = en->o.settings,
 		.now = store_now_ms(en->o.store),
 		.cutovers_running = runs_count(en, true),
-		/* For the gate a worker is always to be had in time; who waits is the planner's. */
+		/* For the gate a worker is always to be had in time; who waits is the
+		   planner's. */
 		.worker_free = true,
 	};
 	return store_nodes_each(en->o.store, on_node, &en->view, e);
@@ -536,7 +546,8 @@ static int on_user(const struct user *u, void *arg)
 
 static int compare_choices(const void *a, const void *b)
 {
-	return plan_compare(&((const struct choice *)a)->plan, &((const struct choice *)b)->plan);
+	return plan_compare(&((const struct choice *)a)->plan,
+			    &((const struct choice *)b)->plan);
 }
 
 static bool has_room(struct engine *en, enum plan_step step)
@@ -596,7 +607,8 @@ static void tick(struct engine *en)
 	tick_cutovers(en);
 	if (en->stopping)
 		return;
-	if (now >= en->next_scan || (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS))
+	if (now >= en->next_scan ||
+	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS))
 		scan(en);
 }
 
@@ -626,15 +638,6 @@ void engine_free(struct engine **en)
 	names_release(&(*en)->traced);
 	mem_free(&(*en)->choices);
 	mem_free(en);
-}
-
-void engine_use_settings(struct engine *en, const struct settings *s)
-{
-	en->o.settings = s;
-	for (struct run *r = en->runs; r; r = r->next)
-		if (r->cutover)
-			cutover_use_settings(r->cutover, s);
-	engine_nudge(en);
 }
 
 void engine_nudge(struct engine *en)

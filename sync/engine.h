@@ -1,6 +1,6 @@
 /*
- * The engine at work: looks who is due, starts workers and cutovers, writes down how they ended.
- * It keeps nothing that matters: killed and started again it goes on from the store.
+ * The engine at work: looks who is due, starts workers and cutovers, writes down how they
+ * ended. It keeps nothing that matters: killed and started again it goes on from the store.
  */
 #ifndef SYNC_ENGINE_H
 #define SYNC_ENGINE_H
@@ -12,7 +12,7 @@ struct engine;
 
 struct engine_opts {
 	struct event_base *base;
-	struct store *store;		 /* borrowed, as is all here */
+	struct store *store; /* borrowed, as is all here */
 	const struct settings *settings;
 	struct workshop shop;
 };
@@ -20,7 +20,6 @@ struct engine_opts {
 struct engine *engine_new(const struct engine_opts *o);
 /* Only when engine_idle(). */
 void engine_free(struct engine **en);
-void engine_use_settings(struct engine *en, const struct settings *s);
 
 /* Something may have changed in the store. */
 void engine_nudge(struct engine *en);

@@ -132,35 +132,25 @@ static int load(const char *path, struct settings *out)
 	return rc;
 }
 
-static void keep_text(char **now, char **then, const char *name)
+static void on_kept(const char *what, void *arg UNUSED)
 {
-	char *t = *now;
-
-	if (strcmp(*now, *then) == 0)
-		return;
-	log_warn(NULL, "reload: %s changes only with a restart", name);
-	*now = *then;
-	*then = t;
+	log_warn(NULL, "reload: %s changes only with a restart", what);
 }
 
 static void on_hup(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct program *p = arg;
-	struct settings fresh = { 0 }, old = p->settings;
+	struct settings fresh = { 0 };
 
-	if (load(old.path, &fresh) < 0) {
+	if (load(p->settings.path, &fresh) < 0) {
 		log_error(NULL, "reload: the old settings stay");
 		return;
 	}
-	keep_text(&fresh.store.path, &old.store.path, "store path");
-	keep_text(&fresh.run.dir, &old.run.dir, "run dir");
-	keep_text(&fresh.sync.dir, &old.sync.dir, "sync dir");
-	p->settings = fresh;
-	log_set_level(fresh.log.level);
-	engine_use_settings(p->engine, &p->settings);
-	api_use_settings(p->api, &p->settings);
-	settings_release(&old);
+	settings_take(&p->settings, &fresh, on_kept, NULL);
+	settings_release(&fresh);
+	log_set_level(p->settings.log.level);
 	log_info(NULL, "settings reloaded");
+	engine_nudge(p->engine);
 }
 
 /* ---- events */
@@ -252,10 +242,8 @@ static int start_api(struct program *p, struct err *e)
 	char *path = mem_printf("%s/" API_SOCKET, p->settings.run.dir);
 	int rc;
 
-	p->api = api_new(&(struct api_opts){ .store = p->store,
-					     .settings = &p->settings,
-					     .hooks = &hooks,
-					     .arg = p });
+	p->api = api_new(&(struct api_opts){
+		.store = p->store, .settings = &p->settings, .hooks = &hooks, .arg = p });
 	rc = http_server_start(&p->http, p->base, path, api_answer, p->api, e);
 	mem_free(&path);
 	return rc;

@@ -291,6 +291,69 @@ static void all_at_once(void **state UNUSED)
 	       "8: limits: sessions is already set in line 8");
 }
 
+/* What settings_take() kept, one per line. */
+static void on_kept(const char *what, void *arg)
+{
+	buf_printf(arg, "%s\n", what);
+}
+
+static void take(struct settings *s, const char *text, const char *want_kept)
+{
+	struct buf kept = { 0 };
+	struct settings fresh;
+
+	load_good(text, &fresh);
+	settings_take(s, &fresh, on_kept, &kept);
+	settings_release(&fresh);
+	buf_add(&kept, "", 1);
+	assert_string_equal((char *)buf_slice(&kept).p, want_kept);
+	buf_release(&kept);
+}
+
+static void reload_takes_what_may_change(void **state UNUSED)
+{
+	struct settings s;
+
+	load_good(BASE, &s);
+	take(&s,
+	     BASE "sync { workers = 9 message_max = 5M }\nlog { level = debug }\n"
+		  "cutover { bye = \"Come back.\" }\nusers { }\n",
+	     "");
+	assert_int_equal(s.sync.workers, 9);
+	assert_true(s.sync.message_max == 5LL << 20);
+	assert_int_equal(s.log.level, LOG_DEBUG);
+	assert_string_equal(s.cutover.bye, "Come back.");
+	take(&s, BASE, "");
+	assert_int_equal(s.sync.workers, 4);
+	assert_string_equal(s.cutover.bye, "Mailbox was moved, please reconnect.");
+	settings_release(&s);
+}
+
+static void reload_keeps_and_names_the_rest(void **state UNUSED)
+{
+	struct settings s;
+
+	load_good(BASE, &s);
+	take(&s,
+	     "listener \"a\" { protocol = imap port = 1143 }\n"
+	     "backend \"old\" { host = other.test imap_tls = starttls connections = 3 }\n"
+	     "backend \"new\" { host = \"new.test\" }\n"
+	     "tls { certificate = \"tls.pem\" key = 'tls.key' }\n"
+	     "run { nodes = 7 }\nusers { default_domain = example.com }\n",
+	     "listener \"a\": port\nbackend \"old\": host\nbackend \"old\": imap_tls\n"
+	     "run: nodes\nusers: default_domain\n");
+	assert_int_equal(s.listeners[0].port, 0);
+	assert_string_equal(s.backend[SIDE_OLD].host, "old.test");
+	assert_int_equal(s.backend[SIDE_OLD].tls[PROTO_IMAP], TLS_IMPLICIT);
+	assert_int_equal(s.backend[SIDE_OLD].connections, 3);
+	assert_int_equal(s.run.nodes, 2);
+	assert_null(s.users.default_domain);
+	take(&s, BASE "listener \"b\" { protocol = imap port = 1 }\n",
+	     "the list of listeners\n");
+	assert_int_equal(s.listener_count, 1);
+	settings_release(&s);
+}
+
 static void unreadable(void **state UNUSED)
 {
 	struct settings s;
@@ -383,6 +446,8 @@ int main(void)
 		cmocka_unit_test(together),
 		cmocka_unit_test(backends),
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(reload_takes_what_may_change),
+		cmocka_unit_test(reload_keeps_and_names_the_rest),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(sample_loads),
 		cmocka_unit_test(sample_defaults_load),
