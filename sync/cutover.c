@@ -37,7 +37,8 @@ static void finish(struct cutover *c, enum cutover_end end, const char *text)
 	c->o.on_end(c, end, c->has_result ? &c->result : NULL, text, c->o.arg);
 }
 
-static enum move_result move(struct cutover *c, enum user_state to, const char *why, struct err *e)
+static enum move_result move(struct cutover *c, enum user_state to, const char *why,
+			     struct err *e)
 {
 	struct user_move m = {
 		.name = c->name,
@@ -88,11 +89,14 @@ static void try_undo(struct cutover *c)
 
 static void PRINTF_LIKE(2, 3) undo(struct cutover *c, const char *fmt, ...)
 {
+	char why[sizeof c->why];
 	va_list ap;
 
+	/* By way of a copy: c->why may be among the arguments. */
 	va_start(ap, fmt);
-	vsnprintf(c->why, sizeof c->why, fmt, ap);
+	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
+	snprintf(c->why, sizeof c->why, "%s", why);
 	c->step = STEP_UNDOING;
 	/* First, so that the last delta does not run on beside a live user. */
 	if (c->worker)
@@ -102,7 +106,8 @@ static void PRINTF_LIKE(2, 3) undo(struct cutover *c, const char *fmt, ...)
 
 /* ---- forward */
 
-/* The row as it was read for the decision may be old by now: nobody may have withdrawn the go. */
+/* The row as it was read for the decision may be old by now: nobody may have withdrawn the go.
+ */
 static bool still_wanted(struct cutover *c, struct err *e)
 {
 	struct user u = { 0 };
@@ -146,7 +151,8 @@ static void freeze(struct cutover *c)
 	}
 	c->frozen_change = c->change;
 	c->step = STEP_FREEZING;
-	log_info(&c->about, "frozen: logins wait, budget %d s", c->o.settings->cutover.budget_s);
+	log_info(&c->about, "frozen: logins wait, budget %d s",
+		 c->o.settings->cutover.budget_s);
 	if (read_hold(c, &e) < 0)
 		undo(c, "%s", e.text);
 	else
@@ -220,7 +226,8 @@ static bool out_of_time(struct cutover *c)
 	if (store_now_ms(c->o.store) < c->hold_until - CUTOVER_MARGIN_MS)
 		return false;
 	if (c->step == STEP_FINALIZING)
-		undo(c, "budget of %d s spent in the last delta", c->o.settings->cutover.budget_s);
+		undo(c, "budget of %d s spent in the last delta",
+		     c->o.settings->cutover.budget_s);
 	else
 		undo(c, "budget of %d s spent waiting for: %s", c->o.settings->cutover.budget_s,
 		     c->why[0] ? c->why : "the nodes");
@@ -335,7 +342,9 @@ int cutover_start(struct cutover **out, const struct cutover_opts *o, const stru
 	c->state = u->state;
 	c->direction = user_freeze_direction(u->state);
 	c->change = u->change;
-	c->about = (struct log_about){ .what = "user", .user = c->name, .state = user_state_name(u->state) };
+	c->about = (struct log_about){ .what = "user",
+				       .user = c->name,
+				       .state = user_state_name(u->state) };
 	if (o->about)
 		c->about.traced = o->about->traced;
 	if (o->shop->start(&c->worker, j, on_worker, c, o->shop, e) < 0) {
@@ -371,11 +380,6 @@ void cutover_tick(struct cutover *c)
 {
 	advance(c);
 	settle(c);
-}
-
-void cutover_use_settings(struct cutover *c, const struct settings *s)
-{
-	c->o.settings = s;
 }
 
 int cutover_undo_orphan(struct store *st, const struct settings *s, const struct user *u,

@@ -13,7 +13,8 @@ from lib.ledger import Ledger
 from lib.reader import compare
 
 BIG = 24_000_000    # more than fits into the socket buffers on the way to a client that does not read
-UNDO = {"cutover": {"budget_s": 4, "hold_s": 8, "retry_s": 600}, "sync": {"delta_s": 2}}
+PATIENT = {"stall_s": 60}    # a braked session stands still from before the freeze
+UNDO = {"cutover": {"budget_s": 4, "hold_s": 8, "retry_s": 600}, "sync": {"delta_s": 2}, "limits": PATIENT}
 
 
 def settle(stage, f, person, folders=None):
@@ -143,7 +144,7 @@ def test_idle_session_hears_bye_within_a_second_of_the_flip(stage, ferry, person
 
 
 def test_login_during_the_freeze_waits_and_lands_on_new(stage, own_ferry, person, imap):
-    f = own_ferry()
+    f = own_ferry({"limits": PATIENT})
     Brake.fill(stage, person)
     f.import_users([person.name])
     f.wait_state(person.name, "ready")
@@ -163,7 +164,7 @@ def test_login_during_the_freeze_waits_and_lands_on_new(stage, own_ferry, person
 
 
 def test_pop3_login_during_the_freeze_lands_on_new(stage, own_ferry, person, imap, pop3):
-    f = own_ferry()
+    f = own_ferry({"limits": PATIENT})
     Brake.fill(stage, person)
     f.import_users([person.name])
     f.wait_state(person.name, "ready")
