@@ -350,9 +350,9 @@ class Prober(LiveClient):
         self.stopping.wait(self.pace_s)
 
     def holds(self):
-        """Visits whose login waited: the first ones on new, and much slower than the usual."""
+        """Visits whose login waited: the first ones on new, and much slower than any on old was."""
         done = [v for v in self.visits if v.logged_in]
-        usual = sorted(v.logged_in - v.began for v in done)[len(done) // 2] if done else 0
+        usual = max((v.logged_in - v.began for v in done if v.server == "old"), default=0)
         arrived = [v for i, v in enumerate(done) if v.server == "new" and
                    (i == 0 or done[i - 1].server == "old")]
         return [v for v in arrived if v.logged_in - v.began > max(0.1, 3 * usual)]
