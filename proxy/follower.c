@@ -128,6 +128,7 @@ static void apply(struct proxy *p, struct news *n)
 		break;
 	case NEWS_LEASE:
 		p->fence_ms = n->fence_ms;
+		p->store_seen_ms = n->fence_ms - (STORE_FENCE_MS - OWN_MARGIN_MS);
 		break;
 	case NEWS_LOST:
 		log_error(NULL, "another process runs as node %s: this one ends", p->node);

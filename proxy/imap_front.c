@@ -246,7 +246,7 @@ static bool hear_command(struct session *s, struct slice in, size_t max)
 		return false;
 	case WIRE_BAD:
 		stream_printf(s->client, "* BYE Command too long.\r\n");
-		session_close(s, "command before login too long (limits.preauth_bytes)");
+		session_close_by_limit(s, LIMIT_PREAUTH_BYTES, "command before login too long");
 		return false;
 	case WIRE_DONE:
 		run_command(s, in.p, extent.len);
@@ -263,7 +263,7 @@ static bool hear_sasl(struct session *s, struct slice in, size_t max)
 
 	if (!lf) {
 		if (in.n >= max)
-			session_cut(s, "SASL answer too long (limits.preauth_bytes)");
+			session_close_by_limit(s, LIMIT_PREAUTH_BYTES, "SASL answer too long");
 		return false;
 	}
 	n = (size_t)(lf - in.p);

@@ -79,7 +79,7 @@ void imap_pass_up(struct session *s)
 		if (stop == STOP_TOO_LONG) {
 			if (imap_at_line(s))
 				imap_say_bye(s, "Command line too long.");
-			session_close(s, "command line too long (limits.line_bytes)");
+			session_close_by_limit(s, LIMIT_LINE_BYTES, "command line too long");
 			return;
 		}
 		if (stop == STOP_EMPTY || s->blocked)

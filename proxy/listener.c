@@ -129,6 +129,13 @@ static bool has_room(const struct listeners *l)
 	       p->preauth_count < (size_t)p->settings->limits.preauth_sessions;
 }
 
+static void count_full(struct proxy *p)
+{
+	bool preauth = p->preauth_count >= (size_t)p->settings->limits.preauth_sessions;
+
+	meter_limit(p, preauth ? LIMIT_PREAUTH_SESSIONS : LIMIT_SESSIONS);
+}
+
 static void listen_to_all(struct listeners *l, bool on)
 {
 	for (size_t i = 0; i < l->count; i++) {
@@ -164,6 +171,7 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 				NULL,
 				"no room for more sessions: new connections wait (%zu, %zu not logged in)",
 				l->all->proxy->session_count, l->all->proxy->preauth_count);
+			count_full(l->all->proxy);
 			l->all->full = true;
 			listen_to_all(l->all, false);
 			return;
@@ -181,6 +189,11 @@ void listeners_start(struct listeners *l)
 {
 	l->started = true;
 	listen_to_all(l, true);
+}
+
+bool listeners_started(const struct listeners *l)
+{
+	return l->started;
 }
 
 void listeners_stop(struct listeners *l)

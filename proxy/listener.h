@@ -21,6 +21,7 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e) MUST_
  * limits.preauth_sessions). */
 void listeners_start(struct listeners *l);
 void listeners_stop(struct listeners *l);
+bool listeners_started(const struct listeners *l);
 /* Looks whether there is room again: once a tick. */
 void listeners_tick(struct listeners *l);
 void listeners_free(struct listeners **l);

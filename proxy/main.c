@@ -12,6 +12,7 @@
 #include "certs/tls.h"
 #include "common/clock.h"
 #include "proxy/backend.h"
+#include "proxy/control.h"
 #include "proxy/follower.h"
 #include "proxy/listener.h"
 #include "proxy/route.h"
@@ -30,11 +31,6 @@ struct node {
 static const char usage[] =
 	"usage: mailferry-proxy --config FILE --node NAME\n"
 	"Runs one proxy node. `mailferry run` starts and supervises the nodes of a host.\n";
-
-bool proxy_has_lease(const struct proxy *p)
-{
-	return clock_mono_ms() < p->fence_ms;
-}
 
 /* ---- start */
 
@@ -88,7 +84,10 @@ static int open_parts(struct node *n, struct err *e)
 			return -1;
 	sessions_init(p);
 	p->routes = routes_new(p);
-	return follower_start(p, &p->follower, e);
+	if (follower_start(p, &p->follower, e) < 0 || control_start(p, &p->control, e) < 0)
+		return -1;
+	p->own_descriptors = meters_open_descriptors();
+	return 0;
 }
 
 /* ---- running */
@@ -205,6 +204,7 @@ static void close_parts(struct node *n)
 
 	sessions_shut_down(p, true);
 	follower_stop(&p->follower);
+	control_stop(&p->control);
 	sessions_release(p);
 	listeners_free(&p->listeners);
 	for (size_t i = 0; i < COUNT(n->signals); i++)
@@ -215,6 +215,7 @@ static void close_parts(struct node *n)
 	for (int side = 0; side < SIDES; side++)
 		backend_free(&p->backend[side]);
 	SSL_CTX_free(p->tls);
+	metrics_free(&p->metrics);
 	settings_release(&n->settings);
 	close(n->lock_fd);
 }
@@ -279,6 +280,7 @@ int main(int argc, char **argv)
 	if (load_settings(&n, config) < 0)
 		return EXIT_USAGE;
 	n.proxy.settings = &n.settings;
+	n.proxy.metrics = meters_new();
 	log_open(n.proxy.node, n.settings.log.level);
 	return serve(&n);
 }

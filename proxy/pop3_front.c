@@ -204,8 +204,8 @@ static void hear_client(struct session *s)
 			return;
 		case WIRE_BAD:
 			stream_printf(s->client, "-ERR Command too long.\r\n");
-			session_close(s,
-				      "command before login too long (limits.preauth_bytes)");
+			session_close_by_limit(s, LIMIT_PREAUTH_BYTES,
+					       "command before login too long");
 			return;
 		case WIRE_DONE:
 			break;

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "config/settings.h"
+#include "proxy/meters.h"
 #include "proxy/stream.h"
 
 #define PROXY_TICK_MS	    250	  /* held users are looked at this often */
@@ -27,6 +28,9 @@ struct proxy {
 	struct backend *backend[SIDES];
 	struct follower *follower;
 	struct listeners *listeners;
+	struct control *control;
+	struct metrics *metrics; /* proxy/meters.h */
+	size_t own_descriptors;	 /* open besides streams */
 	struct event *tick;
 	int64_t rows_written_ms, tick_count;
 
@@ -43,10 +47,14 @@ struct proxy {
 	 * node that was stopped fences itself on waking.
 	 */
 	int64_t fence_ms;
+	int64_t store_seen_ms; /* until then all changes are known here, by the monotonic clock
+				*/
 	bool stopping;
 };
 
 /* May bytes of users that are not final be forwarded now? */
 bool proxy_has_lease(const struct proxy *p);
+/* Why no new clients should be sent here; NULL: they should. */
+const char *proxy_not_ready(const struct proxy *p);
 
 #endif

@@ -179,13 +179,14 @@ void session_leave_route(struct session *s)
 		route_remove_session(s->proxy->routes, r, s);
 }
 
-static void end(struct session *s, const char *why)
+static void end(struct session *s, enum meter_end how, const char *why)
 {
 	struct proxy *p = s->proxy;
 
 	log_info(&s->about, "closed: %s (%.1f s, %llu bytes up, %llu down)", why,
 		 (double)(clock_real_ms() - s->since_ms) / 1000,
 		 (unsigned long long)s->bytes_up, (unsigned long long)s->bytes_down);
+	metrics_add(p->metrics, METER_CLOSED, AT(s->protocol->kind, how), 1);
 	session_enter(s, SESSION_CLOSED);
 	evtimer_del(s->timer);
 	session_forget_login(s);
@@ -199,13 +200,26 @@ static void end(struct session *s, const char *why)
 	session_leave_route(s);
 }
 
-void session_close(struct session *s, const char *why)
+static void close_politely(struct session *s, enum meter_end how, const char *why)
 {
-	if (s->state == SESSION_CLOSED)
-		return;
 	leave_backend(s, true);
 	stream_retire(&s->client, PROXY_LINGER_MS, NULL, NULL);
-	end(s, why);
+	end(s, how, why);
+}
+
+void session_close(struct session *s, const char *why)
+{
+	if (s->state != SESSION_CLOSED)
+		close_politely(s, END_LEFT, why);
+}
+
+void session_close_by_limit(struct session *s, enum limit l, const char *why)
+{
+	char text[128];
+
+	meter_limit(s->proxy, l);
+	snprintf(text, sizeof text, "%s (limits.%s)", why, limit_name(l));
+	session_close(s, text);
 }
 
 void session_cut(struct session *s, const char *why)
@@ -214,7 +228,7 @@ void session_cut(struct session *s, const char *why)
 		return;
 	leave_backend(s, false);
 	stream_free(&s->client);
-	end(s, why);
+	end(s, END_CUT, why);
 }
 
 void session_close_with_bye(struct session *s, const char *bye, const char *why)
@@ -223,7 +237,7 @@ void session_close_with_bye(struct session *s, const char *bye, const char *why)
 		return;
 	if (s->protocol->at_line(s))
 		s->protocol->say_bye(s, bye);
-	session_close(s, why);
+	close_politely(s, END_BYE, why);
 }
 
 /* ---- the relay */
@@ -243,6 +257,7 @@ void session_send_up(struct session *s, const void *p, size_t n)
 	if (n == 0)
 		return;
 	s->bytes_up += n;
+	metrics_add(s->proxy->metrics, METER_BYTES, AT(s->protocol->kind, WAY_UP), (double)n);
 	stream_write(s->backend, p, n);
 	if (stream_queued(s->backend) > STREAM_HIGH)
 		stream_pause(s->client);
@@ -253,6 +268,7 @@ void session_send_down(struct session *s, const void *p, size_t n)
 	if (n == 0)
 		return;
 	s->bytes_down += n;
+	metrics_add(s->proxy->metrics, METER_BYTES, AT(s->protocol->kind, WAY_DOWN), (double)n);
 	stream_write(s->client, p, n);
 	if (stream_queued(s->client) > STREAM_HIGH)
 		stream_pause(s->backend);
@@ -354,6 +370,7 @@ static void drop(struct session *s)
 		session_part(s);
 		return;
 	}
+	meter_limit(p, LIMIT_DROP_PER_S);
 	s->dropping = true;
 	evtimer_del(s->timer);
 	TAILQ_INSERT_TAIL(&p->dropping, s, drop);
@@ -418,10 +435,13 @@ static void on_idle(struct session *s)
 	int64_t moved = MAX(stream_moved_ms(s->client), stream_moved_ms(s->backend));
 	int64_t left = idle_limit_ms(s) - (clock_mono_ms() - moved);
 
-	if (left > 0)
+	if (left > 0) {
 		arm_timer(s, left);
-	else
-		session_close_with_bye(s, "Autologout; idle for too long.", "idle too long");
+		return;
+	}
+	meter_limit(s->proxy,
+		    s->protocol->kind == PROTO_IMAP ? LIMIT_IMAP_IDLE_S : LIMIT_POP3_IDLE_S);
+	session_close_with_bye(s, "Autologout; idle for too long.", "idle too long");
 }
 
 static void on_park_timer(struct session *s)
@@ -447,12 +467,14 @@ static void on_drain_timer(struct session *s)
 	bool stuck = (s->protocol->uploading(s) || stream_queued(s->client)) &&
 		     now - stream_moved_ms(s->client) >= stall;
 
-	if (clock_real_ms() >= s->hold_at + VERDICT_GRACE_MS)
+	if (clock_real_ms() >= s->hold_at + VERDICT_GRACE_MS) {
 		session_cut(s, "no verdict in time");
-	else if (stuck)
+	} else if (stuck) {
+		meter_limit(s->proxy, LIMIT_STALL_S);
 		session_cut(s, "stood still while the user is moved (limits.stall_s)");
-	else
+	} else {
 		arm_timer(s, deadline_ms(s));
+	}
 }
 
 static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -461,18 +483,23 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	switch (s->state) {
 	case SESSION_GREET:
-		session_cut(s, "no TLS handshake in time");
+		meter_limit(s->proxy, LIMIT_HANDSHAKE_S);
+		session_cut(s, "no TLS handshake in time (limits.handshake_s)");
 		break;
 	case SESSION_AUTH:
-		session_close_with_bye(s, "Timeout; no login.", "no login in time");
+		meter_limit(s->proxy, LIMIT_LOGIN_S);
+		session_close_with_bye(s, "Timeout; no login.",
+				       "no login in time (limits.login_s)");
 		break;
 	case SESSION_PARK:
 		on_park_timer(s);
 		break;
 	case SESSION_DIAL:
+		meter_limit(s->proxy, LIMIT_DIAL_S);
 		session_refused(s, REJECT_DOWN, "backend: connection timed out");
 		break;
 	case SESSION_LOGIN:
+		meter_limit(s->proxy, LIMIT_BACKEND_LOGIN_S);
 		session_refused(s, REJECT_DOWN, "backend: login timed out");
 		break;
 	case SESSION_RELAY:
@@ -522,6 +549,7 @@ static void client_data(struct session *s)
 
 static void client_up(struct session *s)
 {
+	meter_handshake(s->proxy, PEER_CLIENT, s->client);
 	if (s->state == SESSION_GREET) {
 		session_enter(s, SESSION_AUTH);
 		s->protocol->greet(s);
@@ -548,6 +576,8 @@ static void on_client(struct stream *st, enum stream_event ev, void *arg)
 		session_close(s, "client left");
 		break;
 	case STREAM_FAILED:
+		if (stream_handshaking(st))
+			meter_handshake(s->proxy, PEER_CLIENT, st);
 		session_close(s, stream_error(st));
 		break;
 	}
@@ -600,13 +630,24 @@ static void backend_data(struct session *s)
 	}
 }
 
+static void backend_is_up(struct session *s)
+{
+	struct metrics *m = s->proxy->metrics;
+
+	metrics_set(m, METER_BACKEND_UP, AT(s->side, s->protocol->kind), 1);
+	metrics_observe(m, METER_DIAL_SECONDS, AT(s->side),
+			(double)(clock_mono_ms() - s->state_ms) / 1000);
+}
+
 void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 {
 	struct session *s = arg;
 
 	switch (ev) {
 	case STREAM_UP:
+		meter_handshake(s->proxy, PEER_BACKEND, st);
 		if (s->state == SESSION_DIAL) {
+			backend_is_up(s);
 			s->about.doing = "logging in";
 			session_enter(s, SESSION_LOGIN);
 		} else {
@@ -624,6 +665,8 @@ void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 		backend_ended(s, "the backend closed the connection");
 		break;
 	case STREAM_FAILED:
+		if (stream_handshaking(st))
+			meter_handshake(s->proxy, PEER_BACKEND, st);
 		log_warn(&s->about, "backend: %s", stream_error(st));
 		backend_ended(s, stream_error(st));
 		break;
@@ -654,6 +697,7 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd, const c
 	TAILQ_INSERT_TAIL(&p->sessions, s, link);
 	p->session_count++;
 	p->preauth_count++;
+	metrics_add(p->metrics, METER_CONNECTIONS, AT(s->protocol->kind), 1);
 	arm_timer(s, deadline_ms(s));
 	log_debug(&s->about, "connected to %s", l->name);
 	s->client = stream_accept(&p->loop, fd, l->tls == TLS_IMPLICIT ? p->tls : NULL,

@@ -42,6 +42,7 @@ struct login {
 	struct secret password;
 	char tag[IMAP_TAG_MAX + 1]; /* IMAP: of the command that waits for its answer */
 	unsigned tries;
+	int64_t asked_ms; /* when the whole login was there, monotonic */
 };
 
 /* Steps of a conversation with a backend until it accepts the login. */
@@ -126,6 +127,8 @@ void session_relayed(struct session *s);
 void session_close(struct session *s, const char *why);
 /* Ends it so that nothing half done is seen as done: no more bytes to either side. */
 void session_cut(struct session *s, const char *why);
+/* The same because of a setting of section limits, which is counted. */
+void session_close_by_limit(struct session *s, enum limit l, const char *why);
 /* Forwards to the backend or the client, with back-pressure. */
 void session_send_up(struct session *s, const void *p, size_t n);
 void session_send_down(struct session *s, const void *p, size_t n);

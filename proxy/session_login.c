@@ -20,13 +20,38 @@ void session_to_auth(struct session *s)
 void session_count_hold(struct session *s, const char *released_to)
 {
 	int64_t held = clock_mono_ms() - s->parked_ms;
+	enum meter_release to = strcmp(released_to, "old") == 0	  ? RELEASED_OLD
+				: strcmp(released_to, "new") == 0 ? RELEASED_NEW
+								  : RELEASED_REFUSED;
 
 	if (!s->parked_ms)
 		return;
+	metrics_add(s->proxy->metrics, METER_HOLDS, AT(s->protocol->kind, to), 1);
+	metrics_observe(s->proxy->metrics, METER_HOLD_SECONDS, AT_ALL, (double)held / 1000);
 	log_info(&s->about, "login was held %lld ms, goes to %s", (long long)held, released_to);
 	follower_hold(s->proxy->follower, s->login.name, s->protocol->name,
 		      clock_real_ms() - held, held, released_to);
 	s->parked_ms = 0;
+}
+
+static void count_login(struct session *s, enum reject r)
+{
+	struct metrics *m = s->proxy->metrics;
+	bool asked = s->state == SESSION_DIAL || s->state == SESSION_LOGIN;
+	double now = (double)clock_mono_ms();
+
+	metrics_add(m, METER_LOGINS,
+		    AT(s->protocol->kind, asked ? METER_SIDE(s->side) : METER_SIDE_NONE, r), 1);
+	if (r == REJECT_NONE) {
+		metrics_observe(m, METER_LOGIN_SECONDS, AT(s->protocol->kind),
+				(now - (double)s->login.asked_ms) / 1000);
+		metrics_observe(m, METER_BACKEND_LOGIN_SECONDS, AT(s->side),
+				(now - (double)s->state_ms) / 1000);
+	} else if (r == REJECT_DOWN && asked) {
+		metrics_add(m, METER_BACKEND_FAILURES, AT(s->side), 1);
+		if (s->state == SESSION_DIAL)
+			metrics_set(m, METER_BACKEND_UP, AT(s->side, s->protocol->kind), 0);
+	}
 }
 
 void session_refused(struct session *s, enum reject r, const char *why)
@@ -37,6 +62,7 @@ void session_refused(struct session *s, enum reject r, const char *why)
 	if (s->state == SESSION_CLOSED)
 		return;
 	log_info(&s->about, "login refused: %s", why);
+	count_login(s, r);
 	stream_free(&s->backend);
 	buf_wipe(&s->back.caps);
 	secret_release(&s->login.password);
@@ -47,6 +73,7 @@ void session_refused(struct session *s, enum reject r, const char *why)
 	else
 		s->protocol->answer(s, r);
 	if (r == REJECT_BAD_LOGIN && ++s->login.tries >= (unsigned)set->limits.login_tries) {
+		meter_limit(s->proxy, LIMIT_LOGIN_TRIES);
 		session_close_with_bye(s, "Too many failed logins.", "too many failed logins");
 		return;
 	}
@@ -60,6 +87,7 @@ void session_park(struct session *s)
 	stream_free(&s->backend);
 	buf_wipe(&s->back.caps);
 	if (p->parked_count >= (size_t)p->settings->limits.parked) {
+		meter_limit(p, LIMIT_PARKED);
 		session_refused(s, REJECT_MOVING, "too many logins wait (limits.parked)");
 		return;
 	}
@@ -129,6 +157,7 @@ static int join_route(struct session *s)
 void session_login(struct session *s)
 {
 	stream_pause(s->client);
+	s->login.asked_ms = clock_mono_ms();
 	if (join_route(s) < 0) {
 		session_refused(s, REJECT_BAD_LOGIN, "not a login name");
 		return;
@@ -168,6 +197,7 @@ void session_accepted(struct session *s)
 	}
 	if (r->stranger)
 		follower_stranger(s->proxy->follower, r->name);
+	count_login(s, REJECT_NONE);
 	s->protocol->welcome(s);
 	session_forget_login(s);
 	memset(&s->open, 0, sizeof s->open);

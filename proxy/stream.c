@@ -698,6 +698,16 @@ bool stream_secure(const struct stream *st)
 	return st->ssl != NULL;
 }
 
+bool stream_handshaking(const struct stream *st)
+{
+	return st->phase == HANDSHAKE;
+}
+
+bool stream_resumed(const struct stream *st)
+{
+	return st->ssl && SSL_session_reused(st->ssl);
+}
+
 int stream_fd(const struct stream *st)
 {
 	return st->fd;

@@ -82,6 +82,9 @@ void stream_resume(struct stream *st);
 void stream_poke(struct stream *st);
 
 bool stream_secure(const struct stream *st);
+/* A TLS handshake goes on, or was the last that happened. */
+bool stream_handshaking(const struct stream *st);
+bool stream_resumed(const struct stream *st); /* its TLS session is an earlier one's */
 int stream_fd(const struct stream *st);
 const char *stream_error(const struct stream *st);
 /* When bytes last moved, in either direction, by the monotonic clock. */

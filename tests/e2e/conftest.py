@@ -187,6 +187,8 @@ def own_ferry(stage):
         stage.ferries.append(f)
         return f.start()
     yield start
+    for c in stage.opened:      # else each end waits for them to go
+        c.close()
     for f in stage.ferries:
         f.stop()
         f.check(_secrets(stage))

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from . import processes
+from .metrics import Metrics
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UP_TIMEOUT_S = 30
@@ -200,6 +201,14 @@ class Mailferry:
     @staticmethod
     def kill(pid):
         processes.send(pid, signal.SIGKILL)
+
+    def controls(self):
+        """The nodes' local sockets."""
+        return sorted(glob.glob(os.path.join(self.run_dir, "*.control")))
+
+    def metrics(self):
+        """What all nodes count now, summed."""
+        return Metrics(self.controls())
 
     # ---- the operator's command
 

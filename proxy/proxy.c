@@ -1,0 +1,21 @@
+/* Hides: what a node must have to serve whom. */
+#include "proxy/proxy.h"
+
+#include "common/clock.h"
+#include "proxy/listener.h"
+
+bool proxy_has_lease(const struct proxy *p)
+{
+	return clock_mono_ms() < p->fence_ms;
+}
+
+const char *proxy_not_ready(const struct proxy *p)
+{
+	if (p->stopping)
+		return "stopping: sessions finish, no new ones are taken";
+	if (!p->listeners || !listeners_started(p->listeners))
+		return "no listener is open yet";
+	if (!proxy_has_lease(p))
+		return "the store is lost: no lease";
+	return NULL;
+}
