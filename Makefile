@@ -44,6 +44,7 @@ ARCHIVES  := $(foreach p,admin sync proxy certs config common,$(BUILD)/lib$(p).a
 PROGRAMS  := $(BUILD)/mailferry $(BUILD)/mailferry-proxy $(BUILD)/mailferry-sync
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS	  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 all: $(PROGRAMS) $(BUILD)/mailferry.conf.sample
 
@@ -88,11 +89,16 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(AR
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(ARCHIVES) $(LIBS)
 
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ARCHIVES)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS)
+
 .SECONDARY:
 
 unit: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
-binaries: all unit fuzzers
+bench-tools: $(BENCH_TOOLS)
+binaries: all unit fuzzers bench-tools
 
 # One round: unit tests, layers, fuzz corpora, short end to end.
 check: binaries
@@ -108,6 +114,15 @@ test-full: deps
 FUZZ_SECONDS ?= 60
 fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)
+
+# BENCH=quick: a minute, for a look. BENCH="--cells idle,NOOP --peers mailferry,haproxy --rounds 5": a part.
+# Only the whole, slow run writes docs/benchmarks.md.
+BENCH ?=
+bench-proxy:
+	tests/deps --bench
+	@$(MAKE) --no-print-directory all bench-tools
+	$(PYTHON) tests/bench/bench.py --build $(BUILD) \
+		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
 
 # ---- the rest
 
@@ -147,9 +162,10 @@ help:
 	@echo 'make check      one round of the suite with this build (SAN=1: under sanitizers)'
 	@echo 'make test-full  the suite with its long parts'
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
+	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers binaries check test test-full fuzz deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy binaries check test test-full fuzz deps demo demo-up demo-down format install clean help
