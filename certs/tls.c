@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 
 #define PIN_PREFIX    "sha256:"
 #define PIN_TEXT_SIZE 72 /* prefix, 64 digits, NUL */
@@ -22,7 +23,8 @@ struct tls_client {
 	bool is_address;
 	bool pinned;
 	unsigned char pin[SHA256_DIGEST_LENGTH];
-	SSL_SESSION *last; /* ours; connections get copies */
+	SSL_SESSION *last;   /* ours; connections get copies */
+	int64_t verified_ms; /* monotonic: the full handshake that `last` goes back to */
 };
 
 /* Why a certificate was refused, kept at its SSL: OpenSSL forgets the certificate itself. */
@@ -267,7 +269,7 @@ static int judge(X509_STORE_CTX *store, void *client)
 
 /* ---- contexts */
 
-static SSL_CTX *context_new(const SSL_METHOD *method)
+SSL_CTX *tls_context_new(const SSL_METHOD *method)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
@@ -283,7 +285,7 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 
 /* The system's error if there is one, else the last entry: decoders leave false trails before
  * it. */
-static const char *queue_reason(void)
+const char *tls_reason(void)
 {
 	const char *reason = NULL;
 	unsigned long code;
@@ -299,57 +301,6 @@ static const char *queue_reason(void)
 	return reason ? reason : "no reason given";
 }
 
-/* No terminal here to ask for a pass phrase: an encrypted key is an error, not a prompt. */
-static int no_passphrase(char *out UNUSED, int size UNUSED, int writing UNUSED,
-			 void *arg UNUSED)
-{
-	return -1;
-}
-
-/* RFC 7301 3.2: a client that offers only foreign protocols must not be talked to (ALPACA). */
-static int pick_protocol(SSL *ssl UNUSED, const unsigned char **out, unsigned char *out_n,
-			 const unsigned char *offered, unsigned n, void *arg UNUSED)
-{
-	for (unsigned i = 0; i < n && offered[i] <= n - i - 1; i += 1u + offered[i]) {
-		struct slice s = { (const char *)offered + i + 1, offered[i] };
-
-		if (!slice_is(s, "imap") && !slice_is(s, "pop3"))
-			continue;
-		*out = offered + i + 1;
-		*out_n = offered[i];
-		return SSL_TLSEXT_ERR_OK;
-	}
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-SSL_CTX *tls_server_new(const char *certificate, const char *key, struct err *e)
-{
-	static const unsigned char id[] = "mailferry";
-	SSL_CTX *ctx = context_new(TLS_server_method());
-
-	ERR_clear_error();
-	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-	/* Tickets without a table of sessions: nothing here grows with the number of clients.
-	 */
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1);
-	SSL_CTX_set_num_tickets(ctx, 1);
-	SSL_CTX_set_alpn_select_cb(ctx, pick_protocol, NULL);
-	if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
-		err_set(e, ERR_INPUT, "certificate %s: %s", certificate, queue_reason());
-		goto fail;
-	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-		err_set(e, ERR_INPUT, "key %s (of certificate %s): %s", key, certificate,
-			queue_reason());
-		goto fail;
-	}
-	return ctx;
-fail:
-	SSL_CTX_free(ctx);
-	return NULL;
-}
-
 /*
  * A new ticket: the next connection resumes from the newest one. Copies on the way in and out,
  * because SSL_free() of a connection that ended without close_notify spoils the session object
@@ -359,14 +310,19 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_client *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
+	if (!SSL_session_reused(ssl))
+		c->verified_ms = clock_mono_ms();
 	SSL_SESSION_free(c->last);
 	c->last = SSL_SESSION_dup(session);
 	return 0;
 }
 
+/* Each resumption brings the next ticket, without end: a certificate that has run out or was
+ * replaced would never be noticed. */
 static void offer_session(const struct tls_client *c, SSL *ssl)
 {
-	SSL_SESSION *copy = c->last ? SSL_SESSION_dup(c->last) : NULL;
+	bool fresh = c->last && clock_mono_ms() - c->verified_ms < TLS_VERIFY_MS;
+	SSL_SESSION *copy = fresh ? SSL_SESSION_dup(c->last) : NULL;
 
 	if (copy)
 		SSL_set_session(ssl, copy);
@@ -381,9 +337,9 @@ static int trust(struct tls_client *c, struct err *e)
 	if (c->ca_file) {
 		if (SSL_CTX_load_verify_file(c->ctx, c->ca_file) != 1)
 			return err_set(e, ERR_INPUT, "CA file %s: %s", c->ca_file,
-				       queue_reason());
+				       tls_reason());
 	} else if (SSL_CTX_set_default_verify_paths(c->ctx) != 1) {
-		return err_set(e, ERR_INPUT, "the system's CA store: %s", queue_reason());
+		return err_set(e, ERR_INPUT, "the system's CA store: %s", tls_reason());
 	}
 	return 0;
 }
@@ -407,7 +363,7 @@ int tls_client_new(const struct tls_peer *peer, struct tls_client **out, struct 
 	struct tls_client *c = mem_new(sizeof *c);
 
 	pthread_once(&words_once, words_register);
-	c->ctx = context_new(TLS_client_method());
+	c->ctx = tls_context_new(TLS_client_method());
 	c->name = mem_str(peer->name);
 	c->ca_file = mem_str(peer->ca_file);
 	c->pinned = peer->pin != NULL;
@@ -480,7 +436,10 @@ static const struct {
 	{ SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN,
 	  "the other side does not accept our certificate" },
 	{ SSL_R_TLSV1_UNRECOGNIZED_NAME, "the other side has no certificate for that name" },
-	{ SSL_R_NO_APPLICATION_PROTOCOL, "neither imap nor pop3 was asked for (ALPN)" },
+	{ SSL_R_NO_APPLICATION_PROTOCOL,
+	  "another protocol than this port's was asked for (ALPN)" },
+	{ SSL_R_CALLBACK_FAILED, "no certificate here for the name asked for (SNI)" },
+	{ SSL_R_CERT_CB_ERROR, "no certificate that can be used for the name asked for (SNI)" },
 };
 
 static const char *reason_words(unsigned long code)

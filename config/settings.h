@@ -56,8 +56,13 @@ struct settings {
 	struct backend_conf backend[SIDES];
 
 	struct {			 /* tls { … }: towards clients */
-		char *certificate, *key; /* PEM files; chain in certificate */
-		bool allow_cleartext;	 /* passwords without TLS */
+		/* PEM files; chain in certificate; key NULL: in certificate too */
+		char *certificate, *key;
+		char *second_certificate, *second_key; /* with another kind of key */
+		char *folder;			       /* more of them, by name */
+		int loaded_max;			       /* of the folder, in memory */
+		int ticket_life_s;		       /* then the key is changed */
+		bool allow_cleartext;		       /* passwords without TLS */
 	} tls;
 	struct { /* store { … } */
 		char *path;

@@ -2,6 +2,7 @@
 #include "config/settings_check.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -88,14 +89,54 @@ static void check_listeners(const struct settings *s, const struct scan *scan,
 		if (!needs && s->listeners[i].tls != TLS_NONE)
 			needs = &s->listeners[i];
 	}
-	if (needs && (!s->tls.certificate || !s->tls.key))
-		mistake_add(m, scan_line(scan, SECTION_LISTENER, needs->name, "tls"),
-			    "listener \"%s\": tls = %s, but tls.%s is not set", needs->name,
-			    tls_mode_name(needs->tls),
-			    s->tls.certificate ? "key" : "certificate");
-	check_file(s->tls.certificate, scan_line(scan, SECTION_TLS, NULL, "certificate"),
-		   "tls: certificate", m);
-	check_file(s->tls.key, scan_line(scan, SECTION_TLS, NULL, "key"), "tls: key", m);
+	if (needs && !s->tls.certificate && !s->tls.folder)
+		mistake_add(
+			m, scan_line(scan, SECTION_LISTENER, needs->name, "tls"),
+			"listener \"%s\": tls = %s, but neither tls.certificate nor tls.folder "
+			"is set",
+			needs->name, tls_mode_name(needs->tls));
+}
+
+static void check_folder(const char *path, unsigned line, const char *what, struct mistakes *m)
+{
+	DIR *dir = path ? opendir(path) : NULL;
+
+	if (path && !dir)
+		mistake_add(m, line, "%s: cannot read %s: %s", what, path, strerror(errno));
+	if (dir)
+		closedir(dir);
+}
+
+static void check_alone(const char *key, const char *certificate, const char *names[2],
+			const struct scan *scan, struct mistakes *m)
+{
+	if (key && !certificate)
+		mistake_add(m, scan_line(scan, SECTION_TLS, NULL, names[0]),
+			    "tls: %s without %s", names[0], names[1]);
+}
+
+static void check_tls(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	const struct {
+		const char *path, *name, *what;
+	} files[] = {
+		{ s->tls.certificate, "certificate", "tls: certificate" },
+		{ s->tls.key, "key", "tls: key" },
+		{ s->tls.second_certificate, "second_certificate", "tls: second_certificate" },
+		{ s->tls.second_key, "second_key", "tls: second_key" },
+	};
+
+	for (size_t i = 0; i < COUNT(files); i++)
+		check_file(files[i].path, scan_line(scan, SECTION_TLS, NULL, files[i].name),
+			   files[i].what, m);
+	check_folder(s->tls.folder, scan_line(scan, SECTION_TLS, NULL, "folder"), "tls: folder",
+		     m);
+	check_alone(s->tls.key, s->tls.certificate, (const char *[]){ "key", "certificate" },
+		    scan, m);
+	check_alone(s->tls.second_certificate, s->tls.certificate,
+		    (const char *[]){ "second_certificate", "certificate" }, scan, m);
+	check_alone(s->tls.second_key, s->tls.second_certificate,
+		    (const char *[]){ "second_key", "second_certificate" }, scan, m);
 }
 
 static bool is_pin(const char *pin)
@@ -158,6 +199,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 {
 	check_required(scan, m);
 	check_listeners(s, scan, m);
+	check_tls(s, scan, m);
 	check_backend(s, SIDE_OLD, scan, m);
 	check_backend(s, SIDE_NEW, scan, m);
 	if (s->cutover.hold_s <= s->cutover.budget_s)

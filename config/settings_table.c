@@ -75,7 +75,17 @@ const struct setting_row setting_rows[] = {
 	PATH("certificate", AT(SECTION_TLS, tls.certificate), NULL, true,
 	     "PEM file: certificate and chain."),
 	PATH("key", AT(SECTION_TLS, tls.key), NULL, true,
-	     "PEM file: its private key, unencrypted."),
+	     "PEM file: its private key, unencrypted; without it the key is in certificate."),
+	PATH("second_certificate", AT(SECTION_TLS, tls.second_certificate), NULL, true,
+	     "Another one for the same names with the other kind of key: RSA beside ECDSA."),
+	PATH("second_key", AT(SECTION_TLS, tls.second_key), NULL, true,
+	     "Its private key; without it the key is in second_certificate."),
+	PATH("folder", AT(SECTION_TLS, tls.folder), NULL, true,
+	     "Certificates by name: NAME.pem, or NAME/fullchain.pem as certbot has them."),
+	INT("loaded_max", AT(SECTION_TLS, tls.loaded_max), "1000", 1, 100000, "names",
+	    "Of the folder, kept in memory (about 20 KiB each)."),
+	INT("ticket_life_s", AT(SECTION_TLS, tls.ticket_life_s), "43200", 1, 604800, "s",
+	    "Keys of session tickets are changed this often; a client may come back as long."),
 	ROW("allow_cleartext", AT(SECTION_TLS, tls.allow_cleartext), BOOL, "no", 0, 0, "",
 	    false, true, "Accept passwords without TLS."),
 
@@ -156,7 +166,7 @@ const struct setting_row setting_rows[] = {
 	      "Sessions ended per second when many users move."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 58, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 63, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

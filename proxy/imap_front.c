@@ -85,8 +85,6 @@ static void do_logout(struct session *s, struct imap_command *c)
 
 static void do_starttls(struct session *s, struct imap_command *c)
 {
-	SSL *ssl;
-
 	if (stream_secure(s->client) || !s->proxy->tls) {
 		tagged(s, c->tag, "BAD TLS is not available.");
 		return;
@@ -96,12 +94,9 @@ static void do_starttls(struct session *s, struct imap_command *c)
 		session_cut(s, "bytes behind STARTTLS");
 		return;
 	}
-	ssl = SSL_new(s->proxy->tls);
-	if (!ssl)
-		BUG("OpenSSL makes no connection");
 	tagged(s, c->tag, "OK Begin TLS now.");
 	s->asked_capability = false; /* what was learnt in clear text is forgotten */
-	stream_start_tls(s->client, ssl, true);
+	stream_start_tls(s->client, tls_server_start(s->proxy->tls, s->protocol->name), true);
 }
 
 static void take_login(struct session *s, struct slice user, struct slice password)

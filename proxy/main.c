@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "certs/tls.h"
 #include "common/clock.h"
 #include "proxy/backend.h"
 #include "proxy/control.h"
@@ -63,12 +62,25 @@ static int lock_name(struct node *n, struct err *e)
 	return rc;
 }
 
+static struct tls_server_conf tls_conf(const struct settings *set)
+{
+	return (struct tls_server_conf){ .certificate = set->tls.certificate,
+					 .key = set->tls.key,
+					 .second_certificate = set->tls.second_certificate,
+					 .second_key = set->tls.second_key,
+					 .folder = set->tls.folder,
+					 .loaded_max = set->tls.loaded_max,
+					 .run_dir = set->run.dir,
+					 .ticket_life_s = set->tls.ticket_life_s };
+}
+
 static int open_tls(struct proxy *p, struct err *e)
 {
-	if (!p->settings->tls.certificate)
+	struct tls_server_conf conf = tls_conf(p->settings);
+
+	if (!conf.certificate && !conf.folder)
 		return 0;
-	p->tls = tls_server_new(p->settings->tls.certificate, p->settings->tls.key, e);
-	return p->tls ? 0 : -1;
+	return tls_server_new(&conf, &p->tls, e);
 }
 
 static int open_parts(struct node *n, struct err *e)
@@ -103,21 +115,18 @@ static void stop(struct node *n)
 	sessions_shut_down(&n->proxy, false);
 }
 
-/* A bad new certificate keeps the old one; sessions keep theirs in any case. */
-static void reload_certificate(struct proxy *p)
+/* A first certificate makes TLS possible; the last one taken away leaves what there was. */
+static void reload_tls(struct proxy *p)
 {
+	struct tls_server_conf conf = tls_conf(p->settings);
 	struct err e = { 0 };
-	SSL_CTX *tls;
 
-	if (!p->settings->tls.certificate)
+	if (!conf.certificate && !conf.folder)
 		return;
-	tls = tls_server_new(p->settings->tls.certificate, p->settings->tls.key, &e);
-	if (!tls) {
-		log_error(NULL, "reload: the old certificate stays: %s", e.text);
-		return;
-	}
-	SSL_CTX_free(p->tls);
-	p->tls = tls;
+	if (p->tls)
+		tls_server_reload(p->tls, &conf);
+	else if (open_tls(p, &e) < 0)
+		log_error(NULL, "reload: still without TLS: %s", e.text);
 }
 
 static void on_kept(const char *what, void *arg UNUSED)
@@ -139,7 +148,7 @@ static void reload(struct node *n)
 	settings_take(&n->settings, &fresh, on_kept, NULL);
 	settings_release(&fresh);
 	log_set_level(n->settings.log.level);
-	reload_certificate(&n->proxy);
+	reload_tls(&n->proxy);
 	log_info(NULL, "settings reloaded");
 }
 
@@ -171,6 +180,8 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		routes_fence(p->routes);
 	routes_tick(p->routes);
 	listeners_tick(p->listeners);
+	if (p->tls)
+		tls_server_tick(p->tls);
 	if (now - p->rows_written_ms >= PROXY_WRITE_ROWS_MS) {
 		p->rows_written_ms = now;
 		sessions_write_rows(p);
@@ -214,7 +225,7 @@ static void close_parts(struct node *n)
 	routes_free(&p->routes);
 	for (int side = 0; side < SIDES; side++)
 		backend_free(&p->backend[side]);
-	SSL_CTX_free(p->tls);
+	tls_server_free(&p->tls);
 	metrics_free(&p->metrics);
 	settings_release(&n->settings);
 	close(n->lock_fd);

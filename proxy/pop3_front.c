@@ -54,8 +54,6 @@ static void do_capa(struct session *s)
 
 static void do_stls(struct session *s)
 {
-	SSL *ssl;
-
 	if (stream_secure(s->client) || !s->proxy->tls) {
 		bad(s, "TLS is not available.");
 		return;
@@ -64,12 +62,9 @@ static void do_stls(struct session *s)
 		session_cut(s, "bytes behind STLS");
 		return;
 	}
-	ssl = SSL_new(s->proxy->tls);
-	if (!ssl)
-		BUG("OpenSSL makes no connection");
 	stream_printf(s->client, "+OK Begin TLS now.\r\n");
 	mem_free(&s->login.typed);
-	stream_start_tls(s->client, ssl, true);
+	stream_start_tls(s->client, tls_server_start(s->proxy->tls, s->protocol->name), true);
 }
 
 static void answer_user(struct session *s, enum reject why)

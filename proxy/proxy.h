@@ -6,6 +6,7 @@
 
 #include <sys/queue.h>
 
+#include "certs/server.h"
 #include "config/settings.h"
 #include "proxy/meters.h"
 #include "proxy/stream.h"
@@ -23,7 +24,7 @@ struct proxy {
 	struct loop loop;
 	struct settings *settings;
 	const char *node;
-	SSL_CTX *tls; /* towards clients; NULL: no certificate configured */
+	struct tls_server *tls; /* towards clients; NULL: no certificate configured */
 	struct routes *routes;
 	struct backend *backend[SIDES];
 	struct follower *follower;

@@ -700,7 +700,10 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd, const c
 	metrics_add(p->metrics, METER_CONNECTIONS, AT(s->protocol->kind), 1);
 	arm_timer(s, deadline_ms(s));
 	log_debug(&s->about, "connected to %s", l->name);
-	s->client = stream_accept(&p->loop, fd, l->tls == TLS_IMPLICIT ? p->tls : NULL,
+	s->client = stream_accept(&p->loop, fd,
+				  l->tls == TLS_IMPLICIT
+					  ? tls_server_start(p->tls, s->protocol->name)
+					  : NULL,
 				  on_client, s);
 	if (l->tls != TLS_IMPLICIT)
 		client_up(s);

@@ -550,19 +550,18 @@ static struct stream *stream_new(struct loop *l, int fd, stream_fn *on_event, vo
 	return st;
 }
 
-struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on_event,
-			     void *arg)
+struct stream *stream_accept(struct loop *l, int fd, SSL *ssl, stream_fn *on_event, void *arg)
 {
 	struct stream *st = stream_new(l, fd, on_event, arg);
 
-	if (!tls) {
+	if (!ssl) {
 		st->phase = UP;
 		arm(st);
 		return st;
 	}
-	st->ssl = SSL_new(tls);
-	if (!st->ssl || !SSL_set_fd(st->ssl, fd))
-		BUG("OpenSSL makes no connection");
+	if (!SSL_set_fd(ssl, fd))
+		BUG("OpenSSL takes no socket");
+	st->ssl = ssl;
 	st->server = true;
 	st->phase = HANDSHAKE;
 	want(st->readable, true); /* the client speaks first */

@@ -47,10 +47,9 @@ enum stream_event {
 };
 typedef void stream_fn(struct stream *st, enum stream_event ev, void *arg);
 
-/* Takes over an accepted socket. tls: handshake first (UP follows); NULL: plain, up at once, no
+/* Takes over an accepted socket, and ssl: handshake first (UP follows); NULL: plain, up at once, no
  * UP. */
-struct stream *stream_accept(struct loop *l, int fd, SSL_CTX *tls, stream_fn *on_event,
-			     void *arg);
+struct stream *stream_accept(struct loop *l, int fd, SSL *ssl, stream_fn *on_event, void *arg);
 /*
  * Connects; UP or FAILED follows. With ssl_of TLS follows at once: it makes the SSL for the
  * connected socket. NULL: out of descriptors.

@@ -243,7 +243,7 @@ static void together(void **state UNUSED)
 	       "3: backend \"new\": host is missing");
 	EXPECT("listener \"a\" {\n protocol = imap\n port = 0\n tls = starttls\n}\n"
 	       "backend \"old\" { host = a }\nbackend \"new\" { host = b }\n",
-	       "4: listener \"a\": tls = starttls, but tls.certificate is not set");
+	       "4: listener \"a\": tls = starttls, but neither tls.certificate nor tls.folder is set");
 }
 
 static void backends(void **state UNUSED)
@@ -282,7 +282,7 @@ static void all_at_once(void **state UNUSED)
 	       "1: backend \"new\" is missing",
 	       "1: listener \"a\": port: must be 0..65535, not \"70000\"",
 	       "1: listener \"a\": protocol: must be imap or pop3, not \"smtp\"",
-	       "1: listener \"a\": tls = implicit, but tls.certificate is not set",
+	       "1: listener \"a\": tls = implicit, but neither tls.certificate nor tls.folder is set",
 	       "2: backend \"old\": host is missing",
 	       "3: backend \"old\": no such setting \"hots\" (did you mean \"host\"?)",
 	       "4: backend \"old\": imap_port: must be 0..65535, not \"z\"",

@@ -1,23 +1,18 @@
 /* Handshakes over socket pairs, with certificates that certs/devca.sh makes in a folder of the
  * test. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tests/unit/tls_pair.h"
 
 #include <time.h>
-#include <sys/socket.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "certs/tls.h"
 #include "common/buf.h"
+#include "common/clock.h"
 
-#define NAME   "imap.old.test"
-#define SHAKEN 101 /* beside the values of SSL_get_error() */
+#define NAME "imap.old.test"
 
 static char dir[64];
+static struct tls_server *ours; /* with the certificate of CA a */
 
 static const char *path(const char *file)
 {
@@ -29,6 +24,8 @@ static const char *path(const char *file)
 	return p;
 }
 
+static struct tls_server *server_new(const char *folder);
+
 static int make_certificates(void **state UNUSED)
 {
 	char command[256];
@@ -38,73 +35,34 @@ static int make_certificates(void **state UNUSED)
 		return -1;
 	snprintf(command, sizeof command,
 		 "sh certs/devca.sh %s/a " NAME " && sh certs/devca.sh %s/b " NAME, dir, dir);
-	return system(command) == 0 ? 0 : -1;
+	if (system(command) != 0)
+		return -1;
+	ours = server_new("a");
+	return 0;
 }
 
 static int remove_certificates(void **state UNUSED)
 {
 	char command[128];
 
+	tls_server_free(&ours);
 	snprintf(command, sizeof command, "rm -rf %s", dir);
 	return system(command);
 }
 
-/* Two ends of a socket pair and how the handshake went. */
-struct pair {
-	int fd[2];
-	SSL_CTX *server_ctx;
-	SSL *server, *client;
-	int server_result, client_result; /* SHAKEN or SSL_get_error() */
-};
-
-static void pair_open(struct pair *p)
+static struct tls_server *server_new(const char *folder)
 {
+	struct tls_server *s;
 	struct err e = { 0 };
+	char certificate[128], key[128];
+	struct tls_server_conf conf = {
+		.certificate = certificate, .key = key, .run_dir = dir, .ticket_life_s = 7200
+	};
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fd), 0);
-	p->server_ctx = tls_server_new(path("a/" NAME ".pem"), path("a/" NAME ".key"), &e);
-	assert_non_null(p->server_ctx);
-	p->server = SSL_new(p->server_ctx);
-	SSL_set_fd(p->server, p->fd[0]);
-	SSL_set_accept_state(p->server);
-}
-
-static bool waits(int result)
-{
-	return result == SSL_ERROR_WANT_READ || result == SSL_ERROR_WANT_WRITE;
-}
-
-static int step(SSL *ssl)
-{
-	int r;
-
-	ERR_clear_error();
-	r = SSL_do_handshake(ssl);
-	return r == 1 ? SHAKEN : SSL_get_error(ssl, r);
-}
-
-/* Both ends live in this thread and the pair is memory: turns in order need no waiting. */
-static void shake(struct pair *p)
-{
-	p->client_result = p->server_result = SSL_ERROR_WANT_READ;
-	for (int turn = 0; turn < 20 && (waits(p->client_result) || waits(p->server_result));
-	     turn++) {
-		if (waits(p->client_result))
-			p->client_result = step(p->client);
-		if (!waits(p->client_result) && p->client_result != SHAKEN)
-			return; /* its error queue stays for tls_explain() */
-		if (waits(p->server_result))
-			p->server_result = step(p->server);
-	}
-}
-
-static void pair_close(struct pair *p)
-{
-	SSL_free(p->client);
-	SSL_free(p->server);
-	SSL_CTX_free(p->server_ctx);
-	close(p->fd[0]);
-	close(p->fd[1]);
+	snprintf(certificate, sizeof certificate, "%s/%s/" NAME ".pem", dir, folder);
+	snprintf(key, sizeof key, "%s/%s/" NAME ".key", dir, folder);
+	assert_int_equal(tls_server_new(&conf, &s, &e), 0);
+	return s;
 }
 
 static bool connects(const struct tls_peer *peer, struct err *e)
@@ -114,7 +72,7 @@ static bool connects(const struct tls_peer *peer, struct err *e)
 	bool good;
 
 	assert_int_equal(tls_client_new(peer, &c, e), 0);
-	pair_open(&p);
+	pair_open(&p, ours, "imap");
 	p.client = tls_client_start(c, p.fd[1]);
 	shake(&p);
 	good = p.client_result == SHAKEN;
@@ -179,7 +137,7 @@ static void judged_at(time_t today, struct err *e)
 	struct tls_client *c;
 
 	assert_int_equal(tls_client_new(&peer, &c, e), 0);
-	pair_open(&p);
+	pair_open(&p, ours, "imap");
 	p.client = tls_client_start(c, p.fd[1]);
 	X509_VERIFY_PARAM_set_time(SSL_get0_param(p.client), today);
 	shake(&p);
@@ -253,26 +211,13 @@ static void pins_checked(void **state UNUSED)
 	assert_int_equal(tls_client_new(&(struct tls_peer){ .name = "" }, &c, &e), -1);
 }
 
-/* A client of the test's own making, for what ours never does. */
-static SSL_CTX *odd_client(struct pair *p)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	SSL_CTX_set_security_level(ctx, 0);
-	p->client = SSL_new(ctx);
-	SSL_set_fd(p->client, p->fd[1]);
-	SSL_set_connect_state(p->client);
-	return ctx;
-}
-
 static void old_versions_refused(void **state UNUSED)
 {
 	struct pair p = { 0 };
 	struct err e = { 0 };
-	SSL_CTX *ctx;
 
-	pair_open(&p);
-	ctx = odd_client(&p);
+	pair_open(&p, ours, "imap");
+	odd_client(&p);
 	SSL_set_min_proto_version(p.client, TLS1_1_VERSION);
 	SSL_set_max_proto_version(p.client, TLS1_1_VERSION);
 	shake(&p);
@@ -281,23 +226,20 @@ static void old_versions_refused(void **state UNUSED)
 	tls_explain(p.client, &e);
 	assert_int_equal(e.kind, ERR_TLS);
 	pair_close(&p);
-	SSL_CTX_free(ctx);
 }
 
-static bool alpn_accepted(const char *wire, size_t n, const char *want)
+static bool alpn_accepted(const char *spoken, const char *wire, size_t n, const char *want)
 {
 	struct pair p = { 0 };
 	const unsigned char *picked;
 	unsigned picked_n;
-	SSL_CTX *ctx;
 	bool good;
 
-	pair_open(&p);
-	ctx = odd_client(&p);
+	pair_open(&p, ours, spoken);
+	odd_client(&p);
 	if (n)
 		SSL_set_alpn_protos(p.client, (const unsigned char *)wire, (unsigned)n);
-	shake(&p);
-	good = p.client_result == SHAKEN && p.server_result == SHAKEN;
+	good = shaken(&p);
 	SSL_get0_alpn_selected(p.client, &picked, &picked_n);
 	if (good)
 		assert_true(slice_is((struct slice){ (const char *)picked, picked_n }, want));
@@ -305,55 +247,108 @@ static bool alpn_accepted(const char *wire, size_t n, const char *want)
 		assert_int_equal(ERR_GET_REASON(ERR_peek_error()),
 				 SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
 	pair_close(&p);
-	SSL_CTX_free(ctx);
 	return good;
 }
 
 static void alpn(void **state UNUSED)
 {
-	assert_true(alpn_accepted("", 0, ""));
-	assert_true(alpn_accepted("\4imap", 5, "imap"));
-	assert_true(alpn_accepted("\2h2\4pop3", 8, "pop3"));
-	assert_false(alpn_accepted("\2h2", 3, ""));
-	assert_false(alpn_accepted("\10http/1.1", 9, ""));
+	assert_true(alpn_accepted("imap", "", 0, ""));
+	assert_true(alpn_accepted("imap", "\4imap", 5, "imap"));
+	assert_true(alpn_accepted("pop3", "\2h2\4pop3", 8, "pop3"));
+	assert_false(alpn_accepted("imap", "\4pop3", 5, ""));
+	assert_false(alpn_accepted("pop3", "\4imap", 5, ""));
+	assert_false(alpn_accepted("imap", "\5imapx", 6, ""));
+	assert_false(alpn_accepted("imap", "\2h2", 3, ""));
+	assert_false(alpn_accepted("imap", "\10http/1.1", 9, ""));
 }
 
-/* The ticket comes after a TLS 1.3 handshake: it is read with the first application bytes. */
-static void say_hello(struct pair *p)
+/* One handshake of a client of ours: was it resumed? -1: it failed, *e says why. */
+static int resumed(struct tls_client *c, struct tls_server *s, bool ticket, struct err *e)
 {
-	char in[8];
+	struct pair p = { 0 };
+	int reused;
 
-	assert_int_equal(SSL_write(p->server, "hi", 2), 2);
-	assert_int_equal(SSL_read(p->client, in, sizeof in), 2);
+	pair_open(&p, s, "imap");
+	p.client = tls_client_start(c, p.fd[1]);
+	shake(&p);
+	if (p.client_result != SHAKEN) {
+		tls_explain(p.client, e);
+		pair_close(&p);
+		return -1;
+	}
+	reused = SSL_session_reused(p.client);
+	assert_int_equal(SSL_get_verify_result(p.client), X509_V_OK);
+	if (ticket)
+		say_hello(&p);
+	pair_close(&p);
+	return reused;
 }
 
 static void resumes(void **state UNUSED)
 {
 	struct tls_peer peer = { .name = NAME, .ca_file = path("a/ca.pem") };
-	struct pair p = { 0 };
 	struct tls_client *c;
 	struct err e = { 0 };
 
 	assert_int_equal(tls_client_new(&peer, &c, &e), 0);
-	pair_open(&p);
-	for (int round = 0; round < 3; round++) {
-		p.client = tls_client_start(c, p.fd[1]);
-		shake(&p);
-		assert_int_equal(p.client_result, SHAKEN);
-		assert_int_equal(SSL_session_reused(p.client), round > 0);
-		assert_int_equal(SSL_get_verify_result(p.client), X509_V_OK);
-		say_hello(&p);
-		SSL_free(p.client);
-		SSL_free(p.server);
-		close(p.fd[0]);
-		close(p.fd[1]);
-		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.fd), 0);
-		p.server = SSL_new(p.server_ctx);
-		SSL_set_fd(p.server, p.fd[0]);
-		SSL_set_accept_state(p.server);
-	}
-	p.client = NULL;
-	pair_close(&p);
+	for (int round = 0; round < 3; round++)
+		assert_int_equal(resumed(c, ours, true, &e), round > 0);
+	/* Logins at the same time, before a new ticket has come: all offer the one there is. */
+	for (int round = 0; round < 3; round++)
+		assert_int_equal(resumed(c, ours, false, &e), 1);
+	tls_client_free(&c);
+}
+
+/* A backend of the same name with other keys cannot go on with the session: it is judged anew.
+ */
+static void changed_backend_is_judged_anew(void **state UNUSED)
+{
+	struct tls_peer peer = { .name = NAME, .ca_file = path("a/ca.pem") };
+	char run[128], pin[72];
+	struct tls_server_conf conf = { .certificate = path("b/" NAME ".pem"),
+					.key = path("b/" NAME ".key"),
+					.run_dir = run,
+					.ticket_life_s = 7200 };
+	struct tls_server *other;
+	struct tls_client *c;
+	struct err e = { 0 };
+
+	snprintf(run, sizeof run, "%s/a", dir);
+	assert_int_equal(tls_server_new(&conf, &other, &e), 0);
+	assert_int_equal(tls_client_new(&peer, &c, &e), 0);
+	assert_int_equal(resumed(c, ours, true, &e), 0);
+	assert_int_equal(resumed(c, other, true, &e), -1);
+	assert_non_null(strstr(e.text, "a CA that is not in /"));
+	/* What failed is forgotten: the next is a full handshake. */
+	assert_int_equal(resumed(c, ours, true, &e), 0);
+	tls_client_free(&c);
+
+	pin_of_file(path("a/" NAME ".pem"), pin);
+	peer.pin = pin;
+	assert_int_equal(tls_client_new(&peer, &c, &e), 0);
+	assert_int_equal(resumed(c, ours, true, &e), 0);
+	assert_int_equal(resumed(c, ours, true, &e), 1);
+	assert_int_equal(resumed(c, other, true, &e), -1);
+	assert_non_null(strstr(e.text, "not the pinned"));
+	tls_client_free(&c);
+	tls_server_free(&other);
+}
+
+static void verified_again_after_a_while(void **state UNUSED)
+{
+	struct tls_peer peer = { .name = NAME, .ca_file = path("a/ca.pem") };
+	struct tls_client *c;
+	struct err e = { 0 };
+
+	clock_test_freeze();
+	assert_int_equal(tls_client_new(&peer, &c, &e), 0);
+	assert_int_equal(resumed(c, ours, true, &e), 0);
+	clock_test_advance(TLS_VERIFY_MS / 2);
+	assert_int_equal(resumed(c, ours, true, &e), 1);
+	/* A ticket of a resumed session makes it no younger. */
+	clock_test_advance(TLS_VERIFY_MS / 2);
+	assert_int_equal(resumed(c, ours, true, &e), 0);
+	assert_int_equal(resumed(c, ours, true, &e), 1);
 	tls_client_free(&c);
 }
 
@@ -386,20 +381,6 @@ static void clear_text_and_silence_explained(void **state UNUSED)
 	tls_client_free(&c);
 }
 
-static void server_files_named(void **state UNUSED)
-{
-	const char *cert = path("a/" NAME ".pem");
-	struct err e = { 0 };
-
-	assert_null(tls_server_new(path("none.pem"), path("a/" NAME ".key"), &e));
-	assert_non_null(strstr(e.text, "none.pem: No such file"));
-	assert_int_equal(e.kind, ERR_INPUT);
-	assert_null(tls_server_new(cert, path("none.key"), &e));
-	assert_non_null(strstr(e.text, "none.key"));
-	assert_null(tls_server_new(cert, path("b/" NAME ".key"), &e));
-	assert_non_null(strstr(e.text, "mismatch"));
-}
-
 static void rerun_keeps_certificates(void **state UNUSED)
 {
 	char before[72], after[72], command[256];
@@ -425,8 +406,9 @@ int main(void)
 		cmocka_unit_test(old_versions_refused),
 		cmocka_unit_test(alpn),
 		cmocka_unit_test(resumes),
+		cmocka_unit_test(changed_backend_is_judged_anew),
+		cmocka_unit_test(verified_again_after_a_while),
 		cmocka_unit_test(clear_text_and_silence_explained),
-		cmocka_unit_test(server_files_named),
 		cmocka_unit_test(rerun_keeps_certificates),
 	};
 
