@@ -11,8 +11,9 @@
 #include "certs/tls.h"
 #include "common/buf.h"
 
-#define KEY_BITS_MIN 112 /* of security: RSA 2048; less is refused by clients and by OpenSSL \
-			  */
+#define KEY_BITS_MIN                                                            \
+	112 /* of security: RSA 2048; less is refused by clients and by OpenSSL \
+	     */
 #define SUFFIX ".pem"
 
 /* ---- files */

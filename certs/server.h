@@ -14,7 +14,7 @@ struct tls_server_conf {
 	const char *second_certificate, *second_key; /* with another kind of key */
 	const char *folder;			     /* more, by name */
 	int loaded_max;				     /* names of the folder in memory */
-	const char *run_dir;			     /* where the keys of tickets are shared */
+	const char *run_dir; /* where the keys of tickets are shared; NULL: they are not */
 	int ticket_life_s;
 };
 

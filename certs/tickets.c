@@ -71,9 +71,12 @@ static bool is_private(int fd)
 /* 0 taken, 1 nothing that can be used, -1 error. */
 static int read_keys(struct tickets *t, struct err *e)
 {
-	int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), rc = 1;
 	struct file f;
+	int fd, rc = 1;
 
+	if (!t->dir)
+		return 1;
+	fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 1
 				       : err_set(e, ERR_INPUT, "ticket keys %s: %s", t->path,
@@ -140,8 +143,13 @@ static void make_key(struct tickets *t)
 /* With the folder locked, one node makes the key and the others find it made. */
 static int renew(struct tickets *t, bool wait, struct err *e)
 {
-	int fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	int fd, rc = 0;
 
+	if (!t->dir) {
+		make_key(t);
+		return 0;
+	}
+	fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(e, ERR_INPUT, "ticket keys: %s: %s", t->dir, strerror(errno));
 	if (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) == 0) {
@@ -178,7 +186,7 @@ int tickets_open(const char *dir, int life_s, struct tickets **out, struct err *
 	struct tickets *t = mem_new(sizeof *t);
 
 	t->dir = mem_str(dir);
-	t->path = mem_printf("%s/" TICKETS_FILE, dir);
+	t->path = dir ? mem_printf("%s/" TICKETS_FILE, dir) : NULL;
 	t->life_s = life_s;
 	t->looked_ms = clock_mono_ms();
 	t->aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);

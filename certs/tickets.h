@@ -18,7 +18,7 @@
 
 struct tickets;
 
-/* Reads the file in dir, or makes it. */
+/* Reads the file in dir, or makes it. dir NULL: keys of our own, in no file. */
 int tickets_open(const char *dir, int life_s, struct tickets **out, struct err *e) MUST_CHECK;
 void tickets_free(struct tickets **t);
 void tickets_set_life(struct tickets *t, int life_s);

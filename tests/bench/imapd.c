@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "certs/tls.h"
+#include "certs/server.h"
 #include "common/wire/imap.h"
 #include "proxy/stream.h"
 
@@ -24,7 +24,7 @@
 struct door {
 	int port;
 	bool auth;
-	SSL_CTX *tls;
+	struct tls_server *tls;
 	struct event *readable;
 };
 
@@ -250,7 +250,9 @@ static void on_knock(evutil_socket_t listener, short what UNUSED, void *arg)
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct peer *p = mem_new(sizeof *p);
 
-		p->st = stream_accept(&loop, fd, d->tls, d->auth ? on_auth : on_imap, p);
+		p->st = stream_accept(&loop, fd,
+				      d->tls ? tls_server_start(d->tls, "imap") : NULL,
+				      d->auth ? on_auth : on_imap, p);
 		if (!d->tls && !d->auth)
 			on_imap(p->st, STREAM_UP, p);
 	}
@@ -295,6 +297,7 @@ int main(int argc, char **argv)
 	};
 	static struct door doors[3];
 	const char *certificate = NULL, *key = NULL;
+	struct tls_server_conf conf = { .ticket_life_s = 3600 };
 	struct err e = { 0 };
 	int c;
 
@@ -318,7 +321,9 @@ int main(int argc, char **argv)
 	if (loop_init(&loop, &e) < 0)
 		return 1;
 	doors[2].auth = true;
-	if (doors[1].port && !(doors[1].tls = tls_server_new(certificate, key, &e))) {
+	conf.certificate = certificate;
+	conf.key = key;
+	if (doors[1].port && tls_server_new(&conf, &doors[1].tls, &e) < 0) {
 		fprintf(stderr, "imapd: %s\n", e.text);
 		return 1;
 	}
