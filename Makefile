@@ -25,7 +25,7 @@ WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wp
 CPPFLAGS  += -D_GNU_SOURCE -I. -I$(BUILD)/gen
 CFLAGS	  ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) $(SAN_FLAGS) -fstack-protector-strong -fPIE -pthread
-LDFLAGS	  += -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now
+LDFLAGS	  += -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now,--build-id
 
 # libetpan is named by hand: its pkg-config turns PIE off. libcurl is the OpenSSL flavour (libcurl4), built
 # against the headers that libetpan-dev brings; admin/client.c checks at run time that it is.

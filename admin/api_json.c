@@ -150,6 +150,9 @@ json_t *api_json_node(const struct node_row *n)
 	put(j, "started", time_or_null(n->started));
 	put(j, "lease_until", time_or_null(n->lease_until));
 	put(j, "seen", json_integer(n->seen));
+	put(j, "build", api_json_text(n->build));
+	put(j, "leaving", json_boolean(n->leaving));
+	put(j, "sessions", json_integer(n->sessions));
 	put(j, "health", json_string(!n->counts ? "gone" : n->lapsed ? "silent" : "up"));
 	return j;
 }

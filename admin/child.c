@@ -208,13 +208,18 @@ void child_died(struct child *c, int wait_status)
 {
 	c->pid = 0;
 	evtimer_del(c->timer);
-	if (c->stopping && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
 		log_info(&c->about, "ended");
 	else if (WIFSIGNALED(wait_status))
 		log_error(&c->about, "died of signal %d", WTERMSIG(wait_status));
 	else
 		log_error(&c->about, "ended with status %d", WEXITSTATUS(wait_status));
-	if (!c->stopping)
+	if (c->stopping)
+		return;
+	/* Told to leave, it has ended with its last session. */
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+		c->stopping = true;
+	else
 		plan_restart(c);
 }
 

@@ -46,7 +46,8 @@ void child_drop_arg(struct child *c, const char *arg);
 /* TERM now, KILL when its time is over; not started again. */
 void child_stop(struct child *c);
 void child_signal(struct child *c, int signal);
-/* waitpid() said so; starts it again in its time unless it is being stopped. */
+/* waitpid() said so; starts it again in its time, unless it is being stopped or has ended with
+ * status 0. */
 void child_died(struct child *c, int wait_status);
 pid_t child_pid(const struct child *c); /* 0: does not run */
 const char *child_name(const struct child *c);

@@ -48,6 +48,21 @@ static void print_waves(struct ctl *c, const json_t *answer)
 	table_free(&t);
 }
 
+/* "proxy-1 up", "proxy-1 leaving (12 sessions, 0.1-3f9ac2d1)" */
+static void print_node(struct ctl *c, const json_t *n, bool first)
+{
+	bool up = strcmp(ctl_text(n, "health"), "up") == 0, leaving = ctl_true(n, "leaving");
+
+	fprintf(c->out, "%s %s ", first ? "" : ",", ctl_text(n, "node"));
+	fprintf(c->out, "%s%s%s",
+		table_tint_code(!up ? TINT_BAD : leaving ? TINT_BUSY : TINT_GOOD, c->terminal),
+		up && leaving ? "leaving" : ctl_text(n, "health"),
+		table_tint_code(TINT_NONE, c->terminal));
+	if (leaving)
+		fprintf(c->out, " (%lld sessions, %s)", (long long)ctl_int(n, "sessions"),
+			ctl_text(n, "build"));
+}
+
 static void print_head(struct ctl *c, const json_t *answer)
 {
 	const json_t *g = json_object_get(answer, "engine"),
@@ -62,14 +77,8 @@ static void print_head(struct ctl *c, const json_t *answer)
 			(int)ctl_int(g, "workers"), (int)ctl_int(g, "workers_max"),
 			(int)ctl_int(g, "queued"), (int)ctl_int(g, "cutovers"));
 	fputs("nodes:", c->out);
-	json_array_foreach (json_object_get(answer, "nodes"), i, n) {
-		bool up = strcmp(ctl_text(n, "health"), "up") == 0;
-
-		fprintf(c->out, "%s %s ", i ? "," : "", ctl_text(n, "node"));
-		fprintf(c->out, "%s%s%s",
-			table_tint_code(up ? TINT_GOOD : TINT_BAD, c->terminal),
-			ctl_text(n, "health"), table_tint_code(TINT_NONE, c->terminal));
-	}
+	json_array_foreach (json_object_get(answer, "nodes"), i, n)
+		print_node(c, n, i == 0);
 	fprintf(c->out, "\nsessions: %lld (old %lld, new %lld, waiting %lld)\n",
 		(long long)ctl_int(s, "total"), (long long)ctl_int(s, "old"),
 		(long long)ctl_int(s, "new"), (long long)ctl_int(s, "waiting"));

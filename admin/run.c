@@ -14,7 +14,7 @@
 
 #define RUN_LOOK_MS	   100	 /* starting: the API is asked this often whether all is up */
 #define RUN_ASK_S	   2	 /* most that one such question may take */
-#define RUN_PROXY_STOP_MS  20000 /* sessions are brought to an end in this time */
+#define RUN_STOP_MORE_MS   10000 /* a proxy gets this on top of run.stop_s */
 #define RUN_ENGINE_STOP_MS 10000
 
 #define ENGINE "mailferry-sync"
@@ -138,7 +138,7 @@ static void make_proxies(struct run *r)
 				.user = &r->user,
 				.argv = { r->proxy_path, "--config", r->config, "--node",
 					  name },
-				.stop_ms = RUN_PROXY_STOP_MS };
+				.stop_ms = 1000 * r->settings->run.stop_s + RUN_STOP_MORE_MS };
 
 	r->proxy_count = (size_t)r->settings->run.nodes;
 	r->proxies = mem_array(r->proxy_count + 1, sizeof(struct child *));

@@ -70,7 +70,9 @@ CREATE TABLE nodes (
 	pid		INTEGER NOT NULL,
 	started		BIGINT NOT NULL,
 	lease_until	BIGINT NOT NULL,
-	seen		BIGINT NOT NULL		-- highest change applied
+	seen		BIGINT NOT NULL,	-- highest change applied
+	build		TEXT NOT NULL DEFAULT '',	-- version and build of its program
+	leaving		INTEGER NOT NULL DEFAULT 0	-- takes no more sessions, ends with its last one
 );
 
 CREATE TABLE acks (			-- "none of my sessions of this user can change the side being left"
@@ -114,7 +116,7 @@ CREATE TABLE holds (			-- each login that waited, for reports
 	released_to	TEXT NOT NULL		-- old, new, or refused
 );
 
-CREATE TABLE requests (			-- from the operator to all nodes: trace, loglevel, reload
+CREATE TABLE requests (			-- from the operator to all nodes or to one (then name is the node's)
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
 	at		BIGINT NOT NULL,
 	verb		TEXT NOT NULL,

@@ -212,16 +212,20 @@ int store_node_join(struct store *st, const char *node, int64_t *incarnation,
  * error. */
 int store_node_renew(struct store *st, const char *node, int64_t incarnation, int64_t seen,
 		     struct err *e) MUST_CHECK;
+/* What people are told about the node; on a row of another incarnation it does nothing. */
+int store_node_mark(struct store *st, const char *node, int64_t incarnation, const char *build,
+		    bool leaving, struct err *e) MUST_CHECK;
 /* A clean end: removes the node and its rows. */
 int store_node_leave(struct store *st, const char *node, int64_t incarnation,
 		     struct err *e) MUST_CHECK;
 
 struct node_row {
-	const char *node;
-	int64_t incarnation, started, lease_until, seen;
+	const char *node, *build;
+	int64_t incarnation, started, lease_until, seen, sessions;
 	int pid;
-	bool counts; /* not yet gone: lease_until + STORE_FENCE_MS - STORE_LEASE_MS is ahead */
-	bool lapsed; /* its lease has run out */
+	bool leaving; /* takes no more sessions, ends with its last one */
+	bool counts;  /* not yet gone: lease_until + STORE_FENCE_MS - STORE_LEASE_MS is ahead */
+	bool lapsed;  /* its lease has run out */
 };
 typedef int store_node_fn(const struct node_row *n, void *arg);
 int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e) MUST_CHECK;
@@ -269,7 +273,12 @@ int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void
 
 struct request_row {
 	int64_t id, at;
-	const char *verb, *name, *args; /* verbs: "trace", "loglevel", "aliases" */
+	/*
+	 * "trace" (a user; on or off), "loglevel" (args), "aliases", "reload"; to the node
+	 * `name`, or with "" to all: "leave" (takes no more sessions, ends with its last one),
+	 * "drain" (leaves, and ends its sessions at their boundaries within args seconds).
+	 */
+	const char *verb, *name, *args;
 };
 int store_request_add(struct store *st, const char *verb, const char *name, const char *args,
 		      struct err *e) MUST_CHECK;

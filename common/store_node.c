@@ -34,7 +34,8 @@ static int take_name(struct db *db, const char *node, int64_t *incarnation, stru
 		"INSERT INTO nodes (node, incarnation, pid, started, lease_until, seen)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (node) DO UPDATE SET"
 		" incarnation = excluded.incarnation, pid = excluded.pid,"
-		" started = excluded.started, lease_until = excluded.lease_until, seen = 0",
+		" started = excluded.started, lease_until = excluded.lease_until, seen = 0,"
+		" build = '', leaving = 0",
 		ARGS(TEXT(node), INT(*incarnation), INT(getpid()), INT(now),
 		     INT(now + STORE_LEASE_MS)),
 		e);
@@ -60,6 +61,15 @@ int store_node_renew(struct store *st, const char *node, int64_t incarnation, in
 		      e);
 }
 
+int store_node_mark(struct store *st, const char *node, int64_t incarnation, const char *build,
+		    bool leaving, struct err *e)
+{
+	return done(db_run(st->db,
+			   "UPDATE nodes SET build = ?3, leaving = ?4"
+			   " WHERE node = ?1 AND incarnation = ?2",
+			   ARGS(TEXT(node), INT(incarnation), TEXT(build), INT(leaving)), e));
+}
+
 int store_node_leave(struct store *st, const char *node, int64_t incarnation, struct err *e)
 {
 	int ours;
@@ -79,8 +89,9 @@ int store_node_leave(struct store *st, const char *node, int64_t incarnation, st
 int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e)
 {
 	struct rows *r = db_query(st->db,
-				  "SELECT node, incarnation, pid, started, lease_until, seen"
-				  " FROM nodes ORDER BY node",
+				  "SELECT node, incarnation, pid, started, lease_until, seen,"
+				  " build, leaving, (SELECT COUNT(*) FROM sessions s"
+				  " WHERE s.node = nodes.node) FROM nodes ORDER BY node",
 				  NO_ARGS, e);
 	int64_t now = db_now_ms(st->db);
 	int got, rc = 0;
@@ -95,6 +106,9 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 			.started = rows_int(r, 3),
 			.lease_until = rows_int(r, 4),
 			.seen = rows_int(r, 5),
+			.build = rows_text(r, 6),
+			.leaving = rows_int(r, 7) != 0,
+			.sessions = rows_int(r, 8),
 		};
 
 		n.counts = n.lease_until + GONE_AFTER_MS > now;

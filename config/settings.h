@@ -71,6 +71,8 @@ struct settings {
 		char *dir;  /* sockets, locks, nudges */
 		int nodes;  /* proxy processes on this host */
 		char *user; /* to become after start as root; NULL: stay */
+		int stop_s;  /* at a stop: sessions with something open get this long */
+		int leave_s; /* most that a replaced node stays for its sessions; 0: no limit */
 	} run;
 	struct { /* log { … } */
 		enum log_level level;

@@ -6,8 +6,10 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include "common/build.h"
 #include "common/clock.h"
 #include "proxy/backend.h"
+#include "proxy/life.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
 
@@ -19,12 +21,20 @@
 #define SESSION_BATCH 256 /* rows of one transaction */
 
 /* To the loop. */
-enum news_kind { NEWS_USER, NEWS_ALIAS, NEWS_TRACE, NEWS_LOGLEVEL, NEWS_LEASE, NEWS_LOST };
+enum news_kind {
+	NEWS_USER,
+	NEWS_ALIAS,
+	NEWS_TRACE,
+	NEWS_LOGLEVEL,
+	NEWS_LIFE,
+	NEWS_LEASE,
+	NEWS_LOST
+};
 struct news {
 	STAILQ_ENTRY(news) next;
 	enum news_kind kind;
 	struct user user;
-	char *alias, *name;
+	char *alias, *name; /* NEWS_LIFE: what to obey, and how long that may take */
 	bool on;
 	int level;
 	int64_t fence_ms;
@@ -37,7 +47,8 @@ enum order_kind {
 	ORDER_UNDO,
 	ORDER_SESSION,
 	ORDER_HOLD,
-	ORDER_STRANGER
+	ORDER_STRANGER,
+	ORDER_LEAVING
 };
 struct order {
 	STAILQ_ENTRY(order) next;
@@ -126,6 +137,9 @@ static void apply(struct proxy *p, struct news *n)
 	case NEWS_LOGLEVEL:
 		log_set_level((enum log_level)n->level);
 		break;
+	case NEWS_LIFE:
+		life_obey(p, n->name, n->alias);
+		break;
 	case NEWS_LEASE:
 		p->fence_ms = n->fence_ms;
 		p->store_seen_ms = n->fence_ms - (STORE_FENCE_MS - OWN_MARGIN_MS);
@@ -189,6 +203,19 @@ static int take_alias(const char *alias, const char *name, void *arg)
 	return 0;
 }
 
+/* NULL: another node is meant. */
+static struct news *news_life(const struct follower *f, const struct request_row *r)
+{
+	struct news *n;
+
+	if (*r->name && strcmp(r->name, f->proxy->node) != 0)
+		return NULL;
+	n = news_new(NEWS_LIFE);
+	n->name = mem_str(r->verb);
+	n->alias = mem_str(r->args);
+	return n;
+}
+
 static int take_request(const struct request_row *r, void *arg)
 {
 	struct follower *f = arg;
@@ -201,6 +228,8 @@ static int take_request(const struct request_row *r, void *arg)
 	} else if (strcmp(r->verb, "loglevel") == 0 && log_level_find(r->args) >= 0) {
 		n = news_new(NEWS_LOGLEVEL);
 		n->level = log_level_find(r->args);
+	} else if (strcmp(r->verb, "leave") == 0 || strcmp(r->verb, "drain") == 0) {
+		n = news_life(f, r);
 	} else if (strcmp(r->verb, "aliases") == 0) {
 		f->aliases_due = true;
 	}
@@ -253,6 +282,12 @@ static void order_free(struct order *o)
 	free(o);
 }
 
+static int mark(struct follower *f, bool leaving, struct err *e)
+{
+	return store_node_mark(f->store, f->proxy->node, f->incarnation, build_name(), leaving,
+			       e);
+}
+
 static int undo(struct follower *f, const struct order *o, struct err *e)
 {
 	struct user_move m = { .name = o->name,
@@ -291,6 +326,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 				      o->text, e);
 	case ORDER_STRANGER:
 		return store_stranger(f->store, o->name, e);
+	case ORDER_LEAVING:
+		return mark(f, true, e);
 	}
 	return 0;
 }
@@ -417,7 +454,8 @@ static int open_store(struct follower *f, struct err *e)
 static int join(struct follower *f, struct err *e)
 {
 	if (store_node_join(f->store, f->proxy->node, &f->incarnation, e) < 0 ||
-	    store_requests_last(f->store, &f->last_request, e) < 0 || renew(f, e) < 0)
+	    store_requests_last(f->store, &f->last_request, e) < 0 || mark(f, false, e) < 0 ||
+	    renew(f, e) < 0)
 		return -1;
 	resolve(f);
 	apply_all(f);
@@ -541,4 +579,9 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 void follower_stranger(struct follower *f, const char *name)
 {
 	send_order(f, (struct order){ .kind = ORDER_STRANGER, .name = mem_str(name) });
+}
+
+void follower_leaving(struct follower *f)
+{
+	send_order(f, (struct order){ .kind = ORDER_LEAVING });
 }

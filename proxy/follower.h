@@ -28,6 +28,8 @@ void follower_undo(struct follower *f, const char *name, enum user_state state,
 void follower_session(struct follower *f, const struct session_row *row);
 void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at,
 		   int64_t held_ms, const char *released_to);
+/* The node takes no more sessions: the store and its people shall know. */
+void follower_leaving(struct follower *f);
 void follower_stranger(struct follower *f, const char *name);
 
 #endif

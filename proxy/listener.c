@@ -196,10 +196,21 @@ bool listeners_started(const struct listeners *l)
 	return l->started;
 }
 
-void listeners_stop(struct listeners *l)
+static void close_one(struct listener *l)
 {
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+}
+
+void listeners_stop(struct listeners *l, bool take)
+{
+	for (size_t i = 0; take && l->started && i < l->count; i++)
+		on_connection(l->at[i].fd, EV_READ, &l->at[i]);
 	l->started = false;
 	listen_to_all(l, false);
+	for (size_t i = 0; i < l->count; i++)
+		close_one(&l->at[i]);
 }
 
 void listeners_tick(struct listeners *l)
@@ -269,7 +280,7 @@ void listeners_free(struct listeners **lp)
 	*lp = NULL;
 	for (size_t i = 0; i < l->count; i++) {
 		event_free(l->at[i].readable);
-		close(l->at[i].fd);
+		close_one(&l->at[i]);
 	}
 	free(l->at);
 	free(l);

@@ -20,7 +20,9 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e) MUST_
 /* From now on connections are taken, as long as the node has room (limits.sessions,
  * limits.preauth_sessions). */
 void listeners_start(struct listeners *l);
-void listeners_stop(struct listeners *l);
+/* Closes the sockets; other processes that have them go on listening. take: connections that
+ * wait already are taken first. */
+void listeners_stop(struct listeners *l, bool take);
 bool listeners_started(const struct listeners *l);
 /* Looks whether there is room again: once a tick. */
 void listeners_tick(struct listeners *l);

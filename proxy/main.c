@@ -8,11 +8,13 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "common/clock.h"
 #include "proxy/backend.h"
 #include "proxy/control.h"
 #include "proxy/follower.h"
+#include "proxy/life.h"
 #include "proxy/listener.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -22,9 +24,9 @@
 struct node {
 	struct proxy proxy;
 	struct settings settings;
-	struct event *signals[3];
+	struct event *signals[4];
+	char *lock_path;
 	int lock_fd;
-	int64_t stop_ms; /* when the stop began, monotonic */
 };
 
 static const char usage[] =
@@ -45,21 +47,47 @@ static int load_settings(struct node *n, const char *path)
 	return -1;
 }
 
+/* The one before removes its file at its end: a lock on a removed file would be none. */
+static bool still_there(int fd, const char *path)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && stat(path, &there) == 0 &&
+	       mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+static int take_lock(int *fd, const char *path, struct err *e)
+{
+	for (;;) {
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (*fd < 0)
+			return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+		if (flock(*fd, LOCK_EX | LOCK_NB) < 0)
+			return err_set(e, ERR_INPUT,
+				       "another process runs under this name (%s is locked)",
+				       path);
+		if (still_there(*fd, path))
+			return 0;
+		close(*fd);
+	}
+}
+
 /* Who holds this lock is the only process of this name: the one before is dead, and so are its
  * sessions. */
 static int lock_name(struct node *n, struct err *e)
 {
-	char *path = mem_printf("%s/%s.lock", n->settings.run.dir, n->proxy.node);
-	int rc = 0;
+	n->lock_path = mem_printf("%s/%s.lock", n->settings.run.dir, n->proxy.node);
+	return take_lock(&n->lock_fd, n->lock_path, e) < 0
+		       ? err_wrap(e, "node %s", n->proxy.node)
+		       : 0;
+}
 
-	n->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (n->lock_fd < 0)
-		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
-	else if (flock(n->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(e, ERR_INPUT, "another process runs as node %s (%s is locked)",
-			     n->proxy.node, path);
-	free(path);
-	return rc;
+/* Names of nodes are used once: their files would pile up. */
+static void unlock_name(struct node *n)
+{
+	unlink(n->lock_path);
+	close(n->lock_fd);
+	mem_free(&n->lock_path);
 }
 
 static struct tls_server_conf tls_conf(const struct settings *set)
@@ -104,17 +132,6 @@ static int open_parts(struct node *n, struct err *e)
 
 /* ---- running */
 
-static void stop(struct node *n)
-{
-	if (n->proxy.stopping)
-		return;
-	log_info(NULL, "stopping: %zu sessions", n->proxy.session_count);
-	n->proxy.stopping = true;
-	n->stop_ms = clock_mono_ms();
-	listeners_stop(n->proxy.listeners);
-	sessions_shut_down(&n->proxy, false);
-}
-
 /* A first certificate makes TLS possible; the last one taken away leaves what there was. */
 static void reload_tls(struct proxy *p)
 {
@@ -154,20 +171,14 @@ static void reload(struct node *n)
 
 static void on_signal(evutil_socket_t sig, short what UNUSED, void *arg)
 {
+	struct node *n = arg;
+
 	if (sig == SIGHUP)
-		reload(arg);
+		reload(n);
+	else if (sig == SIGUSR1)
+		life_leave(&n->proxy);
 	else
-		stop(arg);
-}
-
-static void tick_stopping(struct node *n)
-{
-	struct proxy *p = &n->proxy;
-	int64_t took = clock_mono_ms() - n->stop_ms;
-
-	sessions_shut_down(p, took >= 1000LL * PROXY_SHUTDOWN_S);
-	if (p->session_count == 0 && (p->loop.live == 0 || took >= 1000LL * PROXY_SHUTDOWN_S))
-		event_base_loopbreak(p->loop.base);
+		life_stop(&n->proxy, n->settings.run.stop_s);
 }
 
 static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -186,13 +197,12 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		p->rows_written_ms = now;
 		sessions_write_rows(p);
 	}
-	if (p->stopping)
-		tick_stopping(n);
+	life_tick(p);
 }
 
 static void arm_events(struct node *n)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 	struct timeval tick = { 0, PROXY_TICK_MS * 1000 };
 	struct proxy *p = &n->proxy;
 
@@ -227,8 +237,8 @@ static void close_parts(struct node *n)
 		backend_free(&p->backend[side]);
 	tls_server_free(&p->tls);
 	metrics_free(&p->metrics);
+	unlock_name(n);
 	settings_release(&n->settings);
-	close(n->lock_fd);
 }
 
 /* Passwords pass through this process: no core dumps, no looking in from outside. */
@@ -257,7 +267,7 @@ static int serve(struct node *n)
 	listeners_start(n->proxy.listeners);
 	log_info(NULL, "node is up");
 	event_base_dispatch(n->proxy.loop.base);
-	clean = n->proxy.stopping;
+	clean = n->proxy.life != LIFE_SERVES;
 	close_parts(n);
 	log_info(NULL, "node has ended");
 	return clean ? 0 : 1;

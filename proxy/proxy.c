@@ -11,8 +11,14 @@ bool proxy_has_lease(const struct proxy *p)
 
 const char *proxy_not_ready(const struct proxy *p)
 {
-	if (p->stopping)
+	switch (p->life) {
+	case LIFE_LEAVES:
+		return "leaving: its sessions stay, no new ones are taken";
+	case LIFE_STOPS:
 		return "stopping: sessions finish, no new ones are taken";
+	case LIFE_SERVES:
+		break;
+	}
 	if (!p->listeners || !listeners_started(p->listeners))
 		return "no listener is open yet";
 	if (!proxy_has_lease(p))

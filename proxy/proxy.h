@@ -15,7 +15,8 @@
 #define PROXY_WRITE_ROWS_MS 1000  /* session rows go to the store at most this often */
 #define PROXY_LINGER_MS	    5000  /* a client's last words; then its socket is closed */
 #define PROXY_GHOST_MS	    30000 /* a left backend that does not end by itself */
-#define PROXY_SHUTDOWN_S    10	  /* sessions with something open may finish it */
+
+enum life_stage { LIFE_SERVES, LIFE_LEAVES, LIFE_STOPS };
 
 struct session;
 TAILQ_HEAD(session_list, session);
@@ -50,7 +51,9 @@ struct proxy {
 	int64_t fence_ms;
 	int64_t store_seen_ms; /* until then all changes are known here, by the monotonic clock
 				*/
-	bool stopping;
+	enum life_stage life;  /* proxy/life.h */
+	int64_t life_since_ms,
+		end_ms; /* monotonic; end_ms: when stopping, what is open is cut */
 };
 
 /* May bytes of users that are not final be forwarded now? */

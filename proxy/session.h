@@ -147,7 +147,7 @@ void session_describe(const struct session *s, char *out, size_t size);
 void sessions_init(struct proxy *p);
 void sessions_release(struct proxy *p);
 void sessions_write_rows(struct proxy *p);
-/* Ends all, at their boundaries; those with something open get PROXY_SHUTDOWN_S. */
+/* Ends all, at their boundaries; those with something open only by force. */
 void sessions_shut_down(struct proxy *p, bool force);
 
 #endif

@@ -115,6 +115,16 @@ void sessions_write_rows(struct proxy *p)
 	}
 }
 
+/* A user may miss what was open: the log says so. */
+static void cut_open(struct session *s)
+{
+	char what[256];
+
+	session_describe(s, what, sizeof what);
+	log_warn(&s->about, "not at a boundary in time, cut: %s", what);
+	session_cut(s, "shutdown");
+}
+
 void sessions_shut_down(struct proxy *p, bool force)
 {
 	struct session *s, *next;
@@ -125,6 +135,6 @@ void sessions_shut_down(struct proxy *p, bool force)
 			session_close_with_bye(s, "Server is restarting, please reconnect.",
 					       "shutdown");
 		else if (force)
-			session_cut(s, "shutdown");
+			cut_open(s);
 	}
 }

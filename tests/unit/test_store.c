@@ -839,12 +839,15 @@ static void test_progress_and_failures(void **state UNUSED)
 
 /* ---- nodes */
 
+static char seen_build[32];
+
 static int see_node(const struct node_row *n, void *arg)
 {
 	struct node_row *out = arg;
 
 	*out = *n;
-	out->node = NULL;
+	snprintf(seen_build, sizeof seen_build, "%s", n->build);
+	out->node = out->build = NULL;
 	return 0;
 }
 
@@ -887,6 +890,28 @@ static void test_leases(void **state UNUSED)
 	assert_int_equal(the_node().incarnation, second);
 	OK(store_node_leave(st, "p1", second, &err));
 	assert_int_equal(ask("SELECT COUNT(*) FROM nodes"), 0);
+}
+
+static void test_node_marks(void **state UNUSED)
+{
+	struct session_row s = { .id = "a", .proto = "imap", .state = "RELAY" };
+	int64_t first, second;
+
+	OK(store_node_join(st, "p1", &first, &err));
+	OK(store_node_mark(st, "p1", first, "0.1-abcd", false, &err));
+	assert_false(the_node().leaving);
+	assert_string_equal(seen_build, "0.1-abcd");
+	assert_int_equal(the_node().sessions, 0);
+	OK(store_sessions_write(st, "p1", &s, 1, &err));
+	OK(store_node_mark(st, "p1", first, "0.1-abcd", true, &err));
+	assert_true(the_node().leaving);
+	assert_int_equal(the_node().sessions, 1);
+	/* The next of its name serves, and hears nothing of the one before. */
+	OK(store_node_join(st, "p1", &second, &err));
+	OK(store_node_mark(st, "p1", first, "0.1-abcd", true, &err));
+	assert_false(the_node().leaving);
+	assert_string_equal(seen_build, "");
+	assert_int_equal(the_node().sessions, 0);
 }
 
 static struct quiet quiet_for(const char *name, int64_t change)
@@ -1249,6 +1274,7 @@ int main(void)
 		TEST(test_go),
 		TEST(test_progress_and_failures),
 		TEST(test_leases),
+		TEST(test_node_marks),
 		TEST(test_quiet),
 		TEST(test_freeze_forgets_answers),
 		TEST(test_waiting_is_bounded),
