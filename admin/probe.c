@@ -10,6 +10,7 @@
 
 #include "certs/tls.h"
 #include "common/clock.h"
+#include "common/sockets.h"
 #include "common/wire/imap.h"
 
 struct talk {
@@ -298,9 +299,22 @@ static int ask_pop3(struct talk *w, const struct backend_conf *b, struct probe *
 
 /* ---- the whole */
 
+static int send_header(struct talk *w, const struct backend_conf *b, struct err *e)
+{
+	struct buf out = { 0 };
+	bool ok;
+
+	socket_own_header(w->fd, (int)b->proxy_protocol, &out);
+	ok = write(w->fd, buf_slice(&out).p, buf_len(&out)) == (ssize_t)buf_len(&out);
+	buf_release(&out);
+	return ok ? 0 : err_set(e, ERR_TEMP, "PROXY header: %s", why_not());
+}
+
 static int ask(struct talk *w, const struct backend_conf *b, enum protocol_kind proto,
 	       struct probe *p, struct err *e)
 {
+	if (b->proxy_protocol != PROXY_NONE && send_header(w, b, e) < 0)
+		return -1;
 	if (b->tls[proto] == TLS_IMPLICIT && start_tls(w, b, p, e) < 0)
 		return -1;
 	return proto == PROTO_IMAP ? ask_imap(w, b, p, e) : ask_pop3(w, b, p, e);

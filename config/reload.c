@@ -22,6 +22,8 @@ static size_t value_size(enum value_kind kind)
 		return sizeof(enum protocol_kind);
 	case VALUE_TLS:
 		return sizeof(enum tls_mode);
+	case VALUE_PROXY:
+		return sizeof(enum proxy_protocol);
 	case VALUE_LEVEL:
 		return sizeof(enum log_level);
 	}
@@ -90,12 +92,14 @@ static void take_listeners(const struct taking *t, struct settings *now, struct 
 	for (size_t i = 0; i < now->listener_count; i++) {
 		char *title = mem_printf("listener \"%s\"", now->listeners[i].name);
 
-		take_section(t, SECTION_LISTENER, title, &now->listeners[i], &fresh->listeners[i]);
+		take_section(t, SECTION_LISTENER, title, &now->listeners[i],
+			     &fresh->listeners[i]);
 		mem_free(&title);
 	}
 }
 
-void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept, void *arg)
+void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept,
+		   void *arg)
 {
 	struct taking t = { kept, arg };
 
@@ -103,7 +107,8 @@ void settings_take(struct settings *now, struct settings *fresh, settings_kept_f
 	for (int side = 0; side < SIDES; side++) {
 		char *title = mem_printf("backend \"%s\"", side_name((enum side)side));
 
-		take_section(&t, SECTION_BACKEND, title, &now->backend[side], &fresh->backend[side]);
+		take_section(&t, SECTION_BACKEND, title, &now->backend[side],
+			     &fresh->backend[side]);
 		mem_free(&title);
 	}
 	for (int kind = SECTION_TLS; kind < SECTIONS; kind++)

@@ -21,8 +21,12 @@
 enum protocol_kind { PROTO_IMAP, PROTO_POP3, PROTOS };
 enum tls_mode { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT, TLS_MODES };
 
-const char *protocol_kind_name(enum protocol_kind p); /* "imap", "pop3" */
-const char *tls_mode_name(enum tls_mode m);	      /* "none", "starttls", "implicit" */
+/* PROXY header that a backend wants in front of everything; the number is the version. */
+enum proxy_protocol { PROXY_NONE, PROXY_V1, PROXY_V2, PROXY_PROTOCOLS };
+
+const char *protocol_kind_name(enum protocol_kind p);	/* "imap", "pop3" */
+const char *tls_mode_name(enum tls_mode m);		/* "none", "starttls", "implicit" */
+const char *proxy_protocol_name(enum proxy_protocol p); /* "none", "v1", "v2" */
 
 /* listener "NAME" { … } */
 struct listener_conf {
@@ -31,6 +35,8 @@ struct listener_conf {
 	char *address; /* "127.0.0.1", "::", … */
 	int port;      /* 0: the system picks one (tests) */
 	enum tls_mode tls;
+	bool proxy_protocol; /* each connection begins with a PROXY header */
+	char *trusted; /* networks whose word about a client's address counts; NULL: none */
 };
 
 /* backend "old" { … } and backend "new" { … } */
@@ -46,6 +52,9 @@ struct backend_conf {
 	char *master_format; /* login to send with LOGIN-like masters: "%u*%m"; "" : SASL
 				authzid */
 	int connections;     /* the sync engine's most at once */
+	/* how the client's address is told there, if at all */
+	enum proxy_protocol proxy_protocol;
+	bool id_forward, xclient; /* IMAP's ID, POP3's XCLIENT */
 };
 
 struct settings {
@@ -104,7 +113,7 @@ struct settings {
 		char *bye;    /* text of the BYE */
 	} cutover;
 	struct { /* limits { … }: seconds, counts, bytes */
-		int handshake_s, login_s, login_tries, dial_s, backend_login_s;
+		int header_s, handshake_s, login_s, login_tries, dial_s, backend_login_s;
 		int imap_idle_s, pop3_idle_s;
 		int stall_s;  /* draining: an upload or a reader that stands still this long is
 				 closed */

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "common/wire/endpoint.h"
+
 static void check_file(const char *path, unsigned line, const char *what, struct mistakes *m)
 {
 	struct stat st;
@@ -50,6 +52,57 @@ static void check_offered(const struct settings *s, const struct listener_conf *
 				    side_name((enum side)side), protocol_kind_name(l->proto));
 }
 
+static void check_trusted(const struct listener_conf *l, const struct scan *scan,
+			  struct mistakes *m)
+{
+	struct slice bad;
+
+	if (l->proxy_protocol && !l->trusted)
+		mistake_add(
+			m, scan_line(scan, SECTION_LISTENER, l->name, "proxy_protocol"),
+			"listener \"%s\": proxy_protocol without trusted: name the networks "
+			"of your load balancers, or anybody could claim any address",
+			l->name);
+	if (l->trusted && networks_check(l->trusted, &bad) < 0)
+		mistake_add(m, scan_line(scan, SECTION_LISTENER, l->name, "trusted"),
+			    "listener \"%s\": trusted: \"%.*s\" is no network: write "
+			    "\"10.0.0.0/8, ::1\"",
+			    l->name, (int)bad.n, bad.p);
+}
+
+/* An address of this host that the listener takes, told without a look at the system. */
+static bool is_own_port(const struct listener_conf *l, const struct endpoint *to)
+{
+	struct endpoint at = { 0 };
+
+	return l->port == to->port && endpoint_set_ip(&at, slice_of(l->address)) == 0 &&
+	       (endpoint_same_ip(&at, to) ||
+		(endpoint_is_loopback(to) && endpoint_is_any(&at)));
+}
+
+/* A login that comes back to us would go round in circles. */
+static void check_circle(const struct settings *s, enum side side, const struct scan *scan,
+			 struct mistakes *m)
+{
+	const struct backend_conf *b = &s->backend[side];
+	bool here = b->host && strcmp(b->host, "localhost") == 0;
+	struct endpoint to = { 0 };
+
+	if (endpoint_set_ip(&to, slice_of(here ? "127.0.0.1" : b->host)) < 0)
+		return; /* a name: each connection is looked at again */
+	for (size_t i = 0; i < s->listener_count; i++) {
+		const struct listener_conf *l = &s->listeners[i];
+
+		to.port = (uint16_t)b->port[l->proto];
+		if (to.port && is_own_port(l, &to))
+			mistake_add(m,
+				    scan_line(scan, SECTION_BACKEND, side_name(side), "host"),
+				    "backend \"%s\": %s port %u is our own listener \"%s\": "
+				    "logins would go round in circles",
+				    side_name(side), b->host, (unsigned)to.port, l->name);
+	}
+}
+
 static void check_listener(const struct settings *s, size_t index, const struct scan *scan,
 			   struct mistakes *m)
 {
@@ -61,6 +114,7 @@ static void check_listener(const struct settings *s, size_t index, const struct 
 		mistake_add(m, scan_line(scan, SECTION_LISTENER, l->name, "address"),
 			    "listener \"%s\": address: \"%s\" is no IP address", l->name,
 			    l->address);
+	check_trusted(l, scan, m);
 	if (scan_has(scan, SECTION_LISTENER, l->name, "protocol"))
 		check_offered(s, l, scan_line(scan, SECTION_LISTENER, l->name, "protocol"), m);
 	for (size_t i = 0; i < index && l->port != 0; i++) {
@@ -183,6 +237,7 @@ static void check_backend(const struct settings *s, enum side side, const struct
 		return;
 	}
 	check_master(b, title, scan, m);
+	check_circle(s, side, scan, m);
 	if (b->tls_pin && !is_pin(b->tls_pin))
 		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "tls_pin"),
 			    "backend \"%s\": tls_pin must be \"sha256:\" and 64 hex digits",

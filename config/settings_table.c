@@ -45,6 +45,12 @@ const struct setting_row setting_rows[] = {
 	    "TCP port; 0 lets the system pick one."),
 	ROW("tls", AT_LISTENER(tls), TLS, "implicit", 0, 0, "", false, false,
 	    "implicit (TLS from the first byte), starttls (also POP3's STLS) or none."),
+	ROW("proxy_protocol", AT_LISTENER(proxy_protocol), BOOL, "no", 0, 0, "", false, true,
+	    "Each connection begins with a PROXY header (v1 or v2) of a load balancer in "
+	    "trusted; others are closed."),
+	TEXT("trusted", AT_LISTENER(trusted), NULL, true,
+	     "Networks whose word about a client's address counts, by PROXY header, ID or "
+	     "XCLIENT: \"10.0.0.0/8, ::1\"."),
 
 	ROW("host", AT_BACKEND(host), TEXT, NULL, 0, 0, "", true, false, "Name or address."),
 	RESTART_INT("imap_port", AT_BACKEND(port[PROTO_IMAP]), "993", 0, 65535,
@@ -71,6 +77,14 @@ const struct setting_row setting_rows[] = {
 	     "authzid."),
 	INT("connections", AT_BACKEND(connections), "16", 1, 1000, "",
 	    "Most connections of the copier at once."),
+	ROW("proxy_protocol", AT_BACKEND(proxy_protocol), PROXY, "none", 0, 0, "", false, true,
+	    "none, v1 or v2: PROXY header in front of every connection; the server must expect "
+	    "it."),
+	ROW("id_forward", AT_BACKEND(id_forward), BOOL, "no", 0, 0, "", false, true,
+	    "Tell IMAP clients' addresses by ID (x-originating-ip …); Dovecot: "
+	    "login_trusted_networks."),
+	ROW("xclient", AT_BACKEND(xclient), BOOL, "no", 0, 0, "", false, true,
+	    "Tell POP3 clients' addresses by XCLIENT; Dovecot: login_trusted_networks."),
 
 	PATH("certificate", AT(SECTION_TLS, tls.certificate), NULL, true,
 	     "PEM file: certificate and chain."),
@@ -149,6 +163,7 @@ const struct setting_row setting_rows[] = {
 	TEXT("bye", AT(SECTION_CUTOVER, cutover.bye), "Mailbox was moved, please reconnect.",
 	     true, "What a client hears at the flip; printable ASCII."),
 
+	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
 	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
 	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
 	LIMIT(login_tries, "3", 1, 100, "", "Wrong passwords on one connection."),
@@ -170,7 +185,7 @@ const struct setting_row setting_rows[] = {
 	      "Sessions ended per second when many users move."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 65, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 71, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {
@@ -249,6 +264,12 @@ static const char *const tls_names[TLS_MODES] = {
 	[TLS_IMPLICIT] = "implicit",
 };
 
+static const char *const proxy_names[PROXY_PROTOCOLS] = {
+	[PROXY_NONE] = "none",
+	[PROXY_V1] = "v1",
+	[PROXY_V2] = "v2",
+};
+
 const char *protocol_kind_name(enum protocol_kind p)
 {
 	return protocol_names[p];
@@ -257,6 +278,11 @@ const char *protocol_kind_name(enum protocol_kind p)
 const char *tls_mode_name(enum tls_mode m)
 {
 	return tls_names[m];
+}
+
+const char *proxy_protocol_name(enum proxy_protocol p)
+{
+	return proxy_names[p];
 }
 
 static int find_word(const char *const *words, size_t n, const char *text)
@@ -370,6 +396,12 @@ int setting_put(const struct setting_row *row, const char *text, const char *bas
 			     "none, starttls or implicit", text, why, size);
 		if (i >= 0)
 			*(enum tls_mode *)at = (enum tls_mode)i;
+		break;
+	case VALUE_PROXY:
+		i = put_word(find_word(proxy_names, PROXY_PROTOCOLS, text), "none, v1 or v2",
+			     text, why, size);
+		if (i >= 0)
+			*(enum proxy_protocol *)at = (enum proxy_protocol)i;
 		break;
 	case VALUE_LEVEL:
 		i = put_word(log_level_find(text), "error, warn, info or debug", text, why,

@@ -36,6 +36,7 @@ enum value_kind {
 	VALUE_BOOL,
 	VALUE_PROTO,
 	VALUE_TLS,
+	VALUE_PROXY,
 	VALUE_LEVEL
 };
 

@@ -6,6 +6,8 @@
 #include <netdb.h>
 #include <sys/resource.h>
 
+#include "common/sockets.h"
+#include "proxy/arrival.h"
 #include "proxy/session.h"
 
 struct listener {
@@ -17,6 +19,7 @@ struct listener {
 
 struct listeners {
 	struct proxy *proxy;
+	struct arrivals *arrivals; /* owned */
 	struct listener *at;
 	size_t count;
 	size_t fd_room; /* sessions that our descriptors suffice for */
@@ -124,9 +127,11 @@ static int open_own(const struct listener_conf *c, struct err *e)
 static bool has_room(const struct listeners *l)
 {
 	const struct proxy *p = l->proxy;
+	size_t soon = arrivals_count(l->arrivals);
 
-	return p->session_count < MIN((size_t)p->settings->limits.sessions, l->fd_room) &&
-	       p->preauth_count < (size_t)p->settings->limits.preauth_sessions;
+	return p->session_count + soon <
+		       MIN((size_t)p->settings->limits.sessions, l->fd_room) &&
+	       p->preauth_count + soon < (size_t)p->settings->limits.preauth_sessions;
 }
 
 static void count_full(struct proxy *p)
@@ -146,13 +151,14 @@ static void listen_to_all(struct listeners *l, bool on)
 	}
 }
 
-static void peer_name(const struct sockaddr *from, socklen_t len, char *out, size_t size)
+static void take(struct listener *l, int fd, const struct sockaddr *peer)
 {
-	char host[48] = "?", port[8] = "?";
+	struct origin origin = { .from = endpoint_of(peer) };
 
-	getnameinfo(from, len, host, sizeof host, port, sizeof port,
-		    NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(out, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	if (l->conf->proxy_protocol)
+		arrival_new(l->all->arrivals, l->conf, fd, &origin.from);
+	else
+		session_new(l->all->proxy, l->conf, fd, &origin);
 }
 
 /* A full backlog makes clients wait; taking and closing would make them complain. */
@@ -163,7 +169,6 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 	for (int i = 0; i < LISTENER_ACCEPTS; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof from;
-		char peer[64];
 		int client;
 
 		if (!has_room(l->all)) {
@@ -180,8 +185,7 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client < 0)
 			return;
-		peer_name((struct sockaddr *)&from, len, peer, sizeof peer);
-		session_new(l->all->proxy, l->conf, client, peer);
+		take(l, client, (struct sockaddr *)&from);
 	}
 }
 
@@ -259,6 +263,7 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
 	int rc = 0;
 
 	l->proxy = p;
+	l->arrivals = arrivals_new(p);
 	l->at = mem_array(set->listener_count, sizeof *l->at);
 	l->fd_room = raise_descriptors();
 	for (size_t i = 0; i < set->listener_count && rc == 0; i++) {
@@ -269,6 +274,23 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
 	close_rest(inherited, n);
 	*out = l;
 	return rc;
+}
+
+static bool leads_to(const struct listener *l, const struct endpoint *peer)
+{
+	struct endpoint at = socket_local(l->fd);
+
+	return at.port == peer->port && (endpoint_is_any(&at) || endpoint_same_ip(&at, peer));
+}
+
+const char *listeners_find(const struct listeners *l, int fd)
+{
+	struct endpoint peer = socket_peer(fd);
+
+	for (size_t i = 0; i < l->count && socket_is_own_host(fd); i++)
+		if (leads_to(&l->at[i], &peer))
+			return l->at[i].conf->name;
+	return NULL;
 }
 
 void listeners_free(struct listeners **lp)
@@ -282,6 +304,7 @@ void listeners_free(struct listeners **lp)
 		event_free(l->at[i].readable);
 		close_one(&l->at[i]);
 	}
+	arrivals_free(&l->arrivals);
 	free(l->at);
 	free(l);
 }

@@ -26,6 +26,9 @@ void listeners_stop(struct listeners *l, bool take);
 bool listeners_started(const struct listeners *l);
 /* Looks whether there is room again: once a tick. */
 void listeners_tick(struct listeners *l);
+/* Which of them this connection of ours leads back to, as far as this host can tell; NULL:
+ * none. */
+const char *listeners_find(const struct listeners *l, int fd);
 void listeners_free(struct listeners **l);
 
 #endif

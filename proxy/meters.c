@@ -24,6 +24,7 @@ static const char *const states[] = {
 	[SESSION_DIAL] = "dial",   [SESSION_LOGIN] = "login", [SESSION_RELAY] = "relay",
 	[SESSION_DRAIN] = "drain", [SESSION_QUIET] = "quiet", [SESSION_PARTING] = "parting",
 };
+static const char *const no_headers[] = { "untrusted", "no_header", "late" };
 static const char *const ends[] = { "left", "bye", "cut", "evicted" };
 static const char *const foreigners[] = { "http", "tls", "plain" };
 static const char *const results[] = { "ok",	 "bad_login", "unavailable",
@@ -34,6 +35,7 @@ static const char *const peers[] = { "client", "backend" };
 static const char *const handshakes[] = { "full", "resumed", "failed" };
 static const char *const certificates[] = { "default", "soonest" };
 static const char *const limits[] = {
+	[LIMIT_HEADER_S] = "header_s",
 	[LIMIT_HANDSHAKE_S] = "handshake_s",
 	[LIMIT_LOGIN_S] = "login_s",
 	[LIMIT_LOGIN_TRIES] = "login_tries",
@@ -51,11 +53,11 @@ static const char *const limits[] = {
 };
 _Static_assert(COUNT(protocols) == PROTOS && COUNT(sides) == METER_SIDE_VALUES &&
 		       COUNT(both) == SIDES && COUNT(states) == SESSION_CLOSED &&
-		       COUNT(ends) == ENDS && COUNT(foreigners) == FOREIGNS &&
-		       COUNT(results) == REJECTS && COUNT(releases) == RELEASES &&
-		       COUNT(ways) == WAYS && COUNT(peers) == PEERS &&
-		       COUNT(handshakes) == HANDSHAKES && COUNT(certificates) == CERTIFICATES &&
-		       COUNT(limits) == LIMITS,
+		       COUNT(ends) == ENDS && COUNT(no_headers) == NO_HEADERS &&
+		       COUNT(foreigners) == FOREIGNS && COUNT(results) == REJECTS &&
+		       COUNT(releases) == RELEASES && COUNT(ways) == WAYS &&
+		       COUNT(peers) == PEERS && COUNT(handshakes) == HANDSHAKES &&
+		       COUNT(certificates) == CERTIFICATES && COUNT(limits) == LIMITS,
 	       "a label's value for every member of its enum");
 
 /* A login may be held or slow: from one round trip on a LAN to what a client bears. */
@@ -77,6 +79,9 @@ const struct metric_row meter_rows[METERS] = {
 			       PROTOCOL, SIDE, LABEL("state", states)),
 	[METER_PREAUTH] =
 		ROW(GAUGE, "mailferry_preauth_sessions", "Sessions not logged in yet."),
+	[METER_TURNED_AWAY] = ROW(COUNTER, "mailferry_turned_away_total",
+				  "Connections closed on listeners with proxy_protocol.",
+				  PROTOCOL, LABEL("why", no_headers)),
 	[METER_CONNECTIONS] = ROW(COUNTER, "mailferry_connections_total",
 				  "Client connections taken.", PROTOCOL),
 	[METER_CLOSED] =

@@ -11,6 +11,7 @@
 enum meter {
 	METER_SESSIONS, /* AT(protocol, METER_SIDE(side), state) */
 	METER_PREAUTH,
+	METER_TURNED_AWAY,   /* AT(protocol, enum meter_no_header) */
 	METER_CONNECTIONS,   /* AT(protocol) */
 	METER_CLOSED,	     /* AT(protocol, enum meter_end) */
 	METER_FOREIGN,	     /* AT(protocol, enum meter_foreign) */
@@ -44,6 +45,7 @@ enum meter {
 #define METER_SIDE(side)  ((unsigned)(side) + 1)
 #define METER_SIDE_VALUES 3
 
+enum meter_no_header { NO_HEADER_UNTRUSTED, NO_HEADER_OTHER, NO_HEADER_LATE, NO_HEADERS };
 enum meter_end { END_LEFT, END_BYE, END_CUT, END_EVICTED, ENDS };
 enum meter_foreign { FOREIGN_HTTP, FOREIGN_TLS, FOREIGN_PLAIN, FOREIGNS };
 enum meter_release { RELEASED_OLD, RELEASED_NEW, RELEASED_REFUSED, RELEASES };
@@ -55,6 +57,7 @@ enum meter_certificate { CERTIFICATE_DEFAULT, CERTIFICATE_SOONEST, CERTIFICATES 
 
 /* Every setting of section limits that can be hit, in the table's order. */
 enum limit {
+	LIMIT_HEADER_S,
 	LIMIT_HANDSHAKE_S,
 	LIMIT_LOGIN_S,
 	LIMIT_LOGIN_TRIES,

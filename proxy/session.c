@@ -646,7 +646,9 @@ void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 	switch (ev) {
 	case STREAM_UP:
 		meter_handshake(s->proxy, PEER_BACKEND, st);
-		if (s->state == SESSION_DIAL) {
+		if (s->state == SESSION_DIAL && identity_in_circle(s)) {
+			session_refused(s, REJECT_DOWN, "the backend is ourselves");
+		} else if (s->state == SESSION_DIAL) {
 			backend_is_up(s);
 			s->about.doing = "logging in";
 			session_enter(s, SESSION_LOGIN);
@@ -675,7 +677,8 @@ void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 
 /* ---- all of them */
 
-void session_new(struct proxy *p, const struct listener_conf *l, int fd, const char *peer)
+void session_new(struct proxy *p, const struct listener_conf *l, int fd,
+		 const struct origin *origin)
 {
 	struct session *s = mem_new(sizeof *s);
 
@@ -686,7 +689,8 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd, const c
 	if (!s->timer)
 		BUG("libevent makes no timer");
 	new_id(s->id);
-	snprintf(s->peer, sizeof s->peer, "%s", peer);
+	s->origin = *origin;
+	endpoint_text(&origin->from, s->peer);
 	s->about = (struct log_about){ .what = "session",
 				       .id = s->id,
 				       .proto = s->protocol->name,

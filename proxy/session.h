@@ -15,6 +15,7 @@
 #include "common/secret.h"
 #include "common/wire/boundary.h"
 #include "common/wire/pop3.h"
+#include "proxy/identity.h"
 #include "proxy/protocol.h"
 #include "proxy/route.h"
 
@@ -92,7 +93,8 @@ struct session {
 	bool dropping, leaving;
 	size_t plus_at; /* IMAP: literal for which "+" was sent */
 	unsigned bad_commands;
-	char peer[64];
+	struct origin origin;
+	char peer[ENDPOINT_TEXT_MAX]; /* origin.from, for people */
 	char id[SESSION_ID_MAX];
 	struct log_about about;
 	union {
@@ -107,7 +109,8 @@ struct session {
 };
 
 /* Takes the accepted socket. */
-void session_new(struct proxy *p, const struct listener_conf *l, int fd, const char *peer);
+void session_new(struct proxy *p, const struct listener_conf *l, int fd,
+		 const struct origin *origin);
 void session_free_closed(struct proxy *p);
 
 /* ---- called by the protocols */

@@ -113,6 +113,8 @@ static void dial(struct session *s)
 				     session_on_backend, s, &e);
 	if (!s->backend)
 		session_refused(s, REJECT_DOWN, e.text);
+	else
+		identity_introduce(s);
 }
 
 /* The one place that looks where to go; the route it looks at was registered with before. */

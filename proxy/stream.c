@@ -456,6 +456,17 @@ static void step_handshake(struct stream *st)
 	want(st->writable, why == SSL_ERROR_WANT_WRITE);
 }
 
+/* A socket that was empty takes a header whole. Without TLS, up() sends it. */
+static int send_preface(struct stream *st)
+{
+	struct slice header = buf_slice(&st->out);
+
+	if (header.n && send_all(st, header.p, header.n) != (ssize_t)header.n)
+		return -1;
+	buf_release(&st->out);
+	return 0;
+}
+
 static void connected(struct stream *st)
 {
 	int why = 0;
@@ -466,6 +477,8 @@ static void connected(struct stream *st)
 	if (why) {
 		snprintf(text, sizeof text, "connect: %s", strerror(why));
 		fail(st, text);
+	} else if (st->ssl_of && send_preface(st) < 0) {
+		fail(st, "write: the PROXY header does not leave");
 	} else if (st->ssl_of) {
 		st->ssl = st->ssl_of(st->ssl_arg, st->fd);
 		st->phase = HANDSHAKE;
@@ -590,6 +603,12 @@ struct stream *stream_connect(struct loop *l, const struct sockaddr *to, socklen
 	st->phase = CONNECTING;
 	arm(st);
 	return st;
+}
+
+void stream_preface(struct stream *st, struct slice header)
+{
+	if (st->phase == CONNECTING)
+		buf_add(&st->out, header.p, header.n);
 }
 
 static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)

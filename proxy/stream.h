@@ -58,6 +58,8 @@ typedef SSL *stream_ssl_fn(void *arg, int fd);
 struct stream *stream_connect(struct loop *l, const struct sockaddr *to, socklen_t len,
 			      stream_ssl_fn *ssl_of, void *ssl_arg, stream_fn *on_event,
 			      void *arg);
+/* What goes out first of all, in front of TLS: to be said right after stream_connect(). */
+void stream_preface(struct stream *st, struct slice header);
 /*
  * TLS on a plain stream (STARTTLS), behind what was written. Takes ssl. The caller has made
  * sure that there is no input (RFC 9051 6.2.1). UP or FAILED follows.

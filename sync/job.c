@@ -147,6 +147,7 @@ static void add_side(struct buf *out, const char *key, const struct job_side *s)
 	buf_printf(out, ",\"%s\":{\"port\":%d", key, s->port);
 	add_field(out, "host", s->host);
 	add_field(out, "tls", tls_mode_name(s->tls));
+	add_field(out, "proxy_protocol", proxy_protocol_name(s->proxy_protocol));
 	add_field(out, "tls_name", s->tls_name);
 	add_field(out, "tls_ca_file", s->tls_ca_file);
 	add_field(out, "tls_pin", s->tls_pin);
@@ -368,6 +369,11 @@ static const char *name_of_side(int i)
 	return side_name((enum side)i);
 }
 
+static const char *name_of_proxy(int i)
+{
+	return proxy_protocol_name((enum proxy_protocol)i);
+}
+
 static const char *name_of_tls(int i)
 {
 	return tls_mode_name((enum tls_mode)i);
@@ -423,13 +429,14 @@ static int take_password(struct object *o, struct secret *out)
 static int take_side(struct object *job, const char *key, struct job_side *out)
 {
 	struct object o = { .json = take(job, key), .what = key, .e = job->e };
-	int tls = 0;
+	int tls = 0, proxy = 0;
 
 	if (!json_is_object(o.json))
 		return wrong(job, key, "an object");
 	if (take_string(&o, "host", 255, false, &out->host) < 0 ||
 	    take_int(&o, "port", 1, 65535, &out->port) < 0 ||
 	    take_name(&o, "tls", name_of_tls, TLS_MODES, &tls) < 0 ||
+	    take_name(&o, "proxy_protocol", name_of_proxy, PROXY_PROTOCOLS, &proxy) < 0 ||
 	    take_string(&o, "tls_name", 255, true, &out->tls_name) < 0 ||
 	    take_string(&o, "tls_ca_file", STRING_MAX, true, &out->tls_ca_file) < 0 ||
 	    take_string(&o, "tls_pin", PIN_MAX, true, &out->tls_pin) < 0 ||
@@ -438,6 +445,7 @@ static int take_side(struct object *job, const char *key, struct job_side *out)
 	    take_password(&o, &out->password) < 0)
 		return -1;
 	out->tls = (enum tls_mode)tls;
+	out->proxy_protocol = (enum proxy_protocol)proxy;
 	return whole(&o);
 }
 

@@ -6,9 +6,10 @@
  * In:	{"kind": "probe" | "pass" | "final" | "trailing",
  *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n, "message_max":
  *n, "delete_brake": n, "delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" |
- *"new"} SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "tls_name", "tls_ca_file",
- *"tls_pin", "login", "authzid", "password"}: optional ones may be null. "login" is what to
- *authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
+ *"new"} SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "proxy_protocol":
+ *"none"|"v1"|"v2", "tls_name", "tls_ca_file", "tls_pin", "login", "authzid", "password"}:
+ *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
+ *act for, or null.
  *
  * "from" is the side that counts: "new" only for the passes of a return.
  *
@@ -53,6 +54,7 @@ struct job_side {
 	char *host;
 	int port;
 	enum tls_mode tls;
+	enum proxy_protocol proxy_protocol;	/* of the header to send first */
 	char *tls_name, *tls_ca_file, *tls_pin; /* NULL: none */
 	char *login, *authzid;
 	struct secret password;

@@ -45,6 +45,7 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 	out->host = mem_str(b->host);
 	out->port = b->port[PROTO_IMAP];
 	out->tls = b->tls[PROTO_IMAP];
+	out->proxy_protocol = b->proxy_protocol;
 	out->tls_name = mem_str(b->tls_name);
 	out->tls_ca_file = mem_str(b->tls_ca_file);
 	out->tls_pin = mem_str(b->tls_pin);

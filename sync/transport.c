@@ -13,6 +13,7 @@
 
 #include "certs/tls.h"
 #include "common/clock.h"
+#include "common/sockets.h"
 
 struct transport {
 	int fd;			/* -1: from memory */
@@ -403,6 +404,15 @@ static struct transport *transport_new(int fd, int io_ms)
 	return t;
 }
 
+/* In front of TLS, as the server expects it from everybody. */
+static int send_header(struct transport *t, const struct job_side *side, struct err *e)
+{
+	if (side->proxy_protocol == PROXY_NONE)
+		return 0;
+	socket_own_header(t->fd, (int)side->proxy_protocol, &t->out);
+	return transport_flush(t, e) < 0 ? err_wrap(e, "PROXY header") : 0;
+}
+
 static int open_all(struct transport *t, const struct job_side *side, int connect_ms,
 		    struct err *e)
 {
@@ -413,7 +423,7 @@ static int open_all(struct transport *t, const struct job_side *side, int connec
 
 	if (side->tls != TLS_NONE && tls_client_new(&peer, &t->tls, e) < 0)
 		return -1;
-	if (connect_any(t, side, end, e) < 0)
+	if (connect_any(t, side, end, e) < 0 || send_header(t, side, e) < 0)
 		return -1;
 	return side->tls == TLS_IMPLICIT ? handshake(t, end, e) : 0;
 }

@@ -25,10 +25,10 @@
 struct transport;
 
 /*
- * Resolves, connects and, for TLS_IMPLICIT, shakes hands, all within connect_ms. io_ms: longest
- * wait for any progress of one read or write later. Borrows side during the call only. Errors:
- * ERR_TEMP (resolve, connect, time-out), ERR_TLS (certificate, handshake), ERR_INPUT (CA file,
- * pin).
+ * Resolves, connects, sends a PROXY header of our own where the server wants one and, for
+ * TLS_IMPLICIT, shakes hands, all within connect_ms. io_ms: longest wait for any progress of
+ * one read or write later. Borrows side during the call only. Errors: ERR_TEMP (resolve,
+ * connect, time-out), ERR_TLS (certificate, handshake), ERR_INPUT (CA file, pin).
  */
 int transport_open(const struct job_side *side, int connect_ms, int io_ms,
 		   struct transport **out, struct err *e) MUST_CHECK;

@@ -42,6 +42,14 @@ bool endpoint_is_v4(const struct endpoint *at)
 	return memcmp(at->ip, v4_prefix, sizeof v4_prefix) == 0;
 }
 
+bool endpoint_is_any(const struct endpoint *at)
+{
+	static const uint8_t zero[4];
+
+	return !endpoint_known(at) || (endpoint_is_v4(at) && memcmp(at->ip + sizeof v4_prefix,
+								    zero, sizeof zero) == 0);
+}
+
 bool endpoint_is_loopback(const struct endpoint *at)
 {
 	static const uint8_t one[sizeof at->ip] = { [15] = 1 };

@@ -24,6 +24,7 @@ struct endpoint {
 struct endpoint endpoint_of(const struct sockaddr *sa);
 bool endpoint_known(const struct endpoint *at);
 bool endpoint_is_v4(const struct endpoint *at);
+bool endpoint_is_any(const struct endpoint *at); /* 0.0.0.0 or ::, to listen on */
 bool endpoint_is_loopback(const struct endpoint *at);
 bool endpoint_same_ip(const struct endpoint *a, const struct endpoint *b);
 /* Takes an address as people write it; the port stays. -1: it is none, *at is untouched. */

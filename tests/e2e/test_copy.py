@@ -23,7 +23,7 @@ class Copier:
         self.journal = os.path.join(folder, person.name + ".journal")
 
     def side(self, server):
-        return {"host": server.address, "port": server.ports["imaps"], "tls": "implicit",
+        return {"host": server.address, "port": server.ports["imaps"], "tls": "implicit", "proxy_protocol": "none",
                 "tls_name": server.tls_name, "tls_ca_file": self.stage.ca.cert, "tls_pin": None,
                 "login": self.person.name, "authzid": None, "password": self.person.password}
 

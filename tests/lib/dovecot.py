@@ -109,6 +109,7 @@ service pop3-login {{
     port = {pop3s}
   }}
 }}
+{more}
 service imap {{
   user =
   process_limit = 1000
@@ -129,17 +130,19 @@ class Dovecot:
     storage   "maildir" or "sdbox"; separator and prefix of the one namespace
     without   capabilities to hide, e.g. {"MULTIAPPEND", "LITERAL+"}
     compress  offer COMPRESS=DEFLATE
+    more      settings of one's own, behind all others
     rawlog    keep what each session said and heard, in folder/rawlog
     """
 
     def __init__(self, name, folder, ca, users, masters=None, storage="maildir", separator="/",
-                 prefix="", without=(), compress=False, rawlog=False):
+                 prefix="", without=(), compress=False, rawlog=False, more=""):
         self.name, self.folder = name, folder
         self.users, self.masters = dict(users), dict(masters or {})
         self.address = "127.0.0.1"
         self.log = os.path.join(folder, "dovecot.log")
         self.separator, self.prefix = separator, prefix
         self._storage, self._without, self._rawlog = storage, set(without), rawlog
+        self._more = more
         self._plugins = "imap_zlib" if compress else ""
         self._paused, self._process = [], None
         self._account = pwd.getpwnam(SPARE_USER) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -239,6 +242,7 @@ class Dovecot:
             group=grp.getgrgid(self._account.pw_gid).gr_name, uid=self._account.pw_uid,
             gid=self._account.pw_gid, separator=MASTER_SEPARATOR, separator_char=self.separator,
             plugins=self._plugins, prefix=self.prefix, location=location, capability=capability,
+            more=self._more,
             rawlog="rawlog_dir = %s/rawlog/%%u" % self.folder if self._rawlog else "", **self.ports)
 
     @staticmethod

@@ -27,11 +27,13 @@ class No(Exception):
 class ImapClient:
     """
     context   ssl.SSLContext for TLS from the first byte; None for clear text (see starttls())
+    preface   sent before anything else, TLS included
     last_line the last whole response, literals included
     partial   what came after it when the connection ended: b"" if it ended between responses
     """
 
-    def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="client"):
+    def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="client",
+                 preface=b""):
         self.name, self.hostname = name, hostname
         self.last_line, self.partial = b"", b""
         self.opened_at, self.closed_at = time.time(), None
@@ -41,6 +43,8 @@ class ImapClient:
         self._send_lock = threading.Lock()
         self.sock = socket.create_connection((address, port), timeout=timeout_s)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if preface:
+            self.sock.sendall(preface)
         if context:
             self.sock = context.wrap_socket(self.sock, server_hostname=hostname)
         self.greeting = self.response()

@@ -6,9 +6,12 @@ import time
 
 
 class PopClient:
-    def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="pop3"):
+    def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="pop3",
+                 preface=b""):
         self.name, self.hostname, self.transcript = name, hostname, []
         self.sock = socket.create_connection((address, port), timeout=timeout_s)
+        if preface:
+            self.sock.sendall(preface)
         if context:
             self.sock = context.wrap_socket(self.sock, server_hostname=hostname)
         self._file = self.sock.makefile("rb")
@@ -59,6 +62,7 @@ class PopClient:
         return self.command(token) if asked.startswith(b"+ ") else asked
 
     def close(self):
+        self._file.close()  # it holds the socket open
         self.sock.close()
 
     def transcript_text(self):

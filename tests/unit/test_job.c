@@ -7,8 +7,8 @@
 
 #include "sync/job.h"
 
-#define SIDE_JSON                                                                          \
-	"{\"host\":\"mail.example\",\"port\":993,\"tls\":\"implicit\",\"login\":\"anna\"," \
+#define SIDE_JSON                                                                                                      \
+	"{\"host\":\"mail.example\",\"port\":993,\"tls\":\"implicit\",\"proxy_protocol\":\"none\",\"login\":\"anna\"," \
 	"\"password\":\"p\"}"
 #define JOB_JSON                                                           \
 	"{\"kind\":\"pass\",\"user\":\"anna\",\"journal\":\"/"             \
@@ -21,6 +21,7 @@ static void fill_side(struct job_side *s, int port, const char *password)
 	s->host = mem_str("mail.example");
 	s->port = port;
 	s->tls = TLS_STARTTLS;
+	s->proxy_protocol = PROXY_V2;
 	s->login = mem_str("anna*master");
 	secret_set(&s->password, password, strlen(password));
 }
@@ -69,6 +70,7 @@ static void comes_back_as_it_went(void **state UNUSED)
 		assert_memory_equal(a.p, b.p, a.n);
 		assert_string_equal(out.side[i].login, "anna*master");
 		assert_int_equal(out.side[i].tls, TLS_STARTTLS);
+		assert_int_equal(out.side[i].proxy_protocol, PROXY_V2);
 		assert_null(out.side[i].tls_name);
 	}
 	assert_null(out.side[SIDE_OLD].authzid);

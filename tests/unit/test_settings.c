@@ -241,6 +241,13 @@ static void together(void **state UNUSED)
 	       "1: listener \"a\": protocol pop3, but backend \"old\" offers none (pop3_port = "
 	       "0)",
 	       "3: backend \"new\": host is missing");
+	EXPECT(BASE "listener \"b\" {\n protocol = imap\n port = 0\n proxy_protocol = yes\n}\n",
+	       "8: listener \"b\": proxy_protocol without trusted: name the networks of your load "
+	       "balancers, or anybody could claim any address");
+	EXPECT(BASE "listener \"b\" {\n protocol = imap\n port = 0\n proxy_protocol = yes\n"
+		    " trusted = \"10.0.0.0/8, 192.0.2.1/24\"\n}\n",
+	       "9: listener \"b\": trusted: \"192.0.2.1/24\" is no network: write "
+	       "\"10.0.0.0/8, ::1\"");
 	EXPECT("listener \"a\" {\n protocol = imap\n port = 0\n tls = starttls\n}\n"
 	       "backend \"old\" { host = a }\nbackend \"new\" { host = b }\n",
 	       "4: listener \"a\": tls = starttls, but neither tls.certificate nor tls.folder is set");
@@ -260,6 +267,8 @@ static void backends(void **state UNUSED)
 	       "5: backend \"old\": master_password_file without master_user");
 	EXPECT(OTHERS "tls_pin = \"sha256:12\"\n}\n",
 	       "5: backend \"old\": tls_pin must be \"sha256:\" and 64 hex digits");
+	EXPECT(OTHERS "proxy_protocol = v3\n}\n",
+	       "5: backend \"old\": proxy_protocol: must be none, v1 or v2, not \"v3\"");
 	EXPECT(OTHERS "master_format = \"%u*%x\"\n}\n",
 	       "5: backend \"old\": master_format must be \"\" or hold %u and %m, not "
 	       "\"%u*%x\"");
@@ -270,6 +279,49 @@ static void backends(void **state UNUSED)
 	EXPECT(OTHERS "tls_ca_file = none\n}\n", want);
 	snprintf(want, sizeof want, "5: backend \"old\": tls_ca_file: %s/. is no file", dir);
 	EXPECT(OTHERS "tls_ca_file = .\n}\n", want);
+}
+
+static void our_own_listener_is_no_backend(void **state UNUSED)
+{
+#define LOOP(address, host)                                                            \
+	"listener \"a\" { protocol = imap port = 1143 tls = none address = \"" address \
+	"\" }\n"                                                                       \
+	"backend \"new\" { host = b }\n"                                               \
+	"backend \"old\" {\n host = \"" host "\"\n imap_port = 1143\n}\n"
+	struct settings s;
+
+	EXPECT(LOOP("0.0.0.0", "127.0.0.1"),
+	       "4: backend \"old\": 127.0.0.1 port 1143 is our own listener \"a\": logins would go "
+	       "round in circles");
+	EXPECT(LOOP("::", "localhost"),
+	       "4: backend \"old\": localhost port 1143 is our own listener \"a\": logins would go "
+	       "round in circles");
+	EXPECT(LOOP("192.0.2.1", "192.0.2.1"),
+	       "4: backend \"old\": 192.0.2.1 port 1143 is our own listener \"a\": logins would go "
+	       "round in circles");
+	load_good(LOOP("192.0.2.1", "127.0.0.1"), &s);
+	settings_release(&s);
+	load_good(LOOP("0.0.0.0", "192.0.2.1"), &s);
+	settings_release(&s);
+}
+
+static void the_word_of_others(void **state UNUSED)
+{
+	struct settings s;
+
+	load_good("listener \"a\" { protocol = imap port = 0 tls = none\n"
+		  "proxy_protocol = yes trusted = \"10.0.0.0/8, ::1\" }\n"
+		  "backend \"old\" { host = a proxy_protocol = v2 id_forward = yes }\n"
+		  "backend \"new\" { host = b xclient = yes }\n",
+		  &s);
+	assert_true(s.listeners[0].proxy_protocol);
+	assert_string_equal(s.listeners[0].trusted, "10.0.0.0/8, ::1");
+	assert_int_equal(s.backend[SIDE_OLD].proxy_protocol, PROXY_V2);
+	assert_true(s.backend[SIDE_OLD].id_forward && !s.backend[SIDE_OLD].xclient);
+	assert_int_equal(s.backend[SIDE_NEW].proxy_protocol, PROXY_NONE);
+	assert_true(s.backend[SIDE_NEW].xclient && !s.backend[SIDE_NEW].id_forward);
+	assert_int_equal(s.limits.header_s, 5);
+	settings_release(&s);
 }
 
 static void all_at_once(void **state UNUSED)
@@ -446,6 +498,8 @@ int main(void)
 		cmocka_unit_test(together),
 		cmocka_unit_test(backends),
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(our_own_listener_is_no_backend),
+		cmocka_unit_test(the_word_of_others),
 		cmocka_unit_test(reload_takes_what_may_change),
 		cmocka_unit_test(reload_keeps_and_names_the_rest),
 		cmocka_unit_test(unreadable),

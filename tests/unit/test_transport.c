@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/wire/proxyproto.h"
 #include "sync/transport.h"
 
 #define PIN "sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -220,6 +221,8 @@ struct server {
 	int listener;
 	int port;
 	const char *greeting; /* sent to the one client; then it waits for its end */
+	char heard[4096];
+	size_t heard_n;
 	pthread_t thread;
 };
 
@@ -227,11 +230,13 @@ static void *serve(void *arg)
 {
 	struct server *s = arg;
 	int fd = accept(s->listener, NULL, NULL);
-	char ignored[1024];
+	size_t n = 0;
+	ssize_t r;
 
 	says(fd, s->greeting);
-	while (recv(fd, ignored, sizeof ignored, 0) > 0)
-		;
+	while ((r = recv(fd, s->heard + n, sizeof s->heard - n, 0)) > 0)
+		n += (size_t)r;
+	s->heard_n = n;
 	close(fd);
 	return NULL;
 }
@@ -280,6 +285,34 @@ static void opens_in_clear(void **state UNUSED)
 	assert_false(transport_is_secure(t));
 	transport_free(&t);
 	server_stop(&s);
+}
+
+/* In front of everything, TLS included; the addresses are those of this very connection. */
+static void sends_a_proxy_header_first(void **state UNUSED)
+{
+	static const enum tls_mode modes[] = { TLS_NONE, TLS_IMPLICIT };
+	struct transport *t = NULL;
+	struct proxyproto h;
+	struct err e;
+	size_t len;
+
+	for (size_t i = 0; i < 2 * COUNT(modes); i++) {
+		struct server s = { 0 };
+		struct job_side side;
+
+		server_start(&s, "* OK hello\r\n");
+		side = side_of(s.port, modes[i % 2]);
+		side.proxy_protocol = i < 2 ? PROXY_V1 : PROXY_V2;
+		assert_int_equal(transport_open(&side, 5000, 5000, &t, &e), i % 2 ? -1 : 0);
+		transport_free(&t);
+		server_stop(&s);
+		assert_int_equal(proxyproto_read(s.heard, s.heard_n, &h, &len), WIRE_DONE);
+		assert_int_equal(h.version, i < 2 ? 1 : 2);
+		assert_false(h.local);
+		assert_true(endpoint_is_loopback(&h.from) && endpoint_is_loopback(&h.to));
+		assert_int_equal(h.to.port, s.port);
+		assert_int_equal(s.heard_n > len, i % 2); /* TLS begins behind it */
+	}
 }
 
 static void refused_connections_say_where(void **state UNUSED)
@@ -366,6 +399,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_never_reads_times_out),
 		cmocka_unit_test(blocked_writes_read),
 		cmocka_unit_test(opens_in_clear),
+		cmocka_unit_test(sends_a_proxy_header_first),
 		cmocka_unit_test(refused_connections_say_where),
 		cmocka_unit_test(a_silent_handshake_times_out),
 		cmocka_unit_test(no_tls_at_all_is_a_tls_error),

@@ -77,11 +77,13 @@ static void of_sockets(void **state UNUSED)
 static void kinds(void **state UNUSED)
 {
 	struct endpoint a = ip("127.8.0.1"), b = ip("::1"), c = ip("2001:db8::1"),
-			d = ip("128.0.0.1");
+			d = ip("128.0.0.1"), e = ip("0.0.0.0"), f = ip("::");
 
 	assert_true(endpoint_is_loopback(&a) && endpoint_is_loopback(&b));
 	assert_false(endpoint_is_loopback(&c) || endpoint_is_loopback(&d));
 	assert_true(endpoint_is_v4(&a) && !endpoint_is_v4(&b) && !endpoint_is_v4(&c));
+	assert_true(endpoint_is_any(&e) && endpoint_is_any(&f));
+	assert_false(endpoint_is_any(&a) || endpoint_is_any(&b) || endpoint_is_any(&d));
 	a.port = 1;
 	assert_true(endpoint_same_ip(&a, &(struct endpoint){ 0 }) == false);
 	b = a;

@@ -1,0 +1,354 @@
+"""Who a client is: PROXY headers in and out, and what the servers behind learn of it."""
+
+import os
+import re
+import socket
+import struct
+import subprocess
+import tempfile
+
+import pytest
+
+from lib import processes
+from lib.dovecot import Dovecot
+from lib.imapclient import ImapClient, No
+from lib.mailferry import Mailferry
+from lib.popclient import PopClient
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+CLIENT, ENTRY = "192.0.2.77", "203.0.113.9"
+LISTENERS = {
+    "imap": ("imap", "starttls"),
+    "imaps": ("imap", "implicit"),
+    "pop3s": ("pop3", "implicit"),
+    "imap-lb": ("imap", "starttls"),
+    "imaps-lb": ("imap", "implicit"),
+    "pop3s-lb": ("pop3", "implicit"),
+}
+LB = {"proxy_protocol": True, "trusted": "127.0.0.0/8, ::1"}
+HAPROXY = """
+haproxy_trusted_networks = 127.0.0.0/8
+haproxy_timeout = 3 s
+service imap-login {
+  inet_listener imap_haproxy {
+    port = %d
+    haproxy = yes
+  }
+  inet_listener imaps_haproxy {
+    port = %d
+    haproxy = yes
+    ssl = yes
+  }
+}
+service pop3-login {
+  inet_listener pop3s_haproxy {
+    port = %d
+    haproxy = yes
+    ssl = yes
+  }
+}
+"""
+
+
+def v1(source=CLIENT, port=4711, to=ENTRY):
+    return b"PROXY TCP4 %s %s %d 993\r\n" % (source.encode(), to.encode(), port)
+
+
+def v2(source=CLIENT, port=4711, to=ENTRY, tlvs=b""):
+    body = socket.inet_aton(source) + socket.inet_aton(to) + struct.pack("!HH", port, 993) + tlvs
+    return SIGNATURE + b"\x21\x11" + struct.pack("!H", len(body)) + body
+
+
+def v2_six(source="2001:db8::77", port=4711, to="2001:db8::9"):
+    body = (socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, to) +
+            struct.pack("!HH", port, 993))
+    return SIGNATURE + b"\x21\x21" + struct.pack("!H", len(body)) + body
+
+
+LOCAL = SIGNATURE + b"\x20\x00\x00\x00"
+HEADERS = {
+    "v1": (v1(), "192.0.2.77:4711"),
+    "v1-unknown": (b"PROXY UNKNOWN\r\n", "127.0.0.1:"),
+    "v2": (v2(), "192.0.2.77:4711"),
+    "v2-tlvs": (v2(tlvs=b"\x02\x00\x04mail" + b"\x04\x04\x00" + bytes(1024)), "192.0.2.77:4711"),
+    "v2-ipv6": (v2_six(), "[2001:db8::77]:4711"),
+    "v2-local": (LOCAL, "127.0.0.1:"),
+}
+
+
+class Scene:
+    """A server that wants PROXY headers, and mailferry with listeners that want them too."""
+
+    def __init__(self, stage, own_ferry):
+        self.stage, self._start = stage, own_ferry
+
+    def start(self, backend=None, settings=None):
+        settings = dict({"run": {"nodes": 1}}, **(settings or {}))
+        for name in LISTENERS:
+            if name.endswith("-lb"):
+                settings.setdefault("listener " + name, dict(LB))
+        settings["backend old"] = dict(self.where(), **(backend or {}))
+        return self._start(settings, listeners=LISTENERS)
+
+    def where(self):
+        """Settings of backend "old"; without a PROXY header no connection of it works."""
+        return {"host": self.server.address, "tls_name": self.server.tls_name,
+                "imap_port": self.imaps, "pop3_port": self.pop3s}
+
+
+@pytest.fixture(scope="module")
+def guarded(stage):
+    """A Dovecot with three more ports, which want a PROXY header."""
+    imap, imaps, pop3s = processes.free_ports(3)
+    folder = tempfile.mkdtemp(prefix="guarded-", dir=stage.folder)
+    server = Dovecot("guarded", folder, stage.ca, stage.old.users, stage.old.masters,
+                     more=HAPROXY % (imap, imaps, pop3s))
+    server.start()
+    server.haproxy = {"imap": imap, "imaps": imaps, "pop3s": pop3s}
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def scene(stage, own_ferry, guarded):
+    """Clients that stay would make its end wait for their last word."""
+    s = Scene(stage, own_ferry)
+    s.server, s.imaps, s.pop3s = guarded, guarded.haproxy["imaps"], guarded.haproxy["pop3s"]
+    yield s
+    for c in stage.opened:
+        c.close()
+
+
+def log_line(server, pattern, timeout_s=10):
+    """The first line of a server's log that matches; waits for it."""
+    found = []
+
+    def there():
+        found[:] = re.findall(r"(?m)^.*%s.*$" % pattern, server.log_text())
+        return found
+    try:
+        processes.wait_until(there, timeout_s, "the log to say " + pattern)
+    except TimeoutError as e:
+        raise AssertionError("%s\n%s" % (e, server.log_text())) from None
+    return found[0]
+
+
+def login_of(server, proto, person, rip, lip):
+    """The copier's own logins stand there too, hence the addresses in the pattern."""
+    return log_line(server, r"%s-login: Info: Login: user=<%s>, .*rip=%s, lip=%s," % (
+        proto, re.escape(person.name), re.escape(rip), re.escape(lip)))
+
+
+def ferry_says(ferry, pattern, count=1):
+    def there():
+        return len(re.findall(pattern, ferry.log_text(4000))) >= count
+    try:
+        return processes.wait_until(there, 10, "mailferry's log to say " + pattern)
+    except TimeoutError as e:
+        raise AssertionError("%s\n%s" % (e, ferry.log_text())) from None
+
+
+# ---- in
+
+@pytest.fixture(scope="module")
+def behind_lb(stage):
+    """One for all tests that only come in: no backend of it wants a header."""
+    folder = tempfile.mkdtemp(prefix="ferry-lb-", dir=stage.folder)
+    os.chmod(folder, 0o755)
+    settings = {"listener " + name: LB for name in LISTENERS if name.endswith("-lb")}
+    f = Mailferry(folder, stage.ca, stage.old, stage.new, listeners=LISTENERS,
+                  settings=dict(settings, run={"nodes": 1}))
+    f.start()
+    yield f
+    f.stop()
+    assert not f.complaints()
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_header_in_front_of_everything(stage, behind_lb, person, name):
+    f = behind_lb
+    header, peer = HEADERS[name]
+    f.import_users([person.name])
+    for port, context in (("imaps-lb", stage.context), ("imap-lb", None)):
+        c = ImapClient(f.address, f.ports[port], context, preface=header)
+        stage.opened.append(c)
+        if not context:
+            c.starttls(stage.context)
+        c.login(person.name, person.password)
+        assert c.server_name() == "old"
+    p = PopClient(f.address, f.ports["pop3s-lb"], stage.context, preface=header)
+    stage.opened.append(p)
+    assert p.login(person.name, person.password).startswith(b"+OK")
+
+    for proto, count in (("imap", 2), ("pop3", 1)):
+        said = r"proto=%s peer=%s\S* user=%s .* : logged in" % (
+            proto, re.escape(peer), re.escape(person.name))
+        ferry_says(f, said, count)
+
+
+def raw(f, name):
+    return socket.create_connection((f.address, f.ports[name]), timeout=10)
+
+
+def ends_without_a_word(sock):
+    try:
+        return sock.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_header_may_come_byte_by_byte(stage, behind_lb, person):
+    behind_lb.import_users([person.name])
+    for header in (v1(), v2(tlvs=b"\x04\x00\x03abc")):
+        s = raw(behind_lb, "imap-lb")
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in header:
+            s.sendall(bytes([byte]))
+        s.sendall(b"a NOOP\r\n")   # behind it the protocol begins at once
+        heard = b""
+        while b"a OK" not in heard:
+            heard += s.recv(4096)
+        assert heard.startswith(b"* OK ")
+        s.close()
+
+
+@pytest.mark.parametrize("first", [
+    b"a LOGIN x y\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n",
+    SIGNATURE + b"\x21\x31\x00\xd8" + bytes(216), SIGNATURE + b"\x21\x11\xff\xff"],
+    ids=["imap", "tls", "short", "unix", "long"])
+def test_no_header_no_session(behind_lb, first):
+    s = raw(behind_lb, "imap-lb")
+    s.sendall(first)
+    assert ends_without_a_word(s)
+    port = s.getsockname()[1]
+    ferry_says(behind_lb, r'listener "imap-lb": connection from 127.0.0.1:%d closed: it does not begin' % port)
+
+
+def test_nothing_is_guessed_on_a_listener_without_it(behind_lb):
+    s = raw(behind_lb, "imap")
+    s.sendall(v1())
+    heard = b""
+    while b"\r\n* BAD" not in heard and b"\r\nPROXY BAD" not in heard:
+        more = s.recv(4096)
+        assert more, heard
+        heard += more
+    assert b"mailferry ready" in heard
+
+
+def turned_away(f, why):
+    return f.metrics().get("mailferry_turned_away_total", protocol="imap", why=why)
+
+
+def test_who_is_not_trusted_is_turned_away(stage, scene):
+    f = scene.start(settings={"listener imap-lb": {"proxy_protocol": True, "trusted": "10.0.0.0/8"},
+                              "limits": {"header_s": 1}})
+    at_start = turned_away(f, "untrusted")
+    s = raw(f, "imap-lb")
+    s.sendall(v1())
+    assert ends_without_a_word(s)
+    ferry_says(f, r"connection from 127.0.0.1:%d closed: only load balancers in listener.trusted"
+               % s.getsockname()[1])
+    late = raw(f, "imaps-lb")
+    late.sendall(v1()[:20])
+    assert ends_without_a_word(late)
+    ferry_says(f, r"connection from 127.0.0.1:%d closed: no PROXY header in time"
+               % late.getsockname()[1])
+    assert turned_away(f, "untrusted") == at_start + 1    # the start's own look came first
+    assert (turned_away(f, "late"), turned_away(f, "no_header")) == (1, 0)
+    assert f.metrics().get("mailferry_limit_hits_total", limit="header_s") == 1
+
+
+def test_health_checks_are_nothing_bad(behind_lb):
+    def bad():
+        return (behind_lb.log_text(100000).count(" warn "),
+                [turned_away(behind_lb, why) for why in ("untrusted", "no_header", "late")])
+    before = bad()
+    for first in (b"", LOCAL):
+        s = raw(behind_lb, "imap-lb")
+        s.sendall(first)
+        if first:
+            assert s.recv(4096).startswith(b"* OK ")
+        s.close()
+    last = raw(behind_lb, "imap-lb")
+    last.sendall(LOCAL + b"a LOGOUT\r\n")
+    while last.recv(4096):
+        pass
+    assert bad() == before
+
+
+def test_curl_comes_in_with_a_header(stage, behind_lb, person):
+    behind_lb.import_users([person.name])
+    done = subprocess.run(
+        ["curl", "-sS", "--haproxy-protocol", "--cacert", stage.ca.cert, "--max-time", "20",
+         "imaps://localhost:%d/" % behind_lb.ports["imaps-lb"], "--resolve",
+         "localhost:%d:127.0.0.1" % behind_lb.ports["imaps-lb"], "-u",
+         "%s:%s" % (person.name, person.password)], capture_output=True, text=True)
+    assert done.returncode == 0 and "INBOX" in done.stdout, done.stderr
+
+
+# ---- out
+
+CAME_FROM = {
+    "v4": (v1(), CLIENT, ENTRY),
+    "v6": (v2_six(), "2001:db8::77", "2001:db8::9"),
+    "own": (b"", "127.0.0.1", "127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_server_learns_the_address(stage, scene, version):
+    f = scene.start({"proxy_protocol": version})
+    for header, rip, lip in CAME_FROM.values():
+        person = stage.take()
+        f.import_users([person.name])
+        c = ImapClient(f.address, f.ports["imaps-lb" if header else "imaps"], stage.context, preface=header)
+        stage.opened.append(c)
+        c.login(person.name, person.password)
+        assert c.server_name() == "guarded"
+        login_of(scene.server, "imap", person, rip, lip)
+        p = PopClient(f.address, f.ports["pop3s-lb" if header else "pop3s"], stage.context, preface=header)
+        stage.opened.append(p)
+        assert p.login(person.name, person.password).startswith(b"+OK")
+        login_of(scene.server, "pop3", person, rip, lip)
+
+
+def test_starttls_behind_the_header(stage, scene, person, imap):
+    f = scene.start({"proxy_protocol": "v2", "imap_port": scene.server.haproxy["imap"],
+                     "imap_tls": "starttls"})
+    f.import_users([person.name])
+    c = imap(f)
+    c.login(person.name, person.password)
+    assert c.server_name() == "guarded"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_copier_and_probe_send_it_too(stage, scene, person, version):
+    f = scene.start({"proxy_protocol": version})
+    f.import_users([person.name])
+    f.command("sync", person.name)
+    f.wait_state(person.name, "ready")
+    answer = f.cli("check", "backends")
+    assert answer["ok"], answer
+
+
+# ---- circles
+
+def test_a_backend_that_is_ourselves(stage, scene, person, imap, pop3):
+    port = processes.free_ports(1)[0]
+    # Only a name that is looked up later gets past `check config`.
+    f = scene.start({"host": "LOCALHOST", "imap_port": port, "imap_tls": "starttls",
+                     "pop3_tls": "starttls", "tls_name": "localhost"},
+                    {"listener imap": {"address": "0.0.0.0", "port": port}})
+    f.import_users([person.name])
+
+    tries = []
+
+    def refused():
+        tries.append(1)
+        with pytest.raises(No) as no:
+            imap(f).login(person.name, person.password)
+        assert b" NO [UNAVAILABLE]" in no.value.args[0]
+        return re.search(r'backend "old": LOCALHOST leads back to our own listener "imap"', f.log_text())
+    processes.wait_until(refused, 10, "the circle to be seen")   # the name may be ::1 at first
+    # A client's connection makes at most one more; the first of all was the start's own look.
+    assert f.log_text(4000).count("connected to imap\n") <= 1 + 2 * len(tries)
