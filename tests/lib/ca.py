@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -23,3 +24,27 @@ class CA:
         if done.returncode:
             raise RuntimeError("devca.sh: %s" % done.stderr)
         return os.path.join(self.folder, name + ".pem"), os.path.join(self.folder, name + ".key")
+
+    def make(self, path, names, key="ec", days=30):
+        """
+        One PEM file with key, certificate and chain, for any names ("*.example.com" too), put in place as renewal
+        tools do it: by a rename. key: "ec" or "rsa"; days -1: expired.
+        """
+        kind = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:2048"]}
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as work:
+            parts = [os.path.join(work, part) for part in ("key", "cert")]
+            command = ["openssl", "req", "-x509", "-batch", "-nodes", "-sha256", "-days", str(days),
+                       "-subj", "/CN=" + names[0], "-addext", "subjectAltName=" + ",".join("DNS:" + n for n in names),
+                       "-CA", self.cert, "-CAkey", os.path.join(self.folder, "ca.key"),
+                       "-keyout", parts[0], "-out", parts[1]] + kind[key]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError("%s: %s" % (" ".join(command), done.stderr))
+            whole = os.path.join(work, "whole")
+            with open(whole, "wb") as out:
+                for part in parts:
+                    with open(part, "rb") as f:
+                        out.write(f.read())
+            os.chmod(whole, 0o644)      # the programs run as another account; a key of a test is no secret
+            os.rename(whole, path)
+        return path
