@@ -6,19 +6,18 @@
 
 /* ---- client to backend */
 
-static void refuse(struct session *s, const char *p, size_t take, const struct imap_command *c)
-{
-	if (c)
-		stream_printf(s->client, "%.*s NO This command is not available here.\r\n",
-			      (int)c->tag.n, c->tag.p);
-	else
-		stream_printf(s->client, "* BAD Not a command.\r\n");
-	boundary_refuse(&s->open.imap, p, take);
-}
+/* The client's input goes to the backend as it is up to where something else must happen. */
+enum stop { STOP_EMPTY, STOP_REFUSE, STOP_BAD, STOP_DROP, STOP_WAIT, STOP_BROKEN };
 
-/* How far the client's input goes to the backend as it is; stops where something else must
- * happen. */
-enum stop { STOP_EMPTY, STOP_REFUSE, STOP_DROP, STOP_WAIT, STOP_TOO_LONG };
+static void refuse(struct session *s, enum stop why, struct slice line, struct slice tag)
+{
+	struct slice to = tag.n ? tag : slice_of("*");
+
+	stream_printf(s->client, "%.*s %s\r\n", (int)to.n, to.p,
+		      why == STOP_BAD ? "BAD Not a command."
+				      : "NO This command is not available here.");
+	boundary_refuse(&s->open.imap, line.p, line.n);
+}
 
 static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t *take,
 			 struct imap_command *c)
@@ -51,12 +50,12 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 			*run += *take;
 			break;
 		case UP_FULL:
+		case UP_WAIT:
 			return STOP_WAIT;
 		case UP_BAD:
-			if (s->state == SESSION_DRAIN)
-				return STOP_WAIT;
-			*c = (struct imap_command){ 0 };
-			return *take > max ? STOP_TOO_LONG : STOP_REFUSE;
+			return s->state == SESSION_DRAIN ? STOP_WAIT : STOP_BAD;
+		case UP_BROKEN:
+			return STOP_BROKEN;
 		}
 	}
 }
@@ -67,19 +66,25 @@ void imap_pass_up(struct session *s)
 		struct slice in = stream_input(s->client);
 		struct imap_command c;
 		size_t run = 0, take = 0;
+		bool refused;
 		enum stop stop = scan_up(s, in, &run, &take, &c);
 
 		session_send_up(s, in.p, run);
-		s->blocked = stop == STOP_WAIT || (stop == STOP_REFUSE && !imap_at_line(s));
-		if (stop == STOP_REFUSE && !s->blocked)
-			refuse(s, in.p + run, take, c.tag.n ? &c : NULL);
-		if (stop == STOP_DROP || (stop == STOP_REFUSE && !s->blocked))
+		refused = stop == STOP_REFUSE || stop == STOP_BAD;
+		s->blocked = stop == STOP_WAIT || (refused && !imap_at_line(s));
+		if (refused && !s->blocked)
+			refuse(s, stop, (struct slice){ in.p + run, take }, c.tag);
+		if (stop == STOP_DROP || (refused && !s->blocked))
 			run += take;
 		stream_consume(s->client, run);
-		if (stop == STOP_TOO_LONG) {
+		if (stop == STOP_BROKEN) {
 			if (imap_at_line(s))
-				imap_say_bye(s, "Command line too long.");
-			session_close_by_limit(s, LIMIT_LINE_BYTES, "command line too long");
+				imap_say_bye(s, "A line is too long, or none that may pass.");
+			if (take == 0)
+				session_close_by_limit(s, LIMIT_LINE_BYTES,
+						       "command line too long");
+			else
+				session_close(s, "a line inside a command that may not pass");
 			return;
 		}
 		if (stop == STOP_EMPTY || s->blocked)
@@ -153,8 +158,7 @@ void imap_pass_down(struct session *s)
 	session_send_down(s, in.p + sent, at - sent);
 	stream_consume(s->backend, at);
 	buf_release(&out);
-	if (s->blocked && s->state == SESSION_RELAY)
-		stream_poke(s->client);
+	session_unblock(s);
 	session_relayed(s);
 }
 

@@ -10,6 +10,7 @@
 #define DRAIN_LOOK_MS	 1000 /* how often a draining session is looked at for standing still */
 #define VERDICT_GRACE_MS 2000 /* after hold_until: time for somebody's undo to reach us */
 #define KEEP_ALIVE_MS	 10000
+#define INPUT_KEEP	 (64 * 1024) /* of a client whose next command must wait */
 
 static const struct {
 	const char *name;
@@ -274,6 +275,31 @@ void session_send_down(struct session *s, const void *p, size_t n)
 		stream_pause(s->backend);
 }
 
+/* What a client goes on sending while its next command must wait is left in the socket. */
+static bool is_full(const struct session *s)
+{
+	return s->blocked && stream_input(s->client).n > INPUT_KEEP;
+}
+
+static void pass_up(struct session *s)
+{
+	if (!may_forward(s))
+		return;
+	s->protocol->pass_up(s);
+	if (s->state != SESSION_CLOSED && is_full(s))
+		stream_pause(s->client);
+}
+
+void session_unblock(struct session *s)
+{
+	if (!s->blocked)
+		return;
+	pass_up(s);
+	if (s->state != SESSION_CLOSED && !is_full(s) &&
+	    stream_queued(s->backend) <= STREAM_HIGH)
+		stream_resume(s->client);
+}
+
 bool session_is_quiet(const struct session *s)
 {
 	switch (s->state) {
@@ -530,8 +556,7 @@ static void client_data(struct session *s)
 		break;
 	case SESSION_RELAY:
 	case SESSION_DRAIN:
-		if (may_forward(s))
-			s->protocol->pass_up(s);
+		pass_up(s);
 		break;
 	case SESSION_PARTING:
 		s->protocol->say_bye(s, s->proxy->settings->cutover.bye);
@@ -660,7 +685,7 @@ void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 		backend_data(s);
 		break;
 	case STREAM_DRAINED:
-		if (s->state == SESSION_RELAY || s->state == SESSION_DRAIN)
+		if ((s->state == SESSION_RELAY || s->state == SESSION_DRAIN) && !is_full(s))
 			stream_resume(s->client);
 		break;
 	case STREAM_EOF:

@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/wire/boundary.h"
-#include "common/wire/pop3.h"
+#include "common/wire/pop3_boundary.h"
 #include "proxy/identity.h"
 #include "proxy/protocol.h"
 #include "proxy/route.h"
@@ -52,22 +52,6 @@ struct backend_login {
 	struct buf caps; /* IMAP: its list, after login in the end */
 };
 
-/* POP3: answers that are still to come, and what a drop would undo. */
-#define POP3_OPEN_MAX 32
-struct pop3_relay {
-	struct {
-		enum pop3_verb verb;
-		bool multiline;
-	} open[POP3_OPEN_MAX];
-	uint8_t count;
-	bool in_lines; /* of a multi-line answer */
-	struct pop3_dots dots;
-	bool half_line; /* the answer's first line has not ended */
-	bool ok;	/* that line begins with \"+\" */
-	bool touched;	/* RETR, TOP or DELE has passed: only QUIT ends this without a trace */
-	bool quit;	/* QUIT was answered */
-};
-
 struct session {
 	TAILQ_ENTRY(session) link; /* proxy's sessions, or closed */
 	TAILQ_ENTRY(session) on_route;
@@ -99,7 +83,7 @@ struct session {
 	struct log_about about;
 	union {
 		struct boundary imap;
-		struct pop3_relay pop3;
+		struct pop3_boundary pop3;
 	} open;
 	uint64_t bytes_up, bytes_down;
 	/* what the store's row says, to write changes only */
@@ -132,6 +116,8 @@ void session_close(struct session *s, const char *why);
 void session_cut(struct session *s, const char *why);
 /* The same because of a setting of section limits, which is counted. */
 void session_close_by_limit(struct session *s, enum limit l, const char *why);
+/* The backend has said something: what the client's next command waited for may be over. */
+void session_unblock(struct session *s);
 /* Forwards to the backend or the client, with back-pressure. */
 void session_send_up(struct session *s, const void *p, size_t n);
 void session_send_down(struct session *s, const void *p, size_t n);

@@ -13,6 +13,12 @@ enum { /* down_state */
        DOWN_LITERAL
 };
 
+enum { /* down_kind */
+       LINE_OTHER,
+       LINE_TAGGED,
+       LINE_PLUS
+};
+
 enum { /* down_brace */
        BRACE_NONE,
        BRACE_OPEN,
@@ -38,12 +44,15 @@ static uint64_t hash_of(struct slice s)
 
 /* ---- client to server */
 
+/* Behind a line: is its command over, or does more of it come? */
 static void await_literal(struct boundary *b, const struct imap_line *line)
 {
-	b->in_command = line->tail != LIT_NONE;
-	b->sync = line->tail == LIT_SYNC;
-	b->literal = b->literal_size = line->tail == LIT_NONE ? 0 : line->literal;
-	b->literal_begun = false;
+	/* Nobody will ask for it: the client has its refusal. */
+	bool unasked = line->tail == LIT_SYNC && (b->swallow || b->answered);
+
+	b->in_command = line->tail != LIT_NONE && !unasked;
+	b->await_plus = b->in_command && line->tail == LIT_SYNC;
+	b->literal = b->literal_size = b->in_command ? line->literal : 0;
 	if (!b->in_command)
 		b->swallow = false;
 }
@@ -52,43 +61,73 @@ static enum boundary_up take_literal(struct boundary *b, size_t n, size_t *take)
 {
 	*take = n < b->literal ? n : (size_t)b->literal;
 	b->literal -= *take;
-	b->literal_begun = true;
 	return b->swallow ? UP_DROP : UP_PASS;
 }
 
-enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max,
-			     size_t *take, struct imap_command *command)
+/* NUL and a CR in mid-line are nowhere in a command (RFC 3501 9); some servers end a line
+ * there. */
+static bool is_clean(const char *p, size_t n)
 {
-	struct imap_line line;
+	const char *cr = memchr(p, '\r', n);
 
-	*take = 0;
-	if (n == 0)
-		return UP_MORE;
-	if (b->literal)
-		return take_literal(b, n, take);
-	switch (imap_line(p, n, max, &line)) {
-	case WIRE_MORE:
-		return UP_MORE;
-	case WIRE_BAD:
-		*take = n;
+	return !memchr(p, '\0', n) && (!cr || (size_t)(cr - p) + 2 == n);
+}
+
+/* A line that may not pass. In the middle of a command the server would wait for it. */
+static enum boundary_up bad_line(struct boundary *b, const char *p, size_t n,
+				 struct imap_command *command)
+{
+	if (!b->in_command) {
+		(void)imap_command(p, n, command); /* for its tag, if it has one */
 		return UP_BAD;
-	case WIRE_DONE:
-		break;
 	}
-	*take = line.len;
-	if (b->in_command) {
-		enum boundary_up verdict = b->swallow ? UP_DROP : UP_PASS;
+	if (!b->swallow)
+		return UP_BROKEN;
+	b->in_command = b->swallow = false;
+	return UP_DROP;
+}
 
-		await_literal(b, &line);
+static enum boundary_up whole_line(struct boundary *b, const char *p,
+				   const struct imap_line *line, struct imap_command *command)
+{
+	enum boundary_up verdict = b->swallow ? UP_DROP : UP_PASS;
+
+	if (b->in_command) {
+		await_literal(b, line);
 		return verdict;
 	}
 	if (b->idling) { /* DONE, or what the server will refuse in its place */
 		b->idling = false;
 		return UP_PASS;
 	}
-	if (imap_command(p, line.len, command) != WIRE_DONE)
+	if (imap_command(p, line->len, command) != WIRE_DONE)
 		return UP_BAD;
 	return b->open == BOUNDARY_OPEN_MAX ? UP_FULL : UP_COMMAND;
+}
+
+enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max,
+			     size_t *take, struct imap_command *command)
+{
+	struct imap_line line;
+	enum wire w;
+
+	*take = 0;
+	*command = (struct imap_command){ 0 };
+	if (n == 0)
+		return UP_MORE;
+	if (b->await_plus)
+		return UP_WAIT;
+	if (b->literal)
+		return take_literal(b, n, take);
+	w = imap_line(p, n, max, &line);
+	if (w == WIRE_MORE)
+		return UP_MORE;
+	if (line.len == 0)
+		return UP_BROKEN;
+	*take = line.len;
+	if (w == WIRE_BAD || !is_clean(p, line.len))
+		return bad_line(b, p, line.len, command);
+	return whole_line(b, p, &line, command);
 }
 
 void boundary_pass(struct boundary *b, const char *p, size_t take,
@@ -106,8 +145,10 @@ void boundary_pass(struct boundary *b, const char *p, size_t take,
 	for (size_t i = 0; i < n; i++)
 		c->verb[i] = (char)toupper((unsigned char)command->verb.p[i]);
 	b->current = c->tag;
-	b->idling = strcmp(c->verb, "IDLE") == 0;
+	b->answered = false;
 	await_literal(b, &line);
+	b->idling = !b->in_command && strcmp(c->verb, "IDLE") == 0;
+	b->await_plus |= b->idling;
 }
 
 void boundary_refuse(struct boundary *b, const char *p, size_t take)
@@ -125,13 +166,18 @@ void boundary_refuse(struct boundary *b, const char *p, size_t take)
 /* ---- server to client */
 
 /*
- * A server may answer a command whose literal it never asked for: then the client does not send
- * it, and what comes next is a new command.
+ * The last command has had its answer. A server that never asked for the literal will not take
+ * it, and what comes next is a new command; once it has asked, the literal is owed.
  */
-static void forget_unasked_literal(struct boundary *b, uint64_t tag)
+static void answer_last(struct boundary *b, uint64_t tag)
 {
-	if (b->in_command && b->current == tag && b->sync && !b->literal_begun) {
-		b->in_command = false;
+	if (b->idling) {
+		b->idling = b->await_plus = false;
+	} else if (b->in_command && !b->swallow && b->current == tag) {
+		b->answered = true;
+		if (!b->await_plus)
+			return;
+		b->in_command = b->await_plus = false;
 		b->literal = 0;
 	}
 }
@@ -141,9 +187,8 @@ static void complete(struct boundary *b, uint64_t tag)
 	for (uint8_t i = 0; i < b->open; i++) {
 		if (b->commands[i].tag != tag)
 			continue;
-		if (strcmp(b->commands[i].verb, "IDLE") == 0)
-			b->idling = false;
-		forget_unasked_literal(b, tag);
+		if (i == b->open - 1)
+			answer_last(b, tag);
 		memmove(b->commands + i, b->commands + i + 1,
 			(size_t)(b->open - i - 1) * sizeof *b->commands);
 		b->open--;
@@ -161,7 +206,7 @@ static void start_line(struct boundary *b, char c)
 		b->down_state = DOWN_STAR;
 	} else if (c == '+') {
 		b->down_state = DOWN_TEXT;
-		b->down_kind = 0;
+		b->down_kind = LINE_PLUS;
 	} else {
 		b->down_state = DOWN_TAG;
 		b->down_tag = hash_byte(b->down_tag, c);
@@ -235,9 +280,11 @@ static void end_line(struct boundary *b)
 		b->down_state = b->down_literal ? DOWN_LITERAL : DOWN_REST;
 		return;
 	}
-	if (b->down_kind)
+	if (b->down_kind == LINE_TAGGED)
 		complete(b, b->down_tag);
-	b->down_kind = 0;
+	else if (b->down_kind == LINE_PLUS)
+		b->await_plus = false;
+	b->down_kind = LINE_OTHER;
 	b->down_state = DOWN_START;
 }
 
@@ -250,7 +297,7 @@ static void line_byte(struct boundary *b, char c)
 	case DOWN_TAG:
 		if (c == ' ') {
 			b->down_state = DOWN_TEXT;
-			b->down_kind = 1;
+			b->down_kind = LINE_TAGGED;
 		} else {
 			b->down_tag = hash_byte(b->down_tag, c);
 		}
@@ -301,13 +348,13 @@ bool boundary_at_line(const struct boundary *b)
 
 bool boundary_quiet(const struct boundary *b)
 {
-	return !b->in_command && boundary_at_line(b) &&
+	return !boundary_uploading(b) && boundary_at_line(b) &&
 	       (b->open == 0 || (b->open == 1 && b->idling));
 }
 
 bool boundary_uploading(const struct boundary *b)
 {
-	return b->in_command;
+	return b->in_command && !b->swallow;
 }
 
 void boundary_describe(const struct boundary *b, char *out, size_t size)
@@ -316,7 +363,7 @@ void boundary_describe(const struct boundary *b, char *out, size_t size)
 
 	if (!last)
 		snprintf(out, size, "%s", boundary_at_line(b) ? "" : "half an answer");
-	else if (b->in_command)
+	else if (boundary_uploading(b) && !b->answered)
 		snprintf(out, size, "%s %llu/%llu bytes", last->verb,
 			 (unsigned long long)(b->literal_size - b->literal),
 			 (unsigned long long)b->literal_size);

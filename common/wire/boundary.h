@@ -26,12 +26,12 @@ struct boundary {
 	/* client to server */
 	uint64_t literal; /* bytes of a literal still to come */
 	uint64_t literal_size;
-	bool in_command; /* behind a line that a literal follows, until the command's last line
-			  */
-	bool sync;	 /* that literal waits for "+" … */
-	bool literal_begun; /* … and some of it has passed */
-	bool swallow;	    /* of a refused command: drop it */
-	uint64_t current;   /* tag of the command in transit */
+	bool in_command;  /* behind a line that a literal follows, until the command's last line
+			   */
+	bool await_plus;  /* nothing passes before the server has asked with "+", or refused */
+	bool answered;	  /* the command in transit has had its tag already */
+	bool swallow;	  /* of a refused command: drop it */
+	uint64_t current; /* tag of the command in transit */
 	/* IDLE: its command is the last one open and DONE has not passed */
 	bool idling;
 	/* server to client */
@@ -55,23 +55,30 @@ enum boundary_up {
 	UP_DROP,    /* *take bytes belong to a refused command and go nowhere */
 	UP_COMMAND, /* a new command, *take bytes long so far: boundary_pass() or
 		       boundary_refuse() it, or leave it */
-	UP_FULL, /* a new command, but BOUNDARY_OPEN_MAX are open: leave it until one completes
-		  */
-	UP_BAD	 /* a line longer than max, or no command at all: *take is that line */
+	UP_FULL,  /* a new command, but BOUNDARY_OPEN_MAX are open: leave it until one completes
+		   */
+	UP_WAIT,  /* the server has not asked for it: leave it until "+" or the refusal is here
+		   */
+	UP_BAD,	  /* no command that may pass: boundary_refuse() it. *take is that line */
+	UP_BROKEN /* a line longer than max, or one in the middle of a command that may not
+		     pass: the session cannot go on */
 };
 
 /*
  * Looks at the client's next bytes. UP_PASS and UP_DROP: the tracker has moved on, the caller
- * must take them. UP_COMMAND, UP_FULL, UP_BAD: it has not; *command says what it is (slices
- * into p).
+ * must take them. UP_COMMAND, UP_FULL, UP_WAIT, UP_BAD: it has not; *command says what it is
+ * (slices into p).
+ *
+ * What a client sends without waiting for the server's "+" is held back until that comes: if
+ * the server refuses instead, it reads those bytes as commands, and so do we.
  */
 enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t max,
 			     size_t *take, struct imap_command *command);
 /* The line that UP_COMMAND showed goes to the server. */
 void boundary_pass(struct boundary *b, const char *p, size_t take,
 		   const struct imap_command *command);
-/* It does not: a literal that comes with it anyway ({n+}) will be dropped. UP_BAD lines too
- * (command NULL). */
+/* It does not, nor does a line that is UP_BAD: a literal that comes with it anyway ({n+}) will
+ * be dropped. */
 void boundary_refuse(struct boundary *b, const char *p, size_t take);
 
 /*

@@ -49,9 +49,12 @@ static bool may_precede_string(char c)
 	return strchr(" ()[]<>\"", c) != NULL && c != '\0';
 }
 
-/* Is the end of the text inside quotes, or did a quote open where only some servers see it
- * open? */
-static bool quotes_are_odd(struct slice text)
+/*
+ * Is the end of the text inside quotes, did a quote open where only some servers see it open,
+ * or is there a brace that no grammar knows, behind which servers skip the line and all it
+ * announces?
+ */
+static bool is_odd(struct slice text)
 {
 	bool quoted = false, odd = false;
 
@@ -59,7 +62,7 @@ static bool quotes_are_odd(struct slice text)
 		if (quoted && text.p[i] == '\\')
 			i++;
 		else if (text.p[i] != '"')
-			continue;
+			odd |= !quoted && text.p[i] == '{';
 		else if (quoted)
 			quoted = false;
 		else {
@@ -99,7 +102,7 @@ static enum wire line_tail(struct slice text, struct imap_line *out)
 
 	if (at == text.n)
 		return WIRE_DONE;
-	if (quotes_are_odd((struct slice){ text.p, at }))
+	if (is_odd((struct slice){ text.p, at }))
 		return WIRE_BAD;
 	if (at > 0 && text.p[at - 1] == '~') /* literal8, RFC 3516 */
 		at--;

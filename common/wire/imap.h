@@ -24,8 +24,9 @@ struct imap_line {
  * with LF; CR before it is optional (some clients). Only a brace group outside quotes right at
  * the end of the line announces a literal; ~{n} too (RFC 3516); "{}" and "{x}" are text.
  * WIRE_BAD: longer than max, more digits than IMAP_LITERAL_DIGITS, or a brace group on which
- * servers disagree: inside an open quote, behind a quote opened in mid-atom, or glued to an
- * atom. Such a line must not be forwarded.
+ * servers disagree: inside an open quote, behind a quote opened in mid-atom or another brace,
+ * or glued to an atom. out->len then is the line's length, 0 if it has no end within max. Such
+ * a line must not be forwarded.
  */
 enum wire imap_line(const char *p, size_t n, size_t max, struct imap_line *out);
 /* The same for a server's line: the text of a status or of "+ …" never announces a literal. */

@@ -54,6 +54,17 @@ enum wire pop3_command(struct slice line, struct pop3_command *out)
 	return WIRE_DONE;
 }
 
+const char *pop3_verb_name(enum pop3_verb v)
+{
+	return v < POP3_UNKNOWN ? verbs[v] : "?";
+}
+
+bool pop3_command_refused(enum pop3_verb v)
+{
+	return v == POP3_USER || v == POP3_PASS || v == POP3_AUTH || v == POP3_APOP ||
+	       v == POP3_STLS || v == POP3_UNKNOWN;
+}
+
 static bool is_blank(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)

@@ -27,6 +27,13 @@ struct pop3_command {
 /* line: without its line end. WIRE_BAD: empty, a space in front, or a NUL in it. */
 enum wire pop3_command(struct slice line, struct pop3_command *out);
 
+const char *pop3_verb_name(enum pop3_verb v); /* "RETR"; "?" for POP3_UNKNOWN */
+/*
+ * Commands after login that a proxy must refuse: over by then, or they would blind it (STLS),
+ * or we do not know whether their answer has many lines.
+ */
+bool pop3_command_refused(enum pop3_verb v);
+
 /* Does a +OK answer carry lines up to a dot? LIST, UIDL, LANG only without an argument. */
 bool pop3_is_multiline(const struct pop3_command *c);
 

@@ -1,75 +1,69 @@
 /*
- * What is open in a relayed session: the server's bytes in one piece and one by one leave the
- * same state. The input is the client's lines, a zero byte, then the server's bytes.
+ * What is open in a relayed session: the trackers against the slow reader of
+ * tests/unit/reference.h, wherever the server's side is something that a grammar knows.
+ *
+ * The first byte's lowest bit says IMAP (0) or POP3 (1); then the client speaks until a byte
+ * 0xff, the server until 0xfe, and so on.
  */
-#include "common/wire/boundary.h"
+#include "tests/unit/follow.h"
 
-#include "common/mem.h"
-
-#define LINE_MAX_BYTES 4096
+#define SIZE_LIMIT 2048 /* the reader reads all again for each line */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void feed_up(struct boundary *b, const char *p, size_t n)
+static void read_talk(const uint8_t *data, size_t size, struct ref_talk *t)
 {
-	while (n > 0) {
-		struct imap_command command;
-		size_t take = 0;
+	char who = 'C';
 
-		switch (boundary_up(b, p, n, LINE_MAX_BYTES, &take, &command)) {
-		case UP_MORE:
-		case UP_FULL:
-			return;
-		case UP_PASS:
-		case UP_DROP:
-			break;
-		case UP_COMMAND:
-			if (imap_command_refused(command.verb))
-				boundary_refuse(b, p, take);
-			else
-				boundary_pass(b, p, take, &command);
-			break;
-		case UP_BAD:
-			boundary_refuse(b, p, take);
-			break;
+	t->n = 0;
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] >= 0xfe) {
+			who = data[i] == 0xff ? 'S' : 'C';
+			continue;
 		}
-		ASSERT(take > 0 && take <= n);
-		p += take;
-		n -= take;
+		t->who[t->n] = who;
+		t->byte[t->n++] = (char)data[i];
 	}
 }
 
-static void feed_down(struct boundary *b, const char *p, size_t n, size_t piece)
+/* In one piece and byte by byte the server's side leaves the same state. */
+static void check_pieces(const struct ref_talk *t, bool pop3)
 {
-	while (n > 0) {
-		size_t ate = boundary_down(b, p, MIN(piece, n));
+	static struct follow whole, bytes;
+	static struct ref_half server;
 
-		ASSERT(ate > 0 && ate <= MIN(piece, n));
-		p += ate;
-		n -= ate;
-	}
+	whole = bytes = (struct follow){ .is_pop3 = pop3 };
+	ref_split(t, t->n, 'S', &server);
+	follow_server(&whole, server.p, server.n);
+	for (size_t i = 0; i < server.n; i++)
+		follow_server(&bytes, server.p + i, 1);
+	ASSERT(follow_agrees(follow_state(&whole), follow_state(&bytes)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *p = (const char *)data, *zero = size ? memchr(p, '\0', size) : NULL;
-	size_t up = zero ? (size_t)(zero - p) : size, down = zero ? size - up - 1 : 0;
-	struct boundary whole = { 0 }, bytes;
-	char text[2][64];
+	static struct ref_talk t;
+	static struct follow f;
+	bool pop3 = size && (data[0] & 1), lost = false;
+	char text[64];
 
-	feed_up(&whole, p, up);
-	bytes = whole;
-	ASSERT(boundary_at_line(&whole));
-	if (down == 0)
+	if (size < 2 || size > SIZE_LIMIT)
 		return 0;
-	feed_down(&whole, zero + 1, down, down);
-	feed_down(&bytes, zero + 1, down, 1);
-	ASSERT(boundary_at_line(&whole) == boundary_at_line(&bytes));
-	ASSERT(boundary_quiet(&whole) == boundary_quiet(&bytes));
-	ASSERT(boundary_uploading(&whole) == boundary_uploading(&bytes));
-	ASSERT(whole.open == bytes.open && whole.open <= BOUNDARY_OPEN_MAX);
-	boundary_describe(&whole, text[0], sizeof text[0]);
-	boundary_describe(&bytes, text[1], sizeof text[1]);
-	ASSERT(strcmp(text[0], text[1]) == 0);
+	read_talk(data + 1, size - 1, &t);
+	f = (struct follow){ .is_pop3 = pop3 };
+	for (size_t k = 0; k < t.n && !f.broken; k++) {
+		bool last = k + 1 == t.n || t.byte[k] == '\n' || t.who[k] != t.who[k + 1];
+		struct ref want;
+
+		follow_feed(&f, &t, k, k + 1);
+		if (!last || lost || f.broken)
+			continue;
+		want = pop3 ? ref_pop3(&t, k + 1) : ref_imap(&t, k + 1);
+		lost = want.lost;
+		ASSERT(lost || follow_agrees(want, follow_state(&f)));
+	}
+	boundary_describe(&f.imap, text, sizeof text);
+	pop3_boundary_describe(&f.pop3, text, sizeof text);
+	check_pieces(&t, pop3);
 	return 0;
 }

@@ -222,6 +222,90 @@ static void test_status_text_carries_no_literal(void **state)
 	(void)state;
 }
 
+/* Some clients do not wait. If the server refuses, it reads the literal as commands. */
+static void test_what_was_not_asked_for_is_held_back(void **state)
+{
+	struct boundary b = { 0 };
+	struct imap_command c;
+	const char *rest = "x OK\r\n\r\n";
+	size_t take;
+
+	say(&b, "a APPEND x {6}\r\n", 16);
+	assert_int_equal(boundary_up(&b, rest, 8, LINE, &take, &c), UP_WAIT);
+	hear(&b, "* 1 EXISTS\r\n+ ", 14);
+	assert_int_equal(boundary_up(&b, rest, 8, LINE, &take, &c), UP_WAIT);
+	hear(&b, "go\r\na NO refused after all\r\n", 28);
+	assert_int_equal(boundary_up(&b, rest, 8, LINE, &take, &c), UP_PASS);
+	assert_int_equal(take, 6);
+	say(&b, rest + 6, 2);
+	assert_true(boundary_quiet(&b));
+
+	say(&b, "b APPEND x {6}\r\n", 16);
+	hear(&b, "b NO refused\r\n", 14);
+	assert_int_equal(boundary_up(&b, rest, 8, LINE, &take, &c), UP_COMMAND);
+	assert_slice(c.tag, "x");
+
+	say(&b, "c IDLE\r\n", 8);
+	assert_int_equal(boundary_up(&b, "DONE\r\n", 6, LINE, &take, &c), UP_WAIT);
+	assert_true(boundary_quiet(&b));
+	hear(&b, "c BAD no\r\n", 10);
+	assert_int_equal(boundary_up(&b, "DONE\r\n", 6, LINE, &take, &c), UP_BAD);
+	(void)state;
+}
+
+/* A command that was answered early is asked for nothing more. */
+static void test_a_second_literal_of_an_answered_command(void **state)
+{
+	struct boundary b = { 0 };
+
+	say(&b, "a APPEND x {1+}\r\n", 17);
+	hear(&b, "a NO no\r\n", 9);
+	say(&b, "z {5}\r\n", 7);
+	assert_true(boundary_quiet(&b));
+	say(&b, "b COMPRESS {1+}\r\nz {5}\r\n", 24);
+	assert_true(boundary_quiet(&b));
+	say(&b, "c NOOP\r\n", 8);
+	assert_false(boundary_quiet(&b));
+	(void)state;
+}
+
+static void test_an_idle_behind_an_idle(void **state)
+{
+	static const struct turn turns[] = {
+		{ 'C', "a IDLE\r\n", true, true, "IDLE" },
+		{ 'S', "+ idling\r\n", true, true, "IDLE" },
+		{ 'C', "DONE\r\nb IDLE\r\n", false, true, NULL },
+		{ 'S', "a OK\r\n", true, true, "IDLE" },
+		{ 'S', "+ idling\r\n", true, true, "IDLE" },
+		{ 'C', "DONE\r\n", false, true, "IDLE" },
+		{ 'S', "b OK\r\n", true, true, "" },
+	};
+
+	PLAY(turns);
+	(void)state;
+}
+
+static void test_what_may_not_pass(void **state)
+{
+	static const struct slice bad[] = {
+		{ "a NOOP\rb NOOP\r\n", 15 }, { "a NOOP\0\r\n", 9 }, { "a X y{5}\r\nb", 11 },
+		{ "a X {1} {5}\r\n", 13 },    { "\r\n", 2 },
+	};
+	struct boundary b = { 0 };
+	struct imap_command c;
+	size_t take;
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		assert_int_equal(boundary_up(&b, bad[i].p, bad[i].n, LINE, &take, &c), UP_BAD);
+		assert_int_equal(take, bad[i].n - (bad[i].p[bad[i].n - 1] == 'b'));
+		assert_slice(c.tag, i == COUNT(bad) - 1 ? "" : "a");
+	}
+	/* In the middle of a command the server would wait for it. */
+	say(&b, "a APPEND x {1+}\r\nz", 18);
+	assert_int_equal(boundary_up(&b, bad[0].p, bad[0].n, LINE, &take, &c), UP_BROKEN);
+	(void)state;
+}
+
 static void test_what_is_refused_goes_nowhere(void **state)
 {
 	struct boundary b = { 0 };
@@ -253,7 +337,7 @@ static void test_lines_pass_whole(void **state)
 	memset(longer, 'x', sizeof longer);
 	for (size_t n = 0; n < 8; n++)
 		assert_int_equal(boundary_up(&b, "a NOOP\r\n", n, LINE, &take, &c), UP_MORE);
-	assert_int_equal(boundary_up(&b, longer, sizeof longer, LINE, &take, &c), UP_BAD);
+	assert_int_equal(boundary_up(&b, longer, sizeof longer, LINE, &take, &c), UP_BROKEN);
 	assert_int_equal(boundary_up(&b, "\r\n", 2, LINE, &take, &c), UP_BAD);
 	(void)state;
 }
@@ -286,6 +370,10 @@ int main(void)
 		cmocka_unit_test(test_idle_is_quiet),
 		cmocka_unit_test(test_braces_and_quotes_in_data),
 		cmocka_unit_test(test_status_text_carries_no_literal),
+		cmocka_unit_test(test_what_was_not_asked_for_is_held_back),
+		cmocka_unit_test(test_a_second_literal_of_an_answered_command),
+		cmocka_unit_test(test_an_idle_behind_an_idle),
+		cmocka_unit_test(test_what_may_not_pass),
 		cmocka_unit_test(test_what_is_refused_goes_nowhere),
 		cmocka_unit_test(test_lines_pass_whole),
 		cmocka_unit_test(test_more_in_flight_than_we_know_waits),
