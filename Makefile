@@ -69,9 +69,12 @@ $(BUILD)/%.o: %.c
 
 # SQL as a C string: one quoted line for each line of the file.
 $(BUILD)/gen/schema_sql.h: common/schema.sql
+$(BUILD)/gen/schema_1_sql.h: tests/unit/schema_1.sql
+$(BUILD)/gen/schema_sql.h $(BUILD)/gen/schema_1_sql.h:
 	@mkdir -p $(@D)
 	$(Q)sed 's/--.*//; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
 $(BUILD)/common/store.o: | $(BUILD)/gen/schema_sql.h
+$(BUILD)/tests/unit/test_store.o: | $(BUILD)/gen/schema_1_sql.h
 
 $(BUILD)/mailferry.conf.sample: $(BUILD)/mailferry
 	$(Q)$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@

@@ -16,6 +16,7 @@
 #define API_SOCKET    "api.sock" /* in run.dir */
 #define API_PAGE_MAX  1000	 /* users, sessions, … in one answer */
 #define API_PAGE      200	 /* without ?limit= */
+#define API_CUT_MAX_S 86400	 /* most that a drop or drain waits before it uses force */
 #define API_NAMES_MAX 1000	 /* users named in one POST */
 
 /* What a user's cutover waits for, in the words of `mailferry why`. */

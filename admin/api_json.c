@@ -123,9 +123,24 @@ json_t *api_json_session(const struct session_row *s)
 	put(j, "side", api_json_text_or_null(s->side));
 	put(j, "state", api_json_text(s->state));
 	put(j, "doing", api_json_text(s->doing));
+	put(j, "client", api_json_text(s->client));
+	put(j, "route", api_json_text(s->route));
 	put(j, "since", time_or_null(s->since));
 	put(j, "bytes_up", json_integer(s->bytes_up));
 	put(j, "bytes_down", json_integer(s->bytes_down));
+	return j;
+}
+
+json_t *api_json_answer(const struct answer_row *a)
+{
+	json_t *j = json_object();
+
+	put(j, "node", api_json_text(a->node));
+	put(j, "answered", json_boolean(a->request != 0));
+	put(j, "ended", json_integer(a->ended));
+	put(j, "cut", json_integer(a->cut));
+	put(j, "remain", json_integer(a->remain));
+	put(j, "doing", api_json_text_or_null(a->doing));
 	return j;
 }
 
@@ -153,6 +168,7 @@ json_t *api_json_node(const struct node_row *n)
 	put(j, "build", api_json_text(n->build));
 	put(j, "leaving", json_boolean(n->leaving));
 	put(j, "sessions", json_integer(n->sessions));
+	put(j, "drain_until", time_or_null(n->drain_until));
 	put(j, "health", json_string(!n->counts ? "gone" : n->lapsed ? "silent" : "up"));
 	return j;
 }

@@ -1,16 +1,7 @@
 /* Hides: how rows become pages. */
 #include "admin/api_parts.h"
 
-/* A list that stops growing at its limit and then says that there is more. */
-struct page {
-	struct api *api;
-	json_t *list;
-	size_t limit;
-	bool more;
-};
-
-/* 1: the page is full, stop. */
-static int page_add(struct page *p, json_t *item)
+int api_page_add(struct api_page *p, json_t *item)
 {
 	if (json_array_size(p->list) == p->limit) {
 		json_decref(item);
@@ -21,15 +12,15 @@ static int page_add(struct page *p, json_t *item)
 	return 0;
 }
 
-static void page_put(struct page *p, json_t *out, const char *key)
+static void page_put(struct api_page *p, json_t *out, const char *key)
 {
 	json_object_set_new(out, key, p->list);
 	json_object_set_new(out, "more", json_boolean(p->more));
 }
 
-static struct page page_new(struct api *a, size_t limit)
+struct api_page api_page_new(struct api *a, size_t limit)
 {
-	return (struct page){ .api = a, .list = json_array(), .limit = limit };
+	return (struct api_page){ .api = a, .list = json_array(), .limit = limit };
 }
 
 static int number_param(struct api_call *c, const char *name, uint64_t max, uint64_t *out)
@@ -43,19 +34,17 @@ static int number_param(struct api_call *c, const char *name, uint64_t max, uint
 	return 0;
 }
 
-/* The page that ?limit= asks for; 0, or the status of a refusal. */
-static int asked_page(struct api_call *c, struct page *p)
+int api_asked_page(struct api_call *c, struct api_page *p)
 {
 	uint64_t limit = API_PAGE;
 	int status = number_param(c, "limit", API_PAGE_MAX, &limit);
 
 	if (status == 0)
-		*p = page_new(c->api, (size_t)limit);
+		*p = api_page_new(c->api, (size_t)limit);
 	return status;
 }
 
-/* ?user=, normalised; NULL: not given. 0, or the status of a refusal. */
-static int asked_user(struct api_call *c, const char **name)
+int api_asked_user(struct api_call *c, const char **name)
 {
 	const char *raw = http_param(c->request, "user");
 
@@ -69,8 +58,7 @@ static int asked_user(struct api_call *c, const char **name)
 	return 0;
 }
 
-/* Ends a list: rc is what the store's iterator returned. */
-static int finish(struct api_call *c, struct page *p, const char *key, int rc, struct err *e)
+int api_finish(struct api_call *c, struct api_page *p, const char *key, int rc, struct err *e)
 {
 	page_put(p, c->out, key);
 	return rc < 0 ? api_fail(c, e) : 200;
@@ -80,11 +68,11 @@ static int finish(struct api_call *c, struct page *p, const char *key, int rc, s
 
 static int add_user(const struct user *u, void *arg)
 {
-	struct page *p = arg;
+	struct api_page *p = arg;
 	struct api_live live;
 
-	return page_add(p,
-			api_json_user(u, api_is_live(p->api, u->name, &live) ? &live : NULL));
+	return api_page_add(
+		p, api_json_user(u, api_is_live(p->api, u->name, &live) ? &live : NULL));
 }
 
 int api_get_users(struct api_call *c)
@@ -93,8 +81,8 @@ int api_get_users(struct api_call *c)
 	struct user_filter f = { .wave = http_param(c->request, "wave"),
 				 .after = http_param(c->request, "after") };
 	struct err e = { 0 };
-	struct page p;
-	int status = asked_page(c, &p);
+	struct api_page p;
+	int status = api_asked_page(c, &p);
 
 	if (status)
 		return status;
@@ -110,8 +98,8 @@ int api_get_users(struct api_call *c)
 			"trailing done returning",
 			"no such state: %.40s", state);
 	}
-	return finish(c, &p, "users", store_users_each(c->api->store, &f, add_user, &p, &e),
-		      &e);
+	return api_finish(c, &p, "users", store_users_each(c->api->store, &f, add_user, &p, &e),
+			  &e);
 }
 
 int api_get_user(struct api_call *c)
@@ -136,7 +124,7 @@ int api_get_user(struct api_call *c)
 
 static int add_history(const struct history_row *h, void *arg)
 {
-	return page_add(arg, api_json_history(h));
+	return api_page_add(arg, api_json_history(h));
 }
 
 int api_get_history(struct api_call *c)
@@ -144,14 +132,14 @@ int api_get_history(struct api_call *c)
 	const char *name = c->name[0] ? c->name : NULL;
 	struct err e = { 0 };
 	uint64_t after = 0;
-	struct page p;
+	struct api_page p;
 	int status = number_param(c, "after", INT64_MAX, &after);
 
 	if (!status)
-		status = asked_page(c, &p);
+		status = api_asked_page(c, &p);
 	if (status)
 		return status;
-	return finish(
+	return api_finish(
 		c, &p, "history",
 		store_history_each(c->api->store, name, (int64_t)after, add_history, &p, &e),
 		&e);
@@ -159,7 +147,7 @@ int api_get_history(struct api_call *c)
 
 static int keep_history(const struct history_row *h, void *arg)
 {
-	struct page *p = arg;
+	struct api_page *p = arg;
 
 	if (json_array_size(p->list) == p->limit) {
 		json_array_remove(p->list, 0);
@@ -171,69 +159,40 @@ static int keep_history(const struct history_row *h, void *arg)
 
 int api_put_history_tail(struct api_call *c, const char *name, size_t count, struct err *e)
 {
-	struct page p = page_new(c->api, count);
+	struct api_page p = api_page_new(c->api, count);
 	int rc = store_history_each(c->api->store, name, 0, keep_history, &p, e);
 
 	json_object_set_new(c->out, "history", p.list);
 	return rc < 0 ? -1 : 0;
 }
 
-/* ---- sessions, nodes and the rest */
-
-static int add_session(const struct session_row *s, void *arg)
-{
-	return page_add(arg, api_json_session(s));
-}
-
-int api_put_sessions(struct api_call *c, const char *name, size_t limit, struct err *e)
-{
-	struct page p = page_new(c->api, limit);
-	int rc = store_sessions_each(c->api->store, name, add_session, &p, e);
-
-	json_object_set_new(c->out, "sessions", p.list);
-	return rc < 0 ? -1 : 0;
-}
-
-int api_get_sessions(struct api_call *c)
-{
-	const char *name;
-	struct err e = { 0 };
-	struct page p;
-	int status = asked_user(c, &name);
-
-	if (!status)
-		status = asked_page(c, &p);
-	if (status)
-		return status;
-	return finish(c, &p, "sessions",
-		      store_sessions_each(c->api->store, name, add_session, &p, &e), &e);
-}
+/* ---- nodes and the rest */
 
 static int add_stranger(const struct stranger_row *s, void *arg)
 {
-	return page_add(arg, api_json_stranger(s));
+	return api_page_add(arg, api_json_stranger(s));
 }
 
 int api_get_strangers(struct api_call *c)
 {
 	struct err e = { 0 };
-	struct page p;
-	int status = asked_page(c, &p);
+	struct api_page p;
+	int status = api_asked_page(c, &p);
 
 	if (status)
 		return status;
-	return finish(c, &p, "strangers",
-		      store_strangers_each(c->api->store, add_stranger, &p, &e), &e);
+	return api_finish(c, &p, "strangers",
+			  store_strangers_each(c->api->store, add_stranger, &p, &e), &e);
 }
 
 static int add_node(const struct node_row *n, void *arg)
 {
-	return page_add(arg, api_json_node(n));
+	return api_page_add(arg, api_json_node(n));
 }
 
 int api_put_nodes(struct api *a, json_t *out, struct err *e)
 {
-	struct page p = page_new(a, API_PAGE_MAX);
+	struct api_page p = api_page_new(a, API_PAGE_MAX);
 	int rc = store_nodes_each(a->store, add_node, &p, e);
 
 	json_object_set_new(out, "nodes", p.list);
@@ -249,20 +208,20 @@ int api_get_nodes(struct api_call *c)
 
 static int add_hold(const struct hold_row *h, void *arg)
 {
-	return page_add(arg, api_json_hold(h));
+	return api_page_add(arg, api_json_hold(h));
 }
 
 int api_get_holds(struct api_call *c)
 {
 	const char *name;
 	struct err e = { 0 };
-	struct page p;
-	int status = asked_user(c, &name);
+	struct api_page p;
+	int status = api_asked_user(c, &name);
 
 	if (!status)
-		status = asked_page(c, &p);
+		status = api_asked_page(c, &p);
 	if (status)
 		return status;
-	return finish(c, &p, "holds", store_holds_each(c->api->store, name, add_hold, &p, &e),
-		      &e);
+	return api_finish(c, &p, "holds",
+			  store_holds_each(c->api->store, name, add_hold, &p, &e), &e);
 }

@@ -49,11 +49,33 @@ int api_post_cutover(struct api_call *c);
 int api_post_retry(struct api_call *c);
 int api_post_requests(struct api_call *c);
 
+/* A list that stops growing at its limit and then says that there is more. */
+struct api_page {
+	struct api *api;
+	json_t *list;
+	size_t limit;
+	bool more;
+};
+struct api_page api_page_new(struct api *a, size_t limit);
+/* Takes item. 1: the page is full, stop. */
+int api_page_add(struct api_page *p, json_t *item);
+/* The page that ?limit= asks for; 0, or the status of a refusal. */
+int api_asked_page(struct api_call *c, struct api_page *p);
+/* ?user=, normalised; NULL: not given. 0, or the status of a refusal. */
+int api_asked_user(struct api_call *c, const char **name);
+/* Ends a list: rc is what the store's iterator returned. */
+int api_finish(struct api_call *c, struct api_page *p, const char *key, int rc, struct err *e);
+
+/* api_desk.c */
+int api_get_sessions(struct api_call *c);
+int api_get_answers(struct api_call *c);
+int api_post_drop(struct api_call *c);
+int api_post_drain(struct api_call *c);
+
 /* api_lists.c */
 int api_get_users(struct api_call *c);
 int api_get_user(struct api_call *c);
 int api_get_history(struct api_call *c);
-int api_get_sessions(struct api_call *c);
 int api_get_strangers(struct api_call *c);
 int api_get_nodes(struct api_call *c);
 int api_get_holds(struct api_call *c);

@@ -22,6 +22,13 @@ static const struct option_row {
 	{ "--watch", CTL_WATCH, 0, offsetof(struct ctl, watch) },
 	{ "--no-wait", CTL_NO_WAIT, 0, offsetof(struct ctl, no_wait) },
 	{ "--withdraw", CTL_WITHDRAW, 0, offsetof(struct ctl, withdraw) },
+	{ "--node", CTL_SESSIONS, offsetof(struct ctl, node), 0 },
+	{ "--side", CTL_SESSIONS, offsetof(struct ctl, side), 0 },
+	{ "--proto", CTL_SESSIONS, offsetof(struct ctl, proto), 0 },
+	{ "--force", CTL_FORCE, 0, offsetof(struct ctl, force) },
+	{ "--wait", CTL_WAIT, offsetof(struct ctl, wait), 0 },
+	{ "--seconds", CTL_SECONDS, offsetof(struct ctl, seconds), 0 },
+	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
 	{ "--new-store", CTL_NEW_STORE, 0, offsetof(struct ctl, new_store) },
 };
 

@@ -32,8 +32,8 @@ struct ctl {
 	const char *config;
 	bool json, help;
 	/* options of single verbs */
-	const char *wave, *state;
-	bool all, watch, no_wait, withdraw, new_store;
+	const char *wave, *state, *node, *side, *proto, *wait, *seconds;
+	bool all, watch, no_wait, withdraw, new_store, force, undo;
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;
 
@@ -84,6 +84,9 @@ int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **u
 /* With --json: prints j on one line and returns true. */
 bool ctl_json(struct ctl *c, const json_t *j);
 
+/* A table of sessions, or a sentence that there are none. */
+void ctl_print_sessions(struct ctl *c, const json_t *list);
+
 /* Members of an object; "" or 0 or false if there is none. */
 const char *ctl_text(const json_t *j, const char *key);
 int64_t ctl_int(const json_t *j, const char *key);
@@ -93,9 +96,11 @@ int ctl_run(struct ctl *c);   /* run.c */
 int ctl_users(struct ctl *c); /* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_history(struct ctl *c);
-int ctl_sessions(struct ctl *c);
 int ctl_strangers(struct ctl *c);
-int ctl_status(struct ctl *c); /* ctl_status.c */
+int ctl_status(struct ctl *c);	 /* ctl_status.c */
+int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */
+int ctl_drop(struct ctl *c);
+int ctl_drain(struct ctl *c);
 int ctl_import(struct ctl *c); /* ctl_do.c … */
 int ctl_retry(struct ctl *c);
 int ctl_trace(struct ctl *c);

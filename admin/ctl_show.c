@@ -107,35 +107,6 @@ static void print_history(struct ctl *c, const json_t *list)
 	print_list(c, t, "no moves yet");
 }
 
-static void session_row(struct table *t, const json_t *s)
-{
-	char up[TEXT_SMALL], down[TEXT_SMALL], age[TEXT_SMALL];
-
-	table_cell(t, "%s", ctl_text(s, "user"));
-	table_cell(t, "%s", ctl_text(s, "id"));
-	table_cell(t, "%s", ctl_text(s, "proto"));
-	table_cell(t, "%s", ctl_text(s, "side"));
-	table_cell(t, "%s", ctl_text(s, "state"));
-	table_cell(t, "%s", ctl_text(s, "doing"));
-	table_cell(t, "%s", text_span(clock_real_ms() - ctl_int(s, "since"), age));
-	table_cell(t, "%s", text_bytes(ctl_int(s, "bytes_up"), up));
-	table_cell(t, "%s", text_bytes(ctl_int(s, "bytes_down"), down));
-	table_cell(t, "%s", ctl_text(s, "peer"));
-	table_cell(t, "%s", ctl_text(s, "node"));
-}
-
-static void print_sessions(struct ctl *c, const json_t *list)
-{
-	struct table *t =
-		table_new("USER|ID|PROTO|SIDE|STATE|DOING|>SINCE|>UP|>DOWN|PEER|NODE");
-	const json_t *s;
-	size_t i;
-
-	json_array_foreach (list, i, s)
-		session_row(t, s);
-	print_list(c, t, "no live sessions");
-}
-
 static void print_gate(struct ctl *c, const json_t *list)
 {
 	const json_t *item;
@@ -183,7 +154,7 @@ static void print_why(struct ctl *c, const json_t *answer)
 	print_gate(c, json_object_get(answer, "waits_for"));
 	print_quiet(c, json_object_get(answer, "quiet"));
 	fputs("\nsessions\n", c->out);
-	print_sessions(c, json_object_get(answer, "sessions"));
+	ctl_print_sessions(c, json_object_get(answer, "sessions"));
 	fputs("\nlast moves\n", c->out);
 	print_history(c, json_object_get(answer, "history"));
 }
@@ -238,25 +209,7 @@ int ctl_history(struct ctl *c)
 	return status;
 }
 
-/* ---- sessions and strangers */
-
-int ctl_sessions(struct ctl *c)
-{
-	char *path = mem_printf("/v1/sessions?limit=%d", API_PAGE_MAX);
-	json_t *answer;
-	int status;
-
-	if (c->arg_count)
-		ctl_param(c, &path, "user", c->arg[0]);
-	status = ctl_ask(c, path, NULL, &answer);
-	mem_free(&path);
-	if (status == CTL_OK && !ctl_json(c, answer)) {
-		print_sessions(c, json_object_get(answer, "sessions"));
-		say_more(c, answer);
-	}
-	json_decref(answer);
-	return status;
-}
+/* ---- strangers */
 
 static void print_strangers(struct ctl *c, const json_t *list)
 {

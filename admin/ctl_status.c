@@ -55,9 +55,14 @@ static void print_node(struct ctl *c, const json_t *n, bool first)
 
 	fprintf(c->out, "%s %s ", first ? "" : ",", ctl_text(n, "node"));
 	fprintf(c->out, "%s%s%s",
-		table_tint_code(!up ? TINT_BAD : leaving ? TINT_BUSY : TINT_GOOD, c->terminal),
+		table_tint_code(!up	  ? TINT_BAD
+				: leaving ? TINT_BUSY
+					  : TINT_GOOD,
+				c->terminal),
 		up && leaving ? "leaving" : ctl_text(n, "health"),
 		table_tint_code(TINT_NONE, c->terminal));
+	if (up && !leaving && ctl_int(n, "drain_until"))
+		fputs(" (drained)", c->out);
 	if (leaving)
 		fprintf(c->out, " (%lld sessions, %s)", (long long)ctl_int(n, "sessions"),
 			ctl_text(n, "build"));

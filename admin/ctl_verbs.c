@@ -93,13 +93,39 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry history anna@example.com\n"
 	  "  mailferry history anna@example.com --json\n",
 	  0, 1, 1, ctl_history },
-	{ "sessions", "[USER]", "live client sessions",
-	  "Of all users or of one, on all proxy nodes.\n"
+	{ "sessions", "[USER] [--node N] [--side S] [--proto P] [--state S]", "live client sessions",
+	  "Of all users or of one, on all proxy nodes: who, with which mail program, where to and why,\n"
+	  "what is open, how old, how many bytes from (UP) and to (DOWN) the client. Sides: old new.\n"
+	  "Protocols: imap pop3. States: PARK (login waits for a cutover) DIAL LOGIN RELAY (live) DRAIN\n"
+	  "(finishes what is open) QUIET (held) PARTING (POP3: hears of it at its next command).\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry sessions\n"
-	  "  mailferry sessions anna@example.com\n",
-	  0, 0, 1, ctl_sessions },
+	  "  mailferry sessions anna@example.com\n"
+	  "  mailferry sessions --side new --proto pop3 --json\n",
+	  CTL_SESSIONS | CTL_STATE, 0, 1, ctl_sessions },
+	{ "drop", "USER [--force] [--wait S]", "end a user's sessions, moving nobody",
+	  "Each session finishes what is open, takes no new command, and ends with BYE; its client comes\n"
+	  "back when it likes. A POP3 session that has fetched or deleted is waited for until its QUIT.\n"
+	  "Sessions held by a cutover are ended after it. Waits (10 seconds) until all nodes say that\n"
+	  "nothing remains, and says how many sessions ended where; what remains still ends later. With\n"
+	  "--force what is open after --wait seconds is cut, and the log says what that was.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry drop anna@example.com\n"
+	  "  mailferry drop anna@example.com --force --wait 30\n",
+	  CTL_FORCE | CTL_WAIT, 1, 1, ctl_drop },
+	{ "drain", "NODE | --all [--seconds S] [--undo]", "empty a proxy node for maintenance",
+	  "The node takes no clients any more (/readyz says no, the other nodes go on), and ends its\n"
+	  "sessions at their boundaries, limits.drop_per_s of them a second. What is open after --seconds\n"
+	  "(300) is cut, and the log says what that was. It stays empty until --undo, or until\n"
+	  "`mailferry run` is restarted; a crash does not end it. `mailferry status` names the nodes.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry drain proxy-1\n"
+	  "  mailferry drain proxy-1 --seconds 60\n"
+	  "  mailferry drain proxy-1 --undo\n",
+	  CTL_ALL | CTL_SECONDS | CTL_UNDO, 0, 1, ctl_drain },
 	{ "strangers", "", "logins that nobody imported",
 	  "They are served by old. Import them, or they stay there.\n"
 	  "\n"

@@ -12,6 +12,11 @@ enum ctl_option {
 	CTL_NO_WAIT = 1 << 4,
 	CTL_WITHDRAW = 1 << 5,
 	CTL_NEW_STORE = 1 << 6,
+	CTL_SESSIONS = 1 << 7, /* --node --side --proto */
+	CTL_FORCE = 1 << 8,
+	CTL_WAIT = 1 << 9,
+	CTL_SECONDS = 1 << 10,
+	CTL_UNDO = 1 << 11,
 };
 
 extern const struct ctl_verb ctl_verbs[];

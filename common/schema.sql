@@ -34,7 +34,8 @@ CREATE TABLE users (
 	verified	BIGINT NOT NULL DEFAULT 0,	-- compared byte for byte on both sides
 	exceptions	BIGINT NOT NULL DEFAULT 0,	-- messages that could not be copied
 	bytes		BIGINT NOT NULL DEFAULT 0,
-	last_arrival	BIGINT NOT NULL DEFAULT 0	-- trailing: when old last had something new
+	last_arrival	BIGINT NOT NULL DEFAULT 0,	-- trailing: when old last had something new
+	flipped_at	BIGINT NOT NULL DEFAULT 0	-- the last flip, in whichever direction
 );
 CREATE INDEX users_by_state ON users (state);
 CREATE INDEX users_by_wave ON users (wave);
@@ -72,7 +73,8 @@ CREATE TABLE nodes (
 	lease_until	BIGINT NOT NULL,
 	seen		BIGINT NOT NULL,	-- highest change applied
 	build		TEXT NOT NULL DEFAULT '',	-- version and build of its program
-	leaving		INTEGER NOT NULL DEFAULT 0	-- takes no more sessions, ends with its last one
+	leaving		INTEGER NOT NULL DEFAULT 0,	-- takes no more sessions, ends with its last one
+	drain_until	BIGINT NOT NULL DEFAULT 0	-- 0: serves; else takes no clients, and then cuts who is left
 );
 
 CREATE TABLE acks (			-- "none of my sessions of this user can change the side being left"
@@ -102,9 +104,11 @@ CREATE TABLE sessions (
 	since		BIGINT NOT NULL,
 	bytes_up	BIGINT NOT NULL,
 	bytes_down	BIGINT NOT NULL,
+	client		TEXT NOT NULL DEFAULT '',	-- name and version, by its own word (IMAP ID)
+	route		TEXT NOT NULL DEFAULT '',	-- why it was led where it is: "old: user is ready"
 	PRIMARY KEY (node, id)
 );
-CREATE INDEX sessions_by_name ON sessions (name);
+CREATE INDEX sessions_by_name ON sessions (name, node, id);
 
 CREATE TABLE holds (			-- each login that waited, for reports
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -116,13 +120,46 @@ CREATE TABLE holds (			-- each login that waited, for reports
 	released_to	TEXT NOT NULL		-- old, new, or refused
 );
 
-CREATE TABLE requests (			-- from the operator to all nodes or to one (then name is the node's)
+CREATE TABLE requests (			-- from the operator to the nodes: trace, loglevel, drop, drain, leave …
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
 	at		BIGINT NOT NULL,
 	verb		TEXT NOT NULL,
-	name		TEXT NOT NULL,
+	name		TEXT NOT NULL,		-- of a user, or of a node
 	args		TEXT NOT NULL
 );
+
+CREATE TABLE answers (			-- what became of a drop or drain on each node
+	request		BIGINT NOT NULL,
+	node		TEXT NOT NULL,
+	at		BIGINT NOT NULL,
+	ended		BIGINT NOT NULL,	-- sessions, at their boundary
+	cut		BIGINT NOT NULL,	-- sessions, by force
+	remain		BIGINT NOT NULL,	-- sessions that are still there
+	doing		TEXT NOT NULL,		-- of one that remains
+	PRIMARY KEY (request, node)
+);
+CREATE INDEX answers_by_time ON answers (at);
+
+CREATE TABLE traces (			-- one user's conversations, written down for a while
+	id		INTEGER PRIMARY KEY AUTOINCREMENT,
+	name		TEXT NOT NULL,
+	started		BIGINT NOT NULL,
+	until		BIGINT NOT NULL,
+	max_bytes	BIGINT NOT NULL,
+	bytes		BIGINT NOT NULL DEFAULT 0,	-- written so far, by all nodes
+	stopped		INTEGER NOT NULL DEFAULT 0	-- before its end, by a person
+);
+
+CREATE TABLE trace_lines (		-- redacted before they come here
+	id		INTEGER PRIMARY KEY AUTOINCREMENT,
+	trace		BIGINT NOT NULL,
+	node		TEXT NOT NULL,
+	at		BIGINT NOT NULL,
+	session		TEXT NOT NULL,
+	way		TEXT NOT NULL,		-- C: from the client, S: to the client, --: the proxy itself
+	line		TEXT NOT NULL
+);
+CREATE INDEX trace_lines_by_trace ON trace_lines (trace, id);
 
 CREATE TABLE strangers (		-- logins that nobody imported
 	name		TEXT PRIMARY KEY,

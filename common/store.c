@@ -13,7 +13,32 @@ static const char schema[] =
  * steps[n] leads from version n to n + 1. schema.sql is always the newest, and a new store
  * starts there; no store of version 0 was ever made.
  */
-static const char *const steps[STORE_SCHEMA_VERSION] = { [0] = NULL };
+static const char *const steps[STORE_SCHEMA_VERSION] = {
+	[0] = NULL,
+	[1] = "ALTER TABLE users ADD COLUMN flipped_at BIGINT NOT NULL DEFAULT 0;"
+	      "UPDATE users SET flipped_at = COALESCE((SELECT MAX(at) FROM history"
+	      " WHERE history.name = users.name AND from_state = 'finalizing' AND"
+	      " ((direction = 'forward' AND to_state = 'trailing') OR"
+	      " (direction = 'back' AND to_state = 'ready'))), 0);"
+	      "ALTER TABLE nodes ADD COLUMN build TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE nodes ADD COLUMN leaving INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE nodes ADD COLUMN drain_until BIGINT NOT NULL DEFAULT 0;"
+	      "ALTER TABLE sessions ADD COLUMN client TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE sessions ADD COLUMN route TEXT NOT NULL DEFAULT '';"
+	      "DROP INDEX sessions_by_name;"
+	      "CREATE INDEX sessions_by_name ON sessions (name, node, id);"
+	      "CREATE TABLE answers (request BIGINT NOT NULL, node TEXT NOT NULL,"
+	      " at BIGINT NOT NULL, ended BIGINT NOT NULL, cut BIGINT NOT NULL,"
+	      " remain BIGINT NOT NULL, doing TEXT NOT NULL, PRIMARY KEY (request, node));"
+	      "CREATE INDEX answers_by_time ON answers (at);"
+	      "CREATE TABLE traces (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
+	      " started BIGINT NOT NULL, until BIGINT NOT NULL, max_bytes BIGINT NOT NULL,"
+	      " bytes BIGINT NOT NULL DEFAULT 0, stopped INTEGER NOT NULL DEFAULT 0);"
+	      "CREATE TABLE trace_lines (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	      " trace BIGINT NOT NULL, node TEXT NOT NULL, at BIGINT NOT NULL,"
+	      " session TEXT NOT NULL, way TEXT NOT NULL, line TEXT NOT NULL);"
+	      "CREATE INDEX trace_lines_by_trace ON trace_lines (trace, id);",
+};
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)
 {

@@ -20,7 +20,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -28,7 +28,8 @@
 #define STORE_UNDOS_STUCK    3 /* user_move.tries where none is given */
 #define STORE_FENCE_MS \
 	60000 /* only this long after its last renewal a silent node counts as gone */
-#define STORE_NUDGES "nudge" /* folder of the nudge sockets, in run.dir */
+#define STORE_ANSWERS_MS 86400000 /* answers of nodes are kept this long */
+#define STORE_NUDGES	 "nudge"  /* folder of the nudge sockets, in run.dir */
 
 struct store;
 
@@ -71,6 +72,7 @@ struct user {
 	enum user_state state;
 	enum direction direction;
 	int64_t change, epoch, hold_until, state_since;
+	int64_t flipped_at; /* the last flip, in whichever direction; 0: none yet */
 	bool go;
 	int attempts; /* passes and probes failed in a row */
 	int undos;    /* cutovers undone since the last flip */
@@ -137,7 +139,8 @@ int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATE
  * One move of one user: a compare-and-set of state and change, a new change, a history row, all
  *in one transaction. Illegal moves by user_state.h are a bug of the caller. to freezing hold_ms
  *> 0: hold_until = now + hold_ms, direction by user_freeze_direction(); a flip	   also needs
- *now < hold_until; raises epoch; go = 0, attempts = 0, next_try = 0; undos = 0; trailing:
+ *now < hold_until; raises epoch; flipped_at = now; go = 0, attempts = 0, next_try = 0; undos =
+ *0; trailing:
  *last_arrival = now; an undo	   undos + 1, next_try = now + retry_ms (doubled for each undo
  *before); from the tries-th on, stuck_reason = why; all but undo  attempts = 0, stuck_reason =
  *''. Entering freezing removes acknowledgements and blockers of earlier cutovers; leaving
@@ -222,6 +225,7 @@ int store_node_leave(struct store *st, const char *node, int64_t incarnation,
 struct node_row {
 	const char *node, *build;
 	int64_t incarnation, started, lease_until, seen, sessions;
+	int64_t drain_until; /* 0: it serves; else see store_drain() */
 	int pid;
 	bool leaving; /* takes no more sessions, ends with its last one */
 	bool counts;  /* not yet gone: lease_until + STORE_FENCE_MS - STORE_LEASE_MS is ahead */
@@ -250,15 +254,23 @@ int store_quiet(struct store *st, const char *name, int64_t change, struct quiet
 
 struct session_row {
 	const char *node, *id, *name, *proto, *peer, *side, *state, *doing;
+	const char *client; /* "Thunderbird 128.4", "" if it did not say */
+	const char *route;  /* why it was led where it is: "old: user is ready" */
 	int64_t since, bytes_up, bytes_down;
 	bool gone; /* remove the row */
 };
 int store_sessions_write(struct store *st, const char *node, const struct session_row *rows,
 			 size_t n, struct err *e) MUST_CHECK;
 typedef int store_session_fn(const struct session_row *s, void *arg);
-/* name NULL: all. */
-int store_sessions_each(struct store *st, const char *name, store_session_fn *fn, void *arg,
-			struct err *e) MUST_CHECK;
+struct session_filter { /* zeroed: all of them, by name, node and id */
+	const char *name, *node, *side, *proto, *state; /* NULL: any */
+	struct {
+		const char *name, *node, *id;
+	} after; /* for paging: behind this one */
+};
+/* f NULL: all. */
+int store_sessions_each(struct store *st, const struct session_filter *f, store_session_fn *fn,
+			void *arg, struct err *e) MUST_CHECK;
 
 int store_hold_add(struct store *st, const char *node, const char *name, const char *proto,
 		   int64_t at, int64_t held_ms, const char *released_to,
@@ -271,17 +283,44 @@ typedef int store_hold_fn(const struct hold_row *h, void *arg);
 int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
 		     struct err *e) MUST_CHECK;
 
+/*
+ * What an operator asks of the nodes. name is a user's (trace, drop) or a node's (drain; "":
+ * all of them). args: of loglevel the level; of drop and drain when force is used, in ms since
+ * 1970 (drop 0: never; drain 0: serve again); of trace see store_trace_start().
+ */
 struct request_row {
 	int64_t id, at;
-	/*
-	 * "trace" (a user; on or off), "loglevel" (args), "aliases", "reload"; to the node
-	 * `name`, or with "" to all: "leave" (takes no more sessions, ends with its last one),
-	 * "drain" (leaves, and ends its sessions at their boundaries within args seconds).
-	 */
-	const char *verb, *name, *args;
+	const char *verb, *name,
+		*args; /* verbs: trace, loglevel, aliases, drop, drain, leave */
 };
 int store_request_add(struct store *st, const char *verb, const char *name, const char *args,
 		      struct err *e) MUST_CHECK;
+/* The same, for verbs whose answers will be read. */
+int store_request_ask(struct store *st, const char *verb, const char *name, const char *args,
+		      int64_t *id, struct err *e) MUST_CHECK;
+/*
+ * Asks a node (NULL: all of them) to take no clients any more and to end those it has, by force
+ * after `until`; 0: to serve again. Kept in the node's row until it ends, so that a node that
+ * crashes comes back drained.
+ */
+int store_drain(struct store *st, const char *node, int64_t until, int64_t *id,
+		struct err *e) MUST_CHECK;
+
+/* What became of a drop or drain on a node, so far. */
+struct answer_row {
+	const char *node;
+	int64_t request; /* 0 when read: the node is alive and has not answered yet */
+	int64_t ended, cut, remain; /* sessions */
+	const char *doing;	    /* what one that remains is doing, for people */
+};
+int store_answer(struct store *st, const char *node, const struct answer_row *a,
+		 struct err *e) MUST_CHECK;
+typedef int store_answer_fn(const struct answer_row *a, void *arg);
+/* Of all nodes that answered or, meant and alive since before the request, are still to answer.
+ */
+int store_answers_each(struct store *st, int64_t request, store_answer_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
+
 typedef int store_request_fn(const struct request_row *r, void *arg);
 /* Requests with id > after, oldest first. */
 int store_requests_after(struct store *st, int64_t after, store_request_fn *fn, void *arg,

@@ -71,6 +71,10 @@ struct store {
 /* The next change, now this user's; to be written into its row in the same transaction. */
 int store_new_change(struct db *db, const char *name, int64_t *out, struct err *e) MUST_CHECK;
 
+/* A request, inside the caller's transaction; answers that are too old go with it. */
+int store_new_request(struct db *db, const char *verb, const char *name, const char *args,
+		      int64_t *id, struct err *e) MUST_CHECK;
+
 /*
  * Brings a store from the version in meta to `target`: steps[n] leads from n to n + 1, NULL
  * where there is no way from there any more. Inside the caller's transaction.

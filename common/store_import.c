@@ -238,6 +238,8 @@ static int put_aliases(struct db *db, const struct user_import *row, struct err 
 static int put_all(struct store *st, const struct user_import *rows, size_t n,
 		   struct import_count *count, struct err *e)
 {
+	int64_t request;
+
 	for (size_t i = 0; i < n; i++) {
 		enum outcome outcome = put_row(st, &rows[i], e);
 
@@ -252,7 +254,7 @@ static int put_all(struct store *st, const struct user_import *rows, size_t n,
 			return -1;
 	/* Aliases are no rows of users: nodes read them again when they are told to. */
 	if (count->added || count->changed)
-		return store_request_add(st, "aliases", NULL, NULL, e);
+		return store_new_request(st->db, "aliases", NULL, NULL, &request, e);
 	return 0;
 }
 

@@ -91,7 +91,8 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 	struct rows *r = db_query(st->db,
 				  "SELECT node, incarnation, pid, started, lease_until, seen,"
 				  " build, leaving, (SELECT COUNT(*) FROM sessions s"
-				  " WHERE s.node = nodes.node) FROM nodes ORDER BY node",
+				  " WHERE s.node = nodes.node), drain_until"
+				  " FROM nodes ORDER BY node",
 				  NO_ARGS, e);
 	int64_t now = db_now_ms(st->db);
 	int got, rc = 0;
@@ -109,6 +110,7 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 			.build = rows_text(r, 6),
 			.leaving = rows_int(r, 7) != 0,
 			.sessions = rows_int(r, 8),
+			.drain_until = rows_int(r, 9),
 		};
 
 		n.counts = n.lease_until + GONE_AFTER_MS > now;
@@ -216,6 +218,14 @@ int store_quiet(struct store *st, const char *name, int64_t change, struct quiet
 
 /* ---- sessions and holds */
 
+/* No user's name sorts behind this: the last code point there is. */
+#define NAME_LAST "\xf4\x8f\xbf\xbf"
+
+static const char *text_of(const char *s)
+{
+	return s ? s : "";
+}
+
 static int write_session(struct db *db, const char *node, const struct session_row *s,
 			 struct err *e)
 {
@@ -225,15 +235,17 @@ static int write_session(struct db *db, const char *node, const struct session_r
 	return db_run(
 		db,
 		"INSERT INTO sessions (node, id, name, proto, peer, side, state, doing, since,"
-		" bytes_up, bytes_down) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+		" bytes_up, bytes_down, client, route) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+		" ?9, ?10, ?11, ?12, ?13)"
 		" ON CONFLICT (node, id) DO UPDATE SET name = excluded.name,"
 		" proto = excluded.proto, peer = excluded.peer, side = excluded.side,"
 		" state = excluded.state, doing = excluded.doing, since = excluded.since,"
-		" bytes_up = excluded.bytes_up, bytes_down = excluded.bytes_down",
-		ARGS(TEXT(node), TEXT(s->id), TEXT(s->name ? s->name : ""), TEXT(s->proto),
-		     TEXT(s->peer ? s->peer : ""), TEXT(s->side ? s->side : ""), TEXT(s->state),
-		     TEXT(s->doing ? s->doing : ""), INT(s->since), INT(s->bytes_up),
-		     INT(s->bytes_down)),
+		" bytes_up = excluded.bytes_up, bytes_down = excluded.bytes_down,"
+		" client = excluded.client, route = excluded.route",
+		ARGS(TEXT(node), TEXT(s->id), TEXT(text_of(s->name)), TEXT(s->proto),
+		     TEXT(text_of(s->peer)), TEXT(text_of(s->side)), TEXT(s->state),
+		     TEXT(text_of(s->doing)), INT(s->since), INT(s->bytes_up),
+		     INT(s->bytes_down), TEXT(text_of(s->client)), TEXT(text_of(s->route))),
 		e);
 }
 
@@ -250,15 +262,36 @@ int store_sessions_write(struct store *st, const char *node, const struct sessio
 	return db_commit(st->db, e);
 }
 
-int store_sessions_each(struct store *st, const char *name, store_session_fn *fn, void *arg,
-			struct err *e)
+/*
+ * By (name, node, id), the order of an index: a page costs what is on it, however many there
+ * are. One user is a range of it.
+ */
+static struct rows *query_sessions(struct store *st, const struct session_filter *f,
+				   struct err *e)
 {
-	struct rows *r =
-		db_query(st->db,
-			 "SELECT node, id, name, proto, peer, side, state, doing, since,"
-			 " bytes_up, bytes_down FROM sessions WHERE ?1 = 0 OR name = ?2"
-			 " ORDER BY node, since, id",
-			 ARGS(INT(name != NULL), TEXT(name)), e);
+	bool inside = f->after.name && (!f->name || strcmp(f->name, f->after.name) == 0);
+
+	return db_query(
+		st->db,
+		"SELECT node, id, name, proto, peer, side, state, doing, since, bytes_up,"
+		" bytes_down, client, route FROM sessions"
+		" WHERE (name, node, id) > (?1, ?2, ?3) AND name <= ?4"
+		" AND (?5 = '' OR node = ?5) AND (?6 = '' OR side = ?6)"
+		" AND (?7 = '' OR proto = ?7) AND (?8 = '' OR state = ?8)"
+		" ORDER BY name, node, id",
+		ARGS(TEXT(text_of(inside ? f->after.name : f->name)),
+		     TEXT(inside ? text_of(f->after.node) : ""),
+		     TEXT(inside ? text_of(f->after.id) : ""),
+		     TEXT(f->name ? f->name : NAME_LAST), TEXT(text_of(f->node)),
+		     TEXT(text_of(f->side)), TEXT(text_of(f->proto)), TEXT(text_of(f->state))),
+		e);
+}
+
+int store_sessions_each(struct store *st, const struct session_filter *f, store_session_fn *fn,
+			void *arg, struct err *e)
+{
+	static const struct session_filter all;
+	struct rows *r = query_sessions(st, f ? f : &all, e);
 	int got, rc = 0;
 
 	if (!r)
@@ -276,6 +309,8 @@ int store_sessions_each(struct store *st, const char *name, store_session_fn *fn
 			.since = rows_int(r, 8),
 			.bytes_up = rows_int(r, 9),
 			.bytes_down = rows_int(r, 10),
+			.client = rows_text(r, 11),
+			.route = rows_text(r, 12),
 		};
 
 		rc = got < 0 ? -1 : fn(&s, arg);
@@ -324,52 +359,7 @@ int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void
 	return rc;
 }
 
-/* ---- requests and strangers */
-
-int store_request_add(struct store *st, const char *verb, const char *name, const char *args,
-		      struct err *e)
-{
-	if (db_run(st->db,
-		   "INSERT INTO requests (at, verb, name, args) VALUES (?1, ?2, ?3, ?4)",
-		   ARGS(INT(db_now_ms(st->db)), TEXT(verb), TEXT(name ? name : ""),
-			TEXT(args ? args : "")),
-		   e) < 0)
-		return -1;
-	store_nudge(st);
-	return 0;
-}
-
-int store_requests_after(struct store *st, int64_t after, store_request_fn *fn, void *arg,
-			 struct err *e)
-{
-	struct rows *r = db_query(st->db,
-				  "SELECT id, at, verb, name, args FROM requests WHERE id > ?1"
-				  " ORDER BY id",
-				  ARGS(INT(after)), e);
-	int got, rc = 0;
-
-	if (!r)
-		return -1;
-	while (rc == 0 && (got = rows_next(r, e)) != 0) {
-		struct request_row q = {
-			.id = rows_int(r, 0),
-			.at = rows_int(r, 1),
-			.verb = rows_text(r, 2),
-			.name = rows_text(r, 3),
-			.args = rows_text(r, 4),
-		};
-
-		rc = got < 0 ? -1 : fn(&q, arg);
-	}
-	rows_end(&r);
-	return rc;
-}
-
-int store_requests_last(struct store *st, int64_t *out, struct err *e)
-{
-	return done(db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM requests", NO_ARGS,
-				 out, e));
-}
+/* ---- strangers */
 
 int store_stranger(struct store *st, const char *name, struct err *e)
 {

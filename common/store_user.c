@@ -10,7 +10,7 @@
 	" change, epoch, hold_until, state_since, go, attempts, undos, next_try, "        \
 	"stuck_reason,"                                                                   \
 	" passes, pass_ended, pass_took, pass_clean, pass_error,"                         \
-	" messages, copied, verified, exceptions, bytes, last_arrival"
+	" messages, copied, verified, exceptions, bytes, last_arrival, flipped_at"
 
 void user_release(struct user *u)
 {
@@ -25,7 +25,8 @@ void user_release(struct user *u)
 	*u = (struct user){ 0 };
 }
 
-static void read_progress(const struct rows *r, int c, struct progress *p)
+/* From column c on; returns the column behind them. */
+static int read_progress(const struct rows *r, int c, struct progress *p)
 {
 	p->passes = rows_int(r, c++);
 	p->pass_ended = rows_int(r, c++);
@@ -37,7 +38,8 @@ static void read_progress(const struct rows *r, int c, struct progress *p)
 	p->verified = rows_int(r, c++);
 	p->exceptions = rows_int(r, c++);
 	p->bytes = rows_int(r, c++);
-	p->last_arrival = rows_int(r, c);
+	p->last_arrival = rows_int(r, c++);
+	return c;
 }
 
 /* The columns of USER_COLUMNS, in their order. */
@@ -63,7 +65,8 @@ static int read_user(const struct rows *r, struct user *u, struct err *e)
 	u->undos = (int)rows_int(r, c++);
 	u->next_try = rows_int(r, c++);
 	u->stuck_reason = mem_str(rows_text(r, c++));
-	read_progress(r, c, &u->progress);
+	c = read_progress(r, c, &u->progress);
+	u->flipped_at = rows_int(r, c);
 	if (state < 0 || direction < 0) {
 		err_set(e, ERR_STORE, "user %s: unknown state or direction in the store",
 			u->name);
@@ -236,12 +239,14 @@ static int write_moved(struct db *db, const struct user *u, struct err *e)
 	return db_run(db,
 		      "UPDATE users SET state = ?2, direction = ?3, change = ?4, epoch = ?5,"
 		      " hold_until = ?6, state_since = ?7, go = ?8, attempts = ?9, undos = ?10,"
-		      " next_try = ?11, stuck_reason = ?12, last_arrival = ?13 WHERE name = ?1",
+		      " next_try = ?11, stuck_reason = ?12, last_arrival = ?13,"
+		      " flipped_at = ?14 WHERE name = ?1",
 		      ARGS(TEXT(u->name), TEXT(user_state_name(u->state)),
 			   TEXT(direction_name(u->direction)), INT(u->change), INT(u->epoch),
 			   INT(u->hold_until), INT(u->state_since), INT(u->go),
 			   INT(u->attempts), INT(u->undos), INT(u->next_try),
-			   TEXT(u->stuck_reason), INT(u->progress.last_arrival)),
+			   TEXT(u->stuck_reason), INT(u->progress.last_arrival),
+			   INT(u->flipped_at)),
 		      e);
 }
 
@@ -262,6 +267,7 @@ static void apply_undo(struct user *u, const struct user_move *m, int64_t now)
 static void apply_flip(struct user *u, const struct user_move *m, int64_t now)
 {
 	u->epoch++;
+	u->flipped_at = now;
 	u->go = false;
 	u->undos = 0;
 	u->next_try = 0;

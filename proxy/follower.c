@@ -9,6 +9,7 @@
 #include "common/build.h"
 #include "common/clock.h"
 #include "proxy/backend.h"
+#include "proxy/ending.h"
 #include "proxy/life.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -26,7 +27,9 @@ enum news_kind {
 	NEWS_ALIAS,
 	NEWS_TRACE,
 	NEWS_LOGLEVEL,
-	NEWS_LIFE,
+	NEWS_LEAVE,
+	NEWS_DROP,
+	NEWS_DRAIN,
 	NEWS_LEASE,
 	NEWS_LOST
 };
@@ -38,6 +41,7 @@ struct news {
 	bool on;
 	int level;
 	int64_t fence_ms;
+	int64_t request, cut_at;
 };
 
 /* To the store. */
@@ -47,6 +51,7 @@ enum order_kind {
 	ORDER_UNDO,
 	ORDER_SESSION,
 	ORDER_HOLD,
+	ORDER_ANSWER,
 	ORDER_STRANGER,
 	ORDER_LEAVING
 };
@@ -57,7 +62,8 @@ struct order {
 	int64_t change, at, held_ms;
 	enum user_state state;
 	enum direction direction;
-	struct session_row row; /* its texts are ours */
+	struct session_row row;	  /* its texts are ours */
+	struct answer_row answer; /* its text is `text` */
 };
 
 STAILQ_HEAD(news_queue, news);
@@ -137,8 +143,17 @@ static void apply(struct proxy *p, struct news *n)
 	case NEWS_LOGLEVEL:
 		log_set_level((enum log_level)n->level);
 		break;
-	case NEWS_LIFE:
-		life_obey(p, n->name, n->alias);
+	case NEWS_LEAVE:
+		life_leave(p);
+		break;
+	case NEWS_DROP:
+		ending_drop(p, n->request, n->name, n->cut_at);
+		break;
+	case NEWS_DRAIN:
+		if (n->cut_at)
+			life_drain(p, n->request, n->cut_at);
+		else
+			life_serve(p, n->request);
 		break;
 	case NEWS_LEASE:
 		p->fence_ms = n->fence_ms;
@@ -188,7 +203,8 @@ static int take_user(const struct user *u, void *arg)
 				 .direction = u->direction,
 				 .change = u->change,
 				 .epoch = u->epoch,
-				 .hold_until = u->hold_until };
+				 .hold_until = u->hold_until,
+				 .flipped_at = u->flipped_at };
 	post(f, n);
 	return 0;
 }
@@ -203,16 +219,25 @@ static int take_alias(const char *alias, const char *name, void *arg)
 	return 0;
 }
 
-/* NULL: another node is meant. */
-static struct news *news_life(const struct follower *f, const struct request_row *r)
+/* "" is every node. */
+static bool is_meant(const struct follower *f, const struct request_row *r)
 {
-	struct news *n;
+	return !r->name[0] || strcmp(r->name, f->proxy->node) == 0;
+}
 
-	if (*r->name && strcmp(r->name, f->proxy->node) != 0)
+/* A drop, or a drain of this node: when force is used is their argument. NULL: not for us. */
+static struct news *news_of_ending(const struct follower *f, const struct request_row *r)
+{
+	bool drain = strcmp(r->verb, "drain") == 0;
+	struct news *n;
+	uint64_t cut_at;
+
+	if (slice_u64(slice_of(r->args), INT64_MAX, &cut_at) < 0 || (drain && !is_meant(f, r)))
 		return NULL;
-	n = news_new(NEWS_LIFE);
-	n->name = mem_str(r->verb);
-	n->alias = mem_str(r->args);
+	n = news_new(drain ? NEWS_DRAIN : NEWS_DROP);
+	n->name = mem_str(r->name);
+	n->request = r->id;
+	n->cut_at = (int64_t)cut_at;
 	return n;
 }
 
@@ -228,10 +253,12 @@ static int take_request(const struct request_row *r, void *arg)
 	} else if (strcmp(r->verb, "loglevel") == 0 && log_level_find(r->args) >= 0) {
 		n = news_new(NEWS_LOGLEVEL);
 		n->level = log_level_find(r->args);
-	} else if (strcmp(r->verb, "leave") == 0 || strcmp(r->verb, "drain") == 0) {
-		n = news_life(f, r);
+	} else if (strcmp(r->verb, "leave") == 0 && is_meant(f, r)) {
+		n = news_new(NEWS_LEAVE);
 	} else if (strcmp(r->verb, "aliases") == 0) {
 		f->aliases_due = true;
+	} else if (strcmp(r->verb, "drop") == 0 || strcmp(r->verb, "drain") == 0) {
+		n = news_of_ending(f, r);
 	}
 	if (n)
 		post(f, n);
@@ -279,6 +306,8 @@ static void order_free(struct order *o)
 	free((char *)(uintptr_t)o->row.name);
 	free((char *)(uintptr_t)o->row.peer);
 	free((char *)(uintptr_t)o->row.doing);
+	free((char *)(uintptr_t)o->row.client);
+	free((char *)(uintptr_t)o->row.route);
 	free(o);
 }
 
@@ -308,6 +337,14 @@ static int undo(struct follower *f, const struct order *o, struct err *e)
 	return rc == MOVE_FAILED ? -1 : 0;
 }
 
+static int answer(struct follower *f, const struct order *o, struct err *e)
+{
+	struct answer_row row = o->answer;
+
+	row.doing = o->text;
+	return store_answer(f->store, f->proxy->node, &row, e);
+}
+
 static int carry_out(struct follower *f, const struct order *o, struct err *e)
 {
 	const char *node = f->proxy->node;
@@ -324,6 +361,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_HOLD:
 		return store_hold_add(f->store, node, o->name, o->proto, o->at, o->held_ms,
 				      o->text, e);
+	case ORDER_ANSWER:
+		return answer(f, o, e);
 	case ORDER_STRANGER:
 		return store_stranger(f->store, o->name, e);
 	case ORDER_LEAVING:
@@ -450,12 +489,23 @@ static int open_store(struct follower *f, struct err *e)
 	return rc;
 }
 
+/* A node that was drained and crashed stays drained; nobody waits for an answer to that. */
+static int take_own_row(const struct node_row *n, void *arg)
+{
+	struct follower *f = arg;
+	struct proxy *p = f->proxy;
+
+	if (strcmp(n->node, p->node) == 0)
+		p->life = n->drain_until ? LIFE_DRAINED : LIFE_SERVES;
+	return 0;
+}
+
 /* Join first, read then: each freeze is either in what we read or waits for us. */
 static int join(struct follower *f, struct err *e)
 {
 	if (store_node_join(f->store, f->proxy->node, &f->incarnation, e) < 0 ||
 	    store_requests_last(f->store, &f->last_request, e) < 0 || mark(f, false, e) < 0 ||
-	    renew(f, e) < 0)
+	    store_nodes_each(f->store, take_own_row, f, e) < 0 || renew(f, e) < 0)
 		return -1;
 	resolve(f);
 	apply_all(f);
@@ -562,6 +612,8 @@ void follower_session(struct follower *f, const struct session_row *row)
 	o.row.name = mem_str(row->name);
 	o.row.peer = mem_str(row->peer);
 	o.row.doing = mem_str(row->doing);
+	o.row.client = mem_str(row->client);
+	o.row.route = mem_str(row->route);
 	send_order(f, o);
 }
 
@@ -574,6 +626,12 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 				      .text = mem_str(released_to),
 				      .at = at,
 				      .held_ms = held_ms });
+}
+
+void follower_answer(struct follower *f, const struct answer_row *a)
+{
+	send_order(f, (struct order){
+			      .kind = ORDER_ANSWER, .answer = *a, .text = mem_str(a->doing) });
 }
 
 void follower_stranger(struct follower *f, const char *name)

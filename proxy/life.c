@@ -2,16 +2,15 @@
 #include "proxy/life.h"
 
 #include "common/clock.h"
+#include "proxy/ending.h"
 #include "proxy/follower.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
 
-#define DRAIN_MAX_S 86400
-
 static void enter(struct proxy *p, enum life_stage stage)
 {
 	/* Connections that wait in the backlog are ours to serve while we keep sessions. */
-	if (p->life == LIFE_SERVES)
+	if (p->life < LIFE_LEAVES)
 		listeners_stop(p->listeners, stage == LIFE_LEAVES);
 	p->life = stage;
 	p->life_since_ms = clock_mono_ms();
@@ -20,7 +19,7 @@ static void enter(struct proxy *p, enum life_stage stage)
 
 void life_leave(struct proxy *p)
 {
-	if (p->life != LIFE_SERVES)
+	if (p->life >= LIFE_LEAVES)
 		return;
 	enter(p, LIFE_LEAVES);
 	log_info(NULL, "leaving: takes no more connections, keeps %zu sessions",
@@ -41,16 +40,23 @@ void life_stop(struct proxy *p, int within_s)
 	sessions_shut_down(p, false);
 }
 
-void life_obey(struct proxy *p, const char *verb, const char *args)
+void life_drain(struct proxy *p, int64_t request, int64_t cut_at)
 {
-	uint64_t seconds = (uint64_t)p->settings->run.stop_s;
+	if (p->life == LIFE_SERVES) {
+		listeners_pause(p->listeners);
+		p->life = LIFE_DRAINED;
+	}
+	ending_drain(p, request, cut_at);
+}
 
-	if (strcmp(verb, "leave") == 0)
-		life_leave(p);
-	else if (!*args || slice_u64(slice_of(args), DRAIN_MAX_S, &seconds) == 0)
-		life_stop(p, (int)seconds);
-	else
-		log_warn(NULL, "drain: \"%s\" is no number of seconds", args);
+void life_serve(struct proxy *p, int64_t request)
+{
+	if (p->life == LIFE_DRAINED) {
+		listeners_start(p->listeners);
+		p->life = LIFE_SERVES;
+		log_info(NULL, "serves again");
+	}
+	ending_undo_drain(p, request);
 }
 
 static void end_if_empty(struct proxy *p, bool over)
@@ -74,6 +80,7 @@ void life_tick(struct proxy *p)
 
 	switch (p->life) {
 	case LIFE_SERVES:
+	case LIFE_DRAINED:
 		break;
 	case LIFE_LEAVES:
 		tick_leaving(p);

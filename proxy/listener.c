@@ -15,6 +15,7 @@ struct listener {
 	const struct listener_conf *conf;
 	struct event *readable;
 	int fd;
+	bool own, paused; /* own: no other process listens on this very socket */
 };
 
 struct listeners {
@@ -191,6 +192,12 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 
 void listeners_start(struct listeners *l)
 {
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->at[i].paused && listen(l->at[i].fd, LISTENER_BACKLOG) < 0)
+			log_error(NULL, "listener \"%s\": listen: %s", l->at[i].conf->name,
+				  strerror(errno));
+		l->at[i].paused = false;
+	}
 	l->started = true;
 	listen_to_all(l, true);
 }
@@ -198,6 +205,25 @@ void listeners_start(struct listeners *l)
 bool listeners_started(const struct listeners *l)
 {
 	return l->started;
+}
+
+/* Takes what waits, then lets the kernel refuse: other nodes on this port get the rest. */
+static void pause_own(struct listener *l, bool take)
+{
+	if (take)
+		on_connection(l->fd, EV_READ, l);
+	l->paused = true;
+	if (shutdown(l->fd, SHUT_RD) < 0)
+		log_warn(NULL, "listener \"%s\": shutdown: %s", l->conf->name, strerror(errno));
+}
+
+void listeners_pause(struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->at[i].own && !l->at[i].paused)
+			pause_own(&l->at[i], l->started);
+	l->started = false;
+	listen_to_all(l, false);
 }
 
 static void close_one(struct listener *l)
@@ -241,7 +267,8 @@ static size_t raise_descriptors(void)
 
 static int open_one(struct listeners *all, struct listener *l, int inherited, struct err *e)
 {
-	l->fd = inherited >= 0 ? inherited : open_own(l->conf, e);
+	l->own = inherited < 0;
+	l->fd = l->own ? open_own(l->conf, e) : inherited;
 	if (l->fd < 0)
 		return -1;
 	evutil_make_socket_nonblocking(l->fd);

@@ -23,6 +23,11 @@ void listeners_start(struct listeners *l);
 /* Closes the sockets; other processes that have them go on listening. take: connections that
  * wait already are taken first. */
 void listeners_stop(struct listeners *l, bool take);
+/*
+ * Until listeners_start(): takes no connections. What waits at a socket that we share stays for
+ * the other nodes.
+ */
+void listeners_pause(struct listeners *l);
 bool listeners_started(const struct listeners *l);
 /* Looks whether there is room again: once a tick. */
 void listeners_tick(struct listeners *l);

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "proxy/backend.h"
 #include "proxy/control.h"
+#include "proxy/ending.h"
 #include "proxy/follower.h"
 #include "proxy/life.h"
 #include "proxy/listener.h"
@@ -190,6 +191,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	if (!proxy_has_lease(p))
 		routes_fence(p->routes);
 	routes_tick(p->routes);
+	endings_tick(p);
 	listeners_tick(p->listeners);
 	if (p->tls)
 		tls_server_tick(p->tls);
@@ -224,6 +226,7 @@ static void close_parts(struct node *n)
 	struct proxy *p = &n->proxy;
 
 	sessions_shut_down(p, true);
+	endings_release(p);
 	follower_stop(&p->follower);
 	control_stop(&p->control);
 	sessions_release(p);
@@ -264,10 +267,13 @@ static int serve(struct node *n)
 		return 1;
 	}
 	arm_events(n);
-	listeners_start(n->proxy.listeners);
-	log_info(NULL, "node is up");
+	if (n->proxy.life == LIFE_SERVES)
+		listeners_start(n->proxy.listeners);
+	else
+		listeners_pause(n->proxy.listeners);
+	log_info(NULL, "node is up%s", n->proxy.life == LIFE_DRAINED ? ", drained" : "");
 	event_base_dispatch(n->proxy.loop.base);
-	clean = n->proxy.life != LIFE_SERVES;
+	clean = n->proxy.life >= LIFE_LEAVES;
 	close_parts(n);
 	log_info(NULL, "node has ended");
 	return clean ? 0 : 1;

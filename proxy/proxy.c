@@ -16,6 +16,8 @@ const char *proxy_not_ready(const struct proxy *p)
 		return "leaving: its sessions stay, no new ones are taken";
 	case LIFE_STOPS:
 		return "stopping: sessions finish, no new ones are taken";
+	case LIFE_DRAINED:
+		return "drained for maintenance: no new sessions are taken";
 	case LIFE_SERVES:
 		break;
 	}

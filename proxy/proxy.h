@@ -16,10 +16,12 @@
 #define PROXY_LINGER_MS	    5000  /* a client's last words; then its socket is closed */
 #define PROXY_GHOST_MS	    30000 /* a left backend that does not end by itself */
 
-enum life_stage { LIFE_SERVES, LIFE_LEAVES, LIFE_STOPS };
+enum life_stage { LIFE_SERVES, LIFE_DRAINED, LIFE_LEAVES, LIFE_STOPS };
 
 struct session;
+struct ending;
 TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(ending_list, ending);
 
 struct proxy {
 	struct loop loop;
@@ -41,7 +43,8 @@ struct proxy {
 	struct session_list dropping; /* moved to the other side, wait for their BYE */
 	struct event *reaper, *dropper;
 	size_t session_count, preauth_count, parked_count;
-	double drops_left; /* token bucket of BYEs */
+	double drops_left;	    /* token bucket of BYEs */
+	struct ending_list endings; /* drops and drains under way */
 
 	/*
 	 * Until when, by the monotonic clock, we may serve users who can still be moved. Raised

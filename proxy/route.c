@@ -142,15 +142,20 @@ static void alias_login(struct routes *t, const struct route *r, enum side side)
 		routes_alias(t, name, r->name);
 }
 
+struct route *routes_find(const struct routes *t, const char *name)
+{
+	struct route *r = find(t, name), *known;
+
+	if (r && !r->stranger)
+		return r;
+	known = find_by_alias(t, name);
+	return known ? known : r;
+}
+
 struct route *routes_get(struct routes *t, const char *name)
 {
-	struct route *r = find(t, name);
+	struct route *r = routes_find(t, name);
 
-	if (!r || r->stranger) {
-		struct route *known = find_by_alias(t, name);
-
-		r = known ? known : r;
-	}
 	if (!r) {
 		r = add(t, name);
 		r->stranger = true;
@@ -256,6 +261,7 @@ void routes_apply(struct routes *t, const struct user *u)
 	r->change = u->change;
 	r->epoch = u->epoch;
 	r->hold_until = u->hold_until;
+	r->flipped_at = u->flipped_at;
 	set_login(r, SIDE_OLD, u->login[SIDE_OLD]);
 	set_login(r, SIDE_NEW, u->login[SIDE_NEW]);
 	alias_login(t, r, SIDE_OLD);

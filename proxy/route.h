@@ -16,6 +16,7 @@ struct route {
 	enum direction direction;
 	int64_t change, epoch;
 	int64_t hold_until; /* while held; the store's clock */
+	int64_t flipped_at; /* the last flip, by the same clock; 0: none yet */
 	bool stranger;	    /* nobody imported it: goes to old */
 	bool traced;
 	struct session_list sessions; /* from asking for the route until closed */
@@ -39,6 +40,9 @@ void routes_alias(struct routes *t, const char *alias, const char *name);
  * session is on it.
  */
 struct route *routes_get(struct routes *t, const char *name);
+
+/* The same, but NULL where there is none. */
+struct route *routes_find(const struct routes *t, const char *name);
 
 void route_add_session(struct route *r, struct session *s);
 void route_remove_session(struct routes *t, struct route *r, struct session *s);

@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 
 #include "common/clock.h"
+#include "proxy/ending.h"
 #include "proxy/session_impl.h"
 
 #define NEXT(s)		 (1u << SESSION_##s)
@@ -62,6 +63,12 @@ static int64_t until_verdict(const struct session *s)
 	return MAX(s->hold_at + VERDICT_GRACE_MS - clock_real_ms(), (int64_t)0);
 }
 
+/* It stands at a boundary, or goes there, because of a cutover. */
+static bool is_held(const struct session *s)
+{
+	return s->route && user_is_held(s->route->state);
+}
+
 /* How long the session may stay in its state, or until it is looked at next. */
 static int64_t deadline_ms(const struct session *s)
 {
@@ -83,6 +90,8 @@ static int64_t deadline_ms(const struct session *s)
 	case SESSION_RELAY:
 		return idle_limit_ms(s);
 	case SESSION_DRAIN:
+		if (!is_held(s))
+			return idle_limit_ms(s);
 		return MIN((int64_t)DRAIN_LOOK_MS, until_verdict(s) + 1);
 	case SESSION_QUIET:
 		return until_verdict(s);
@@ -198,6 +207,7 @@ static void end(struct session *s, enum meter_end how, const char *why)
 	TAILQ_INSERT_TAIL(&p->closed, s, link);
 	p->session_count--;
 	event_active(p->reaper, 0, 0);
+	ending_let_go(s);
 	session_leave_route(s);
 }
 
@@ -230,6 +240,11 @@ void session_cut(struct session *s, const char *why)
 	leave_backend(s, false);
 	stream_free(&s->client);
 	end(s, END_CUT, why);
+}
+
+static const char *last_words(const struct session *s)
+{
+	return s->last_words ? s->last_words : s->proxy->settings->cutover.bye;
 }
 
 void session_close_with_bye(struct session *s, const char *bye, const char *why)
@@ -329,8 +344,11 @@ static void quiet_down(struct session *s)
 
 void session_relayed(struct session *s)
 {
-	if (s->state == SESSION_DRAIN && s->protocol->quiet(s))
-		quiet_down(s);
+	if (s->state != SESSION_DRAIN || !s->protocol->quiet(s))
+		return;
+	quiet_down(s);
+	if (!is_held(s))
+		session_part(s);
 }
 
 void session_hold(struct session *s)
@@ -365,22 +383,77 @@ void session_hold(struct session *s)
 
 /* ---- the verdict */
 
+static bool user_left(const struct session *s)
+{
+	return user_side(s->route->state, s->route->direction) != s->side;
+}
+
+/* PARTING has left its route: what its client will hear is settled before. */
 void session_part(struct session *s)
 {
-	const char *bye = s->proxy->settings->cutover.bye;
+	bool moved = !s->ending || user_left(s);
+	const char *why = moved ? "the user was moved" : ending_why(s->ending);
 
 	s->dropping = false;
+	s->last_words = moved ? NULL : ending_bye(s->ending);
 	if (s->protocol->kind == PROTO_POP3 && s->state == SESSION_QUIET) {
 		leave_backend(s, true);
+		ending_let_go(s);
 		session_leave_route(s);
 		session_enter(s, SESSION_PARTING);
 		stream_resume(s->client);
 		return;
 	}
-	if (s->protocol->at_line(s))
+	if (moved && s->protocol->at_line(s))
 		log_info(&s->about, "moved to %s: BYE",
 			 side_name(s->side == SIDE_OLD ? SIDE_NEW : SIDE_OLD));
-	session_close_with_bye(s, bye, "the user was moved");
+	session_close_with_bye(s, last_words(s), why);
+}
+
+/* ---- an end without a move */
+
+void session_dismiss(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_GREET:
+		session_close(s, ending_why(s->ending));
+		break;
+	case SESSION_AUTH:
+		session_close_with_bye(s, ending_bye(s->ending), ending_why(s->ending));
+		break;
+	case SESSION_RELAY:
+		session_enter(s, SESSION_DRAIN);
+		session_relayed(s);
+		break;
+	case SESSION_PARK: /* its login is answered first */
+	case SESSION_DIAL:
+	case SESSION_LOGIN:
+	case SESSION_DRAIN: /* …and a cutover has its verdict first */
+	case SESSION_QUIET:
+	case SESSION_PARTING:
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+void session_go_on(struct session *s)
+{
+	if (s->state != SESSION_DRAIN || is_held(s))
+		return;
+	session_enter(s, SESSION_RELAY);
+	stream_poke(s->client);
+}
+
+void session_force(struct session *s, const char *bye, const char *why)
+{
+	char what[256];
+
+	session_describe(s, what, sizeof what);
+	log_warn(&s->about, "not at a boundary in time, %s: %s", why, what);
+	if (s->protocol->at_line(s))
+		session_close_with_bye(s, bye, why);
+	else
+		session_cut(s, why);
 }
 
 /* The BYEs of many users are paced, so that their clients do not all come back in one second.
@@ -402,10 +475,23 @@ static void drop(struct session *s)
 	TAILQ_INSERT_TAIL(&p->dropping, s, drop);
 }
 
+/* Who is to end anyway does so now, or as soon as nothing is open. */
+static void stay_to_end(struct session *s)
+{
+	if (s->state == SESSION_QUIET)
+		session_part(s);
+	else
+		arm_timer(s, deadline_ms(s));
+}
+
 static void stay(struct session *s)
 {
 	if (s->state == SESSION_RELAY)
 		return;
+	if (s->dismissed) {
+		stay_to_end(s);
+		return;
+	}
 	session_enter(s, SESSION_RELAY);
 	log_info(&s->about, "the cutover was undone: goes on");
 	stream_resume(s->client);
@@ -487,7 +573,7 @@ static void on_park_timer(struct session *s)
 
 /* Nothing has been half done by who stands still: an upload that is cut leaves no message
  * behind. */
-static void on_drain_timer(struct session *s)
+static void on_held_timer(struct session *s)
 {
 	int64_t stall = 1000LL * s->proxy->settings->limits.stall_s, now = clock_mono_ms();
 	bool stuck = (s->protocol->uploading(s) || stream_queued(s->client)) &&
@@ -501,6 +587,14 @@ static void on_drain_timer(struct session *s)
 	} else {
 		arm_timer(s, deadline_ms(s));
 	}
+}
+
+static void on_drain_timer(struct session *s)
+{
+	if (is_held(s))
+		on_held_timer(s);
+	else
+		on_idle(s);
 }
 
 static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -539,7 +633,7 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 				       "no verdict in time");
 		break;
 	case SESSION_PARTING:
-		session_close(s, "the user was moved");
+		session_close(s, "asked nothing any more");
 		break;
 	case SESSION_CLOSED:
 		break;
@@ -559,8 +653,8 @@ static void client_data(struct session *s)
 		pass_up(s);
 		break;
 	case SESSION_PARTING:
-		s->protocol->say_bye(s, s->proxy->settings->cutover.bye);
-		session_close(s, "the user was moved");
+		s->protocol->say_bye(s, last_words(s));
+		session_close(s, "told at its next command");
 		break;
 	case SESSION_GREET:
 	case SESSION_PARK:
@@ -729,11 +823,10 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 	metrics_add(p->metrics, METER_CONNECTIONS, AT(s->protocol->kind), 1);
 	arm_timer(s, deadline_ms(s));
 	log_debug(&s->about, "connected to %s", l->name);
-	s->client = stream_accept(&p->loop, fd,
-				  l->tls == TLS_IMPLICIT
-					  ? tls_server_start(p->tls, s->protocol->name)
-					  : NULL,
-				  on_client, s);
+	s->client = stream_accept(
+		&p->loop, fd,
+		l->tls == TLS_IMPLICIT ? tls_server_start(p->tls, s->protocol->name) : NULL,
+		on_client, s);
 	if (l->tls != TLS_IMPLICIT)
 		client_up(s);
 }

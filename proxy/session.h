@@ -56,6 +56,7 @@ struct session {
 	TAILQ_ENTRY(session) link; /* proxy's sessions, or closed */
 	TAILQ_ENTRY(session) on_route;
 	TAILQ_ENTRY(session) drop;
+	TAILQ_ENTRY(session) on_ending;
 	struct proxy *proxy;
 	const struct protocol *protocol;
 	const struct listener_conf *listener;
@@ -75,7 +76,12 @@ struct session {
 	bool await_sasl;       /* the next line is the client's SASL answer */
 	bool blocked;	       /* a client command waits for an answer from the backend */
 	bool dropping, leaving;
-	size_t plus_at; /* IMAP: literal for which "+" was sent */
+	bool dismissed;		/* its ending has begun */
+	const char *last_words; /* what it hears instead of cutover.bye; static */
+	struct ending *ending;	/* it is to end although its user stays; NULL: it is not */
+	enum user_state routed_state; /* why it was led to its side: … */
+	int64_t routed_flip;	      /* … the user's state and last flip then */
+	size_t plus_at;		      /* IMAP: literal for which "+" was sent */
 	unsigned bad_commands;
 	struct origin origin;
 	char peer[ENDPOINT_TEXT_MAX]; /* origin.from, for people */
@@ -128,6 +134,14 @@ void session_hold(struct session *s);	 /* the user is frozen now */
 void session_release(struct session *s); /* …is not, or goes elsewhere now */
 /* Nothing of it can change the side being left any more. */
 bool session_is_quiet(const struct session *s);
+/* It has an ending: finishes what is open, then leaves; after the verdict if the user is held.
+ */
+void session_dismiss(struct session *s);
+/* It has none any more. */
+void session_go_on(struct session *s);
+/* Ends it now, whatever is open; the log says what that was. BYE only where it splits nothing.
+ */
+void session_force(struct session *s, const char *bye, const char *why);
 /* "session k3f9a2: APPEND 18/50 MB", for people. */
 void session_describe(const struct session *s, char *out, size_t size);
 

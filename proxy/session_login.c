@@ -133,6 +133,8 @@ void session_ask_route(struct session *s)
 		return;
 	}
 	s->side = user_side(r->state, r->direction);
+	s->routed_state = r->state;
+	s->routed_flip = r->flipped_at;
 	if (s->parked_ms)
 		session_count_hold(s, side_name(s->side));
 	dial(s);
@@ -209,4 +211,6 @@ void session_accepted(struct session *s)
 	stream_resume(s->client);
 	stream_poke(s->client);
 	stream_poke(s->backend);
+	if (s->dismissed)
+		session_dismiss(s);
 }

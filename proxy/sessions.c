@@ -2,11 +2,15 @@
  */
 #include "proxy/session_impl.h"
 
+#include <time.h>
+
 #include "common/clock.h"
+#include "proxy/ending.h"
 #include "proxy/follower.h"
 
 #define DROP_TICK_MS   100
-#define ROW_REFRESH_MS 10000 /* byte counts of a session that stays in its state */
+#define ROW_REFRESH_MS 3000 /* what is open, and byte counts, in a session that moves */
+#define SHUTDOWN_BYE   "Server is restarting, please reconnect."
 
 void session_free_closed(struct proxy *p)
 {
@@ -42,6 +46,7 @@ static void refill_drops(evutil_socket_t fd UNUSED, short what UNUSED, void *arg
 		p->drops_left -= 1;
 		session_part(s);
 	}
+	endings_pace(p);
 }
 
 void sessions_init(struct proxy *p)
@@ -51,6 +56,7 @@ void sessions_init(struct proxy *p)
 	TAILQ_INIT(&p->sessions);
 	TAILQ_INIT(&p->closed);
 	TAILQ_INIT(&p->dropping);
+	TAILQ_INIT(&p->endings);
 	p->drops_left = p->settings->limits.drop_per_s;
 	p->reaper = event_new(p->loop.base, -1, 0, reap, p);
 	p->dropper = event_new(p->loop.base, -1, EV_PERSIST, refill_drops, p);
@@ -76,9 +82,32 @@ void session_describe(const struct session *s, char *out, size_t size)
 		 session_state_name(s->state), what[0] ? ", " : "", what);
 }
 
+/* Why the session was led to its side, when it was: "new: flipped at 2026-11-24T05:00:00Z". */
+static void describe_route(const struct session *s, char *out, size_t size)
+{
+	time_t flip = (time_t)(s->routed_flip / 1000);
+	const char *side = side_name(s->side);
+	struct tm tm;
+	char when[40];
+
+	if (s->state < SESSION_DIAL || !s->route) {
+		snprintf(out, size, "%s",
+			 s->state == SESSION_PARK ? "waits for the cutover" : "");
+	} else if (s->route->stranger) {
+		snprintf(out, size, "%s: stranger", side);
+	} else if (s->routed_flip) {
+		gmtime_r(&flip, &tm);
+		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		snprintf(out, size, "%s: flipped%s at %s", side,
+			 s->side == SIDE_OLD ? " back" : "", when);
+	} else {
+		snprintf(out, size, "%s: user is %s", side, user_state_name(s->routed_state));
+	}
+}
+
 static void write_row(struct session *s, int64_t now)
 {
-	char doing[128] = "";
+	char doing[128] = "", route[96];
 	struct session_row row = { .id = s->id,
 				   .name = s->login.name,
 				   .proto = s->protocol->name,
@@ -86,6 +115,7 @@ static void write_row(struct session *s, int64_t now)
 				   .side = s->about.side ? s->about.side : "",
 				   .state = session_state_name(s->state),
 				   .doing = doing,
+				   .route = route,
 				   .since = s->since_ms,
 				   .bytes_up = (int64_t)s->bytes_up,
 				   .bytes_down = (int64_t)s->bytes_down };
@@ -94,6 +124,7 @@ static void write_row(struct session *s, int64_t now)
 		s->protocol->describe(s, doing, sizeof doing);
 	else if (s->about.doing)
 		snprintf(doing, sizeof doing, "%s", s->about.doing);
+	describe_route(s, route, sizeof route);
 	follower_session(s->proxy->follower, &row);
 	s->row_written = true;
 	s->row_state = s->state;
@@ -115,16 +146,6 @@ void sessions_write_rows(struct proxy *p)
 	}
 }
 
-/* A user may miss what was open: the log says so. */
-static void cut_open(struct session *s)
-{
-	char what[256];
-
-	session_describe(s, what, sizeof what);
-	log_warn(&s->about, "not at a boundary in time, cut: %s", what);
-	session_cut(s, "shutdown");
-}
-
 void sessions_shut_down(struct proxy *p, bool force)
 {
 	struct session *s, *next;
@@ -132,9 +153,8 @@ void sessions_shut_down(struct proxy *p, bool force)
 	for (s = TAILQ_FIRST(&p->sessions); s; s = next) {
 		next = TAILQ_NEXT(s, link);
 		if (s->state < SESSION_RELAY || s->protocol->quiet(s))
-			session_close_with_bye(s, "Server is restarting, please reconnect.",
-					       "shutdown");
+			session_close_with_bye(s, SHUTDOWN_BYE, "shutdown");
 		else if (force)
-			cut_open(s);
+			session_force(s, SHUTDOWN_BYE, "cut by shutdown");
 	}
 }

@@ -368,12 +368,49 @@ def test_why_and_history(config, engine):
 
 
 def test_sessions_and_strangers(config, engine):
-    engine.answers["/v1/sessions"] = (200, {"sessions": [session()], "more": True})
-    text = mailferry("sessions", "anna", config=config).stdout
-    assert "k3f9" in text and "and more" in text
-    assert "user=anna" in engine.asked[-1][0]
+    pages = [(200, {"sessions": [session(route="old: stranger", client="Thunderbird 128")], "more": True,
+                    "next": "k3f9/proxy-1/anna"}),
+             (200, {"sessions": [session(id="k4")], "more": False})]
+    engine.answers["/v1/sessions"] = lambda handler: pages.pop(0)
+    text = mailferry("sessions", "anna", "--side", "old", "--node", "proxy-1", config=config).stdout
+    for word in ("k3f9", "k4", "old: stranger", "Thunderbird 128", "APPEND"):
+        assert word in text
+    assert "user=anna" in engine.asked[-1][0] and "side=old" in engine.asked[-1][0]
+    assert "node=proxy-1" in engine.asked[-1][0] and "after=k3f9%2Fproxy-1%2Fanna" in engine.asked[-1][0]
     engine.answers["/v1/strangers"] = (200, {"strangers": [], "more": False})
     assert "no strangers" in mailferry("strangers", config=config).stdout
+
+
+def answer(node, answered=True, ended=0, cut=0, remain=0, doing=None):
+    return {"node": node, "answered": answered, "ended": ended, "cut": cut, "remain": remain, "doing": doing}
+
+
+def test_drop_waits_for_all_nodes(config, engine):
+    engine.answers["/v1/drop"] = (202, {"request": 7})
+    looks = [[answer("p1", False), answer("p2", remain=1, doing="session k3f9 imap: APPEND 1/2 MB")],
+             [answer("p1", ended=2), answer("p2", remain=1)], [answer("p1", ended=2), answer("p2", ended=1)]]
+    engine.answers["/v1/answers"] = lambda handler: (200, {"answers": looks.pop(0), "more": False})
+    done = mailferry("drop", "anna", "--force", "--wait", "5", config=config)
+    assert done.returncode == 0 and not looks
+    assert done.stdout == "p1: 2 ended, 0 cut, 0 remain\np2: 1 ended, 0 cut, 0 remain\n"
+    assert engine.asked[0][1] == {"user": "anna", "force": True, "seconds": 5}
+    assert engine.asked[1][0] == "/v1/answers?request=7"
+    engine.answers["/v1/answers"] = (200, {"answers": [answer("p1", ended=2), answer("p2", remain=1, doing="x: FETCH")]})
+    done = mailferry("drop", "anna", "--wait", "0", config=config)
+    assert done.returncode == 1 and "p2: 0 ended, 0 cut, 1 remain; x: FETCH" in done.stdout
+
+
+def test_drain(config, engine):
+    engine.answers["/v1/drain"] = (202, {"request": 8})
+    engine.answers["/v1/answers"] = (200, {"answers": [answer("p1", ended=3, cut=1)]})
+    done = mailferry("--json", "drain", "p1", "--seconds", "9", config=config)
+    assert json.loads(done.stdout) == {"ended": 3, "cut": 1, "remain": 0, "silent": 0,
+                                       "nodes": [answer("p1", ended=3, cut=1)]}
+    assert engine.asked[0][1] == {"node": "p1", "seconds": 9, "undo": False}
+    assert mailferry("drain", "--all", "--undo", config=config).returncode == 0
+    assert engine.asked[-2][1] == {"all": True, "seconds": 300, "undo": True}
+    for args in (["drain"], ["drain", "p1", "--all"], ["drain", "p1", "--seconds", "x"], ["drop", "a", "--wait", "-1"]):
+        assert mailferry(*args, config=config).returncode == 2
 
 
 def test_requests(config, engine):

@@ -356,6 +356,32 @@ static void test_retry_and_requests(void **state UNUSED)
 	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s}", "verb", "drop"));
 }
 
+static void test_drop_and_drain(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/drop",
+			json_pack("{s:s, s:b, s:i}", "user", "anna", "force", 1, "seconds", 3));
+	json_int_t id = int_at(j, "request");
+	char path[64];
+
+	assert_true(id > 0);
+	j = ask(CLIENT_OK, "/v1/drop", json_pack("{s:s}", "user", "nobody@example.com"));
+	assert_int_equal(int_at(j, "request"), id + 1);
+	snprintf(path, sizeof path, "/v1/answers?request=%lld", (long long)id);
+	j = ask(CLIENT_OK, path, NULL);
+	assert_true(json_is_array(json_object_get(j, "answers")));
+	ask(CLIENT_REFUSED, "/v1/drop", json_object());
+	ask(CLIENT_REFUSED, "/v1/answers", NULL);
+	ask(CLIENT_REFUSED, "/v1/answers?request=x", NULL);
+	j = ask(CLIENT_OK, "/v1/drain", json_pack("{s:b}", "all", 1));
+	assert_int_equal(int_at(j, "request"), id + 2);
+	ask(CLIENT_OK, "/v1/drain", json_pack("{s:b, s:b}", "all", 1, "undo", 1));
+	ask(CLIENT_REFUSED, "/v1/drain", json_object());
+	ask(CLIENT_REFUSED, "/v1/drain", json_pack("{s:s, s:b}", "node", "x", "all", 1));
+	ask(CLIENT_REFUSED, "/v1/drain", json_pack("{s:s}", "node", "proxy-77"));
+	ask(CLIENT_REFUSED, "/v1/sessions?after=x", NULL);
+	ask(CLIENT_OK, "/v1/sessions?after=a/b/c&side=old&limit=5", NULL);
+}
+
 static json_t *csv(const char *text)
 {
 	return json_pack("{s:s, s:s, s:s}", "csv", text, "file", "users.csv", "folder", dir);
@@ -503,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_cutover),
 		cmocka_unit_test(test_retry_and_requests),
+		cmocka_unit_test(test_drop_and_drain),
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_import_errors),
 		cmocka_unit_test(test_http_errors),

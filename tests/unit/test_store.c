@@ -254,6 +254,70 @@ static void test_migration(void **state UNUSED)
 	assert_int_equal(ask("SELECT value FROM meta WHERE key = 'schema_version'"), 7);
 }
 
+/* What the first version made; an older store must become what a new one is. */
+static const char schema_1[] =
+#include "schema_1_sql.h"
+	;
+
+static void make_first_version(void)
+{
+	store_close(&st);
+	assert_int_equal(unlink(path), 0);
+	do_sql(schema_1);
+}
+
+/* Every table with its columns, every index, in an order that does not depend on history. */
+static void write_shape(char *out, size_t size)
+{
+	sqlite3_stmt *q;
+	sqlite3 *db;
+	size_t n = 0;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(
+			db,
+			"SELECT m.name || '.' || c.name || ' ' || c.type || ' ' ||"
+			" c.\"notnull\" || ' ' || COALESCE(c.dflt_value, '') || ' ' || c.pk"
+			" FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+			" WHERE m.type = 'table'"
+			" UNION ALL SELECT m.name || ' of ' || m.tbl_name || ' ' || c.seqno ||"
+			" ' ' || c.name FROM sqlite_master m JOIN pragma_index_info(m.name) c"
+			" WHERE m.type = 'index' ORDER BY 1",
+			-1, &q, NULL),
+		SQLITE_OK);
+	while (sqlite3_step(q) == SQLITE_ROW)
+		n += (size_t)snprintf(out + n, size - n, "%s\n", sqlite3_column_text(q, 0));
+	assert_true(n > 1000 && n < size);
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+}
+
+static void test_migration_from_the_first_version(void **state UNUSED)
+{
+	static char fresh[16384], migrated[16384];
+	struct user u = { 0 };
+
+	write_shape(fresh, sizeof fresh);
+	make_first_version();
+	do_sql("INSERT INTO meta VALUES ('schema_version', '1'), ('store_id', 'x');"
+	       "INSERT INTO users (name, old_login, new_login, state, change, state_since)"
+	       " VALUES ('anna', 'a', 'a', 'trailing', 1, 900), ('bob', 'b', 'b', 'ready', 2, 5);"
+	       "INSERT INTO history (name, at, from_state, to_state, direction, change, actor,"
+	       " why) VALUES ('anna', 300, 'finalizing', 'trailing', 'forward', 1, 'e', ''),"
+	       " ('anna', 700, 'finalizing', 'ready', 'back', 1, 'e', ''),"
+	       " ('anna', 800, 'finalizing', 'ready', 'forward', 1, 'e', '')");
+	st = open_store(false);
+	write_shape(migrated, sizeof migrated);
+	assert_string_equal(migrated, fresh);
+	assert_int_equal(store_user_get(st, "anna", &u, &err), 1);
+	assert_int_equal(u.flipped_at, 700);
+	user_release(&u);
+	assert_int_equal(store_user_get(st, "bob", &u, &err), 1);
+	assert_int_equal(u.flipped_at, 0);
+	user_release(&u);
+}
+
 /* Several programs of one host start at once on a store that none has made yet. */
 static void test_made_by_several_at_once(void **state UNUSED)
 {
@@ -621,6 +685,25 @@ static void test_undo_backs_off(void **state UNUSED)
 	assert_stuck("anna", "");
 	assert_int_equal(store_user_retry(st, "nobody", &err), -1);
 	assert_int_equal(err.kind, ERR_INPUT);
+}
+
+static void test_flip_is_dated(void **state UNUSED)
+{
+	int64_t before = store_now_ms(st);
+
+	add_user("anna");
+	go_up_to("anna", USER_FINALIZING);
+	assert_int_equal(numbers_of("anna").flipped_at, 0);
+	go_to("anna", USER_TRAILING);
+	assert_in_range(numbers_of("anna").flipped_at, before, store_now_ms(st));
+	do_sql("UPDATE users SET flipped_at = 1");
+	go_to("anna", USER_DONE);
+	go_to("anna", USER_RETURNING);
+	go_to("anna", USER_FREEZING);
+	go_to("anna", USER_FINALIZING);
+	assert_int_equal(numbers_of("anna").flipped_at, 1);
+	go_to("anna", USER_READY);
+	assert_in_range(numbers_of("anna").flipped_at, before, store_now_ms(st));
 }
 
 static void test_flip_in_time_only(void **state UNUSED)
@@ -1004,11 +1087,11 @@ static int join_session(const struct session_row *s, void *arg)
 	return 0;
 }
 
-static void assert_sessions(const char *name, const char *expected)
+static void assert_sessions(const struct session_filter *f, const char *expected)
 {
 	char all[256] = "";
 
-	OK(store_sessions_each(st, name, join_session, all, &err));
+	OK(store_sessions_each(st, f, join_session, all, &err));
 	assert_string_equal(all, expected);
 }
 
@@ -1022,6 +1105,7 @@ static void test_sessions(void **state UNUSED)
 		  .doing = "IDLE" },
 		{ .id = "s2", .name = "bob", .proto = "pop3", .state = "PARK" },
 	};
+	struct session_filter anna = { .name = "anna" }, bob = { .name = "bob" };
 	int64_t incarnation;
 
 	OK(store_sessions_write(st, "p1", rows, 0, &err));
@@ -1031,9 +1115,42 @@ static void test_sessions(void **state UNUSED)
 	rows[1].gone = true;
 	OK(store_sessions_write(st, "p1", rows, 2, &err));
 	assert_sessions(NULL, "p1/s1 anna IDLE 8589934592; p2/s1 anna IDLE 0; ");
-	assert_sessions("bob", "");
+	assert_sessions(&bob, "");
 	OK(store_node_join(st, "p1", &incarnation, &err));
-	assert_sessions("anna", "p2/s1 anna IDLE 0; ");
+	assert_sessions(&anna, "p2/s1 anna IDLE 0; ");
+}
+
+static void test_sessions_filtered_in_pages(void **state UNUSED)
+{
+	static const struct session_row p1[] = {
+		{ .id = "a", .name = "bob", .proto = "imap", .side = "old", .state = "RELAY" },
+		{ .id = "b", .name = "anna", .proto = "pop3", .side = "new", .state = "RELAY" },
+		{ .id = "c", .name = "anna", .proto = "imap", .side = "new", .state = "QUIET" },
+		{ .id = "d",
+		  .name = "annabel",
+		  .proto = "imap",
+		  .side = "new",
+		  .state = "RELAY" },
+	};
+	static const struct session_row p2[] = {
+		{ .id = "a", .name = "anna", .proto = "imap", .side = "old", .state = "RELAY" },
+	};
+	struct session_filter f = { 0 };
+
+	OK(store_sessions_write(st, "p1", p1, COUNT(p1), &err));
+	OK(store_sessions_write(st, "p2", p2, COUNT(p2), &err));
+	assert_sessions(
+		&f, "p1/b anna  0; p1/c anna  0; p2/a anna  0; p1/d annabel  0; p1/a bob  0; ");
+	f.name = "anna";
+	assert_sessions(&f, "p1/b anna  0; p1/c anna  0; p2/a anna  0; ");
+	f.after.name = "anna", f.after.node = "p1", f.after.id = "b";
+	assert_sessions(&f, "p1/c anna  0; p2/a anna  0; ");
+	f.name = NULL;
+	assert_sessions(&f, "p1/c anna  0; p2/a anna  0; p1/d annabel  0; p1/a bob  0; ");
+	f = (struct session_filter){ .node = "p1", .proto = "imap", .side = "new" };
+	assert_sessions(&f, "p1/c anna  0; p1/d annabel  0; ");
+	f.state = "RELAY";
+	assert_sessions(&f, "p1/d annabel  0; ");
 }
 
 static int join_hold(const struct hold_row *h, void *arg)
@@ -1099,6 +1216,101 @@ static void test_requests(void **state UNUSED)
 	OK(store_request_add(st, "drop", "bob", NULL, &err));
 	OK(store_requests_after(st, last, join_request, all, &err));
 	assert_string_equal(all, "loglevel(,debug) drop(bob,) ");
+}
+
+static int join_answer(const struct answer_row *a, void *arg)
+{
+	char *all = arg;
+	size_t n = strlen(all);
+
+	if (a->request)
+		snprintf(all + n, 256 - n, "%s %lld+%lld/%lld %s; ", a->node,
+			 (long long)a->ended, (long long)a->cut, (long long)a->remain,
+			 a->doing);
+	else
+		snprintf(all + n, 256 - n, "%s?; ", a->node);
+	return 0;
+}
+
+static void assert_answers(int64_t request, const char *expected)
+{
+	char all[256] = "";
+
+	OK(store_answers_each(st, request, join_answer, all, &err));
+	assert_string_equal(all, expected);
+}
+
+/* Who is alive since before the request is waited for; who came later has nothing to say. */
+static void test_answers(void **state UNUSED)
+{
+	struct answer_row a = { .ended = 1, .cut = 0, .remain = 2, .doing = "FETCH" };
+	int64_t in, id, other;
+
+	OK(store_node_join(st, "p1", &in, &err));
+	OK(store_node_join(st, "p2", &in, &err));
+	OK(store_node_join(st, "dead", &in, &err));
+	do_sql("UPDATE nodes SET lease_until = 1 WHERE node = 'dead'");
+	OK(store_request_ask(st, "drop", "anna", "0", &id, &err));
+	OK(store_request_ask(st, "drop", "bob", "0", &other, &err));
+	OK(store_node_join(st, "late", &in, &err));
+	do_sql("UPDATE nodes SET started = started + 10 WHERE node = 'late'");
+	assert_answers(id, "p1?; p2?; ");
+	a.request = id;
+	OK(store_answer(st, "p2", &a, &err));
+	assert_answers(id, "p1?; p2 1+0/2 FETCH; ");
+	a = (struct answer_row){ .request = id, .ended = 2, .cut = 1 };
+	OK(store_answer(st, "p2", &a, &err));
+	OK(store_answer(st, "p1", &(struct answer_row){ .request = id }, &err));
+	assert_answers(id, "p1 0+0/0 ; p2 2+1/0 ; ");
+	assert_answers(other, "p1?; p2?; ");
+	OK(store_drain(st, "p2", 0, &other, &err));
+	assert_answers(other, "p2?; ");
+
+	do_sql("UPDATE answers SET at = 1 WHERE node = 'p1'");
+	OK(store_request_add(st, "drop", "carl", "0", &err));
+	assert_int_equal(ask("SELECT COUNT(*) FROM answers"), 1);
+}
+
+static int see_drain(const struct node_row *n, void *arg)
+{
+	int64_t *until = arg;
+
+	if (strcmp(n->node, "p1") == 0)
+		*until = n->drain_until;
+	return 0;
+}
+
+static int64_t drained_until(void)
+{
+	int64_t until = -1;
+
+	OK(store_nodes_each(st, see_drain, &until, &err));
+	return until;
+}
+
+/* It outlives a crash, but not a clean end. */
+static void test_drain(void **state UNUSED)
+{
+	int64_t in, id, last;
+	char all[256] = "";
+
+	OK(store_requests_last(st, &last, &err));
+	OK(store_node_join(st, "p1", &in, &err));
+	assert_int_equal(drained_until(), 0);
+	OK(store_drain(st, "p2", 7, &id, &err));
+	assert_int_equal(drained_until(), 0);
+	OK(store_drain(st, NULL, 8, &id, &err));
+	assert_int_equal(drained_until(), 8);
+	OK(store_node_join(st, "p1", &in, &err));
+	assert_int_equal(drained_until(), 8);
+	OK(store_drain(st, "p1", 0, &id, &err));
+	assert_int_equal(drained_until(), 0);
+	OK(store_requests_after(st, last, join_request, all, &err));
+	assert_string_equal(all, "drain(p2,7) drain(,8) drain(p1,0) ");
+	OK(store_drain(st, "p1", 9, &id, &err));
+	OK(store_node_leave(st, "p1", in, &err));
+	OK(store_node_join(st, "p1", &in, &err));
+	assert_int_equal(drained_until(), 0);
 }
 
 /* ---- nudges */
@@ -1254,6 +1466,7 @@ int main(void)
 		TEST(test_pragmas),
 		TEST(test_newer_schema),
 		TEST(test_migration),
+		TEST(test_migration_from_the_first_version),
 		TEST(test_made_by_several_at_once),
 		TEST(test_two_processes_race),
 		TEST(test_waits_for_a_writer),
@@ -1268,6 +1481,7 @@ int main(void)
 		TEST(test_way_back),
 		TEST(test_move_lost),
 		TEST(test_undo_backs_off),
+		TEST(test_flip_is_dated),
 		TEST(test_flip_in_time_only),
 		TEST(test_flip_excludes_undo),
 		TEST(test_history),
@@ -1279,7 +1493,10 @@ int main(void)
 		TEST(test_freeze_forgets_answers),
 		TEST(test_waiting_is_bounded),
 		TEST(test_sessions),
+		TEST(test_sessions_filtered_in_pages),
 		TEST(test_holds_and_strangers),
+		TEST(test_answers),
+		TEST(test_drain),
 		TEST(test_requests),
 		TEST(test_nudge),
 		TEST(test_nudge_names),
