@@ -149,8 +149,16 @@ enum wire imap_reply_line(const char *p, size_t n, size_t max, struct imap_line 
 	return line_tail(text, out);
 }
 
+/* Does the literal fit behind what is there, with a line's end behind it? */
+static bool literal_fits(const struct imap_line *line, size_t room)
+{
+	return line->literal < room &&
+	       (line->tail == LIT_SYNC || line->literal <= IMAP_LITERAL_MINUS);
+}
+
 enum wire imap_extent(const char *p, size_t n, size_t max, struct imap_extent *out)
 {
+	struct imap_extent bad = { 0 };
 	struct imap_line line;
 	size_t at = 0;
 
@@ -161,6 +169,8 @@ enum wire imap_extent(const char *p, size_t n, size_t max, struct imap_extent *o
 		enum wire w = imap_line(p + at, n - at, max - at, &line);
 		size_t seen = w == WIRE_DONE ? line.len : n - at;
 
+		if (w == WIRE_BAD && line.len == 0)
+			bad = (struct imap_extent){ .len = at, .excess = EXCESS_LINE };
 		/* NUL is nowhere in a line (RFC 3501 9), and many a server stops reading at it.
 		 */
 		if (w == WIRE_BAD || (seen && memchr(p + at, '\0', seen)))
@@ -170,9 +180,13 @@ enum wire imap_extent(const char *p, size_t n, size_t max, struct imap_extent *o
 		at += line.len;
 		if (line.tail == LIT_NONE)
 			break;
-		/* A line must still follow the literal, if only its end. */
-		if (line.literal >= max - at)
+		if (!literal_fits(&line, max - at)) {
+			bad = (struct imap_extent){ .len = at,
+						    .excess = EXCESS_LITERAL,
+						    .tail = line.tail,
+						    .literal = line.literal };
 			goto bad;
+		}
 		out->want_plus = line.tail == LIT_SYNC;
 		out->plus_at = at;
 		if (line.literal > n - at)
@@ -182,7 +196,7 @@ enum wire imap_extent(const char *p, size_t n, size_t max, struct imap_extent *o
 	*out = (struct imap_extent){ .len = at };
 	return WIRE_DONE;
 bad:
-	*out = (struct imap_extent){ 0 };
+	*out = bad;
 	return WIRE_BAD;
 }
 

@@ -10,6 +10,7 @@
 #define IMAP_LITERAL_DIGITS 10	 /* more digits than these are never a length we believe */
 #define IMAP_ARGS_MAX	    4	 /* arguments of a command that we read before login */
 #define IMAP_QUOTED_MAX	    1024 /* bytes of a string that we write in quotes */
+#define IMAP_LITERAL_MINUS  4096 /* LITERAL-: the longest {n+} (RFC 7888 5) */
 
 enum imap_literal { LIT_NONE, LIT_SYNC, LIT_PLUS /* {n+} */ };
 
@@ -32,15 +33,24 @@ enum wire imap_line(const char *p, size_t n, size_t max, struct imap_line *out);
 /* The same for a server's line: the text of a status or of "+ …" never announces a literal. */
 enum wire imap_reply_line(const char *p, size_t n, size_t max, struct imap_line *out);
 
-/* A whole client command: its lines and literals together. */
+/* A whole client command before login: its lines and literals together. */
+enum imap_excess {
+	EXCESS_NONE,	/* BAD for another reason: only closing is safe */
+	EXCESS_LINE,	/* a line does not end within max bytes */
+	EXCESS_LITERAL, /* a literal is announced that does not fit, or is too long for {n+} */
+};
 struct imap_extent {
-	size_t len;	/* DONE: bytes of the command */
+	size_t len; /* DONE: bytes of the command; BAD: bytes in front of what is too long */
 	bool want_plus; /* MORE: the client waits for "+ …" before it sends the literal */
 	size_t plus_at; /* where the last literal starts: answer once for each value */
+	enum imap_excess excess; /* BAD */
+	enum imap_literal tail;	 /* EXCESS_LITERAL: which is this long */
+	uint64_t literal;
 };
 /*
  * WIRE_BAD: more than max bytes in all (announced literals included; then want_plus is never
- * set), a NUL outside literals, or what imap_line() calls bad.
+ * set), a {n+} of more than IMAP_LITERAL_MINUS, a NUL outside literals, or what imap_line()
+ * calls bad.
  */
 enum wire imap_extent(const char *p, size_t n, size_t max, struct imap_extent *out);
 
@@ -91,8 +101,9 @@ void imap_capability_filter(struct slice list, struct buf *out);
 bool imap_capability_has(struct slice list, const char *word);
 /*
  * Filters a whole server line if it carries capabilities ("* CAPABILITY …",
- * "* OK [CAPABILITY …] …", "tag OK [CAPABILITY …] …"): writes the new line with its CRLF to out
- * and returns true. Other lines: false, out untouched. line: without its line end.
+ * "* OK [CAPABILITY …] …", "tag OK [CAPABILITY …] …"), and takes away a referral (RFC 2193,
+ * 2221: "tag NO [REFERRAL imap://…] …"): writes the new line with its CRLF to out and returns
+ * true. Other lines: false, out untouched. line: without its line end.
  */
 bool imap_capability_rewrite(struct slice line, struct buf *out);
 /* May a line that starts with p[0..n) still turn out to be one that must be rewritten? */

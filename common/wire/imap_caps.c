@@ -1,4 +1,5 @@
-/* Hides: which IMAP extensions pass through us, and where a server's line lists them. */
+/* Hides: which IMAP extensions pass through us, and where a server's line lists them or leads
+ * past us. */
 #include "common/wire/imap.h"
 
 #include <strings.h> /* strncasecmp */
@@ -25,7 +26,8 @@ static const char *const allowed[] = {
 /* clang-format on */
 
 static const char *const refused[] = {
-	"AUTHENTICATE", "COMPRESS", "LOGIN", "STARTTLS", "UNAUTHENTICATE",
+	"AUTHENTICATE",	 "COMPRESS", "LOGIN", "STARTTLS", "UNAUTHENTICATE", "GENURLAUTH",
+	"GETJMAPACCESS", "RESETKEY", "RLIST", "RLSUB",	  "URLFETCH",
 };
 
 static const char *const status_words[] = { "OK", "NO", "BAD", "BYE", "PREAUTH" };
@@ -145,12 +147,34 @@ static enum match take_capability(struct slice *s, const char *text, const char 
 	return s->p[0] != '\0' && strchr(ends, s->p[0]) ? MATCH_YES : MATCH_NO;
 }
 
+enum found { FOUND_DATA, FOUND_CODE, FOUND_REFERRAL };
+
+/* Behind a status word: one of the two codes that we must read. */
+static enum match find_code(struct slice *s, enum found *what)
+{
+	static const char *const codes[] = {
+		[FOUND_CODE] = " [CAPABILITY", [FOUND_REFERRAL] = " [REFERRAL"
+	};
+	enum match best = MATCH_NO;
+
+	for (*what = FOUND_CODE; *what <= FOUND_REFERRAL; (*what)++) {
+		struct slice at = *s;
+		enum match m = take_capability(&at, codes[*what], " ]\r\n");
+
+		if (m == MATCH_YES) {
+			*s = at;
+			return m;
+		}
+		best = MAX(best, m);
+	}
+	return best;
+}
+
 /*
- * Does the line start like one with a list? SO_FAR: it ends before that is clear, or before the
- * list. YES: *s is what follows the word CAPABILITY; *code says whether a bracket should end
- * it.
+ * Does the line start like one with a list or a referral? SO_FAR: it ends before that is clear,
+ * or before the list. YES: *s is what follows the word CAPABILITY or REFERRAL.
  */
-static enum match find_list(struct slice *s, bool *code)
+static enum match find_list(struct slice *s, enum found *what)
 {
 	enum match m, best = MATCH_NO;
 	bool untagged;
@@ -161,12 +185,13 @@ static enum match find_list(struct slice *s, bool *code)
 		return m;
 	for (size_t i = 0; i < COUNT(status_words) + 1; i++) {
 		at = *s;
-		*code = i < COUNT(status_words);
-		m = *code ? take_text(&at, status_words[i]) : MATCH_YES;
-		if (*code && m == MATCH_YES)
-			m = take_capability(&at, " [CAPABILITY", " ]\r\n");
-		else if (!*code)
+		if (i < COUNT(status_words)) {
+			m = take_text(&at, status_words[i]);
+			m = m == MATCH_YES ? find_code(&at, what) : m;
+		} else {
+			*what = FOUND_DATA;
 			m = untagged ? take_capability(&at, "CAPABILITY", " \r\n") : MATCH_NO;
+		}
 		if (m == MATCH_YES) {
 			*s = at;
 			return m;
@@ -179,9 +204,9 @@ static enum match find_list(struct slice *s, bool *code)
 bool imap_capability_maybe(const char *p, size_t n)
 {
 	struct slice s = { p, n };
-	bool code;
+	enum found what;
 
-	return find_list(&s, &code) != MATCH_NO;
+	return find_list(&s, &what) != MATCH_NO;
 }
 
 bool imap_capability_rewrite(struct slice line, struct buf *out)
@@ -189,21 +214,25 @@ bool imap_capability_rewrite(struct slice line, struct buf *out)
 	struct slice s = line;
 	const char *bracket;
 	size_t list, end = line.n;
-	bool code;
+	enum found what;
 
-	if (find_list(&s, &code) != MATCH_YES)
+	if (find_list(&s, &what) != MATCH_YES)
 		return false;
 	list = (size_t)(s.p - line.p);
 	/* Without its bracket the code reaches to the line's end: a client may read it so too.
 	 */
-	bracket = code ? memchr(s.p, ']', s.n) : NULL;
+	bracket = what != FOUND_DATA ? memchr(s.p, ']', s.n) : NULL;
 	if (bracket)
 		end = (size_t)(bracket - line.p);
-	buf_add(out, line.p, list);
-	buf_add(out, " ", 1);
-	imap_capability_filter((struct slice){ s.p, end - list }, out);
-	if (code)
-		buf_add(out, "]", 1);
+	if (what == FOUND_REFERRAL) {
+		buf_add(out, line.p, list - strlen(" [REFERRAL"));
+	} else {
+		buf_add(out, line.p, list);
+		buf_add(out, " ", 1);
+		imap_capability_filter((struct slice){ s.p, end - list }, out);
+		if (what == FOUND_CODE)
+			buf_add(out, "]", 1);
+	}
 	if (bracket)
 		buf_add(out, bracket + 1, line.n - end - 1);
 	buf_add(out, "\r\n", 2);

@@ -129,6 +129,58 @@ enum wire pop3_reply(struct slice line, struct pop3_reply *out)
 	return WIRE_DONE;
 }
 
+/* ---- capabilities */
+
+bool pop3_capa_allowed(struct slice line)
+{
+	static const char *const allowed[] = { "TOP",		"UIDL",	  "RESP-CODES",
+					       "PIPELINING",	"EXPIRE", "LOGIN-DELAY",
+					       "AUTH-RESP-CODE" };
+	struct slice word = word_take(&line);
+
+	for (size_t i = 0; i < COUNT(allowed); i++)
+		if (slice_is_nocase(word, allowed[i]))
+			return true;
+	return false;
+}
+
+/* Takes a line off the front of the list; false at its end. */
+static bool capa_line(struct slice *list, struct slice *line)
+{
+	const char *lf = list->n ? memchr(list->p, '\n', list->n) : NULL;
+	size_t n = lf ? (size_t)(lf - list->p) : list->n, skip = n + (lf ? 1 : 0);
+
+	*line = (struct slice){ list->p, n };
+	*list = (struct slice){ list->p + skip, list->n - skip };
+	return skip > 0;
+}
+
+bool pop3_capa_has(struct slice list, const char *word)
+{
+	struct slice line;
+
+	while (capa_line(&list, &line))
+		if (slice_is_nocase(word_take(&line), word))
+			return true;
+	return false;
+}
+
+bool pop3_capa_sasl(struct slice list, const char *mech)
+{
+	struct slice line;
+
+	while (capa_line(&list, &line)) {
+		if (!slice_is_nocase(word_take(&line), "SASL"))
+			continue;
+		while (line.n)
+			if (slice_is_nocase(word_take(&line), mech))
+				return true;
+	}
+	return false;
+}
+
+/* ---- multi-line answers */
+
 /* What was seen of the present line. */
 enum { DOTS_NOTHING, DOTS_DOT, DOTS_DOT_CR, DOTS_OTHER };
 

@@ -46,6 +46,15 @@ struct pop3_reply {
 enum wire pop3_reply(struct slice line, struct pop3_reply *out);
 
 /*
+ * CAPA's lines (RFC 2449 5), each with LF behind it. What clients may see after login: what we
+ * know and can relay unread. Not STLS, SASL, USER (over by then), UTF8 and LANG (they would
+ * change what a password or an answer means), IMPLEMENTATION, or names that nobody knows yet.
+ */
+bool pop3_capa_allowed(struct slice line);
+bool pop3_capa_has(struct slice list, const char *word);  /* its first word; no case */
+bool pop3_capa_sasl(struct slice list, const char *mech); /* "SASL PLAIN …" has it */
+
+/*
  * Finds the line "." that ends a multi-line answer, whatever the split; LF alone ends lines
  * here too. Zeroed, it stands at a line's start; after the end it does so again.
  */

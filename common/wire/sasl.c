@@ -1,6 +1,35 @@
 /* Hides: base64's bits. OpenSSL's decoder takes blanks and missing padding, ours does not. */
 #include "common/wire/sasl.h"
 
+static const char *const mech_names[] = {
+	[SASL_PLAIN] = "PLAIN",
+	[SASL_LOGIN] = "LOGIN",
+	[SASL_XOAUTH2] = "XOAUTH2",
+	[SASL_OAUTHBEARER] = "OAUTHBEARER",
+};
+_Static_assert(COUNT(mech_names) == SASL_MECHS, "a name for each mechanism");
+
+enum sasl_mech sasl_mech_find(struct slice name)
+{
+	size_t i = 0;
+
+	while (i < COUNT(mech_names) && !slice_is_nocase(name, mech_names[i]))
+		i++;
+	return (enum sasl_mech)i;
+}
+
+const char *sasl_mech_name(enum sasl_mech m)
+{
+	return mech_names[m];
+}
+
+bool sasl_mech_is_token(enum sasl_mech m)
+{
+	return m == SASL_XOAUTH2 || m == SASL_OAUTHBEARER;
+}
+
+/* ---- base64 */
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			       "abcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -69,6 +98,8 @@ void sasl_base64_encode(struct slice bytes, struct buf *out)
 	}
 }
 
+/* ---- PLAIN */
+
 int sasl_plain_parse(struct slice message, struct sasl_plain *out)
 {
 	const char *end, *user, *password;
@@ -102,4 +133,107 @@ void sasl_plain_write(const struct sasl_plain *p, struct buf *out)
 	buf_add(&message, p->password.p, p->password.n);
 	sasl_base64_encode(buf_slice(&message), out);
 	buf_wipe(&message);
+}
+
+/* ---- tokens */
+
+#define FIELD_END \
+	'\1' /* ^A: both mechanisms end each field with one, and the message with two */
+
+/* What stands before the name: "user=", or a GS2 header without channel binding up to "a=". */
+static size_t token_head(enum sasl_mech m, struct slice message)
+{
+	static const char *const heads[] = { "n,a=", "y,a=" };
+
+	if (m == SASL_XOAUTH2)
+		return slice_starts_nocase(message, "user=") ? 5 : 0;
+	for (size_t i = 0; i < COUNT(heads); i++)
+		if (message.n >= 4 && memcmp(message.p, heads[i], 4) == 0)
+			return 4;
+	return 0;
+}
+
+/* Is there a field "auth=…" with something in it? fields: each ends with ^A. */
+static bool has_token(struct slice fields)
+{
+	while (fields.n) {
+		const char *end = memchr(fields.p, FIELD_END, fields.n);
+		size_t n = end ? (size_t)(end - fields.p) : fields.n;
+
+		if (n > 5 && slice_starts_nocase((struct slice){ fields.p, n }, "auth="))
+			return true;
+		n = MIN(n + 1, fields.n);
+		fields = (struct slice){ fields.p + n, fields.n - n };
+	}
+	return false;
+}
+
+int sasl_token_parse(enum sasl_mech m, struct slice message, struct sasl_token *out)
+{
+	size_t head = token_head(m, message);
+	char stop = m == SASL_XOAUTH2 ? FIELD_END : ',';
+	struct slice after;
+	const char *end;
+
+	*out = (struct sasl_token){ 0 };
+	for (size_t i = 0; i < message.n; i++)
+		if (message.p[i] == '\0' || message.p[i] == '\r' || message.p[i] == '\n')
+			return -1;
+	end = head && head < message.n ? memchr(message.p + head, stop, message.n - head)
+				       : NULL;
+	if (!end || end == message.p + head)
+		return -1;
+	after = (struct slice){ end, (size_t)(message.p + message.n - end) };
+	/* ",^A" of the GS2 header and the first field, or that field's ^A alone */
+	if (m == SASL_OAUTHBEARER && (after.n < 2 || after.p[1] != FIELD_END))
+		return -1;
+	if (after.n < 2 || memcmp(after.p + after.n - 2, "\1\1", 2) != 0 || !has_token(after))
+		return -1;
+	out->before = (struct slice){ message.p, head };
+	out->user = (struct slice){ message.p + head, (size_t)(end - message.p) - head };
+	out->after = after;
+	return 0;
+}
+
+/* RFC 5801 4: "," is "=2C" and "=" is "=3D" in a GS2 header, and nothing else is escaped. */
+static char unescaped(struct slice s)
+{
+	if (s.n >= 3 && memcmp(s.p, "=2C", 3) == 0)
+		return ',';
+	return s.n >= 3 && memcmp(s.p, "=3D", 3) == 0 ? '=' : '\0';
+}
+
+int sasl_token_user(enum sasl_mech m, const struct sasl_token *t, char *out, size_t size,
+		    size_t *n)
+{
+	struct slice s = t->user;
+
+	for (*n = 0; s.n; (*n)++) {
+		bool escape = m == SASL_OAUTHBEARER && s.p[0] == '=';
+		char c = escape ? unescaped(s) : s.p[0];
+		size_t skip = escape ? 3 : 1;
+
+		if (c == '\0' || *n == size)
+			return -1;
+		out[*n] = c;
+		s = (struct slice){ s.p + skip, s.n - skip };
+	}
+	return 0;
+}
+
+void sasl_token_write(enum sasl_mech m, const struct sasl_token *t, struct slice user,
+		      struct buf *out)
+{
+	/* Room for all at once: growing would leave pieces of the token behind. */
+	buf_room(out, t->before.n + 3 * user.n + t->after.n);
+	buf_add(out, t->before.p, t->before.n);
+	for (size_t i = 0; i < user.n; i++) {
+		if (m == SASL_OAUTHBEARER && user.p[i] == ',')
+			buf_add_str(out, "=2C");
+		else if (m == SASL_OAUTHBEARER && user.p[i] == '=')
+			buf_add_str(out, "=3D");
+		else
+			buf_add(out, user.p + i, 1);
+	}
+	buf_add(out, t->after.p, t->after.n);
 }

@@ -187,12 +187,51 @@ static void dots_at_every_split(void **state UNUSED)
 	}
 }
 
+static void capabilities_are_found(void **state UNUSED)
+{
+	struct slice list =
+		SLICE("TOP\nsasl PLAIN  XOAUTH2\nEXPIRE NEVER\nUIDL\n\nUSERX\nPIPELINING");
+
+	assert_true(pop3_capa_has(list, "TOP"));
+	assert_true(pop3_capa_has(list, "EXPIRE"));
+	assert_true(pop3_capa_has(list, "PIPELINING"));
+	assert_false(pop3_capa_has(list, "USER"));
+	assert_false(pop3_capa_has(list, "NEVER"));
+	assert_false(pop3_capa_has(SLICE(""), "TOP"));
+	assert_true(pop3_capa_sasl(list, "plain"));
+	assert_true(pop3_capa_sasl(list, "XOAUTH2"));
+	assert_false(pop3_capa_sasl(list, "XOAUTH"));
+	assert_false(pop3_capa_sasl(list, "NEVER"));
+}
+
+static void capabilities_are_filtered(void **state UNUSED)
+{
+	static const char *const pass[] = { "TOP",	    "uidl",
+					    "EXPIRE NEVER", "LOGIN-DELAY 60",
+					    "RESP-CODES",   "AUTH-RESP-CODE",
+					    "PIPELINING" };
+	static const char *const stay[] = { "STLS",  "SASL PLAIN", "USER",
+					    "UTF8",  "LANG",	   "IMPLEMENTATION x",
+					    "X-NEW", "TOPX",	   "",
+					    " TOP" };
+
+	for (size_t i = 0; i < COUNT(pass); i++)
+		assert_true(pop3_capa_allowed(slice_of(pass[i])));
+	for (size_t i = 0; i < COUNT(stay); i++)
+		assert_false(pop3_capa_allowed(slice_of(stay[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(line_at_every_split), cmocka_unit_test(line_has_a_limit),
-		cmocka_unit_test(command_is_cut_up),   cmocka_unit_test(multiline_answers),
-		cmocka_unit_test(reply_is_cut_up),     cmocka_unit_test(dots_at_every_split),
+		cmocka_unit_test(line_at_every_split),
+		cmocka_unit_test(line_has_a_limit),
+		cmocka_unit_test(command_is_cut_up),
+		cmocka_unit_test(multiline_answers),
+		cmocka_unit_test(reply_is_cut_up),
+		cmocka_unit_test(dots_at_every_split),
+		cmocka_unit_test(capabilities_are_found),
+		cmocka_unit_test(capabilities_are_filtered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

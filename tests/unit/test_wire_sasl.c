@@ -138,6 +138,117 @@ static void plain_is_written(void **state UNUSED)
 	assert_buf(&b, "em9lAGFubmEAc2VjcmV0");
 }
 
+/* ---- tokens */
+
+#define X SASL_XOAUTH2
+#define O SASL_OAUTHBEARER
+
+static const struct {
+	enum sasl_mech mech;
+	struct slice message;
+	const char *user; /* NULL: refused */
+} tokens[] = {
+	{ X, SLICE("user=anna@example.com\1auth=Bearer ya29.x\1\1"), "anna@example.com" },
+	{ X, SLICE("USER=a\1AUTH=bearer t\1\1"), "a" },
+	{ X, SLICE("user=a\1host=h\1auth=Bearer t\1\1"), "a" },
+	{ X, SLICE("user=a=2Cb,c\1auth=Bearer t\1\1"), "a=2Cb,c" },
+	{ X, SLICE("user=a\1auth=Bearer t\1"), NULL },
+	{ X, SLICE("user=\1auth=Bearer t\1\1"), NULL },
+	{ X, SLICE("user=a\1auth=\1\1"), NULL },
+	{ X, SLICE("user=a\1\1"), NULL },
+	{ X, SLICE("user=a"), NULL },
+	{ X, SLICE("auth=Bearer t\1user=a\1\1"), NULL },
+	{ X, SLICE("user=a\r\nb\1auth=Bearer t\1\1"), NULL },
+	{ X, SLICE("user=a\1auth=Bearer t\0\1\1"), NULL },
+	{ X, SLICE("n,a=a,\1auth=Bearer t\1\1"), NULL },
+	{ X, SLICE(""), NULL },
+	/* RFC 7628 4.1 */
+	{ O,
+	  SLICE("n,a=user@example.com,\1host=server.example.com\1port=143\1"
+		"auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1"),
+	  "user@example.com" },
+	{ O, SLICE("y,a=a,\1auth=Bearer t\1\1"), "a" },
+	{ O, SLICE("n,a=a=2Cb=3Dc,\1auth=Bearer t\1\1"), "a,b=c" },
+	{ O, SLICE("n,a=a=2cb,\1auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("n,a=a=,\1auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("n,,\1auth=Bearer t\1\1"), NULL }, /* whose it is, only the server knows */
+	{ O, SLICE("n,a=,\1auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("p=tls-unique,a=a,\1auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("n,a=a\1auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("n,a=a,auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("n,a=a,\1\1"), NULL },
+	{ O, SLICE("user=a\1auth=Bearer t\1\1"), NULL },
+	{ O, SLICE("\1"), NULL },
+};
+
+/* The user's name is found, and writing it back gives the same bytes. */
+static void check_token(enum sasl_mech mech, struct slice message, const char *user)
+{
+	struct sasl_token t;
+	struct buf b = { 0 };
+	char name[64];
+	size_t n;
+	bool ok = sasl_token_parse(mech, message, &t) == 0 &&
+		  sasl_token_user(mech, &t, name, sizeof name, &n) == 0;
+
+	if (ok != (user != NULL))
+		fail_msg("\"%s\": %d", message.p, ok);
+	if (!ok)
+		return;
+	assert_slice((struct slice){ name, n }, user);
+	assert_int_equal(sasl_token_user(mech, &t, name, n - 1, &n), -1);
+	sasl_token_write(mech, &t, slice_of(user), &b);
+	assert_int_equal(buf_len(&b), message.n);
+	assert_memory_equal(buf_slice(&b).p, message.p, message.n);
+	buf_release(&b);
+}
+
+static void tokens_name_their_user(void **state UNUSED)
+{
+	for (size_t i = 0; i < COUNT(tokens); i++) {
+		char *p = exact(tokens[i].message);
+
+		check_token(tokens[i].mech, (struct slice){ p, tokens[i].message.n },
+			    tokens[i].user);
+		/* cut short it is none: only whole messages end with two ^A */
+		for (size_t n = 0; n < tokens[i].message.n && tokens[i].user; n++) {
+			char *part = exact((struct slice){ p, n });
+			struct sasl_token t;
+
+			if (sasl_token_parse(tokens[i].mech, (struct slice){ part, n }, &t) ==
+			    0)
+				fail_msg("row %zu cut at %zu", i, n);
+			free(part);
+		}
+		free(p);
+	}
+}
+
+static void a_token_can_be_for_another_name(void **state UNUSED)
+{
+	struct slice x = SLICE("user=anna\1auth=Bearer t\1\1");
+	struct slice o = SLICE("n,a=anna,\1host=h\1auth=Bearer t\1\1");
+	struct sasl_token t;
+	struct buf b = { 0 };
+
+	assert_int_equal(sasl_token_parse(X, x, &t), 0);
+	sasl_token_write(X, &t, SLICE("b,c"), &b);
+	assert_buf(&b, "user=b,c\1auth=Bearer t\1\1");
+	assert_int_equal(sasl_token_parse(O, o, &t), 0);
+	sasl_token_write(O, &t, SLICE("b,c=d"), &b);
+	assert_buf(&b, "n,a=b=2Cc=3Dd,\1host=h\1auth=Bearer t\1\1");
+}
+
+static void mechanisms_have_names(void **state UNUSED)
+{
+	for (int m = 0; m < SASL_MECHS; m++)
+		assert_int_equal(sasl_mech_find(slice_of(sasl_mech_name((enum sasl_mech)m))),
+				 m);
+	assert_int_equal(sasl_mech_find(SLICE("xoauth2")), SASL_XOAUTH2);
+	assert_int_equal(sasl_mech_find(SLICE("PLAINX")), SASL_MECHS);
+	assert_int_equal(sasl_mech_find(SLICE("")), SASL_MECHS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +257,9 @@ int main(void)
 		cmocka_unit_test(base64_has_one_text_for_each_message),
 		cmocka_unit_test(plain_is_cut_up),
 		cmocka_unit_test(plain_is_written),
+		cmocka_unit_test(tokens_name_their_user),
+		cmocka_unit_test(a_token_can_be_for_another_name),
+		cmocka_unit_test(mechanisms_have_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
