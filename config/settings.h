@@ -51,7 +51,12 @@ struct backend_conf {
 	char *master_password_file;
 	char *master_format; /* login to send with LOGIN-like masters: "%u*%m"; "" : SASL
 				authzid */
-	int connections;     /* the sync engine's most at once */
+	char *login_format;  /* of the proxy's logins: "%n"; NULL: the store's, or as written */
+	/* The proxy's master: only behind the client's own login at the server auth_from. */
+	char *proxy_master_user, *proxy_master_password_file, *proxy_master_format;
+	char *auth_from;      /* "old" or "new", never this one; set if proxy_master_user is */
+	bool allow_cleartext; /* TLS_NONE to a host that is not this one */
+	int connections;      /* the sync engine's most at once */
 	/* how the client's address is told there, if at all */
 	enum proxy_protocol proxy_protocol;
 	bool id_forward, xclient; /* IMAP's ID, POP3's XCLIENT */
@@ -64,7 +69,7 @@ struct settings {
 	size_t listener_count;
 	struct backend_conf backend[SIDES];
 
-	struct {			 /* tls { … }: towards clients */
+	struct { /* tls { … }: towards clients */
 		/* PEM files; chain in certificate; key NULL: in certificate too */
 		char *certificate, *key;
 		char *second_certificate, *second_key; /* with another kind of key */
@@ -76,12 +81,13 @@ struct settings {
 	struct { /* store { … } */
 		char *path;
 	} store;
-	struct {	    /* run { … } */
-		char *dir;  /* sockets, locks, nudges */
-		int nodes;  /* proxy processes on this host */
-		char *user; /* to become after start as root; NULL: stay */
+	struct {	     /* run { … } */
+		char *dir;   /* sockets, locks, nudges */
+		int nodes;   /* proxy processes on this host */
+		char *user;  /* to become after start as root; NULL: stay */
 		int stop_s;  /* at a stop: sessions with something open get this long */
 		int leave_s; /* most that a replaced node stays for its sessions; 0: no limit */
+		int probe_s; /* capabilities of the backends are asked for this often */
 	} run;
 	struct { /* log { … } */
 		enum log_level level;
@@ -142,6 +148,9 @@ int settings_load(const char *path, struct settings *out,
 		  struct settings_errors *errs) MUST_CHECK;
 void settings_release(struct settings *s);
 void settings_errors_release(struct settings_errors *errs);
+
+/* Does the protocol travel unprotected to a backend on another host? (Only where allowed.) */
+bool settings_cleartext(const struct backend_conf *b, enum protocol_kind p);
 
 /*
  * A reload: takes from *fresh what may change in a running process. Each setting that differs

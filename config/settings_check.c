@@ -225,6 +225,80 @@ static void check_master(const struct backend_conf *b, const char *title,
 			    title, b->master_format);
 }
 
+/* Made of %u, %n, %d and %%, and different for different users. */
+static bool is_login_format(const char *format)
+{
+	bool names = false;
+
+	for (const char *p = strchr(format, '%'); p; p = strchr(p + 2, '%')) {
+		if (!p[1] || !strchr("und%", p[1]))
+			return false;
+		names = names || p[1] == 'u' || p[1] == 'n';
+	}
+	return names;
+}
+
+static void check_proxy_master(const struct backend_conf *b, enum side side,
+			       const struct scan *scan, struct mistakes *m)
+{
+	const char *title = side_name(side);
+	const char *other = side_name(side == SIDE_OLD ? SIDE_NEW : SIDE_OLD);
+
+	if (!b->proxy_master_user != !b->proxy_master_password_file)
+		mistake_add(m,
+			    scan_line(scan, SECTION_BACKEND, title,
+				      b->proxy_master_user ? "proxy_master_user"
+							   : "proxy_master_password_file"),
+			    "backend \"%s\": proxy_master_user and proxy_master_password_file "
+			    "need each other",
+			    title);
+	if (b->proxy_master_user && (!b->auth_from || strcmp(b->auth_from, other) != 0))
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "proxy_master_user"),
+			    "backend \"%s\": proxy_master_user needs auth_from = \"%s\": "
+			    "somebody must check the clients' passwords",
+			    title, other);
+	if (b->auth_from && !b->proxy_master_user)
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "auth_from"),
+			    "backend \"%s\": auth_from without proxy_master_user", title);
+	if (!is_master_format(b->proxy_master_format))
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "proxy_master_format"),
+			    "backend \"%s\": proxy_master_format must be \"\" or hold %%u and "
+			    "%%m, not \"%s\"",
+			    title, b->proxy_master_format);
+}
+
+static bool is_this_host(const char *host)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, host, &v6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&v6);
+	return strcmp(host, "localhost") == 0;
+}
+
+bool settings_cleartext(const struct backend_conf *b, enum protocol_kind p)
+{
+	return b->port[p] != 0 && b->tls[p] == TLS_NONE && !is_this_host(b->host);
+}
+
+static void check_cleartext(const struct backend_conf *b, const char *title,
+			    const struct scan *scan, struct mistakes *m)
+{
+	static const char *const names[PROTOS] = {
+		[PROTO_IMAP] = "imap_tls", [PROTO_POP3] = "pop3_tls"
+	};
+
+	for (int p = 0; p < PROTOS && b->host; p++)
+		if (settings_cleartext(b, (enum protocol_kind)p) && !b->allow_cleartext)
+			mistake_add(m, scan_line(scan, SECTION_BACKEND, title, names[p]),
+				    "backend \"%s\": %s = none would send passwords to %s in "
+				    "clear text: use TLS, or set allow_cleartext = yes there",
+				    title, names[p], b->host);
+}
+
 static void check_backend(const struct settings *s, enum side side, const struct scan *scan,
 			  struct mistakes *m)
 {
@@ -238,12 +312,24 @@ static void check_backend(const struct settings *s, enum side side, const struct
 	}
 	check_master(b, title, scan, m);
 	check_circle(s, side, scan, m);
+	check_proxy_master(b, side, scan, m);
+	check_cleartext(b, title, scan, m);
+	if (b->login_format && !is_login_format(b->login_format))
+		mistake_add(
+			m, scan_line(scan, SECTION_BACKEND, title, "login_format"),
+			"backend \"%s\": login_format must hold %%u or %%n (also %%d, %%%%), "
+			"not \"%s\"",
+			title, b->login_format);
 	if (b->tls_pin && !is_pin(b->tls_pin))
 		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "tls_pin"),
 			    "backend \"%s\": tls_pin must be \"sha256:\" and 64 hex digits",
 			    title);
 	snprintf(what, sizeof what, "backend \"%s\": tls_ca_file", title);
 	check_file(b->tls_ca_file, scan_line(scan, SECTION_BACKEND, title, "tls_ca_file"), what,
+		   m);
+	snprintf(what, sizeof what, "backend \"%s\": proxy_master_password_file", title);
+	check_file(b->proxy_master_password_file,
+		   scan_line(scan, SECTION_BACKEND, title, "proxy_master_password_file"), what,
 		   m);
 	snprintf(what, sizeof what, "backend \"%s\": master_password_file", title);
 	check_file(b->master_password_file,

@@ -75,6 +75,23 @@ const struct setting_row setting_rows[] = {
 	TEXT("master_format", AT_BACKEND(master_format), "", true,
 	     "Login sent for the master: \"%u*%m\" (user*master); \"\": SASL PLAIN with "
 	     "authzid."),
+	TEXT("login_format", AT_BACKEND(login_format), NULL, true,
+	     "Login that the proxy sends, made of the user's name here: %u all of it, %n and %d "
+	     "what stands before and behind its @. Without it: old_login or new_login of the "
+	     "import, or what the client wrote."),
+	TEXT("proxy_master_user", AT_BACKEND(proxy_master_user), NULL, false,
+	     "The proxy logs its clients in there as this master user, for a server that does "
+	     "not know their passwords; auth_from's server checks each one first."),
+	PATH("proxy_master_password_file", AT_BACKEND(proxy_master_password_file), NULL, false,
+	     "File with that user's password in its first line."),
+	TEXT("proxy_master_format", AT_BACKEND(proxy_master_format), "", false,
+	     "Like master_format, for proxy_master_user."),
+	TEXT("auth_from", AT_BACKEND(auth_from), NULL, false,
+	     "old or new: the other server, which must take the client's own login before "
+	     "proxy_master_user is used."),
+	ROW("allow_cleartext", AT_BACKEND(allow_cleartext), BOOL, "no", 0, 0, "", false, false,
+	    "Passwords and mail may go to another host without TLS (imap_tls or pop3_tls = "
+	    "none)."),
 	INT("connections", AT_BACKEND(connections), "16", 1, 1000, "",
 	    "Most connections of the copier at once."),
 	ROW("proxy_protocol", AT_BACKEND(proxy_protocol), PROXY, "none", 0, 0, "", false, true,
@@ -115,6 +132,8 @@ const struct setting_row setting_rows[] = {
 	    "At a stop, sessions may finish what is open; then they are cut."),
 	INT("leave_s", AT(SECTION_RUN, run.leave_s), "0", 0, 2592000, "s",
 	    "After an upgrade: old sessions end at latest after this; 0: by themselves."),
+	INT("probe_s", AT(SECTION_RUN, run.probe_s), "300", 1, 86400, "s",
+	    "Each node asks the backends this often what they can do."),
 
 	ROW("level", AT(SECTION_LOG, log.level), LEVEL, "info", 0, 0, "", false, true,
 	    "error, warn, info or debug."),
@@ -185,7 +204,7 @@ const struct setting_row setting_rows[] = {
 	      "Sessions ended per second when many users move."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 71, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 78, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

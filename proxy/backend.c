@@ -16,6 +16,7 @@ struct backend {
 	enum side side;
 	const struct backend_conf *conf;
 	struct tls_client *tls; /* NULL: both protocols in clear text */
+	struct secret master;	/* password of proxy_master_user */
 	pthread_mutex_t lock;	/* of what follows: the follower's thread writes it */
 	struct address addresses[ADDRESSES_MAX];
 	size_t count, next;
@@ -32,6 +33,11 @@ int backend_new(enum side side, const struct backend_conf *conf, struct backend 
 	b->conf = conf;
 	pthread_mutex_init(&b->lock, NULL);
 	*out = b;
+	if (conf->proxy_master_user &&
+	    secret_read_file(&b->master, conf->proxy_master_password_file, e) < 0) {
+		backend_free(out);
+		return err_wrap(e, "backend \"%s\"", side_name(side));
+	}
 	if (conf->tls[PROTO_IMAP] == TLS_NONE && conf->tls[PROTO_POP3] == TLS_NONE)
 		return 0;
 	if (tls_client_new(&peer, &b->tls, e) == 0)
@@ -45,6 +51,7 @@ void backend_free(struct backend **b)
 	if (!*b)
 		return;
 	tls_client_free(&(*b)->tls);
+	secret_release(&(*b)->master);
 	pthread_mutex_destroy(&(*b)->lock);
 	mem_free(b);
 }
@@ -112,6 +119,11 @@ struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_
 SSL *backend_ssl(struct backend *b, int fd)
 {
 	return tls_client_start(b->tls, fd);
+}
+
+struct slice backend_master_password(const struct backend *b)
+{
+	return secret_slice(&b->master);
 }
 
 enum tls_mode backend_tls(const struct backend *b, enum protocol_kind proto)

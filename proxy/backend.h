@@ -5,6 +5,7 @@
 #define PROXY_BACKEND_H
 
 #include "certs/tls.h"
+#include "common/secret.h"
 #include "config/settings.h"
 #include "proxy/stream.h"
 
@@ -24,6 +25,8 @@ struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_
 			       stream_fn *on_event, void *arg, struct err *e);
 /* For STARTTLS on a stream of this backend. The caller hands it to stream_start_tls(). */
 SSL *backend_ssl(struct backend *b, int fd);
+/* Of proxy_master_user. Borrowed. */
+struct slice backend_master_password(const struct backend *b);
 enum tls_mode backend_tls(const struct backend *b, enum protocol_kind proto);
 
 #endif

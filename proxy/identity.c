@@ -8,7 +8,7 @@
 
 static const struct backend_conf *backend_of(const struct session *s)
 {
-	return &s->proxy->settings->backend[s->side];
+	return &s->proxy->settings->backend[s->back.side];
 }
 
 /* Where the client meant to go. */
@@ -40,6 +40,6 @@ bool identity_in_circle(struct session *s)
 		log_error(&s->about,
 			  "backend \"%s\": %s leads back to our own listener \"%s\": correct "
 			  "backend.host or its port",
-			  side_name(s->side), backend_of(s)->host, listener);
+			  side_name(s->back.side), backend_of(s)->host, listener);
 	return listener != NULL;
 }

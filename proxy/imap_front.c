@@ -3,22 +3,24 @@
 
 #include <openssl/crypto.h>
 
-#include "common/wire/sasl.h"
+#include "proxy/auth.h"
+#include "proxy/caps.h"
+#include "proxy/meters.h"
 
 #define BAD_COMMANDS_MAX 5 /* then it is no mail client */
-
-static bool passwords_allowed(const struct session *s)
-{
-	return stream_secure(s->client) || s->proxy->settings->tls.allow_cleartext;
-}
 
 /* What both backends can honour before login; the routed server's own list follows after it. */
 static void write_capabilities(const struct session *s, struct buf *out)
 {
-	buf_add_str(out, "CAPABILITY IMAP4rev1 SASL-IR LITERAL- ID ENABLE");
+	struct slice both = caps_offer_imap(s->proxy->caps);
+
+	buf_add_str(out, "CAPABILITY IMAP4rev1 SASL-IR LITERAL- ID");
+	buf_add(out, both.p, both.n);
 	if (!stream_secure(s->client) && s->proxy->tls)
 		buf_add_str(out, " STARTTLS");
-	buf_add_str(out, passwords_allowed(s) ? " AUTH=PLAIN" : " LOGINDISABLED");
+	if (!auth_offers_passwords(s))
+		buf_add_str(out, " LOGINDISABLED");
+	auth_write_offers(s, " AUTH=", out);
 }
 
 static void greet(struct session *s)
@@ -70,6 +72,16 @@ static void do_noop(struct session *s, struct imap_command *c)
 	tagged(s, c->tag, "OK Done.");
 }
 
+/*
+ * RFC 5161 3.1: only valid after login, and nothing is remembered. BAD would be right, but
+ * clients that send it too early send it again after login, and would count BAD as broken.
+ */
+static void do_enable(struct session *s, struct imap_command *c)
+{
+	stream_printf(s->client, "* ENABLED\r\n");
+	tagged(s, c->tag, "OK Nothing is enabled before login.");
+}
+
 static void do_id(struct session *s, struct imap_command *c)
 {
 	stream_printf(s->client, "* ID (\"name\" \"mailferry\")\r\n");
@@ -95,26 +107,15 @@ static void do_starttls(struct session *s, struct imap_command *c)
 		return;
 	}
 	tagged(s, c->tag, "OK Begin TLS now.");
-	s->asked_capability = false; /* what was learnt in clear text is forgotten */
+	/* What was learnt in clear text is forgotten. */
+	s->asked_capability = false;
+	mem_free(&s->login.typed);
 	stream_start_tls(s->client, tls_server_start(s->proxy->tls, s->protocol->name), true);
-}
-
-static void take_login(struct session *s, struct slice user, struct slice password)
-{
-	free(s->login.typed);
-	s->login.typed = mem_strn(user.p, user.n);
-	secret_set(&s->login.password, password.p, password.n);
-}
-
-/* CR, LF and NUL never pass from a name or password into a command. */
-static bool is_clean(struct slice v)
-{
-	return !memchr(v.p, '\r', v.n) && !memchr(v.p, '\n', v.n) && !memchr(v.p, '\0', v.n);
 }
 
 static bool refuse_cleartext(struct session *s, struct imap_command *c)
 {
-	if (passwords_allowed(s))
+	if (auth_allowed(s))
 		return false;
 	tagged(s, c->tag, reject_imap(REJECT_PRIVACY));
 	return true;
@@ -127,82 +128,83 @@ static void do_login(struct session *s, struct imap_command *c)
 
 	if (refuse_cleartext(s, c))
 		return;
-	if (imap_astring(&c->rest, user, sizeof user - 1, &user_n) != WIRE_DONE ||
-	    imap_astring(&c->rest, password, sizeof password, &password_n) != WIRE_DONE ||
-	    c->rest.n || user_n == 0) {
+	if (!auth_offers_passwords(s))
+		tagged(s, c->tag, "NO Passwords are not taken here, use another mechanism.");
+	else if (imap_astring(&c->rest, user, sizeof user - 1, &user_n) != WIRE_DONE ||
+		 imap_astring(&c->rest, password, sizeof password, &password_n) != WIRE_DONE ||
+		 c->rest.n || user_n == 0)
 		bad(s, c->tag, "BAD LOGIN needs a name and a password.");
-	} else if (!is_clean((struct slice){ user, user_n }) ||
-		   !is_clean((struct slice){ password, password_n })) {
+	else if (auth_take(s, (struct slice){ user, user_n },
+			   (struct slice){ password, password_n }) < 0)
 		tagged(s, c->tag, reject_imap(REJECT_BAD_LOGIN));
-	} else {
-		take_login(s, (struct slice){ user, user_n },
-			   (struct slice){ password, password_n });
-	}
 	OPENSSL_cleanse(password, sizeof password);
 }
 
-/* The base64 of a PLAIN message, with the command or as an answer to our "+". */
-static void take_plain(struct session *s, struct slice text)
+static void after_auth(struct session *s, enum auth_result result)
 {
-	char message[SECRET_MAX];
 	struct slice tag = slice_of(s->login.tag);
-	struct sasl_plain plain;
-	size_t n;
 
-	if (sasl_base64_decode(text, message, sizeof message, &n) < 0)
+	switch (result) {
+	case AUTH_READY:
+		break;
+	case AUTH_ASK:
+		stream_printf(s->client, "+ %s\r\n", auth_challenge(s));
+		break;
+	case AUTH_NOT_BASE64:
 		bad(s, tag, "BAD That is not base64.");
-	else if (sasl_plain_parse((struct slice){ message, n }, &plain) < 0 ||
-		 !is_clean(plain.authcid) || !is_clean(plain.password) ||
-		 plain.authcid.n > LOGIN_NAME_MAX ||
-		 (plain.authzid.n &&
-		  (plain.authzid.n != plain.authcid.n ||
-		   memcmp(plain.authzid.p, plain.authcid.p, plain.authzid.n))))
+		break;
+	case AUTH_CANCELLED:
+		tagged(s, tag, "BAD Cancelled.");
+		break;
+	case AUTH_REFUSED:
+	case AUTH_HEARD:
 		tagged(s, tag, reject_imap(REJECT_BAD_LOGIN));
-	else
-		take_login(s, plain.authcid, plain.password);
-	OPENSSL_cleanse(message, sizeof message);
+		break;
+	}
 }
 
 static void do_authenticate(struct session *s, struct imap_command *c)
 {
 	const char *space = memchr(c->rest.p, ' ', c->rest.n);
-	struct slice mech = { c->rest.p, space ? (size_t)(space - c->rest.p) : c->rest.n };
+	struct slice name = { c->rest.p, space ? (size_t)(space - c->rest.p) : c->rest.n };
+	struct slice initial = { c->rest.p + name.n + 1, space ? c->rest.n - name.n - 1 : 0 };
+	enum sasl_mech m = sasl_mech_find(name);
 
 	if (refuse_cleartext(s, c))
 		return;
-	if (!slice_is_nocase(mech, "PLAIN")) {
+	if (m == SASL_MECHS || !auth_offers(s, m))
 		tagged(s, c->tag, "NO This mechanism is not offered.");
-	} else if (space) {
-		take_plain(s, (struct slice){ space + 1, c->rest.n - mech.n - 1 });
-	} else {
-		s->await_sasl = true;
-		stream_printf(s->client, "+ \r\n");
-	}
+	else
+		after_auth(s, auth_begin(s, m, space ? &initial : NULL));
 }
 
 static const struct {
 	const char *verb;
 	command_fn *run;
+	bool literals; /* may have some */
 } commands[] = {
-	{ "CAPABILITY", do_capability },
-	{ "NOOP", do_noop },
-	{ "ID", do_id },
-	{ "ENABLE", do_noop },
-	{ "LOGOUT", do_logout },
-	{ "STARTTLS", do_starttls },
-	{ "LOGIN", do_login },
-	{ "AUTHENTICATE", do_authenticate },
+	{ "CAPABILITY", do_capability, false },
+	{ "NOOP", do_noop, false },
+	{ "ID", do_id, true },
+	{ "ENABLE", do_enable, false },
+	{ "LOGOUT", do_logout, false },
+	{ "STARTTLS", do_starttls, false },
+	{ "LOGIN", do_login, true },
+	{ "AUTHENTICATE", do_authenticate, false },
 };
 
-static command_fn *find_command(struct slice verb)
+/* -1: none of them. */
+static int find_command(struct slice verb)
 {
 	for (size_t i = 0; i < COUNT(commands); i++)
 		if (slice_is_nocase(verb, commands[i].verb))
-			return commands[i].run;
-	return NULL;
+			return (int)i;
+	return -1;
 }
 
 /* ---- input */
+
+#define BAD_COMMAND "BAD Not a command that is understood before login."
 
 /* Takes the command off the input with no trace left of a password. p is still good meanwhile.
  */
@@ -210,39 +212,96 @@ static void run_command(struct session *s, const char *p, size_t n)
 {
 	char *copy = mem_strn(p, n);
 	struct imap_command c;
-	command_fn *run;
 	enum wire verdict = imap_command(copy, n, &c);
+	int found = verdict == WIRE_DONE ? find_command(c.verb) : -1;
 
 	stream_consume_secret(s->client, n);
 	s->plus_at = 0;
-	run = verdict == WIRE_DONE ? find_command(c.verb) : NULL;
-	if (run) {
+	if (found >= 0) {
 		snprintf(s->login.tag, sizeof s->login.tag, "%.*s", (int)c.tag.n, c.tag.p);
-		run(s, &c);
+		commands[found].run(s, &c);
 	} else {
-		bad(s, c.tag, "BAD Not a command that is understood before login.");
+		bad(s, c.tag, BAD_COMMAND);
 	}
 	OPENSSL_cleanse(copy, n);
 	free(copy);
 }
 
-/* One command, or an answer to AUTHENTICATE; false: it is not whole, or there is no more to
- * read now. */
+static void lose_step(struct session *s, const char *why)
+{
+	stream_printf(s->client, "* BYE Command too long or malformed.\r\n");
+	session_close(s, why);
+}
+
+/* Takes n bytes of a command that will not be run, and says so. */
+static void refuse_command(struct session *s, const char *p, size_t n, const char *text)
+{
+	char tag[IMAP_TAG_MAX + 1] = "";
+	struct imap_command c;
+
+	/* Only the tag counts; it is told even where the rest is no command. */
+	if (imap_command(p, n, &c) == WIRE_DONE || c.tag.n)
+		snprintf(tag, sizeof tag, "%.*s", (int)c.tag.n, c.tag.p);
+	stream_consume_secret(s->client, n);
+	s->plus_at = 0;
+	bad(s, slice_of(tag), text);
+}
+
+/* The client waits for "+", which it hears only if its literal is of use; else true: refused.
+ */
+static bool want_literal(struct session *s, const char *p, size_t at)
+{
+	struct imap_command c;
+	int found = imap_command(p, at, &c) == WIRE_DONE ? find_command(c.verb) : -1;
+
+	if (found < 0 || !commands[found].literals) {
+		refuse_command(s, p, at, BAD_COMMAND);
+		return true;
+	}
+	if (s->plus_at != at) {
+		s->plus_at = at;
+		stream_printf(s->client, "+ OK\r\n");
+	}
+	return false;
+}
+
+/* RFC 7888 4: answered, and what comes of it all the same is swallowed. */
+static void refuse_excess(struct session *s, struct slice in, const struct imap_extent *x)
+{
+	size_t take = x->len;
+
+	if (x->excess != EXCESS_NONE)
+		meter_limit(s->proxy, LIMIT_PREAUTH_BYTES);
+	switch (x->excess) {
+	case EXCESS_NONE:
+		lose_step(s, "malformed command before login");
+		return;
+	case EXCESS_LITERAL:
+		if (imap_swallow_literal(&s->swallow, x->tail, x->literal) < 0) {
+			lose_step(s, "literal before login too long (limits.preauth_bytes)");
+			return;
+		}
+		break;
+	case EXCESS_LINE:
+		imap_swallow_line(&s->swallow, false);
+		/* A tag must be left to answer to. */
+		take = MAX(take, MIN(in.n, (size_t)IMAP_TAG_MAX + 1));
+		break;
+	}
+	refuse_command(s, in.p, take, "BAD [TOOBIG] Too long before login.");
+}
+
+/* One command; false: it is not whole. */
 static bool hear_command(struct session *s, struct slice in, size_t max)
 {
 	struct imap_extent extent;
 
 	switch (imap_extent(in.p, in.n, max, &extent)) {
 	case WIRE_MORE:
-		if (extent.want_plus && s->plus_at != extent.plus_at) {
-			s->plus_at = extent.plus_at;
-			stream_printf(s->client, "+ OK\r\n");
-		}
-		return false;
+		return extent.want_plus && want_literal(s, in.p, extent.plus_at);
 	case WIRE_BAD:
-		stream_printf(s->client, "* BYE Command too long.\r\n");
-		session_close_by_limit(s, LIMIT_PREAUTH_BYTES, "command before login too long");
-		return false;
+		refuse_excess(s, in, &extent);
+		return true;
 	case WIRE_DONE:
 		run_command(s, in.p, extent.len);
 		return true;
@@ -250,30 +309,42 @@ static bool hear_command(struct session *s, struct slice in, size_t max)
 	return false;
 }
 
+/* A line of the mechanism's. */
 static bool hear_sasl(struct session *s, struct slice in, size_t max)
 {
-	const char *lf = memchr(in.p, '\n', in.n);
-	size_t n;
+	size_t look = MIN(in.n, max), n;
+	const char *lf = memchr(in.p, '\n', look);
 	char *copy;
 
-	if (!lf) {
-		if (in.n >= max)
-			session_close_by_limit(s, LIMIT_PREAUTH_BYTES, "SASL answer too long");
+	if (!lf && in.n < max)
 		return false;
+	if (!lf) {
+		s->auth_step = AUTH_IDLE;
+		meter_limit(s->proxy, LIMIT_PREAUTH_BYTES);
+		imap_swallow_line(&s->swallow, true);
+		bad(s, slice_of(s->login.tag), "BAD [TOOBIG] Too long before login.");
+		return true;
 	}
 	n = (size_t)(lf - in.p);
 	copy = mem_strn(in.p, n);
 	stream_consume_secret(s->client, n + 1);
-	s->await_sasl = false;
-	if (n && copy[n - 1] == '\r')
-		n--;
-	if (n == 1 && copy[0] == '*')
-		tagged(s, slice_of(s->login.tag), "BAD Cancelled.");
-	else
-		take_plain(s, (struct slice){ copy, n });
+	after_auth(s, auth_answer(
+			      s, (struct slice){ copy, n && copy[n - 1] == '\r' ? n - 1 : n }));
 	OPENSSL_cleanse(copy, n);
 	free(copy);
 	return true;
+}
+
+/* What is left of a refused command. */
+static bool hear_nothing(struct session *s, struct slice in, size_t max)
+{
+	size_t take;
+	enum wire verdict = imap_swallow(&s->swallow, in.p, in.n, max, &take);
+
+	stream_consume_secret(s->client, take);
+	if (verdict == WIRE_BAD)
+		lose_step(s, "command before login too long (limits.preauth_bytes)");
+	return verdict != WIRE_MORE;
 }
 
 static void hear_client(struct session *s)
@@ -286,7 +357,12 @@ static void hear_client(struct session *s)
 
 		if (in.n == 0)
 			return;
-		again = s->await_sasl ? hear_sasl(s, in, max) : hear_command(s, in, max);
+		if (imap_swallowing(&s->swallow))
+			again = hear_nothing(s, in, max);
+		else if (auth_awaits_line(s))
+			again = hear_sasl(s, in, max);
+		else
+			again = hear_command(s, in, max);
 		if (again && secret_is_set(&s->login.password)) {
 			session_login(s);
 			return;
@@ -298,7 +374,10 @@ static void hear_client(struct session *s)
 
 static void answer(struct session *s, enum reject why)
 {
-	tagged(s, slice_of(s->login.tag), reject_imap(why));
+	if (auth_explains(s, why))
+		stream_printf(s->client, "+ %s\r\n", auth_challenge(s));
+	else
+		tagged(s, slice_of(s->login.tag), reject_imap(why));
 }
 
 static void keep_alive(struct session *s)

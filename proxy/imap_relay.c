@@ -147,6 +147,8 @@ void imap_pass_down(struct session *s)
 			held = true;
 			break;
 		case HELD_REWRITTEN:
+			if (is_bye(rest))
+				s->leaving = true;
 			session_send_down(s, in.p + sent, at - sent);
 			session_send_down(s, buf_slice(&out).p, buf_len(&out));
 			buf_drain(&out, buf_len(&out));

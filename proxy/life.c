@@ -5,6 +5,7 @@
 #include "proxy/ending.h"
 #include "proxy/follower.h"
 #include "proxy/listener.h"
+#include "proxy/probe.h"
 #include "proxy/session.h"
 
 static void enter(struct proxy *p, enum life_stage stage)
@@ -12,6 +13,7 @@ static void enter(struct proxy *p, enum life_stage stage)
 	/* Connections that wait in the backlog are ours to serve while we keep sessions. */
 	if (p->life < LIFE_LEAVES)
 		listeners_stop(p->listeners, stage == LIFE_LEAVES);
+	probes_stop(&p->probes);
 	p->life = stage;
 	p->life_since_ms = clock_mono_ms();
 	follower_leaving(p->follower);

@@ -12,11 +12,13 @@
 
 #include "common/clock.h"
 #include "proxy/backend.h"
+#include "proxy/caps.h"
 #include "proxy/control.h"
 #include "proxy/ending.h"
 #include "proxy/follower.h"
 #include "proxy/life.h"
 #include "proxy/listener.h"
+#include "proxy/probe.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
 
@@ -123,6 +125,7 @@ static int open_parts(struct node *n, struct err *e)
 		if (backend_new((enum side)side, &p->settings->backend[side], &p->backend[side],
 				e) < 0)
 			return -1;
+	p->caps = caps_new();
 	sessions_init(p);
 	p->routes = routes_new(p);
 	if (follower_start(p, &p->follower, e) < 0 || control_start(p, &p->control, e) < 0)
@@ -167,6 +170,7 @@ static void reload(struct node *n)
 	settings_release(&fresh);
 	log_set_level(n->settings.log.level);
 	reload_tls(&n->proxy);
+	probes_hurry(n->proxy.probes);
 	log_info(NULL, "settings reloaded");
 }
 
@@ -230,6 +234,7 @@ static void close_parts(struct node *n)
 	follower_stop(&p->follower);
 	control_stop(&p->control);
 	sessions_release(p);
+	probes_stop(&p->probes);
 	listeners_free(&p->listeners);
 	for (size_t i = 0; i < COUNT(n->signals); i++)
 		event_free(n->signals[i]);
@@ -238,6 +243,7 @@ static void close_parts(struct node *n)
 	routes_free(&p->routes);
 	for (int side = 0; side < SIDES; side++)
 		backend_free(&p->backend[side]);
+	caps_free(&p->caps);
 	tls_server_free(&p->tls);
 	metrics_free(&p->metrics);
 	unlock_name(n);
@@ -267,6 +273,7 @@ static int serve(struct node *n)
 		return 1;
 	}
 	arm_events(n);
+	n->proxy.probes = probes_start(&n->proxy);
 	if (n->proxy.life == LIFE_SERVES)
 		listeners_start(n->proxy.listeners);
 	else

@@ -3,14 +3,10 @@
 
 #include <openssl/crypto.h>
 
-#include "common/wire/sasl.h"
+#include "proxy/auth.h"
+#include "proxy/caps.h"
 
 #define BAD_COMMANDS_MAX 5 /* then it is no mail client */
-
-static bool passwords_allowed(const struct session *s)
-{
-	return stream_secure(s->client) || s->proxy->settings->tls.allow_cleartext;
-}
 
 static void greet(struct session *s)
 {
@@ -24,16 +20,9 @@ static void bad(struct session *s, const char *text)
 		session_close(s, "too many bad commands before login");
 }
 
-/* CR, LF and NUL never pass from a name or password into a command. */
-static bool is_clean(struct slice v)
-{
-	return v.n && !memchr(v.p, '\r', v.n) && !memchr(v.p, '\n', v.n) &&
-	       !memchr(v.p, '\0', v.n);
-}
-
 static bool refuse_cleartext(struct session *s)
 {
-	if (passwords_allowed(s))
+	if (auth_allowed(s))
 		return false;
 	stream_printf(s->client, "%s\r\n", reject_pop3(REJECT_PRIVACY));
 	return true;
@@ -41,15 +30,27 @@ static bool refuse_cleartext(struct session *s)
 
 /* ---- commands */
 
+/* RESP-CODES and AUTH-RESP-CODE are our own promise until login (RFC 2449 6.4, 3206 6). */
 static void do_capa(struct session *s)
 {
-	bool allowed = passwords_allowed(s);
+	static const char *const both[] = { "TOP", "UIDL", "PIPELINING" };
+	struct buf out = { 0 }, mechs = { 0 };
 
-	stream_printf(s->client,
-		      "+OK Capabilities follow.\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
-		      "AUTH-RESP-CODE\r\nPIPELINING\r\n%s%s.\r\n",
-		      allowed ? "USER\r\nSASL PLAIN\r\n" : "",
-		      !stream_secure(s->client) && s->proxy->tls ? "STLS\r\n" : "");
+	buf_add_str(&out, "+OK Capabilities follow.\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n");
+	for (size_t i = 0; i < COUNT(both); i++)
+		if (caps_offer_pop3(s->proxy->caps, both[i]))
+			buf_printf(&out, "%s\r\n", both[i]);
+	if (auth_offers_passwords(s))
+		buf_add_str(&out, "USER\r\n");
+	auth_write_offers(s, " ", &mechs);
+	if (buf_len(&mechs))
+		buf_printf(&out, "SASL%.*s\r\n", (int)buf_len(&mechs), buf_slice(&mechs).p);
+	if (!stream_secure(s->client) && s->proxy->tls)
+		buf_add_str(&out, "STLS\r\n");
+	buf_add_str(&out, ".\r\n");
+	stream_write(s->client, buf_slice(&out).p, buf_len(&out));
+	buf_release(&mechs);
+	buf_release(&out);
 }
 
 static void do_stls(struct session *s)
@@ -81,7 +82,11 @@ static void do_user(struct session *s, struct slice name)
 {
 	if (refuse_cleartext(s))
 		return;
-	if (!is_clean(name) || name.n > LOGIN_NAME_MAX) {
+	if (!auth_offers_passwords(s)) {
+		stream_printf(s->client, "-ERR Passwords are not taken here, use AUTH.\r\n");
+		return;
+	}
+	if (name.n == 0 || name.n > LOGIN_NAME_MAX) {
 		bad(s, "USER needs a name.");
 		return;
 	}
@@ -93,57 +98,67 @@ static void do_user(struct session *s, struct slice name)
 
 static void do_pass(struct session *s, struct slice password)
 {
+	char *user;
+
 	if (refuse_cleartext(s))
 		return;
-	if (!s->login.typed)
+	if (!s->login.typed) {
 		bad(s, "Send USER first.");
-	else if (!is_clean(password) || password.n > SECRET_MAX)
+		return;
+	}
+	user = mem_str(s->login.typed);
+	if (auth_take(s, slice_of(user), password) < 0)
 		stream_printf(s->client, "%s\r\n", reject_pop3(REJECT_BAD_LOGIN));
-	else
-		secret_set(&s->login.password, password.p, password.n);
+	free(user);
 }
 
-static void take_plain(struct session *s, struct slice text)
+static void after_auth(struct session *s, enum auth_result result)
 {
-	char message[SECRET_MAX];
-	struct sasl_plain plain;
-	size_t n;
-
-	if (sasl_base64_decode(text, message, sizeof message, &n) < 0) {
+	switch (result) {
+	case AUTH_READY:
+		break;
+	case AUTH_ASK:
+		stream_printf(s->client, "+ %s\r\n", auth_challenge(s));
+		break;
+	case AUTH_NOT_BASE64:
 		bad(s, "That is not base64.");
-	} else if (sasl_plain_parse((struct slice){ message, n }, &plain) < 0 ||
-		   !is_clean(plain.authcid) || !is_clean(plain.password) ||
-		   plain.authcid.n > LOGIN_NAME_MAX ||
-		   (plain.authzid.n &&
-		    (plain.authzid.n != plain.authcid.n ||
-		     memcmp(plain.authzid.p, plain.authcid.p, plain.authzid.n)))) {
+		break;
+	case AUTH_CANCELLED:
+		stream_printf(s->client, "-ERR Cancelled.\r\n");
+		break;
+	case AUTH_REFUSED:
+	case AUTH_HEARD:
 		stream_printf(s->client, "%s\r\n", reject_pop3(REJECT_BAD_LOGIN));
-	} else {
-		free(s->login.typed);
-		s->login.typed = mem_strn(plain.authcid.p, plain.authcid.n);
-		secret_set(&s->login.password, plain.password.p, plain.password.n);
+		break;
 	}
-	OPENSSL_cleanse(message, sizeof message);
+}
+
+/* Alone it lists the mechanisms: RFC 5034 forgot it, clients did not. */
+static void list_mechs(struct session *s)
+{
+	struct buf mechs = { 0 };
+
+	auth_write_offers(s, "\r\n", &mechs);
+	stream_printf(s->client, "+OK%.*s\r\n.\r\n", (int)buf_len(&mechs),
+		      buf_len(&mechs) ? buf_slice(&mechs).p : "");
+	buf_release(&mechs);
 }
 
 static void do_auth(struct session *s, struct slice args)
 {
 	const char *space = memchr(args.p, ' ', args.n);
-	struct slice mech = { args.p, space ? (size_t)(space - args.p) : args.n };
+	struct slice name = { args.p, space ? (size_t)(space - args.p) : args.n };
+	struct slice initial = { args.p + name.n + 1, space ? args.n - name.n - 1 : 0 };
+	enum sasl_mech m = sasl_mech_find(name);
 
-	if (mech.n == 0) {
-		stream_printf(s->client, "+OK\r\n%s.\r\n",
-			      passwords_allowed(s) ? "PLAIN\r\n" : "");
-	} else if (refuse_cleartext(s)) {
+	if (name.n == 0)
+		list_mechs(s);
+	else if (refuse_cleartext(s))
 		return;
-	} else if (!slice_is_nocase(mech, "PLAIN")) {
+	else if (m == SASL_MECHS || !auth_offers(s, m))
 		bad(s, "This mechanism is not offered.");
-	} else if (space) {
-		take_plain(s, (struct slice){ space + 1, args.n - mech.n - 1 });
-	} else {
-		s->await_sasl = true;
-		stream_printf(s->client, "+ \r\n");
-	}
+	else
+		after_auth(s, auth_begin(s, m, space ? &initial : NULL));
 }
 
 static void run_command(struct session *s, struct slice line)
@@ -166,6 +181,8 @@ static void run_command(struct session *s, struct slice line)
 		do_auth(s, c.args);
 	} else if (c.verb == POP3_NOOP) {
 		stream_printf(s->client, "+OK\r\n");
+	} else if (c.verb == POP3_UTF8 || c.verb == POP3_LANG) {
+		stream_printf(s->client, "-ERR Not available here.\r\n");
 	} else if (c.verb == POP3_QUIT) {
 		stream_printf(s->client, "+OK Bye.\r\n");
 		session_close(s, "logged out");
@@ -175,15 +192,6 @@ static void run_command(struct session *s, struct slice line)
 }
 
 /* ---- input */
-
-static void hear_sasl(struct session *s, struct slice line)
-{
-	s->await_sasl = false;
-	if (slice_is(line, "*"))
-		stream_printf(s->client, "-ERR Cancelled.\r\n");
-	else
-		take_plain(s, line);
-}
 
 static void hear_client(struct session *s)
 {
@@ -210,8 +218,8 @@ static void hear_client(struct session *s)
 		n = len - 1;
 		if (n && line[n - 1] == '\r')
 			n--;
-		if (s->await_sasl)
-			hear_sasl(s, (struct slice){ line, n });
+		if (auth_awaits_line(s))
+			after_auth(s, auth_answer(s, (struct slice){ line, n }));
 		else
 			run_command(s, (struct slice){ line, n });
 		OPENSSL_cleanse(line, len);
@@ -225,7 +233,10 @@ static void hear_client(struct session *s)
 
 static void answer(struct session *s, enum reject why)
 {
-	stream_printf(s->client, "%s\r\n", reject_pop3(why));
+	if (auth_explains(s, why))
+		stream_printf(s->client, "+ %s\r\n", auth_challenge(s));
+	else
+		stream_printf(s->client, "%s\r\n", reject_pop3(why));
 }
 
 /* Nothing may be said unasked. */

@@ -5,6 +5,8 @@
  */
 #include "proxy/pop3.h"
 
+#define CAPA_LINE_MAX 512 /* a longer line of CAPA's answer is nothing that we know */
+
 /* ---- client to backend */
 
 /* A new command while the user is moved goes on only where the session must come to its QUIT.
@@ -58,15 +60,48 @@ void pop3_pass_up(struct session *s)
 
 /* ---- backend to client */
 
+/*
+ * CAPA's answer is read by lines, because some of them stay here (pop3_capa_allowed()). *sent
+ * counts what was passed on or dropped; false: the line is not whole.
+ */
+static bool pass_capa_line(struct session *s, struct slice in, size_t *at, size_t *sent)
+{
+	struct pop3_boundary *b = &s->open.pop3;
+	struct slice rest = { in.p + *at, in.n - *at }, text;
+	const char *lf = memchr(rest.p, '\n', rest.n);
+	size_t n = lf ? (size_t)(lf - rest.p) + 1 : rest.n;
+	bool starts = b->dots.state == 0;
+
+	if (!lf && rest.n < CAPA_LINE_MAX)
+		return false;
+	text = (struct slice){ rest.p, lf ? n - 1 : n };
+	if (text.n && text.p[text.n - 1] == '\r')
+		text.n--;
+	/* The rest of a line that was too long has no name. */
+	if (!starts || (!pop3_capa_allowed(text) && !slice_is(text, "."))) {
+		session_send_down(s, in.p + *sent, *at - *sent);
+		*sent = *at + n;
+	}
+	pop3_boundary_down(b, rest.p, n);
+	*at += n;
+	return true;
+}
+
 void pop3_pass_down(struct session *s)
 {
 	struct pop3_boundary *b = &s->open.pop3;
 	struct slice in = stream_input(s->backend);
+	size_t at = 0, sent = 0;
+	bool held = false;
 
-	for (size_t at = 0; at < in.n;)
-		at += pop3_boundary_down(b, in.p + at, in.n - at);
-	session_send_down(s, in.p, in.n);
-	stream_consume(s->backend, in.n);
+	while (at < in.n && !held) {
+		if (b->in_lines && b->verbs[0] == POP3_CAPA)
+			held = !pass_capa_line(s, in, &at, &sent);
+		else
+			at += pop3_boundary_down(b, in.p + at, in.n - at);
+	}
+	session_send_down(s, in.p + sent, at - sent);
+	stream_consume(s->backend, at);
 	if (b->quit) {
 		s->leaving = true;
 		session_close(s, "logged out");

@@ -30,6 +30,8 @@ struct proxy {
 	struct tls_server *tls; /* towards clients; NULL: no certificate configured */
 	struct routes *routes;
 	struct backend *backend[SIDES];
+	struct caps *caps;     /* what they can do before login */
+	struct probes *probes; /* NULL: the node leaves */
 	struct follower *follower;
 	struct listeners *listeners;
 	struct control *control;

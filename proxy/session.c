@@ -177,7 +177,9 @@ static void leave_backend(struct session *s, bool politely)
 void session_forget_login(struct session *s)
 {
 	secret_release(&s->login.password);
-	buf_wipe(&s->back.caps);
+	buf_release(&s->login.challenge);
+	mem_free(&s->login.proved_as);
+	session_forget_backend(s);
 }
 
 void session_leave_route(struct session *s)
@@ -707,7 +709,7 @@ static void backend_ended(struct session *s, const char *why)
 	switch (s->state) {
 	case SESSION_DIAL:
 	case SESSION_LOGIN:
-		session_refused(s, REJECT_DOWN, why);
+		session_backend_lost(s, why);
 		break;
 	case SESSION_RELAY:
 	case SESSION_DRAIN:
@@ -753,8 +755,8 @@ static void backend_is_up(struct session *s)
 {
 	struct metrics *m = s->proxy->metrics;
 
-	metrics_set(m, METER_BACKEND_UP, AT(s->side, s->protocol->kind), 1);
-	metrics_observe(m, METER_DIAL_SECONDS, AT(s->side),
+	metrics_set(m, METER_BACKEND_UP, AT(s->back.side, s->protocol->kind), 1);
+	metrics_observe(m, METER_DIAL_SECONDS, AT(s->back.side),
 			(double)(clock_mono_ms() - s->state_ms) / 1000);
 }
 

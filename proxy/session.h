@@ -15,6 +15,8 @@
 #include "common/secret.h"
 #include "common/wire/boundary.h"
 #include "common/wire/pop3_boundary.h"
+#include "common/wire/sasl.h"
+#include "common/wire/swallow.h"
 #include "proxy/identity.h"
 #include "proxy/protocol.h"
 #include "proxy/route.h"
@@ -40,16 +42,38 @@ const char *session_state_name(enum session_state st);
 struct login {
 	char *typed;		       /* user name as written */
 	char name[LOGIN_NAME_MAX + 1]; /* normalised */
-	struct secret password;
+	enum sasl_mech mech;	       /* SASL_PLAIN: a password, however it came */
+	struct secret password;	       /* or the whole message that carries a token */
+	struct buf challenge;	    /* why the backend refuses the token: base64 of its JSON */
 	char tag[IMAP_TAG_MAX + 1]; /* IMAP: of the command that waits for its answer */
 	unsigned tries;
 	int64_t asked_ms; /* when the whole login was there, monotonic */
+	char *proved_as; /* the login for which auth_from's server took the password; or NULL */
+};
+
+/* What the client's next line is before login. */
+enum auth_step {
+	AUTH_IDLE, /* a command */
+	AUTH_MESSAGE,
+	AUTH_NAME,
+	AUTH_PASSWORD,
+	AUTH_EXPLAINED /* its "heard" to the reason why its token was refused */
 };
 
 /* Steps of a conversation with a backend until it accepts the login. */
 struct backend_login {
+	enum side side; /* the one we were routed to, or the one that proves the password */
 	int step;
-	struct buf caps; /* IMAP: its list, after login in the end */
+	struct buf caps; /* what it can do: before login; IMAP: after login in the end */
+	bool master;	 /* a master user logs in: the client's password was proved elsewhere */
+	bool recalled;	 /* caps are from memory: nothing was asked on this connection */
+	bool distrust;	 /* memory was wrong once: ask */
+	bool sent;	 /* the SASL message is on its way */
+	bool told;	 /* IMAP: caps were told since then */
+	/* A refusal that wrong memory may have caused; said when the server lists the same. */
+	enum reject doubt;
+	char *doubt_why;
+	struct buf doubted; /* the list that was recalled */
 };
 
 struct session {
@@ -73,8 +97,10 @@ struct session {
 	bool at_user;	       /* POP3: parked at USER, before the password */
 	bool asked_capability; /* IMAP: the client has seen our list: send it the new one
 				  untagged */
-	bool await_sasl;       /* the next line is the client's SASL answer */
-	bool blocked;	       /* a client command waits for an answer from the backend */
+	enum auth_step auth_step;
+	enum sasl_mech auth_mech;
+	struct imap_swallow swallow; /* IMAP: of a command that was refused before login */
+	bool blocked;		     /* a client command waits for an answer from the backend */
 	bool dropping, leaving;
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */
@@ -114,6 +140,21 @@ bool session_may_answer_user(struct session *s);
 void session_accepted(struct session *s);
 /* It did not, or something is wrong with it. why: for the log. */
 void session_refused(struct session *s, enum reject r, const char *why);
+/*
+ * What the backend can do before login (s->back.caps). recall: from memory, false if there is
+ * none; learn: it told so on this connection.
+ */
+bool session_recall(struct session *s);
+void session_learn(struct session *s, struct slice list);
+/* The backend refused, for no clear reason: true if memory may be at fault. Ask it, then: */
+bool session_doubts(struct session *s, enum reject r, const char *why);
+/* …it has told its list: true if the refusal stands (and was given), false to log in anew. */
+bool session_doubt_stands(struct session *s, bool same);
+/* The connection ended, or is of no use: once more without memory if that led the way, or
+ * refused. */
+void session_backend_lost(struct session *s, const char *why);
+/* A token was refused with this base64; kept for the client if it is any. */
+void session_keep_challenge(struct session *s, struct slice text);
 /* Something moved in RELAY or DRAIN. */
 void session_relayed(struct session *s);
 /* Ends it: what is queued for the client is still sent. Any callback may ask again. */

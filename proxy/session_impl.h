@@ -20,6 +20,8 @@ stream_fn session_on_backend;
 /* Looks where to go, with the route registered before: to PARK, or to DIAL. */
 void session_ask_route(struct session *s);
 void session_park(struct session *s);
+/* Nothing is left of the conversation with a backend; its stream is the caller's. */
+void session_forget_backend(struct session *s);
 void session_count_hold(struct session *s, const char *released_to);
 void session_to_auth(struct session *s);
 

@@ -4,7 +4,11 @@
 
 #include "common/clock.h"
 #include "proxy/backend.h"
+#include "proxy/caps.h"
+#include "proxy/claim.h"
 #include "proxy/follower.h"
+
+#define CHALLENGE_MAX 2048 /* bytes of a backend's reason for refusing a token */
 
 void session_to_auth(struct session *s)
 {
@@ -40,39 +44,62 @@ static void count_login(struct session *s, enum reject r)
 	bool asked = s->state == SESSION_DIAL || s->state == SESSION_LOGIN;
 	double now = (double)clock_mono_ms();
 
-	metrics_add(m, METER_LOGINS,
-		    AT(s->protocol->kind, asked ? METER_SIDE(s->side) : METER_SIDE_NONE, r), 1);
+	metrics_add(
+		m, METER_LOGINS,
+		AT(s->protocol->kind, asked ? METER_SIDE(s->back.side) : METER_SIDE_NONE, r),
+		1);
 	if (r == REJECT_NONE) {
 		metrics_observe(m, METER_LOGIN_SECONDS, AT(s->protocol->kind),
 				(now - (double)s->login.asked_ms) / 1000);
-		metrics_observe(m, METER_BACKEND_LOGIN_SECONDS, AT(s->side),
+		metrics_observe(m, METER_BACKEND_LOGIN_SECONDS, AT(s->back.side),
 				(now - (double)s->state_ms) / 1000);
 	} else if (r == REJECT_DOWN && asked) {
-		metrics_add(m, METER_BACKEND_FAILURES, AT(s->side), 1);
+		metrics_add(m, METER_BACKEND_FAILURES, AT(s->back.side), 1);
 		if (s->state == SESSION_DIAL)
-			metrics_set(m, METER_BACKEND_UP, AT(s->side, s->protocol->kind), 0);
+			metrics_set(m, METER_BACKEND_UP, AT(s->back.side, s->protocol->kind),
+				    0);
 	}
+}
+
+void session_forget_backend(struct session *s)
+{
+	buf_wipe(&s->back.caps);
+	buf_release(&s->back.doubted);
+	free(s->back.doubt_why);
+	s->back = (struct backend_login){ 0 };
 }
 
 void session_refused(struct session *s, enum reject r, const char *why)
 {
 	const struct settings *set = s->proxy->settings;
-	bool was_user = s->at_user;
+	bool was_user = s->at_user, last = false;
 
 	if (s->state == SESSION_CLOSED)
 		return;
 	log_info(&s->about, "login refused: %s", why);
+	/* The client's password was proved: another one would not help. */
+	if (s->back.master && r == REJECT_BAD_LOGIN) {
+		log_error(&s->about,
+			  "backend \"%s\" does not take the login of proxy_master_user",
+			  side_name(s->back.side));
+		r = REJECT_DOWN;
+	}
 	count_login(s, r);
 	stream_free(&s->backend);
-	buf_wipe(&s->back.caps);
+	session_forget_backend(s);
 	secret_release(&s->login.password);
+	mem_free(&s->login.proved_as);
 	if (s->state == SESSION_PARK)
 		session_count_hold(s, "refused");
+	if (r == REJECT_BAD_LOGIN)
+		last = ++s->login.tries >= (unsigned)set->limits.login_tries;
+	if (last) /* no time for reasons */
+		buf_release(&s->login.challenge);
 	if (was_user)
 		s->protocol->answer_user(s, r);
 	else
 		s->protocol->answer(s, r);
-	if (r == REJECT_BAD_LOGIN && ++s->login.tries >= (unsigned)set->limits.login_tries) {
+	if (last) {
 		meter_limit(s->proxy, LIMIT_LOGIN_TRIES);
 		session_close_with_bye(s, "Too many failed logins.", "too many failed logins");
 		return;
@@ -85,7 +112,7 @@ void session_park(struct session *s)
 	struct proxy *p = s->proxy;
 
 	stream_free(&s->backend);
-	buf_wipe(&s->back.caps);
+	session_forget_backend(s);
 	if (p->parked_count >= (size_t)p->settings->limits.parked) {
 		meter_limit(p, LIMIT_PARKED);
 		session_refused(s, REJECT_MOVING, "too many logins wait (limits.parked)");
@@ -98,6 +125,38 @@ void session_park(struct session *s)
 	log_info(&s->about, "login waits: the user is %s", user_state_name(s->route->state));
 }
 
+/* ---- towards a backend */
+
+/* Does a master user log in at the side that the session was routed to? */
+static const char *proving_side(const struct session *s)
+{
+	const struct backend_conf *conf = &s->proxy->settings->backend[s->side];
+
+	return conf->proxy_master_user ? conf->auth_from : NULL;
+}
+
+/* Was the password proved, for the very login that the user has where it was proved? */
+static bool is_proved(const struct session *s, enum side by)
+{
+	char login[LOGIN_NAME_MAX + 1];
+
+	claim_login(s, by, login, sizeof login);
+	return s->login.proved_as && strcmp(s->login.proved_as, login) == 0;
+}
+
+/*
+ * A master's login opens any mailbox, so it must never stand in for a password that nobody
+ * looked at: the other server takes the client's own login first, then the master's follows.
+ */
+static void choose_side(struct session *s)
+{
+	const char *name = proving_side(s);
+	enum side by = name && strcmp(name, side_name(SIDE_NEW)) == 0 ? SIDE_NEW : SIDE_OLD;
+
+	s->back.master = name && is_proved(s, by);
+	s->back.side = name && !s->back.master ? by : s->side;
+}
+
 static void dial(struct session *s)
 {
 	struct proxy *p = s->proxy;
@@ -106,15 +165,105 @@ static void dial(struct session *s)
 	s->about.side = side_name(s->side);
 	s->about.doing = "connecting";
 	stream_free(&s->backend);
-	buf_wipe(&s->back.caps);
-	s->back.step = 0;
+	session_forget_backend(s);
+	choose_side(s);
 	session_enter(s, SESSION_DIAL);
-	s->backend = backend_connect(p->backend[s->side], &p->loop, s->protocol->kind,
+	s->backend = backend_connect(p->backend[s->back.side], &p->loop, s->protocol->kind,
 				     session_on_backend, s, &e);
 	if (!s->backend)
 		session_refused(s, REJECT_DOWN, e.text);
 	else
 		identity_introduce(s);
+}
+
+/* The other server has let the client in: that was all we wanted there. */
+static void proved(struct session *s)
+{
+	char login[LOGIN_NAME_MAX + 1];
+
+	claim_login(s, s->back.side, login, sizeof login);
+	free(s->login.proved_as);
+	s->login.proved_as = mem_str(login);
+	log_debug(&s->about, "%s has taken the password", side_name(s->back.side));
+	s->protocol->leave_backend(s);
+	stream_retire(&s->backend, PROXY_LINGER_MS, NULL, NULL);
+	dial(s);
+}
+
+bool session_recall(struct session *s)
+{
+	struct slice list = caps_recall(s->proxy->caps, s->back.side, s->protocol->kind,
+					stream_fd(s->backend));
+
+	if (s->back.distrust || list.n == 0)
+		return false;
+	buf_wipe(&s->back.caps);
+	buf_add(&s->back.caps, list.p, list.n);
+	s->back.recalled = true;
+	return true;
+}
+
+void session_learn(struct session *s, struct slice list)
+{
+	caps_learn(s->proxy->caps, s->back.side, s->protocol->kind, stream_fd(s->backend),
+		   list);
+	s->back.recalled = false;
+}
+
+bool session_doubts(struct session *s, enum reject r, const char *why)
+{
+	if (!s->back.recalled)
+		return false;
+	log_debug(&s->about, "asks again what the backend can do: %s", why);
+	caps_doubt(s->proxy->caps, s->back.side, s->protocol->kind, stream_fd(s->backend));
+	s->back.doubt = r;
+	free(s->back.doubt_why);
+	s->back.doubt_why = mem_str(why);
+	buf_release(&s->back.doubted);
+	s->back.doubted = s->back.caps;
+	s->back.caps = (struct buf){ 0 };
+	s->back.recalled = s->back.sent = false;
+	return true;
+}
+
+bool session_doubt_stands(struct session *s, bool same)
+{
+	char why[256];
+	enum reject r = s->back.doubt;
+
+	if (r == REJECT_NONE)
+		return false;
+	s->back.doubt = REJECT_NONE;
+	if (!same)
+		return false;
+	snprintf(why, sizeof why, "%s", s->back.doubt_why);
+	session_refused(s, r, why);
+	return true;
+}
+
+void session_backend_lost(struct session *s, const char *why)
+{
+	if (session_doubt_stands(s, true))
+		return;
+	if (s->state != SESSION_LOGIN || !s->back.recalled) {
+		session_refused(s, REJECT_DOWN, why);
+		return;
+	}
+	log_debug(&s->about, "connects again, to ask what the backend can do: %s", why);
+	caps_doubt(s->proxy->caps, s->back.side, s->protocol->kind, stream_fd(s->backend));
+	dial(s);
+	s->back.distrust = true;
+}
+
+/* Only what is base64 goes to the client behind "+ ". */
+void session_keep_challenge(struct session *s, struct slice text)
+{
+	char reason[CHALLENGE_MAX];
+	size_t n;
+
+	buf_release(&s->login.challenge);
+	if (text.n && sasl_base64_decode(text, reason, sizeof reason, &n) == 0)
+		buf_add(&s->login.challenge, text.p, text.n);
 }
 
 /* The one place that looks where to go; the route it looks at was registered with before. */
@@ -160,6 +309,7 @@ static int join_route(struct session *s)
 
 void session_login(struct session *s)
 {
+	mem_free(&s->login.proved_as);
 	stream_pause(s->client);
 	s->login.asked_ms = clock_mono_ms();
 	if (join_route(s) < 0) {
@@ -197,6 +347,10 @@ void session_accepted(struct session *s)
 	}
 	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
 		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
+		return;
+	}
+	if (s->back.side != s->side) {
+		proved(s);
 		return;
 	}
 	if (r->stranger)

@@ -272,6 +272,19 @@ static void backends(void **state UNUSED)
 	EXPECT(OTHERS "master_format = \"%u*%x\"\n}\n",
 	       "5: backend \"old\": master_format must be \"\" or hold %u and %m, not "
 	       "\"%u*%x\"");
+	EXPECT(OTHERS "login_format = \"%d\"\n}\n",
+	       "5: backend \"old\": login_format must hold %u or %n (also %d, %%), not \"%d\"");
+	EXPECT(OTHERS "login_format = \"%n%\"\n}\n",
+	       "5: backend \"old\": login_format must hold %u or %n (also %d, %%), not "
+	       "\"%n%\"");
+	EXPECT(OTHERS "imap_tls = none\n}\n",
+	       "5: backend \"old\": imap_tls = none would send passwords to a in clear text: use "
+	       "TLS, or set allow_cleartext = yes there");
+	EXPECT(OTHERS "proxy_master_password_file = mailferry.conf\n}\n",
+	       "5: backend \"old\": proxy_master_user and proxy_master_password_file need each "
+	       "other");
+	EXPECT(OTHERS "auth_from = new\n}\n",
+	       "5: backend \"old\": auth_from without proxy_master_user");
 	snprintf(want, sizeof want,
 		 "5: backend \"old\": tls_ca_file: cannot read %s/none: No such file or "
 		 "directory",
@@ -322,6 +335,51 @@ static void the_word_of_others(void **state UNUSED)
 	assert_true(s.backend[SIDE_NEW].xclient && !s.backend[SIDE_NEW].id_forward);
 	assert_int_equal(s.limits.header_s, 5);
 	settings_release(&s);
+}
+
+/* A master's login where nobody checks the client's password would be a way in for everybody.
+ */
+static void proxy_master(void **state UNUSED)
+{
+#define MASTER OTHERS "proxy_master_user = m\n proxy_master_password_file = mailferry.conf\n "
+	EXPECT(MASTER "}\n",
+	       "5: backend \"old\": proxy_master_user needs auth_from = \"new\": somebody must "
+	       "check the clients' passwords");
+	EXPECT(MASTER "auth_from = old\n}\n",
+	       "5: backend \"old\": proxy_master_user needs auth_from = \"new\": somebody must "
+	       "check the clients' passwords");
+	EXPECT(MASTER "auth_from = new\n proxy_master_format = m\n}\n",
+	       "8: backend \"old\": proxy_master_format must be \"\" or hold %u and %m, not "
+	       "\"m\"");
+}
+
+/* Clear text stays on this host, or is asked for. */
+static void cleartext(void **state UNUSED)
+{
+	static const struct {
+		const char *host;
+		int port;
+		bool clear;
+	} rows[] = {
+		{ "127.0.0.1", 143, false },
+		{ "127.9.9.9", 143, false },
+		{ "::1", 143, false },
+		{ "localhost", 143, false },
+		{ "10.0.0.1", 0, false },
+		{ "10.0.0.1", 143, true },
+		{ "mail.example.com", 143, true },
+		{ "localhost.example.com", 143, true },
+		{ "::2", 143, true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char host[64];
+		struct backend_conf b = { .host = host, .port = { rows[i].port } };
+
+		snprintf(host, sizeof host, "%s", rows[i].host);
+		if (settings_cleartext(&b, PROTO_IMAP) != rows[i].clear)
+			fail_msg("%s", host);
+	}
 }
 
 static void all_at_once(void **state UNUSED)
@@ -497,6 +555,8 @@ int main(void)
 		cmocka_unit_test(values),
 		cmocka_unit_test(together),
 		cmocka_unit_test(backends),
+		cmocka_unit_test(proxy_master),
+		cmocka_unit_test(cleartext),
 		cmocka_unit_test(all_at_once),
 		cmocka_unit_test(our_own_listener_is_no_backend),
 		cmocka_unit_test(the_word_of_others),
