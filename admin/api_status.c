@@ -1,7 +1,9 @@
 /* Hides: how all users and sessions become one screen, and what that costs on a large store. */
 #include "admin/api_parts.h"
+#include "certs/folder.h"
 #include "common/clock.h"
 
+#define DAY_MS		  86400000LL
 #define STATUS_ACTIVE_MAX 50 /* users shown one by one */
 #define STATUS_REST \
 	20 /* after a summary that took n ms, the next comes no sooner than n × this */
@@ -205,6 +207,47 @@ static json_t *warnings(const struct settings *s)
 	return list;
 }
 
+/* ---- certificates */
+
+struct certificates {
+	int64_t now;
+	json_t *list, *warnings;
+};
+
+static void warn_expiry(json_t *list, const char *name, int64_t not_after, int64_t left)
+{
+	char day[16];
+
+	if (left >= CERT_WARN_DAYS * DAY_MS)
+		return;
+	cert_day(not_after / 1000, day);
+	warn(list, "the certificate for %s %s on %s", *name ? name : "clients (default)",
+	     left <= 0 ? "expired" : "expires", day);
+}
+
+static int add_certificate(const struct certificate_row *c, void *arg)
+{
+	struct certificates *all = arg;
+	int64_t left = c->not_after - all->now;
+
+	json_array_append_new(all->list,
+			      json_pack("{s:o, s:I, s:I}", "name", api_json_text(c->name),
+					"not_after", (json_int_t)c->not_after, "days",
+					(json_int_t)(left / DAY_MS - (left < 0))));
+	warn_expiry(all->warnings, c->name, c->not_after, left);
+	return 0;
+}
+
+static int put_certificates(struct api_call *c, json_t *warnings_so_far, struct err *e)
+{
+	struct certificates all = { store_now_ms(c->api->store), json_array(),
+				    warnings_so_far };
+	int rc = store_certificates_each(c->api->store, add_certificate, &all, e);
+
+	json_object_set_new(c->out, "certificates", all.list);
+	return rc;
+}
+
 static json_t *engine_json(const struct api *a)
 {
 	struct api_engine g = { 0 };
@@ -234,5 +277,7 @@ int api_get_status(struct api_call *c)
 				      (json_int_t)change));
 	json_object_set_new(c->out, "engine", engine_json(a));
 	json_object_set_new(c->out, "warnings", warnings(a->settings));
+	if (put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0)
+		return api_fail(c, &e);
 	return 200;
 }

@@ -89,6 +89,17 @@ static void print_head(struct ctl *c, const json_t *answer)
 		(long long)ctl_int(s, "new"), (long long)ctl_int(s, "waiting"));
 }
 
+static void print_certificates(struct ctl *c, const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "certificates"),
+		     *first = json_array_get(list, 0);
+
+	if (first)
+		fprintf(c->out, "certificates: the next to expire is %s, in %lld days\n",
+			*ctl_text(first, "name") ? ctl_text(first, "name") : "the default",
+			(long long)ctl_int(first, "days"));
+}
+
 static void print_notes(struct ctl *c, const json_t *answer)
 {
 	const json_t *w;
@@ -105,6 +116,7 @@ static void print_notes(struct ctl *c, const json_t *answer)
 static void print_status(struct ctl *c, const json_t *answer)
 {
 	print_head(c, answer);
+	print_certificates(c, answer);
 	print_notes(c, answer);
 	fputc('\n', c->out);
 	print_waves(c, answer);

@@ -145,7 +145,8 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry log-level debug\n",
 	  0, 1, 1, ctl_log_level },
 	{ "check config", "[FILE]", "report all mistakes in the settings",
-	  "Every mistake on a line of its own, as file:line: what is wrong. Needs no engine.\n"
+	  "Every mistake on a line of its own, as file:line: what is wrong; every certificate is read\n"
+	  "and its key tried. Needs no engine. A certificate that expires within 21 days is a warning.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry check config\n"

@@ -1,6 +1,8 @@
 /* Hides: where a series' numbers lie, and how Prometheus wants them written. */
 #include "common/metrics.h"
 
+#include <math.h>
+
 #define EXACT 9007199254740992.0 /* integers up to here are exact in a double */
 
 struct metrics {
@@ -124,6 +126,8 @@ static void put_number(struct buf *out, double v)
 {
 	if (v >= -EXACT && v <= EXACT && v == (double)(int64_t)v)
 		buf_printf(out, " %.0f\n", v);
+	else if (isinf(v))
+		buf_add_str(out, v > 0 ? " +Inf\n" : " -Inf\n");
 	else
 		buf_printf(out, " %.9g\n", v);
 }

@@ -77,6 +77,13 @@ CREATE TABLE nodes (
 	drain_until	BIGINT NOT NULL DEFAULT 0	-- 0: serves; else takes no clients, and then cuts who is left
 );
 
+CREATE TABLE certificates (		-- that clients see: the default one and the next to expire
+	node		TEXT NOT NULL,
+	name		TEXT NOT NULL,		-- '': the default
+	not_after	BIGINT NOT NULL,
+	PRIMARY KEY (node, name)
+);
+
 CREATE TABLE acks (			-- "none of my sessions of this user can change the side being left"
 	node		TEXT NOT NULL,
 	name		TEXT NOT NULL,

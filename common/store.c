@@ -27,6 +27,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      "ALTER TABLE sessions ADD COLUMN route TEXT NOT NULL DEFAULT '';"
 	      "DROP INDEX sessions_by_name;"
 	      "CREATE INDEX sessions_by_name ON sessions (name, node, id);"
+	      "CREATE TABLE certificates (node TEXT NOT NULL, name TEXT NOT NULL,"
+	      " not_after BIGINT NOT NULL, PRIMARY KEY (node, name));"
 	      "CREATE TABLE answers (request BIGINT NOT NULL, node TEXT NOT NULL,"
 	      " at BIGINT NOT NULL, ended BIGINT NOT NULL, cut BIGINT NOT NULL,"
 	      " remain BIGINT NOT NULL, doing TEXT NOT NULL, PRIMARY KEY (request, node));"

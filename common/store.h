@@ -234,6 +234,20 @@ struct node_row {
 typedef int store_node_fn(const struct node_row *n, void *arg);
 int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e) MUST_CHECK;
 
+/* Of the certificates that clients see those that a node tells of. */
+struct certificate_row {
+	const char *name; /* "": the default */
+	int64_t not_after;
+};
+/* Instead of all that the node has told before. */
+int store_certificates_write(struct store *st, const char *node,
+			     const struct certificate_row *rows, size_t n,
+			     struct err *e) MUST_CHECK;
+typedef int store_certificate_fn(const struct certificate_row *c, void *arg);
+/* Of all nodes, each name once, the first to expire first. */
+int store_certificates_each(struct store *st, store_certificate_fn *fn, void *arg,
+			    struct err *e) MUST_CHECK;
+
 /* "Quiet for change": written once all sessions of the user on this node are quiet. */
 int store_ack(struct store *st, const char *node, const char *name, int64_t change,
 	      struct err *e) MUST_CHECK;

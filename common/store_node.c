@@ -14,6 +14,7 @@ static int done(int count)
 static int forget_node(struct db *db, const char *node, struct err *e)
 {
 	if (db_run(db, "DELETE FROM sessions WHERE node = ?1", ARGS(TEXT(node)), e) < 0 ||
+	    db_run(db, "DELETE FROM certificates WHERE node = ?1", ARGS(TEXT(node)), e) < 0 ||
 	    db_run(db, "DELETE FROM acks WHERE node = ?1", ARGS(TEXT(node)), e) < 0)
 		return -1;
 	return db_run(db, "DELETE FROM blockers WHERE node = ?1", ARGS(TEXT(node)), e);
@@ -116,6 +117,51 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 		n.counts = n.lease_until + GONE_AFTER_MS > now;
 		n.lapsed = n.lease_until <= now;
 		rc = got < 0 ? -1 : fn(&n, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+/* ---- certificates */
+
+static int replace_certificates(struct db *db, const char *node,
+				const struct certificate_row *rows, size_t n, struct err *e)
+{
+	if (db_run(db, "DELETE FROM certificates WHERE node = ?1", ARGS(TEXT(node)), e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (db_run(db,
+			   "INSERT INTO certificates (node, name, not_after) VALUES (?1, ?2, ?3)",
+			   ARGS(TEXT(node), TEXT(rows[i].name), INT(rows[i].not_after)), e) < 0)
+			return -1;
+	return 0;
+}
+
+int store_certificates_write(struct store *st, const char *node,
+			     const struct certificate_row *rows, size_t n, struct err *e)
+{
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	if (replace_certificates(st->db, node, rows, n, e) < 0)
+		return db_rollback(st->db);
+	return db_commit(st->db, e);
+}
+
+int store_certificates_each(struct store *st, store_certificate_fn *fn, void *arg,
+			    struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT name, MIN(not_after) FROM certificates GROUP BY name"
+				  " ORDER BY 2, 1",
+				  NO_ARGS, e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct certificate_row c = { rows_text(r, 0), rows_int(r, 1) };
+
+		rc = got < 0 ? -1 : fn(&c, arg);
 	}
 	rows_end(&r);
 	return rc;

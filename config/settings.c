@@ -217,6 +217,26 @@ int settings_load(const char *path, struct settings *out, struct settings_errors
 	return result;
 }
 
+unsigned settings_line(const char *path, const char *section, const char *name)
+{
+	const struct section_row *row = section_find(slice_of(section));
+	struct loading l = { .path = path };
+	struct buf text = { 0 };
+	unsigned line = 1;
+
+	ASSERT(row);
+	if (read_file(&l, &text) == 0) {
+		buf_add(&text, "\n", 1);
+		settings_scan((char *)(uintptr_t)buf_slice(&text).p, buf_len(&text), &l.scan,
+			      &l.mistakes);
+		line = scan_line(&l.scan, (enum section_kind)(row - section_rows), NULL, name);
+	}
+	mistakes_release(&l.mistakes);
+	scan_release(&l.scan);
+	buf_release(&text);
+	return line;
+}
+
 void settings_release(struct settings *s)
 {
 	for (size_t i = 0; i < s->listener_count; i++) {

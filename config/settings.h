@@ -162,6 +162,9 @@ typedef void settings_kept_fn(const char *what, void *arg);
 void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept,
 		   void *arg);
 
+/* Where in the file a setting stands, or else its section; 1: neither, or the file cannot be read. */
+unsigned settings_line(const char *path, const char *section, const char *name);
+
 /* Writes the sample file: every setting with its help and default, in the table's order. */
 void settings_write_sample(FILE *to);
 

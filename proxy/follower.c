@@ -53,7 +53,8 @@ enum order_kind {
 	ORDER_HOLD,
 	ORDER_ANSWER,
 	ORDER_STRANGER,
-	ORDER_LEAVING
+	ORDER_LEAVING,
+	ORDER_CERTIFICATES
 };
 struct order {
 	STAILQ_ENTRY(order) next;
@@ -64,6 +65,8 @@ struct order {
 	enum direction direction;
 	struct session_row row;	  /* its texts are ours */
 	struct answer_row answer; /* its text is `text` */
+	struct certificate_row *certificates;
+	size_t certificate_count;
 };
 
 STAILQ_HEAD(news_queue, news);
@@ -308,6 +311,9 @@ static void order_free(struct order *o)
 	free((char *)(uintptr_t)o->row.doing);
 	free((char *)(uintptr_t)o->row.client);
 	free((char *)(uintptr_t)o->row.route);
+	for (size_t i = 0; i < o->certificate_count; i++)
+		free((char *)(uintptr_t)o->certificates[i].name);
+	free(o->certificates);
 	free(o);
 }
 
@@ -367,6 +373,9 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 		return store_stranger(f->store, o->name, e);
 	case ORDER_LEAVING:
 		return mark(f, true, e);
+	case ORDER_CERTIFICATES:
+		return store_certificates_write(f->store, node, o->certificates,
+						o->certificate_count, e);
 	}
 	return 0;
 }
@@ -642,4 +651,15 @@ void follower_stranger(struct follower *f, const char *name)
 void follower_leaving(struct follower *f)
 {
 	send_order(f, (struct order){ .kind = ORDER_LEAVING });
+}
+
+void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n)
+{
+	struct certificate_row *mine = mem_array(n, sizeof *mine);
+
+	for (size_t i = 0; i < n; i++)
+		mine[i] = (struct certificate_row){ mem_str(rows[i].name), rows[i].not_after };
+	send_order(f, (struct order){ .kind = ORDER_CERTIFICATES,
+				      .certificates = mine,
+				      .certificate_count = n });
 }

@@ -32,5 +32,7 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 void follower_leaving(struct follower *f);
 void follower_answer(struct follower *f, const struct answer_row *a);
 void follower_stranger(struct follower *f, const char *name);
+/* Instead of those told before. */
+void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n);
 
 #endif

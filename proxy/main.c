@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "proxy/backend.h"
 #include "proxy/caps.h"
+#include "proxy/certificates.h"
 #include "proxy/control.h"
 #include "proxy/ending.h"
 #include "proxy/follower.h"
@@ -197,8 +198,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	routes_tick(p->routes);
 	endings_tick(p);
 	listeners_tick(p->listeners);
-	if (p->tls)
-		tls_server_tick(p->tls);
+	certificates_tick(p);
 	if (now - p->rows_written_ms >= PROXY_WRITE_ROWS_MS) {
 		p->rows_written_ms = now;
 		sessions_write_rows(p);
@@ -245,6 +245,7 @@ static void close_parts(struct node *n)
 		backend_free(&p->backend[side]);
 	caps_free(&p->caps);
 	tls_server_free(&p->tls);
+	certificates_release(p);
 	metrics_free(&p->metrics);
 	unlock_name(n);
 	settings_release(&n->settings);

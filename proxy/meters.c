@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
+#include "proxy/certificates.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
 
@@ -127,7 +128,7 @@ const struct metric_row meter_rows[METERS] = {
 	[METER_READY] = ROW(GAUGE, "mailferry_ready", "1 while /readyz says yes."),
 	[METER_CERTIFICATE_EXPIRY] =
 		ROW(GAUGE, "mailferry_tls_certificate_expiry_seconds",
-		    "Until a certificate for clients expires; below 0: it has.",
+		    "Until a certificate for clients expires; below 0: it has; +Inf: there is none.",
 		    LABEL("certificate", certificates)),
 	[METER_OPEN_FDS] = ROW(GAUGE, "process_open_fds", "Descriptors in use."),
 	[METER_MAX_FDS] = ROW(GAUGE, "process_max_fds", "Descriptors this process may use."),
@@ -230,6 +231,7 @@ void meters_collect(struct proxy *p)
 
 	collect_sessions(p);
 	collect_process(p);
+	certificates_collect(p);
 	TAILQ_FOREACH (s, &p->dropping, drop)
 		waiting++;
 	metrics_set(m, METER_DROPS_WAITING, AT_ALL, (double)waiting);

@@ -39,6 +39,8 @@ struct proxy {
 	size_t own_descriptors;	 /* open besides streams */
 	struct event *tick;
 	int64_t rows_written_ms, tick_count;
+	struct buf told; /* what the store knows of our certificates (certificates.c) */
+	int64_t told_ms;
 
 	struct session_list sessions; /* all that are not closed */
 	struct session_list closed;   /* to be freed by the reaper */

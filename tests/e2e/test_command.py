@@ -144,7 +144,8 @@ def test_broken_config_as_json(tmp_path):
 def test_good_config(config):
     done = mailferry("check", "config", config)
     assert done.returncode == 0, done.stderr
-    assert json.loads(mailferry("check", "config", "--json", config=config).stdout) == {"ok": True, "errors": []}
+    assert json.loads(mailferry("check", "config", "--json", config=config).stdout) == {
+        "ok": True, "errors": [], "warnings": []}
 
 
 def test_missing_config_is_2(tmp_path):
@@ -317,6 +318,7 @@ STATUS = {"version": 1, "now": 61000, "users": sums(), "waves": [sums(wave="1")]
           "nodes": [{"node": "proxy-1", "health": "up"}, {"node": "proxy-2", "health": "silent"}],
           "sessions": {"total": 9, "old": 5, "new": 3, "waiting": 1},
           "warnings": ['backend "old": imap without TLS'],
+          "certificates": [{"name": "mail.test", "not_after": 1, "days": 12}, {"name": "", "not_after": 2, "days": 80}],
           "active": [user("anna", "freezing", running={"kind": "pass", "folder": "INBOX", "done": 5, "total": 10,
                                                         "bytes": 1000})]}
 
@@ -327,6 +329,7 @@ def test_status(config, engine):
     assert done.returncode == 0
     for words in ("engine: up 60 s, 1 of 4 workers busy, 7 users queued, 1 cutovers under way",
                   "nodes: proxy-1 up, proxy-2 silent", "sessions: 9 (old 5, new 3, waiting 1)", "strangers: 2",
+                  "certificates: the next to expire is mail.test, in 12 days",
                   'warning: backend "old": imap without TLS', "1,234,567", "15.0 MB",
                   "[############............]"):
         assert words in done.stdout

@@ -239,6 +239,64 @@ def test_certificates_are_followed_without_a_signal(stage, own_ferry):
                          "the new certificate to be shown")
 
 
+# ---- expiry
+
+def test_status_and_metrics_tell_when_certificates_expire(stage, own_ferry):
+    at = folder_of(stage.folder, "ending")
+    stage.ca.make(os.path.join(at, "soon.test.pem"), ["soon.test"], days=5)
+    stage.ca.make(os.path.join(at, "late.test.pem"), ["late.test"], days=60)
+    default = stage.ca.make(os.path.join(at, "localhost.default"), ["localhost"], days=40)
+    f = own_ferry({"tls": {"folder": at, "certificate": default, "key": None}})
+
+    def told():
+        return [(c["name"], c["days"]) for c in f.cli("status")["certificates"]]
+    processes.wait_until(lambda: len(told()) == 3, 30, "the nodes to tell of three certificates")
+    # A day less from the second after they were made.
+    names, days = zip(*told())
+    assert names == ("soon.test", "", "late.test") and all(n - d in (0, 1) for n, d in zip((5, 40, 60), days)), days
+    shown_to_people = f.command("status").stdout
+    assert re.search(r"^certificates: the next to expire is soon\.test, in [45] days$", shown_to_people, re.M)
+    assert re.search(r"warning: the certificate for soon\.test expires on 20\d\d-", shown_to_people)
+    assert "late.test" not in shown_to_people and "default" not in shown_to_people
+    metrics = f.metrics()
+    nodes, name = len(f.nodes()), "mailferry_tls_certificate_expiry_seconds"
+    assert 4.9 * 86400 < metrics.get(name, certificate="soonest") / nodes <= 5 * 86400
+    assert 39.9 * 86400 < metrics.get(name, certificate="default") / nodes <= 40 * 86400
+    assert re.search(r" warn .*certificate for soon\.test in .* expires on", f.log_text())
+
+
+def test_check_config_reads_every_certificate(stage, tmp_path):
+    at = folder_of(str(tmp_path), "certificates")
+    conf = tmp_path / "mailferry.conf"
+    good = stage.ca.make(str(tmp_path / "good.pem"), ["good.test"])
+    conf.write_text('listener "imaps" { protocol = imap port = 0 }\nbackend "old" { host = a }\n'
+                    'backend "new" { host = b }\ntls {\n\tcertificate = "%s"\n\tfolder = "%s"\n}\n' % (good, at))
+
+    def check():
+        from lib.mailferry import build_folder
+        done = subprocess.run([os.path.join(build_folder(), "mailferry"), "check", "config", str(conf)],
+                              capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr.splitlines()
+    stage.ca.make(os.path.join(at, "fine.test.pem"), ["fine.test"])
+    assert check() == (0, "%s: no mistakes, 1 listeners, 2 certificates\n" % conf, [])
+    stage.ca.make(os.path.join(at, "soon.test.pem"), ["soon.test"], days=5)
+    status, _, said = check()
+    assert status == 0 and len(said) == 1
+    assert re.fullmatch(r"warning: %s:6: tls: folder: certificate %s/soon\.test\.pem: expires on 20\d\d-\d\d-\d\d, "
+                        r"in [45] days: renew it" % (conf, at), said[0]), said
+    stage.ca.make(os.path.join(at, "gone.test.pem"), ["gone.test"], days=-1)
+    with open(os.path.join(at, "torn.test.pem"), "w") as f:
+        f.write("torn\n")
+    status, _, said = check()
+    assert status == 2 and len(said) == 3
+    assert re.fullmatch(r"%s:6: tls: folder: certificate %s/gone\.test\.pem: expired on 20.*: renew it" % (conf, at),
+                        said[0]), said
+    assert said[1].startswith("%s:6: tls: folder: certificate %s/torn.test.pem: holds no" % (conf, at)), said
+    with open(good, "w") as f:
+        f.write("torn\n")
+    assert check()[2][0].startswith("%s:5: tls: certificate: certificate %s: holds no" % (conf, good))
+
+
 # ---- bytes before the handshake, from clients
 
 def close_of(sock):

@@ -32,19 +32,23 @@ class CA:
         """
         kind = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:2048"]}
         with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as work:
-            parts = [os.path.join(work, part) for part in ("key", "cert")]
-            command = ["openssl", "req", "-x509", "-batch", "-nodes", "-sha256", "-days", str(days),
-                       "-subj", "/CN=" + names[0], "-addext", "subjectAltName=" + ",".join("DNS:" + n for n in names),
-                       "-CA", self.cert, "-CAkey", os.path.join(self.folder, "ca.key"),
-                       "-keyout", parts[0], "-out", parts[1]] + kind[key]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise RuntimeError("%s: %s" % (" ".join(command), done.stderr))
+            key_file, asked, cert = (os.path.join(work, part) for part in ("key", "asked", "cert"))
+            self._openssl("req", "-new", "-batch", "-nodes", "-subj", "/CN=" + names[0], "-addext",
+                          "subjectAltName=" + ",".join("DNS:" + n for n in names),
+                          "-keyout", key_file, "-out", asked, *kind[key])
+            self._openssl("x509", "-req", "-in", asked, "-CA", self.cert, "-CAkey", os.path.join(self.folder, "ca.key"),
+                          "-copy_extensions", "copy", "-sha256", "-days", str(days), "-out", cert)
             whole = os.path.join(work, "whole")
             with open(whole, "wb") as out:
-                for part in parts:
+                for part in (key_file, cert):
                     with open(part, "rb") as f:
                         out.write(f.read())
             os.chmod(whole, 0o644)      # the programs run as another account; a key of a test is no secret
             os.rename(whole, path)
         return path
+
+    @staticmethod
+    def _openssl(*args):
+        done = subprocess.run(["openssl", *args], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError("openssl %s: %s" % (" ".join(args), done.stderr))

@@ -83,10 +83,19 @@ static void fill_store(struct store *st)
 		{ .name = "bob@example.com", .login = { "bob", "bob@new" }, .wave = "1" },
 		{ .name = "carl@example.com", .login = { "carl", "carl@new" }, .wave = "2" },
 	};
+	const int64_t day = 86400000, now = store_now_ms(st), half = day / 2;
+	const struct certificate_row certificates[] = {
+		{ "", now + 40 * day + half },
+		{ "soon.test", now + 20 * day + half },
+		{ "gone.test", now - half },
+		{ "later.test", now + 21 * day + half },
+	};
 	struct import_count n;
 	struct err e = { 0 };
 
-	if (store_users_import(st, rows, COUNT(rows), &n, &e) < 0 ||
+	if (store_certificates_write(st, "proxy-1", certificates, COUNT(certificates), &e) <
+		    0 ||
+	    store_users_import(st, rows, COUNT(rows), &n, &e) < 0 ||
 	    store_stranger(st, "dora@example.com", &e) < 0 ||
 	    store_hold_add(st, "proxy-1", "anna@example.com", "imap", 5, 840, "new", &e) < 0)
 		snprintf(failure, sizeof failure, "%s", e.text);
@@ -272,6 +281,39 @@ static void test_status(void **state UNUSED)
 	assert_int_equal(int_at(json_object_get(j, "engine"), "workers_max"), 4);
 	assert_true(json_is_array(json_object_get(j, "nodes")));
 	assert_true(json_is_array(json_object_get(j, "warnings")));
+}
+
+static void test_status_tells_of_certificates(void **state UNUSED)
+{
+	static const struct {
+		const char *name;
+		int days;
+	} want[] = {
+		{ "gone.test", -1 }, { "soon.test", 20 }, { "later.test", 21 }, { "", 40 }
+	};
+	json_t *j = ask(CLIENT_OK, "/v1/status", NULL), *w;
+	json_t *list = json_object_get(j, "certificates");
+	int expired = 0, soon = 0, others = 0;
+	size_t i;
+
+	assert_int_equal(json_array_size(list), COUNT(want));
+	for (i = 0; i < COUNT(want); i++) {
+		assert_string_equal(text_at(json_array_get(list, i), "name"), want[i].name);
+		assert_int_equal(int_at(json_array_get(list, i), "days"), want[i].days);
+	}
+	json_array_foreach (json_object_get(j, "warnings"), i, w) {
+		const char *text = json_string_value(w);
+
+		if (strstr(text, "certificate for gone.test expired on 2"))
+			expired++;
+		else if (strstr(text, "certificate for soon.test expires on 2"))
+			soon++;
+		else if (strstr(text, "certificate"))
+			others++;
+	}
+	assert_int_equal(expired, 1);
+	assert_int_equal(soon, 1);
+	assert_int_equal(others, 0);
 }
 
 static void test_lists(void **state UNUSED)
@@ -525,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_one_user),
 		cmocka_unit_test(test_why),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_status_tells_of_certificates),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_cutover),

@@ -1194,6 +1194,37 @@ static void test_holds_and_strangers(void **state UNUSED)
 	assert_string_equal(strangers, "dan 1 0; zoe 2 77; ");
 }
 
+static int join_certificate(const struct certificate_row *c, void *arg)
+{
+	char *all = arg;
+	size_t n = strlen(all);
+
+	snprintf(all + n, 256 - n, "%s=%lld ", c->name, (long long)c->not_after);
+	return 0;
+}
+
+static void test_certificates(void **state UNUSED)
+{
+	const struct certificate_row one[] = { { "", 900 },
+					       { "a.test", 500 },
+					       { "b.test", 700 } };
+	const struct certificate_row two[] = { { "", 900 }, { "a.test", 400 } };
+	int64_t incarnation;
+	char all[256] = "";
+
+	OK(store_node_join(st, "p2", &incarnation, &err));
+	OK(store_certificates_write(st, "p1", one, COUNT(one), &err));
+	OK(store_certificates_write(st, "p2", one, COUNT(one), &err));
+	OK(store_certificates_write(st, "p2", two, COUNT(two), &err));
+	OK(store_certificates_each(st, join_certificate, all, &err));
+	assert_string_equal(all, "a.test=400 b.test=700 =900 ");
+	OK(store_node_leave(st, "p2", incarnation, &err));
+	OK(store_certificates_write(st, "p1", one, 1, &err));
+	all[0] = '\0';
+	OK(store_certificates_each(st, join_certificate, all, &err));
+	assert_string_equal(all, "=900 ");
+}
+
 static int join_request(const struct request_row *q, void *arg)
 {
 	char *all = arg;
@@ -1497,6 +1528,7 @@ int main(void)
 		TEST(test_holds_and_strangers),
 		TEST(test_answers),
 		TEST(test_drain),
+		TEST(test_certificates),
 		TEST(test_requests),
 		TEST(test_nudge),
 		TEST(test_nudge_names),
