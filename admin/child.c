@@ -7,10 +7,12 @@
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/notify.h"
 
 struct child {
 	char *name;
@@ -21,8 +23,15 @@ struct child {
 	pid_t pid;	     /* 0: does not run */
 	int64_t started;
 	int64_t back_off_ms;
+	int64_t heard; /* when it last said that it is alive */
+	char *inbox;
+	char story[256]; /* its last STATUS, or how it ended */
 	int stop_ms;
-	bool stopping;
+	bool ends_with_us;
+	bool ready;
+	bool stopping;	 /* told to end */
+	bool leaving;	 /* told to leave, or has left */
+	bool restarting; /* told to end, to be started again */
 	struct log_about about;
 };
 
@@ -57,13 +66,38 @@ static void become(const struct child_user *u)
 {
 	if (!u->name)
 		return;
-	if (initgroups(u->name, u->gid) < 0 || setgid(u->gid) < 0 || setuid(u->uid) < 0)
+	if (initgroups(u->name, u->gid) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
+	    setresuid(u->uid, u->uid, u->uid) < 0)
 		die("cannot become the user of run.user");
+	if (u->uid != 0 && setuid(0) == 0)
+		die("the user of run.user can become root again");
+}
+
+/* Nothing that it starts can have more rights than it, and nothing of it lands on a disk. Ports
+ * are bound by us: what systemd gave us for that ends here. */
+static void give_up_rights(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+		die("cannot give up rights");
+}
+
+static void set_environment(const struct child *c)
+{
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	unsetenv(NOTIFY_SOCKET_ENV);
+	if (c->inbox)
+		setenv(NOTIFY_SOCKET_ENV, c->inbox, 1);
 }
 
 static void unblock_signals(void)
 {
-	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE };
+	static const int ours[] = {
+		SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE, SIGUSR1, SIGUSR2
+	};
 	sigset_t none;
 
 	for (size_t i = 0; i < COUNT(ours); i++)
@@ -76,14 +110,26 @@ static void run_program(struct child *c, pid_t parent)
 {
 	unblock_signals();
 	become(c->user);
+	give_up_rights();
+	set_environment(c);
 	/* After setuid(), which clears it. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (c->ends_with_us)
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(127);
 	if (c->sockets)
 		listen_hand_on(c->sockets);
 	execv(c->argv[0], c->argv);
 	die(c->argv[0]);
+}
+
+void child_in_trial(const struct child_user *u)
+{
+	unblock_signals();
+	if (!u)
+		return;
+	become(u);
+	give_up_rights();
 }
 
 /* ---- in the supervisor */
@@ -114,7 +160,9 @@ void child_start(struct child *c)
 
 	ASSERT(!c->pid);
 	fflush(NULL);
-	c->started = clock_mono_ms();
+	c->started = c->heard = clock_mono_ms();
+	c->ready = false;
+	c->story[0] = '\0';
 	/* No signal may run our handlers in the child: they write to the loop's own pipe. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
@@ -135,9 +183,9 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct child *c = arg;
 
-	if (!c->stopping) {
+	if (!c->pid) {
 		child_start(c);
-	} else if (c->pid) {
+	} else {
 		log_warn(&c->about, "did not end in %d ms: killed", c->stop_ms);
 		kill(c->pid, SIGKILL);
 	}
@@ -154,6 +202,8 @@ struct child *child_new(struct event_base *base, const struct child_opts *o)
 	}
 	c->sockets = o->sockets;
 	c->user = o->user;
+	c->inbox = mem_str(o->inbox);
+	c->ends_with_us = o->ends_with_us;
 	c->stop_ms = o->stop_ms;
 	c->about = (struct log_about){ .what = "child", .id = c->name };
 	c->timer = evtimer_new(base, on_timer, c);
@@ -169,6 +219,7 @@ void child_free(struct child **c)
 	event_free((*c)->timer);
 	for (size_t i = 0; i < CHILD_ARGS_MAX; i++)
 		mem_free(&(*c)->argv[i]);
+	mem_free(&(*c)->inbox);
 	mem_free(&(*c)->name);
 	mem_free(c);
 }
@@ -191,11 +242,84 @@ void child_stop(struct child *c)
 	if (c->stopping)
 		return;
 	c->stopping = true;
+	c->restarting = false;
 	evtimer_del(c->timer);
 	if (!c->pid)
 		return;
 	kill(c->pid, SIGTERM);
 	start_later(c, c->stop_ms);
+}
+
+void child_adopt(struct child *c, pid_t pid)
+{
+	c->pid = pid;
+	c->ready = true;
+	c->started = c->heard = clock_mono_ms();
+}
+
+void child_restart(struct child *c)
+{
+	evtimer_del(c->timer);
+	if (!c->pid) {
+		child_start(c);
+		return;
+	}
+	c->restarting = true;
+	kill(c->pid, SIGTERM);
+	start_later(c, c->stop_ms);
+}
+
+bool child_restarts(const struct child *c)
+{
+	return c->restarting;
+}
+
+void child_leave(struct child *c)
+{
+	if (c->stopping || c->leaving)
+		return;
+	c->leaving = true;
+	evtimer_del(c->timer);
+	child_signal(c, SIGUSR1);
+}
+
+void child_heard(struct child *c, bool ready, bool alive, const char *status)
+{
+	c->ready |= ready;
+	if (ready || alive)
+		c->heard = clock_mono_ms();
+	if (*status)
+		snprintf(c->story, sizeof c->story, "%s", status);
+}
+
+bool child_ready(const struct child *c)
+{
+	return c->pid && c->ready;
+}
+
+bool child_alive(const struct child *c, int64_t within_ms)
+{
+	return child_ready(c) && clock_mono_ms() - c->heard < within_ms;
+}
+
+void child_kill_if_hung(struct child *c, int64_t silent_ms)
+{
+	if (!child_ready(c) || child_alive(c, silent_ms))
+		return;
+	log_error(&c->about, "hangs: silent for %lld s; killed",
+		  (long long)(clock_mono_ms() - c->heard) / 1000);
+	kill(c->pid, SIGKILL);
+	c->heard = clock_mono_ms();
+}
+
+void child_excuse(struct child *c)
+{
+	c->heard = clock_mono_ms();
+}
+
+const char *child_story(const struct child *c)
+{
+	return c->story;
 }
 
 void child_signal(struct child *c, int signal)
@@ -204,22 +328,39 @@ void child_signal(struct child *c, int signal)
 		kill(c->pid, signal);
 }
 
+/* Its own words, if it had any, say more than its status does. */
+static void tell_end(struct child *c, int wait_status)
+{
+	char how[64];
+	bool well = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+
+	if (WIFSIGNALED(wait_status))
+		snprintf(how, sizeof how, "died of signal %d", WTERMSIG(wait_status));
+	else
+		snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(wait_status));
+	if (well)
+		log_info(&c->about, "ended");
+	else
+		log_error(&c->about, "%s", how);
+	if (!*c->story || WIFSIGNALED(wait_status))
+		snprintf(c->story, sizeof c->story, "%s", how);
+}
+
 void child_died(struct child *c, int wait_status)
 {
+	bool well = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+
 	c->pid = 0;
 	evtimer_del(c->timer);
-	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
-		log_info(&c->about, "ended");
-	else if (WIFSIGNALED(wait_status))
-		log_error(&c->about, "died of signal %d", WTERMSIG(wait_status));
-	else
-		log_error(&c->about, "ended with status %d", WEXITSTATUS(wait_status));
-	if (c->stopping)
+	tell_end(c, wait_status);
+	if (c->restarting) {
+		c->restarting = false;
+		child_start(c);
 		return;
-	/* Told to leave, it has ended with its last session. */
-	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
-		c->stopping = true;
-	else
+	}
+	/* Asked by somebody else to leave, it has ended with its last session. */
+	c->leaving |= well;
+	if (!c->stopping && !c->leaving)
 		plan_restart(c);
 }
 

@@ -33,7 +33,9 @@ struct child_opts {
 		*argv[CHILD_ARGS_MAX]; /* argv[0] the program's path; NULL at the end; copied */
 	const struct listen_sockets *sockets; /* handed on; NULL: none. Borrowed, as the rest */
 	const struct child_user *user;
-	int stop_ms; /* most between TERM and KILL */
+	const char *inbox; /* path of the socket where it is to speak (common/notify.h) */
+	bool ends_with_us; /* should we be killed; else it goes on without us */
+	int stop_ms;	   /* most between TERM and KILL */
 };
 
 struct child;
@@ -41,6 +43,24 @@ struct child *child_new(struct event_base *base, const struct child_opts *o);
 /* It must not run any more. */
 void child_free(struct child **c);
 void child_start(struct child *c);
+/* It runs already: the image of us before this one has started it. */
+void child_adopt(struct child *c, pid_t pid);
+/* TERM, and started again as soon as it has ended. */
+void child_restart(struct child *c);
+bool child_restarts(const struct child *c); /* its next death is that */
+/* A node: it takes no more connections and ends with its last session; not started again. */
+void child_leave(struct child *c);
+/* What it said: READY=1, WATCHDOG=1, STATUS=…. */
+void child_heard(struct child *c, bool ready, bool alive, const char *status);
+bool child_ready(const struct child *c); /* runs, and has said that it is up */
+/* Ready, and it said within this time that its loop goes round. */
+bool child_alive(const struct child *c, int64_t within_ms);
+/* Ready, but silent for so long that it hangs: killed, to be started again. */
+void child_kill_if_hung(struct child *c, int64_t silent_ms);
+/* We ourselves have slept: nobody's silence counts. */
+void child_excuse(struct child *c);
+/* Its own last words, or how it ended, for people. */
+const char *child_story(const struct child *c);
 /* An argument that only the first start has: taken away now. */
 void child_drop_arg(struct child *c, const char *arg);
 /* TERM now, KILL when its time is over; not started again. */
@@ -49,6 +69,8 @@ void child_signal(struct child *c, int signal);
 /* waitpid() said so; starts it again in its time, unless it is being stopped or has ended with
  * status 0. */
 void child_died(struct child *c, int wait_status);
+/* In a forked process that is to try a program: becomes the user (NULL: nobody else). */
+void child_in_trial(const struct child_user *u);
 pid_t child_pid(const struct child *c); /* 0: does not run */
 const char *child_name(const struct child *c);
 

@@ -30,6 +30,8 @@ static const struct option_row {
 	{ "--seconds", CTL_SECONDS, offsetof(struct ctl, seconds), 0 },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
 	{ "--new-store", CTL_NEW_STORE, 0, offsetof(struct ctl, new_store) },
+	{ "--handover", CTL_HANDOVER, offsetof(struct ctl, handover), 0 },
+	{ "--check", CTL_HANDOVER, 0, offsetof(struct ctl, check) },
 };
 
 /* An option may stand before its verb, so whether the verb takes it is asked at the end. */

@@ -33,7 +33,8 @@ struct ctl {
 	bool json, help;
 	/* options of single verbs */
 	const char *wave, *state, *node, *side, *proto, *wait, *seconds;
-	bool all, watch, no_wait, withdraw, new_store, force, undo;
+	bool all, watch, no_wait, withdraw, new_store, force, undo, check;
+	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;
 
@@ -92,7 +93,8 @@ const char *ctl_text(const json_t *j, const char *key);
 int64_t ctl_int(const json_t *j, const char *key);
 bool ctl_true(const json_t *j, const char *key);
 
-int ctl_run(struct ctl *c);   /* run.c */
+int ctl_run(struct ctl *c);	   /* run.c */
+int ctl_upgrade(struct ctl *c); /* ctl_upgrade.c */
 int ctl_users(struct ctl *c); /* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_history(struct ctl *c);

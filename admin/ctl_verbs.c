@@ -18,7 +18,9 @@ const char ctl_help_common[] =
 const struct ctl_verb ctl_verbs[] = {
 	{ "run", "[--new-store]", "start and supervise everything on this host",
 	  "Opens the listening sockets, starts the sync engine and run.nodes proxies, restarts what\n"
-	  "dies, and stops all of it on SIGTERM or SIGINT. SIGHUP goes to all. As root it binds the\n"
+	  "dies or hangs, and stops all of it on SIGTERM or SIGINT. SIGHUP lets all reload their\n"
+	  "settings, SIGUSR2 is `mailferry upgrade`. If this process is killed, the nodes go on; the\n"
+	  "next `mailferry run` takes over from them. As root it binds the\n"
 	  "ports first and runs the programs as run.user. Sockets handed over by systemd (LISTEN_FDS,\n"
 	  "LISTEN_FDNAMES = names of listeners) are used instead of own ones.\n"
 	  "\n"
@@ -27,7 +29,17 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry run --new-store        the first time\n"
 	  "  mailferry run                    from then on\n",
-	  CTL_NEW_STORE, 0, 0, ctl_run },
+	  CTL_NEW_STORE | CTL_HANDOVER, 0, 0, ctl_run },
+	{ "upgrade", "", "let the programs on disk take over, without closing a port",
+	  "The new programs and the settings are tried first. Then `mailferry run` replaces itself,\n"
+	  "starts new nodes, and when they are up, the old ones take no more connections: they keep\n"
+	  "their sessions, are shown as leaving, still obey cutovers, and end with their last session\n"
+	  "(or run.leave_s later). The engine starts anew. If anything fails, the old nodes go on.\n"
+	  "Also the way to change settings that a reload cannot: listeners, backends, run.nodes.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry upgrade\n",
+	  0, 0, 0, ctl_upgrade },
 	{ "import", "FILE", "bring in users from a CSV file",
 	  "The first line names the columns: user, old_login, old_password_file, new_login,\n"
 	  "new_password_file, wave, aliases. Every wrong line is reported, and then nothing is\n"

@@ -82,6 +82,7 @@ static int bind_to(const struct addrinfo *a, struct err *e)
 	if (fd < 0)
 		return err_set(e, ERR_TEMP, "socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 	/* "::" takes IPv4 as well, whatever the system's default is. */
 	if (a->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
@@ -132,19 +133,57 @@ static int ask_address(struct listen_socket *s, struct err *e)
 	return 0;
 }
 
+/* The socket that has been this listener's so far; -1: none, or the listener has moved. */
+static int kept_take(struct listen_sockets *kept, const struct listener_conf *c,
+		     bool *inherited)
+{
+	for (size_t i = 0; kept && i < kept->count; i++) {
+		struct listen_socket *k = &kept->at[i];
+		int fd = k->fd;
+
+		if (fd < 0 || strcmp(k->name, c->name) != 0 || ask_address(k, NULL) < 0)
+			continue;
+		if (!k->inherited && c->port != 0 &&
+		    (k->port != c->port || strcmp(k->address, c->address) != 0))
+			continue;
+		k->fd = -1;
+		*inherited = k->inherited;
+		return fd;
+	}
+	return -1;
+}
+
+static void kept_release(struct listen_sockets *kept)
+{
+	for (size_t i = 0; kept && i < kept->count; i++)
+		if (kept->at[i].fd >= 0) {
+			log_info(NULL, "listener \"%s\": its old socket is closed",
+				 kept->at[i].name);
+			close(kept->at[i].fd);
+			kept->at[i].fd = -1;
+		}
+}
+
 static int open_one(struct listen_socket *s, const struct listener_conf *c,
-		    struct inherited *in, struct err *e)
+		    struct inherited *in, struct listen_sockets *kept, struct err *e)
 {
 	s->name = mem_str(c->name);
-	s->fd = inherited_take(in, c->name);
+	s->fd = kept_take(kept, c, &s->inherited);
+	if (s->fd < 0) {
+		s->fd = inherited_take(in, c->name);
+		s->inherited = s->fd >= 0;
+	}
 	if (s->fd < 0)
 		s->fd = open_own(c, e);
+	else
+		fcntl(s->fd, F_SETFD, FD_CLOEXEC);
 	if (s->fd < 0 || ask_address(s, e) < 0)
 		return err_wrap(e, "listener \"%s\"", c->name);
 	return 0;
 }
 
-int listen_open(struct listen_sockets *out, const struct settings *s, struct err *e)
+int listen_open(struct listen_sockets *out, const struct settings *s,
+		struct listen_sockets *kept, struct err *e)
 {
 	struct inherited in = inherited_find();
 	int rc = 0;
@@ -152,12 +191,14 @@ int listen_open(struct listen_sockets *out, const struct settings *s, struct err
 	out->at = mem_array(s->listener_count + 1, sizeof *out->at);
 	out->count = 0;
 	while (rc == 0 && out->count < s->listener_count) {
-		rc = open_one(&out->at[out->count], &s->listeners[out->count], &in, e);
+		rc = open_one(&out->at[out->count], &s->listeners[out->count], &in, kept, e);
 		out->count++;
 	}
 	inherited_release(&in);
 	if (rc < 0)
 		listen_close(out);
+	else
+		kept_release(kept);
 	return rc;
 }
 

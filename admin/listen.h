@@ -18,6 +18,7 @@ struct listen_socket {
 	char address[64];
 	int port; /* the real one */
 	int fd;
+	bool inherited; /* from systemd, which alone decides its address */
 };
 
 struct listen_sockets {
@@ -26,11 +27,16 @@ struct listen_sockets {
 };
 
 /*
- * One socket for each listener: the one inherited under its name, else an own one. Inherited
- * sockets that no listener is named after are closed with a warning. The environment is
- * cleaned.
+ * One socket for each listener: the one kept from before (NULL: none) if its address is still
+ * the listener's, else the one inherited under its name, else an own one. Those that no
+ * listener needs are closed; kept ones are ours from now on, and their fd becomes -1 where they
+ * are in use. The environment is cleaned.
+ *
+ * Own sockets may share their port with another process of the same user (SO_REUSEPORT), so
+ * that a new supervisor can listen beside the nodes of one that was killed.
  */
-int listen_open(struct listen_sockets *out, const struct settings *s, struct err *e) MUST_CHECK;
+int listen_open(struct listen_sockets *out, const struct settings *s,
+		struct listen_sockets *kept, struct err *e) MUST_CHECK;
 void listen_close(struct listen_sockets *l);
 /* "imap 127.0.0.1:1143, …" for people; freed by the caller. */
 char *listen_describe(const struct listen_sockets *l);

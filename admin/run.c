@@ -1,128 +1,19 @@
-/* Hides: `mailferry run`: the order of starting, what "up" means, and the order of ending. */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+/* Hides: `mailferry run`: the order of starting, what "up" means, deaths, and the end. */
 #include <signal.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "admin/api.h"
-#include "admin/child.h"
-#include "admin/ctl.h"
-#include "common/log.h"
+#include "admin/run_impl.h"
+#include "common/clock.h"
 
-#define RUN_LOOK_MS	   100	 /* starting: the API is asked this often whether all is up */
-#define RUN_ASK_S	   2	 /* most that one such question may take */
-#define RUN_STOP_MORE_MS   10000 /* a proxy gets this on top of run.stop_s */
-#define RUN_ENGINE_STOP_MS 10000
+/* ---- children */
 
-#define ENGINE "mailferry-sync"
-#define PROXY  "mailferry-proxy"
-
-/* Everything is owned here unless it says otherwise. */
-struct run {
-	struct ctl *ctl;		 /* borrowed */
-	const struct settings *settings; /* borrowed */
-	struct event_base *base;
-	struct event *signals[4], *look;
-	struct client *client;
-	struct child_user user;
-	struct listen_sockets sockets;
-	struct child *engine, **proxies;
-	size_t proxy_count;
-	char *config, *engine_path, *proxy_path;
-	int lock;
-	enum { RUN_ENGINE_STARTS, RUN_PROXIES_START, RUN_UP, RUN_STOPS } phase;
-	int status;
-};
-
-/* ---- folders and programs */
-
-/* Also makes what is above it; mode and owner are set only where a folder is new. */
-static int make_folder(const char *path, mode_t mode, const struct child_user *u, struct err *e)
-{
-	char *above = mem_str(path), *slash = strrchr(above, '/');
-	struct stat st;
-	int rc = 0;
-
-	if (stat(path, &st) < 0) {
-		if (slash && slash != above) {
-			*slash = '\0';
-			rc = make_folder(above, 0755, &(struct child_user){ 0 }, e);
-		}
-		if (rc == 0 && mkdir(path, mode) < 0 && errno != EEXIST)
-			rc = err_set(e, ERR_INPUT, "cannot make the folder %s: %s", path,
-				     strerror(errno));
-		else if (rc == 0 && u->name && chown(path, u->uid, u->gid) < 0)
-			rc = err_set(e, ERR_INPUT, "cannot give the folder %s to %s: %s", path,
-				     u->name, strerror(errno));
-	} else if (!S_ISDIR(st.st_mode)) {
-		rc = err_set(e, ERR_INPUT, "%s is no folder", path);
-	}
-	mem_free(&above);
-	return rc;
-}
-
-static int make_folders(struct run *r, struct err *e)
-{
-	char *store = mem_str(r->settings->store.path), *slash = strrchr(store, '/');
-	int rc = 0;
-
-	if (slash && slash != store) {
-		*slash = '\0';
-		rc = make_folder(store, 0700, &r->user, e);
-	}
-	mem_free(&store);
-	if (rc == 0)
-		rc = make_folder(r->settings->sync.dir, 0700, &r->user, e);
-	if (rc == 0)
-		rc = make_folder(r->settings->run.dir, 0750, &r->user, e);
-	return rc;
-}
-
-static int take_lock(struct run *r, struct err *e)
-{
-	char *path = mem_printf("%s/run.lock", r->settings->run.dir);
-	int rc = 0;
-
-	r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (r->lock < 0)
-		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
-	else if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(e, ERR_INPUT, "%s: held; is another `mailferry run` running?",
-			     path);
-	mem_free(&path);
-	return rc;
-}
-
-static int find_program(const char *name, char **out, struct err *e)
-{
-	static const char *const places[] = { "", "../libexec/mailferry/" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-	if (n < 0)
-		return err_set(e, ERR_INPUT, "/proc/self/exe: %s", strerror(errno));
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < COUNT(places); i++) {
-		*out = mem_printf("%s/%s%s", self, places[i], name);
-		if (access(*out, X_OK) == 0)
-			return 0;
-		mem_free(out);
-	}
-	return err_set(e, ERR_INPUT, "%s is neither in %s nor in %s/../libexec/mailferry", name,
-		       self, self);
-}
-
-/* ---- starting */
-
-static void make_engine(struct run *r)
+void run_make_engine(struct run *r)
 {
 	struct child_opts o = { .name = "engine",
-				.argv = { r->engine_path, "--config", r->config },
+				.argv = { r->programs.engine, "--config", r->config },
 				.user = &r->user,
+				.inbox = inbox_path(r->inbox),
+				.ends_with_us = true,
 				.stop_ms = RUN_ENGINE_STOP_MS };
 
 	if (r->ctl->new_store)
@@ -130,129 +21,154 @@ static void make_engine(struct run *r)
 	r->engine = child_new(r->base, &o);
 }
 
-static void make_proxies(struct run *r)
+struct child *run_add_child(struct run *r, const char *name, enum child_role role)
 {
-	char name[32];
 	struct child_opts o = { .name = name,
 				.sockets = &r->sockets,
 				.user = &r->user,
-				.argv = { r->proxy_path, "--config", r->config, "--node",
+				.inbox = inbox_path(r->inbox),
+				.argv = { r->programs.proxy, "--config", r->config, "--node",
 					  name },
 				.stop_ms = 1000 * r->settings->run.stop_s + RUN_STOP_MORE_MS };
+	struct child *c = child_new(r->base, &o);
 
-	r->proxy_count = (size_t)r->settings->run.nodes;
-	r->proxies = mem_array(r->proxy_count + 1, sizeof(struct child *));
-	for (size_t i = 0; i < r->proxy_count; i++) {
-		snprintf(name, sizeof name, "proxy-%zu", i + 1);
-		r->proxies[i] = child_new(r->base, &o);
+	r->nodes = mem_grow(r->nodes, r->node_count + 1, sizeof *r->nodes);
+	r->nodes[r->node_count++] = (struct run_node){ c, role };
+	return c;
+}
+
+/* "proxy-1" at first, "proxy-1.2" after an upgrade: no two nodes ever share a name. */
+void run_add_nodes(struct run *r, bool start)
+{
+	for (int i = 1; i <= r->settings->run.nodes; i++) {
+		char name[32];
+		struct child *c;
+
+		if (r->generation == 1)
+			snprintf(name, sizeof name, "proxy-%d", i);
+		else
+			snprintf(name, sizeof name, "proxy-%d.%d", i, r->generation);
+		c = run_add_child(r, name, ROLE_COMES);
+		if (start)
+			child_start(c);
 	}
 }
 
-static void start_proxies(struct run *r)
+static void drop_node(struct run *r, size_t i)
+{
+	child_free(&r->nodes[i].child);
+	r->nodes[i] = r->nodes[--r->node_count];
+}
+
+static struct child *find_child(const struct run *r, pid_t pid)
+{
+	for (size_t i = 0; i < r->node_count; i++)
+		if (child_pid(r->nodes[i].child) == pid)
+			return r->nodes[i].child;
+	return child_pid(r->engine) == pid ? r->engine : NULL;
+}
+
+bool run_all_ready(const struct run *r, enum child_role role)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->node_count; i++) {
+		if (r->nodes[i].role != role)
+			continue;
+		if (!child_ready(r->nodes[i].child))
+			return false;
+		count++;
+	}
+	return count > 0;
+}
+
+/* ---- phases */
+
+void run_enter(struct run *r, int phase)
+{
+	r->phase = phase;
+	r->phase_since = clock_mono_ms();
+}
+
+static void start_nodes(struct run *r)
 {
 	/* The store is there now; whoever restarts the engine must not make another one. */
 	child_drop_arg(r->engine, "--new-store");
-	r->phase = RUN_PROXIES_START;
-	for (size_t i = 0; i < r->proxy_count; i++)
-		child_start(r->proxies[i]);
-}
-
-/* Is the node of this child among those that the store knows as alive? */
-static bool node_is_up(const json_t *nodes, const struct child *c)
-{
-	const json_t *n;
-	size_t i;
-
-	json_array_foreach (nodes, i, n)
-		if (strcmp(ctl_text(n, "node"), child_name(c)) == 0)
-			return ctl_int(n, "pid") == child_pid(c) &&
-			       strcmp(ctl_text(n, "health"), "up") == 0;
-	return false;
-}
-
-static bool all_up(struct run *r, const json_t *answer)
-{
-	for (size_t i = 0; i < r->proxy_count; i++)
-		if (!node_is_up(json_object_get(answer, "nodes"), r->proxies[i]))
-			return false;
-	return true;
+	run_enter(r, RUN_NODES_START);
+	run_add_nodes(r, true);
 }
 
 static void say_up(struct run *r)
 {
 	char *where = listen_describe(&r->sockets);
 
-	r->phase = RUN_UP;
-	fprintf(r->ctl->out, "mailferry: up, %zu nodes, listening on %s\n", r->proxy_count,
-		where);
+	for (size_t i = 0; i < r->node_count; i++)
+		r->nodes[i].role = ROLE_SERVES;
+	run_enter(r, RUN_UP);
+	fprintf(r->ctl->out, "mailferry: up, %d nodes, listening on %s\n",
+		r->settings->run.nodes, where);
 	fflush(r->ctl->out);
+	notify_send("READY=1\nSTATUS=%d nodes, listening on %s", r->settings->run.nodes, where);
 	mem_free(&where);
+	run_tell_strays(r, SIGUSR1);
 }
 
-static void look_again(struct run *r)
+void run_go_on(struct run *r)
 {
-	struct timeval tv = { .tv_usec = RUN_LOOK_MS * 1000 };
-
-	evtimer_add(r->look, &tv);
-}
-
-static void on_look(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct run *r = arg;
-	struct err e = { 0 };
-	json_t *answer = NULL;
-
-	if (r->phase >= RUN_UP)
-		return;
-	if (client_ask(r->client, "/v1/nodes", NULL, &answer, &e) == CLIENT_OK) {
-		if (r->phase == RUN_ENGINE_STARTS)
-			start_proxies(r);
-		else if (all_up(r, answer))
-			say_up(r);
-	}
-	json_decref(answer);
-	if (r->phase < RUN_UP)
-		look_again(r);
+	if (r->phase == RUN_ENGINE_STARTS && child_ready(r->engine))
+		start_nodes(r);
+	else if (r->phase == RUN_NODES_START && run_all_ready(r, ROLE_COMES))
+		say_up(r);
+	else
+		run_upgrade_go_on(r);
 }
 
 /* ---- ending */
 
 static bool anybody_runs(const struct run *r)
 {
-	for (size_t i = 0; i < r->proxy_count; i++)
-		if (child_pid(r->proxies[i]))
+	for (size_t i = 0; i < r->node_count; i++)
+		if (child_pid(r->nodes[i].child))
 			return true;
 	return child_pid(r->engine) != 0;
 }
 
+/* The engine last: its nodes' last words go through the store alone, but people may look on. */
 static void stop(struct run *r)
 {
-	r->phase = RUN_STOPS;
-	evtimer_del(r->look);
-	for (size_t i = 0; i < r->proxy_count; i++)
-		child_stop(r->proxies[i]);
+	run_enter(r, RUN_STOPS);
+	notify_send("STOPPING=1\nSTATUS=sessions come to their end");
+	for (size_t i = 0; i < r->node_count; i++)
+		child_stop(r->nodes[i].child);
+	run_tell_strays(r, SIGTERM);
 	child_stop(r->engine);
 	if (!anybody_runs(r))
 		event_base_loopbreak(r->base);
 }
 
-static struct child *find_child(struct run *r, pid_t pid)
-{
-	for (size_t i = 0; i < r->proxy_count; i++)
-		if (child_pid(r->proxies[i]) == pid)
-			return r->proxies[i];
-	return child_pid(r->engine) == pid ? r->engine : NULL;
-}
-
 /* An engine that cannot start for the first time (no store, a port taken) will not on the
  * second. */
-static void judge_first_start(struct run *r, const struct child *c)
+static void judge_death(struct run *r, const struct child *c)
 {
-	if (c != r->engine || r->phase != RUN_ENGINE_STARTS)
-		return;
-	log_error(NULL, "the engine did not start; its last line says why");
-	r->status = CTL_FAILED;
-	stop(r);
+	if (r->phase == RUN_ENGINE_STARTS && c == r->engine) {
+		log_error(NULL, "the engine did not start: %s", child_story(c));
+		r->status = CTL_FAILED;
+		stop(r);
+	}
+	if (r->phase == RUN_ENGINE_CHANGES && c == r->engine)
+		run_upgrade_failed(r, c);
+	for (size_t i = 0; r->phase == RUN_NODES_CHANGE && i < r->node_count; i++)
+		if (r->nodes[i].child == c && r->nodes[i].role == ROLE_COMES)
+			run_upgrade_failed(r, c);
+}
+
+static void bury(struct run *r)
+{
+	for (size_t i = 0; i < r->node_count;)
+		if (r->nodes[i].role == ROLE_LEAVES && !child_pid(r->nodes[i].child))
+			drop_node(r, i);
+		else
+			i++;
 }
 
 static void reap(struct run *r)
@@ -262,14 +178,28 @@ static void reap(struct run *r)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct child *c = find_child(r, pid);
+		bool asked;
 
 		if (!c)
 			continue;
+		asked = child_restarts(c);
 		child_died(c, status);
-		judge_first_start(r, c);
+		if (!asked)
+			judge_death(r, c);
 	}
+	bury(r);
 	if (r->phase == RUN_STOPS && !anybody_runs(r))
 		event_base_loopbreak(r->base);
+}
+
+/* ---- events */
+
+static void reload(struct run *r)
+{
+	log_info(NULL, "reload");
+	child_signal(r->engine, SIGHUP);
+	for (size_t i = 0; i < r->node_count; i++)
+		child_signal(r->nodes[i].child, SIGHUP);
 }
 
 static void on_signal(evutil_socket_t number, short what UNUSED, void *arg)
@@ -281,10 +211,14 @@ static void on_signal(evutil_socket_t number, short what UNUSED, void *arg)
 		reap(r);
 		return;
 	case SIGHUP:
-		log_info(NULL, "reload");
-		child_signal(r->engine, SIGHUP);
-		for (size_t i = 0; i < r->proxy_count; i++)
-			child_signal(r->proxies[i], SIGHUP);
+		reload(r);
+		return;
+	case SIGUSR2:
+		if (r->phase == RUN_UP)
+			run_upgrade(r, &(struct inbox_peer){ 0 });
+		else
+			log_warn(NULL,
+				 "upgrade: a start, a stop or another upgrade is under way");
 		return;
 	default:
 		log_info(NULL, "stopping");
@@ -292,9 +226,40 @@ static void on_signal(evutil_socket_t number, short what UNUSED, void *arg)
 	}
 }
 
-static void watch_signals(struct run *r)
+/* A node that hung for a minute has lost its lease: to kill it costs no session that counts. */
+static void look_after_children(struct run *r, bool slept)
 {
-	static const int numbers[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
+	int64_t hang = 1000LL * r->settings->run.hang_s;
+
+	for (size_t i = 0; i < r->node_count; i++) {
+		if (slept)
+			child_excuse(r->nodes[i].child);
+		child_kill_if_hung(r->nodes[i].child, hang);
+	}
+	if (slept)
+		child_excuse(r->engine);
+	child_kill_if_hung(r->engine, hang);
+}
+
+static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct run *r = arg;
+	int64_t now = clock_mono_ms();
+
+	look_after_children(r, now - r->ticked >= RUN_SLEPT_MS);
+	r->ticked = now;
+	run_forget_strays(r);
+	run_watchdog(r);
+	if ((r->phase == RUN_NODES_CHANGE || r->phase == RUN_ENGINE_CHANGES) &&
+	    now - r->phase_since >= RUN_START_MS)
+		run_upgrade_failed(r, NULL);
+}
+
+static void watch(struct run *r)
+{
+	static const int numbers[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR2 };
+	struct timeval tick = { .tv_sec = RUN_TICK_MS / 1000 };
+	sigset_t none;
 
 	_Static_assert(COUNT(numbers) == COUNT(((struct run *)0)->signals), "one event each");
 	signal(SIGPIPE, SIG_IGN);
@@ -302,63 +267,79 @@ static void watch_signals(struct run *r)
 		r->signals[i] = evsignal_new(r->base, numbers[i], on_signal, r);
 		ASSERT(r->signals[i] && evsignal_add(r->signals[i], NULL) == 0);
 	}
+	r->tick = event_new(r->base, -1, EV_PERSIST, on_tick, r);
+	ASSERT(r->tick && event_add(r->tick, &tick) == 0);
+	r->ticked = clock_mono_ms();
+	inbox_listen(r->inbox, r->base, run_hear, r);
+	/* The image before us has left all of them blocked. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* ---- the whole */
 
-static int prepare(struct run *r, struct err *e)
-{
-	char full[PATH_MAX];
-	char *socket = mem_printf("%s/" API_SOCKET, r->settings->run.dir);
-	int rc = client_new(&r->client, socket, RUN_ASK_S, e);
-
-	mem_free(&socket);
-	if (rc < 0)
-		return -1;
-	r->config = mem_str(realpath(r->ctl->config, full) ? full : r->ctl->config);
-	if (child_user_find(r->settings->run.user, &r->user, e) < 0 ||
-	    find_program(ENGINE, &r->engine_path, e) < 0 ||
-	    find_program(PROXY, &r->proxy_path, e) < 0 || make_folders(r, e) < 0 ||
-	    take_lock(r, e) < 0 || listen_open(&r->sockets, r->settings, e) < 0)
-		return -1;
-	return listen_write_file(&r->sockets, r->settings->run.dir, e);
-}
-
-static void supervise(struct run *r)
+static void supervise(struct run *r, const struct handover *h)
 {
 	r->base = event_base_new();
 	ASSERT(r->base);
-	r->look = evtimer_new(r->base, on_look, r);
-	ASSERT(r->look);
-	watch_signals(r);
-	make_engine(r);
-	make_proxies(r);
-	child_start(r->engine);
-	look_again(r);
+	watch(r);
+	if (h) {
+		run_resume(r, h);
+		reap(r); /* whose death the image before us was told of */
+	} else {
+		run_make_engine(r);
+		child_start(r->engine);
+	}
 	event_base_dispatch(r->base);
 	listen_remove_file(r->settings->run.dir);
 }
 
 static void run_release(struct run *r)
 {
-	for (size_t i = 0; i < r->proxy_count; i++)
-		child_free(&r->proxies[i]);
-	mem_free(&r->proxies);
+	while (r->node_count)
+		drop_node(r, 0);
+	mem_free(&r->nodes);
+	mem_free(&r->strays);
 	child_free(&r->engine);
 	for (size_t i = 0; r->base && i < COUNT(r->signals); i++)
 		event_free(r->signals[i]);
-	if (r->base) {
-		event_free(r->look);
+	if (r->base)
+		event_free(r->tick);
+	inbox_close(&r->inbox);
+	if (r->base)
 		event_base_free(r->base);
-	}
 	listen_close(&r->sockets);
-	client_free(&r->client);
 	child_user_release(&r->user);
+	run_programs_release(&r->programs);
 	mem_free(&r->config);
-	mem_free(&r->engine_path);
-	mem_free(&r->proxy_path);
 	if (r->lock >= 0)
 		close(r->lock);
+}
+
+static int take_handover(const char *number, struct handover *h, struct err *e)
+{
+	uint64_t fd;
+	int rc;
+
+	if (slice_u64(slice_of(number), INT32_MAX, &fd) < 0)
+		return err_set(e, ERR_INPUT, "--handover: no descriptor: %.40s", number);
+	rc = handover_read((int)fd, h, e);
+	close((int)fd);
+	return rc;
+}
+
+static int run_all(struct run *r, struct err *e)
+{
+	struct handover h = { 0 };
+	const char *number = r->ctl->handover;
+	int rc = number ? take_handover(number, &h, e) : 0;
+
+	if (rc == 0)
+		rc = run_prepare(r, number ? &h : NULL, r->ctl->check, e);
+	if (rc == 0 && !r->ctl->check)
+		supervise(r, number ? &h : NULL);
+	handover_release(&h);
+	return rc;
 }
 
 int ctl_run(struct ctl *c)
@@ -370,11 +351,13 @@ int ctl_run(struct ctl *c)
 	if (status != CTL_OK)
 		return status;
 	log_open("mailferry", c->settings.log.level);
-	if (prepare(&r, &e) < 0) {
-		log_error(NULL, "%s", e.text);
+	if (run_all(&r, &e) < 0) {
+		if (c->check)
+			fprintf(stderr, "%s\n", e.text);
+		else
+			log_error(NULL, "%s", e.text);
+		notify_send("STATUS=%s", e.text);
 		r.status = CTL_FAILED;
-	} else {
-		supervise(&r);
 	}
 	run_release(&r);
 	return r.status;

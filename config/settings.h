@@ -85,6 +85,7 @@ struct settings {
 		char *dir;   /* sockets, locks, nudges */
 		int nodes;   /* proxy processes on this host */
 		char *user;  /* to become after start as root; NULL: stay */
+		int hang_s;  /* a process silent this long is killed and started again */
 		int stop_s;  /* at a stop: sessions with something open get this long */
 		int leave_s; /* most that a replaced node stays for its sessions; 0: no limit */
 		int probe_s; /* capabilities of the backends are asked for this often */

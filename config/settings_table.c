@@ -128,6 +128,8 @@ const struct setting_row setting_rows[] = {
 		    "Proxy processes; one per core is right."),
 	TEXT("user", AT(SECTION_RUN, run.user), NULL, false,
 	     "Account to become when started as root."),
+	INT("hang_s", AT(SECTION_RUN, run.hang_s), "60", 10, 3600, "s",
+	    "A process whose loop stands still this long is killed and started again."),
 	INT("stop_s", AT(SECTION_RUN, run.stop_s), "10", 1, 3600, "s",
 	    "At a stop, sessions may finish what is open; then they are cut."),
 	INT("leave_s", AT(SECTION_RUN, run.leave_s), "0", 0, 2592000, "s",
@@ -204,7 +206,7 @@ const struct setting_row setting_rows[] = {
 	      "Sessions ended per second when many users move."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 78, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 79, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

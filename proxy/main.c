@@ -6,11 +6,11 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/clock.h"
+#include "common/harden.h"
+#include "common/notify.h"
 #include "proxy/backend.h"
 #include "proxy/caps.h"
 #include "proxy/certificates.h"
@@ -31,10 +31,12 @@ struct node {
 	struct event *signals[4];
 	char *lock_path;
 	int lock_fd;
+	int64_t beat_ms;
 };
 
 static const char usage[] =
 	"usage: mailferry-proxy --config FILE --node NAME\n"
+	"       mailferry-proxy --config FILE --check\n"
 	"Runs one proxy node. `mailferry run` starts and supervises the nodes of a host.\n";
 
 /* ---- start */
@@ -115,6 +117,15 @@ static int open_tls(struct proxy *p, struct err *e)
 	return tls_server_new(&conf, &p->tls, e);
 }
 
+static int open_backends(struct proxy *p, struct err *e)
+{
+	for (int side = 0; side < SIDES; side++)
+		if (backend_new((enum side)side, &p->settings->backend[side], &p->backend[side],
+				e) < 0)
+			return -1;
+	return 0;
+}
+
 static int open_parts(struct node *n, struct err *e)
 {
 	struct proxy *p = &n->proxy;
@@ -122,10 +133,8 @@ static int open_parts(struct node *n, struct err *e)
 	if (loop_init(&p->loop, e) < 0 || listeners_open(p, &p->listeners, e) < 0 ||
 	    lock_name(n, e) < 0 || open_tls(p, e) < 0)
 		return -1;
-	for (int side = 0; side < SIDES; side++)
-		if (backend_new((enum side)side, &p->settings->backend[side], &p->backend[side],
-				e) < 0)
-			return -1;
+	if (open_backends(p, e) < 0)
+		return -1;
 	p->caps = caps_new();
 	sessions_init(p);
 	p->routes = routes_new(p);
@@ -187,6 +196,15 @@ static void on_signal(evutil_socket_t sig, short what UNUSED, void *arg)
 		life_stop(&n->proxy, n->settings.run.stop_s);
 }
 
+/* The loop goes round; and whose child we are not is told what we are. */
+static void beat(struct node *n, int64_t now)
+{
+	if (now - n->beat_ms < NOTIFY_BEAT_MS)
+		return;
+	n->beat_ms = now;
+	notify_send("WATCHDOG=1\n" NOTIFY_NODE "%s", n->proxy.node);
+}
+
 static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct node *n = arg;
@@ -204,6 +222,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		sessions_write_rows(p);
 	}
 	life_tick(p);
+	beat(n, now);
 }
 
 static void arm_events(struct node *n)
@@ -231,6 +250,7 @@ static void close_parts(struct node *n)
 
 	sessions_shut_down(p, true);
 	endings_release(p);
+	session_free_closed(p); /* their rows go through the follower */
 	follower_stop(&p->follower);
 	control_stop(&p->control);
 	sessions_release(p);
@@ -251,13 +271,9 @@ static void close_parts(struct node *n)
 	settings_release(&n->settings);
 }
 
-/* Passwords pass through this process: no core dumps, no looking in from outside. */
-static void harden(void)
+static void set_up_process(void)
 {
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0);
+	harden_process();
 	signal(SIGPIPE, SIG_IGN);
 	/* Sessions come and go in bursts: memory goes back to the system behind them. */
 	mallopt(M_ARENA_MAX, 2);
@@ -271,6 +287,7 @@ static int serve(struct node *n)
 
 	if (open_parts(n, &e) < 0) {
 		log_error(NULL, "cannot start: %s", e.text);
+		notify_send("STATUS=cannot start: %s", e.text);
 		return 1;
 	}
 	arm_events(n);
@@ -280,6 +297,7 @@ static int serve(struct node *n)
 	else
 		listeners_pause(n->proxy.listeners);
 	log_info(NULL, "node is up%s", n->proxy.life == LIFE_DRAINED ? ", drained" : "");
+	notify_send("READY=1\n" NOTIFY_NODE "%s", n->proxy.node);
 	event_base_dispatch(n->proxy.loop.base);
 	clean = n->proxy.life >= LIFE_LEAVES;
 	close_parts(n);
@@ -287,14 +305,36 @@ static int serve(struct node *n)
 	return clean ? 0 : 1;
 }
 
+/* Would it start? Tried before an upgrade. */
+static int check_only(struct node *n)
+{
+	struct proxy *p = &n->proxy;
+	struct err e = { 0 };
+	int rc;
+
+	log_open("check", LOG_ERROR);
+	rc = open_tls(p, &e);
+	if (rc == 0)
+		rc = open_backends(p, &e);
+	if (rc < 0)
+		fprintf(stderr, "%s\n", e.text);
+	for (int side = 0; side < SIDES; side++)
+		backend_free(&p->backend[side]);
+	tls_server_free(&p->tls);
+	settings_release(&n->settings);
+	return rc < 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
 						 { "node", required_argument, NULL, 'n' },
+						 { "check", no_argument, NULL, 'k' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	static struct node n = { .lock_fd = -1 };
 	const char *config = NULL;
+	bool check = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:n:h", options, NULL)) != -1) {
@@ -302,19 +342,23 @@ int main(int argc, char **argv)
 			config = optarg;
 		else if (c == 'n')
 			n.proxy.node = optarg;
+		else if (c == 'k')
+			check = true;
 		else {
 			fputs(usage, c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : EXIT_USAGE;
 		}
 	}
-	if (!config || !n.proxy.node || optind < argc) {
+	if (!config || !(n.proxy.node || check) || optind < argc) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	harden();
+	set_up_process();
 	if (load_settings(&n, config) < 0)
 		return EXIT_USAGE;
 	n.proxy.settings = &n.settings;
+	if (check)
+		return check_only(&n);
 	n.proxy.metrics = meters_new();
 	log_open(n.proxy.node, n.settings.log.level);
 	return serve(&n);

@@ -152,7 +152,9 @@ static void ghost_gone(void *arg)
 {
 	struct ghost *g = arg;
 
-	route_remove_ghost(g->proxy->routes, g->route);
+	/* When this process ends, its closing proves nothing: nobody is told. */
+	if (g->proxy->follower)
+		route_remove_ghost(g->proxy->routes, g->route);
 	free(g);
 }
 

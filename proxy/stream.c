@@ -19,6 +19,7 @@ enum phase { CONNECTING, WAIT_TLS, HANDSHAKE, UP, LINGER, DEAD };
 struct stream {
 	struct loop *loop;
 	struct stream *next_dead;
+	LIST_ENTRY(stream) lingers;
 	struct event *readable, *writable;
 	struct event *timer; /* LINGER: its end; WAIT_TLS: the handshake's start */
 	stream_fn *on_event;
@@ -65,17 +66,6 @@ int loop_init(struct loop *l, struct err *e)
 	return 0;
 }
 
-void loop_release(struct loop *l)
-{
-	reap(-1, 0, l);
-	if (l->reaper)
-		event_free(l->reaper);
-	if (l->base)
-		event_base_free(l->base);
-	l->reaper = NULL;
-	l->base = NULL;
-}
-
 /* ---- small things */
 
 static void tell(struct stream *st, enum stream_event ev)
@@ -88,6 +78,8 @@ static void die(struct stream *st)
 {
 	if (st->phase == DEAD)
 		return;
+	if (st->phase == LINGER)
+		LIST_REMOVE(st, lingers);
 	st->phase = DEAD;
 	event_free(st->readable);
 	event_free(st->writable);
@@ -104,6 +96,21 @@ static void die(struct stream *st)
 	event_active(st->loop->reaper, 0, 0);
 	if (st->on_gone)
 		st->on_gone(st->gone_arg);
+}
+
+void loop_release(struct loop *l)
+{
+	struct stream *st;
+
+	while ((st = LIST_FIRST(&l->lingering)))
+		die(st);
+	reap(-1, 0, l);
+	if (l->reaper)
+		event_free(l->reaper);
+	if (l->base)
+		event_base_free(l->base);
+	l->reaper = NULL;
+	l->base = NULL;
 }
 
 static void want(struct event *ev, bool on)
@@ -763,6 +770,7 @@ void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, 
 		return;
 	}
 	st->phase = LINGER;
+	LIST_INSERT_HEAD(&st->loop->lingering, st, lingers);
 	st->paused = false;
 	buf_wipe(&st->in);
 	set_timer(st, linger_ms);

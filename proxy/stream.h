@@ -28,11 +28,13 @@ struct loop {
 	struct event_base *base;
 	struct event *reaper;
 	struct stream *dead;
+	LIST_HEAD(lingering, stream) lingering; /* retired, but not closed yet */
 	size_t live; /* streams not yet closed, lingering ones included */
 	char scratch[STREAM_READ_MAX];
 };
 
 int loop_init(struct loop *l, struct err *e) MUST_CHECK;
+/* Closes what still lingers; those who wait for that are told. */
 void loop_release(struct loop *l);
 
 struct stream;

@@ -8,6 +8,8 @@
 
 #include "admin/api.h"
 #include "common/clock.h"
+#include "common/harden.h"
+#include "common/notify.h"
 #include "sync/engine.h"
 
 #define EXIT_OK	    0
@@ -21,13 +23,13 @@ struct program {
 	struct engine *engine;
 	struct api *api;
 	struct http_server *http;
-	struct event *signals[3], *nudged, *ending;
+	struct event *signals[3], *nudged, *ending, *beat;
 	int lock, nudge;
 	int64_t started;
 };
 
 static const char usage[] =
-	"usage: mailferry-sync --config FILE [--new-store]\n"
+	"usage: mailferry-sync --config FILE [--new-store | --check]\n"
 	"       mailferry-sync --worker        one job, from standard input\n";
 
 /* ---- what the API asks */
@@ -185,8 +187,15 @@ static void on_term(evutil_socket_t sig, short what UNUSED, void *arg)
 	end_when_idle(p);
 }
 
+static void on_beat(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUSED)
+{
+	notify_send("WATCHDOG=1");
+}
+
 static void watch(struct program *p)
 {
+	struct timeval beat = { .tv_sec = NOTIFY_BEAT_MS / 1000 };
+
 	p->signals[0] = evsignal_new(p->base, SIGTERM, on_term, p);
 	p->signals[1] = evsignal_new(p->base, SIGINT, on_term, p);
 	p->signals[2] = evsignal_new(p->base, SIGHUP, on_hup, p);
@@ -195,6 +204,8 @@ static void watch(struct program *p)
 	p->nudged = event_new(p->base, p->nudge, EV_READ | EV_PERSIST, on_nudge, p);
 	event_add(p->nudged, NULL);
 	p->ending = event_new(p->base, -1, EV_PERSIST, on_ending, p);
+	p->beat = event_new(p->base, -1, EV_PERSIST, on_beat, p);
+	event_add(p->beat, &beat);
 }
 
 /* ---- start and end */
@@ -281,6 +292,7 @@ static void stop(struct program *p)
 		drop_event(p->signals[i]);
 	drop_event(p->nudged);
 	drop_event(p->ending);
+	drop_event(p->beat);
 	if (p->base)
 		event_base_free(p->base);
 	if (p->nudge >= 0)
@@ -303,8 +315,10 @@ static int run_engine(const char *config, bool new_store)
 	log_set_level(p.settings.log.level);
 	if (start(&p, new_store, &e) < 0) {
 		log_error(NULL, "%s", e.text);
+		notify_send("STATUS=cannot start: %s", e.text);
 	} else {
 		log_info(NULL, "engine ready, store %s", store_id(p.store));
+		notify_send("READY=1");
 		engine_nudge(p.engine);
 		event_base_dispatch(p.base);
 		log_info(NULL, "engine ended");
@@ -312,6 +326,18 @@ static int run_engine(const char *config, bool new_store)
 	}
 	stop(&p);
 	return rc;
+}
+
+/* Would it start? Tried before an upgrade. */
+static int check_only(const char *config)
+{
+	struct settings s = { 0 };
+
+	log_open("check", LOG_ERROR);
+	if (load(config, &s) < 0)
+		return EXIT_USAGE;
+	settings_release(&s);
+	return EXIT_OK;
 }
 
 /* Pipes to workers must never get the numbers 0 to 2. */
@@ -331,21 +357,25 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "new-store", no_argument, NULL, 'n' },
+		{ "check", no_argument, NULL, 'k' },
 		{ "worker", no_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *config = NULL;
-	bool new_store = false, worker = false;
+	bool new_store = false, worker = false, check = false;
 	int c;
 
 	fill_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
+	harden_process();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'c')
 			config = optarg;
 		else if (c == 'n')
 			new_store = true;
+		else if (c == 'k')
+			check = true;
 		else if (c == 'w')
 			worker = true;
 		else if (c == 'h')
@@ -357,5 +387,5 @@ int main(int argc, char **argv)
 		return job_main();
 	if (!config || optind < argc)
 		return fputs(usage, stderr), EXIT_USAGE;
-	return run_engine(config, new_store);
+	return check ? check_only(config) : run_engine(config, new_store);
 }

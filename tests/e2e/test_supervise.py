@@ -32,7 +32,9 @@ sync { dir = "journals" }
 
 # Both stand-ins tell the test by lines into a pipe, so that nothing is waited for by the clock.
 COMMON = """#!/usr/bin/python3
-import http.server, json, os, signal, socket, socketserver, sys, threading
+import fcntl, os, signal, socket, sys, threading, time
+if "--check" in sys.argv:
+    sys.exit(0)
 DIR = os.environ["STANDIN_DIR"]
 def say(*words):
     fd = os.open(DIR + "/events", os.O_WRONLY)
@@ -41,6 +43,17 @@ def say(*words):
 def end(*_):
     say(NAME, "ends")
     os._exit(0)
+def notify(text):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+    s.close()
+def beat():
+    while True:
+        time.sleep(0.2)
+        try:
+            notify("WATCHDOG=1\\nX_NODE=" + NAME)
+        except OSError:
+            pass
 signal.signal(signal.SIGTERM, end)
 """
 
@@ -50,33 +63,31 @@ signal.signal(signal.SIGHUP, lambda *_: say(NAME, "reloads"))
 say(NAME, "starts", os.getpid(), *[a for a in sys.argv[1:] if a != sys.argv[2]])
 if os.path.exists(DIR + "/no-store"):
     sys.exit(1)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        nodes = []
-        for name in os.listdir(DIR + "/nodes"):
-            with open(DIR + "/nodes/" + name) as f:
-                nodes.append({"node": name, "pid": int(f.read()), "health": "up"})
-        body = json.dumps({"nodes": nodes}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-path = os.path.dirname(sys.argv[2]) + "/run/mailferry/api.sock"
-if os.path.exists(path):
-    os.unlink(path)
-socketserver.UnixStreamServer(path, Handler).serve_forever()
+notify("READY=1")
+threading.Thread(target=beat, daemon=True).start()
+while True:
+    signal.pause()
 """
 
 PROXY = COMMON + """
 NAME = sys.argv[4]
+def leave(*_):
+    say(NAME, "leaves")
+    os.closerange(3, 3 + int(os.environ["LISTEN_FDS"]))
+    while os.path.exists(DIR + "/busy"):
+        time.sleep(0.02)
+    end()
 signal.signal(signal.SIGHUP, lambda *_: say(NAME, "reloads"))
 mine = int(os.environ["LISTEN_PID"]) == os.getpid()
 say(NAME, "starts", os.getpid(), sys.argv[1], sys.argv[3], mine, os.environ["LISTEN_FDS"], os.environ["LISTEN_FDNAMES"])
-with open(DIR + "/new-" + NAME, "w") as f:
-    f.write(str(os.getpid()))
-os.rename(DIR + "/new-" + NAME, DIR + "/nodes/" + NAME)
+if os.path.exists(DIR + "/fail-" + NAME):
+    notify("STATUS=cannot start: as the test wants it")
+    sys.exit(1)
+lock = open(os.path.dirname(sys.argv[2]) + "/run/mailferry/" + NAME + ".lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+signal.signal(signal.SIGUSR1, leave)
+notify("READY=1\\nX_NODE=" + NAME)
+threading.Thread(target=beat, daemon=True).start()
 while os.path.exists(DIR + "/idle"):
     signal.pause()
 listener = socket.socket(fileno=3)
@@ -125,7 +136,6 @@ class Host:
     def __init__(self, path):
         self.path = path
         (path / "bin").mkdir()
-        (path / "nodes").mkdir()
         shutil.copy(os.path.join(BUILD, "mailferry"), path / "bin")
         for name, text in (("mailferry-sync", ENGINE), ("mailferry-proxy", PROXY)):
             (path / "bin" / name).write_text(text)
@@ -133,13 +143,16 @@ class Host:
         (path / "mailferry.conf").write_text(CONFIG)
         os.mkfifo(path / "events")
         self.events = Lines(os.open(path / "events", os.O_RDWR))
-        self.process = None
+        self.process, self.groups = None, []
 
-    def run(self, *args, **more):
-        env = dict(os.environ, STANDIN_DIR=str(self.path), MAILFERRY_CONFIG=str(self.path / "mailferry.conf"))
+    def run(self, *args, env=None, **more):
+        env = dict(os.environ, STANDIN_DIR=str(self.path), MAILFERRY_CONFIG=str(self.path / "mailferry.conf"),
+                   **(env or {}))
         with open(self.path / "log", "ab") as log:
             self.process = subprocess.Popen([self.path / "bin" / "mailferry", "run", *args], env=env,
-                                            stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, **more)
+                                            stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                            **more)
+        self.groups.append(self.process.pid)
         self.out = Lines(self.process.stdout.fileno())
 
     def up(self):
@@ -155,6 +168,28 @@ class Host:
         lines = (self.path / "run/mailferry/listeners").read_text().splitlines()
         return {n: int(p) for n, _, p in (line.split() for line in lines)}[name]
 
+    def upgrade(self):
+        """Asked with a command and settings of its own, which stay good whatever a test does to the others."""
+        asked = self.path / "asked.conf"
+        asked.write_text(CONFIG)
+        return subprocess.run([os.path.join(BUILD, "mailferry"), "--config", asked, "upgrade"],
+                              capture_output=True, text=True, timeout=PATIENCE_S)
+
+    def starts(self, count):
+        """{name: pid} of the next so many that start."""
+        found = {}
+        while len(found) < count:
+            words = self.events.next().split()
+            if words[1] == "starts":
+                found[words[0]] = int(words[2])
+        return found
+
+    def replace(self, name, text):
+        """As packages do it: another file takes the name."""
+        (self.path / "bin" / "next").write_text(text)
+        (self.path / "bin" / "next").chmod(0o755)
+        (self.path / "bin" / "next").rename(self.path / "bin" / name)
+
     def close(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
@@ -163,6 +198,11 @@ class Host:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        for group in self.groups:    # what outlived its supervisor
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         if self.process:
             self.process.stdout.close()
         os.close(self.events.fd)
@@ -265,12 +305,223 @@ def test_taken_port_is_named(host):
     assert 'listener "imap": 127.0.0.1 port %d: Address already in use' % port in host.log().replace("\\x22", '"')
 
 
-def test_killed_supervisor_takes_all_along(host):
+def test_nodes_outlive_a_killed_supervisor_and_the_next_takes_over(host):
+    host.run()
+    host.up()
+    port = host.port("imap")
+    first = host.starts(3)
+    host.process.kill()
+    host.wait()
+    assert host.events.collect("ends", 1) == {"engine"}, "it can be started again at any time"
+    name, pid = hello(port)
+    assert first[name] == int(pid)
+    conf = host.path / "mailferry.conf"
+    conf.write_text(CONFIG.replace("port = 0", "port = %d" % port, 1))
+    host.process.stdout.close()
+    (host.path / "busy").touch()
+    host.run()
+    host.up()
+    assert set(host.starts(3)) == {"engine", "proxy-1.2", "proxy-2.2"}
+    assert host.events.collect("leaves", 2) == {"proxy-1", "proxy-2"}
+    (host.path / "busy").unlink()
+    assert host.events.collect("ends", 2) == {"proxy-1", "proxy-2"}
+    assert hello(port)[0] in ("proxy-1.2", "proxy-2.2")
+
+
+def test_what_is_left_of_a_killed_supervisor_is_stopped_too(host):
     host.run()
     host.up()
     host.process.kill()
     host.wait()
-    assert host.events.collect("ends", 3) == {"engine", "proxy-1", "proxy-2"}
+    host.events.until("engine ends")
+    host.process.stdout.close()
+    (host.path / "busy").touch()
+    host.run()
+    host.up()
+    assert host.events.collect("leaves", 2) == {"proxy-1", "proxy-2"}
+    host.process.terminate()
+    assert host.wait() == 0
+    assert host.events.collect("ends", 5) == {"engine", "proxy-1", "proxy-2", "proxy-1.2", "proxy-2.2"}
+
+
+# ---- upgrade
+
+def test_upgrade_replaces_all_in_place(host):
+    host.run()
+    host.up()
+    port, supervisor = host.port("imap"), host.process.pid
+    old = host.starts(3)
+    inode = os.stat("/proc/%d/exe" % supervisor).st_ino
+    shutil.copy(host.path / "bin/mailferry", host.path / "bin/next")
+    (host.path / "bin/next").rename(host.path / "bin/mailferry")
+    (host.path / "busy").touch()
+    done = host.upgrade()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        "done: 2 new nodes and a new engine serve; 2 old nodes keep their sessions")
+    assert host.process.poll() is None and os.stat("/proc/%d/exe" % supervisor).st_ino != inode
+    words = host.events.seen + [host.events.next() for _ in range(6)]
+    said = [" ".join(w.split()[:2]) for w in words]
+    for name in ("proxy-1", "proxy-2"):
+        for new in ("proxy-1.2", "proxy-2.2"):
+            assert said.index(new + " starts") < said.index(name + " leaves"), "the new ones come first"
+    assert said.index("engine ends") > said.index("proxy-2.2 starts"), "the engine is last"
+    assert hello(port)[0] in ("proxy-1.2", "proxy-2.2")
+    os.kill(old["proxy-2"], signal.SIGKILL)   # one of the old that dies is not started again
+    (host.path / "busy").unlink()
+    host.events.until("proxy-1 ends")
+    assert host.upgrade().returncode == 0
+    assert host.events.collect("ends", 3) == {"engine", "proxy-1.2", "proxy-2.2"}
+    assert hello(port)[0] in ("proxy-1.3", "proxy-2.3")
+    fds = os.listdir("/proc/%d/fd" % supervisor)
+    host.upgrade()
+    assert len(os.listdir("/proc/%d/fd" % supervisor)) == len(fds), "nothing is left over of an image"
+    host.process.terminate()
+    assert host.wait() == 0
+
+
+def test_upgrade_by_signal(host):
+    host.run()
+    host.up()
+    host.starts(3)
+    host.process.send_signal(signal.SIGUSR2)
+    assert host.starts(3).keys() == {"proxy-1.2", "proxy-2.2", "engine"}
+
+
+def refused(host, old, *words):
+    """The upgrade fails for this reason, and everything goes on as it was."""
+    done = host.upgrade()
+    assert done.returncode == 1
+    for word in words:
+        assert word in done.stderr
+    name, pid = hello(host.port("imap"))
+    assert int(pid) == old[name]
+    assert host.process.poll() is None
+
+
+@pytest.mark.parametrize("name", ["mailferry", "mailferry-proxy", "mailferry-sync"])
+def test_upgrade_to_a_program_that_does_not_run(host, name):
+    host.run()
+    host.up()
+    old = host.starts(3)
+    host.replace(name, "no program at all")
+    refused(host, old, "nothing was changed: ", "/" + name + " does not start", "Exec format error")
+    host.process.send_signal(signal.SIGHUP)
+    assert host.events.collect("reloads", 3) == {"engine", "proxy-1", "proxy-2"}
+
+
+def test_upgrade_to_settings_with_a_mistake(host):
+    host.run()
+    host.up()
+    old = host.starts(3)
+    conf = host.path / "mailferry.conf"
+    conf.write_text(CONFIG + "limits { sesions = 5 }\n")
+    refused(host, old, "nothing was changed", 'mailferry.conf:%d: ' % (CONFIG.count("\n") + 1), "sesions")
+    conf.write_text(CONFIG.replace("data/store.db", "data/other.db"))
+    refused(host, old, "nothing was changed", "store: path has changed", "needs a stop and a start")
+
+
+def test_upgrade_whose_nodes_do_not_come_up(host):
+    host.run()
+    host.up()
+    old = host.starts(3)
+    (host.path / "fail-proxy-2.2").touch()
+    refused(host, old, "proxy-2.2: cannot start: as the test wants it; the old nodes go on")
+    assert host.starts(2).keys() == {"proxy-1.2", "proxy-2.2"}
+    assert host.events.collect("ends", 1) == {"proxy-1.2"}
+    (host.path / "fail-proxy-2.2").unlink()
+    done = host.upgrade()
+    assert done.returncode == 0
+    assert host.starts(3).keys() == {"proxy-1.3", "proxy-2.3", "engine"}
+
+
+def test_upgrade_takes_other_listeners_and_nodes(host):
+    host.run()
+    host.up()
+    host.starts(3)
+    imap, pop3 = host.port("imap"), host.port("pop3")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        spare = probe.getsockname()[1]
+    conf = host.path / "mailferry.conf"
+    conf.write_text(CONFIG.replace('listener "pop3"', 'listener "more"').replace("nodes = 2", "nodes = 1")
+                    .replace("port = 0", "port = %d" % imap, 1).replace("port = 0", "port = %d" % spare, 1))
+    done = host.upgrade()
+    assert done.returncode == 0, done.stderr
+    assert host.events.collect("ends", 3) == {"proxy-1", "proxy-2", "engine"}
+    assert hello(imap)[0] == "proxy-1.2" and (host.port("imap"), host.port("more")) == (imap, spare)
+    with pytest.raises(ConnectionRefusedError):
+        hello(pop3)
+
+
+def test_upgrade_without_anybody_to_ask(host):
+    done = host.upgrade()
+    assert done.returncode == 1 and "is `mailferry run` running" in done.stderr
+
+
+# ---- systemd
+
+class Systemd:
+    """Its notify socket."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.sock.settimeout(PATIENCE_S)
+        self.seen = []
+
+    def until(self, word):
+        while True:
+            lines = self.sock.recv(4096).decode().splitlines()
+            self.seen += lines
+            if word in lines:
+                return lines
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    s = Systemd(tmp_path / "systemd.sock")
+    yield s
+    s.sock.close()
+
+
+def test_systemd_hears_of_every_step(host, systemd):
+    host.run(env={"NOTIFY_SOCKET": systemd.path})
+    assert any(line.startswith("STATUS=2 nodes, listening on imap") for line in systemd.until("READY=1"))
+    assert host.upgrade().returncode == 0
+    assert any(line.startswith("MONOTONIC_USEC=") for line in systemd.until("RELOADING=1"))
+    systemd.until("READY=1")
+    host.process.terminate()
+    systemd.until("STOPPING=1")
+    assert host.wait() == 0
+    assert "WATCHDOG=1" not in systemd.seen, "it was not asked for"
+
+
+@pytest.mark.parametrize("name", ["proxy-1", pytest.param("engine", marks=pytest.mark.full)])
+def test_watchdog_only_while_all_loops_go_round(host, systemd, name):
+    host.run(env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "1000000"})
+    systemd.until("WATCHDOG=1")
+    pid = host.starts(3)[name]
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 1.6    # half of the time that systemd waits, and a tick
+    while time.monotonic() < end:
+        if select.select([systemd.sock], [], [], 0.1)[0]:
+            systemd.sock.recv(4096)
+    assert not select.select([systemd.sock], [], [], 1.2)[0]
+    os.kill(pid, signal.SIGCONT)
+    systemd.until("WATCHDOG=1")
+
+
+@pytest.mark.full
+def test_what_hangs_is_killed_and_started_again(host):
+    (host.path / "mailferry.conf").write_text(CONFIG.replace("nodes = 2", "nodes = 2 hang_s = 10"))
+    host.run()
+    host.up()
+    pids = host.starts(3)
+    os.kill(pids["proxy-1"], signal.SIGSTOP)
+    again = host.starts(1)
+    assert again.keys() == {"proxy-1"} and again["proxy-1"] != pids["proxy-1"]
+    assert "hangs: silent for" in host.log()
 
 
 HAND_ON = """
