@@ -17,8 +17,8 @@
 #define RUN_STOP_MORE_MS   10000 /* a proxy gets this on top of run.stop_s */
 #define RUN_ENGINE_STOP_MS 10000
 #define RUN_START_MS	   60000 /* at an upgrade: most until new programs are up */
-#define RUN_SLEPT_MS	   5000 /* a tick this late: not they, we have slept */
-#define RUN_STRAY_MS	   5000 /* a stray not heard for this long has ended */
+#define RUN_SLEPT_MS	   5000	 /* a tick this late: not they, we have slept */
+#define RUN_STRAY_MS	   5000	 /* a stray not heard for this long has ended */
 
 #define ENGINE "mailferry-sync"
 #define PROXY  "mailferry-proxy"

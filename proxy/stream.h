@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 #include <openssl/ssl.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "common/buf.h"

@@ -427,12 +427,9 @@ def test_upgrade_whose_nodes_do_not_come_up(host):
     old = host.starts(3)
     (host.path / "fail-proxy-2.2").touch()
     refused(host, old, "proxy-2.2: cannot start: as the test wants it; the old nodes go on")
-    assert host.starts(2).keys() == {"proxy-1.2", "proxy-2.2"}
-    assert host.events.collect("ends", 1) == {"proxy-1.2"}
     (host.path / "fail-proxy-2.2").unlink()
-    done = host.upgrade()
-    assert done.returncode == 0
-    assert host.starts(3).keys() == {"proxy-1.3", "proxy-2.3", "engine"}
+    assert host.upgrade().returncode == 0
+    assert hello(host.port("imap"))[0] in ("proxy-1.3", "proxy-2.3")
 
 
 def test_upgrade_takes_other_listeners_and_nodes(host):
