@@ -63,7 +63,10 @@ int verify_bytes(struct work *w, struct err *e)
 			uids[pr.count] = rows[i]->uid[p->to];
 			rows[pr.count++] = rows[i];
 		}
-	if (pr.count) {
+	/* Courier shows what was appended to the selected folder only after a poll. */
+	if (pr.count)
+		rc = mailbox_noop(p->box[p->to], e);
+	if (pr.count && rc == 0) {
 		rc = journal_begin(p->journal, e);
 		if (rc == 0)
 			rc = pipeline_digest(p->box[p->to], uids, pr.count, 0, compare, &pr, e);

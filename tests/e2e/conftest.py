@@ -11,6 +11,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lib import mail, reader  # noqa: E402
 from lib.ca import CA  # noqa: E402
+from lib.courier import Courier  # noqa: E402
+from lib.cyrus import Cyrus  # noqa: E402
 from lib.dovecot import Dovecot  # noqa: E402
 from lib.imapclient import ImapClient, client_context  # noqa: E402
 from lib.mailferry import Mailferry  # noqa: E402
@@ -19,11 +21,29 @@ from lib.popclient import PopClient  # noqa: E402
 POOL = 120
 MASTERS = {"ferry": "ferry-master-secret"}
 ODD_PASSWORD = 'quote" and \\backslash'
+# Each kind as old and as new, as unlike each other as it goes; MAILFERRY_SERVERS=old,new picks (tests/run --full).
+KINDS = {
+    "dovecot": (Dovecot, {"old": {"separator": ".", "prefix": "INBOX.", "compress": True, "rawlog": True},
+                          "new": {"storage": "sdbox", "rawlog": True}}),
+    "cyrus": (Cyrus, {"old": {"separator": ".", "prefix": "INBOX."}, "new": {}}),
+    "courier": (Courier, {"old": {}, "new": {}}),
+}
+LACKS = {"courier": {"COMPRESS", "LITERAL+"}}   # of what tests ask for
+SERVERS = os.environ.get("MAILFERRY_SERVERS", "dovecot,dovecot").split(",")
 SHOWN = 6000    # characters of a log on failure
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: takes long; only with tests/run --full")
+    config.addinivalue_line("markers", "offers(capability): only where the servers offer it")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what the chosen servers cannot do: it is then no test of ours."""
+    lacking = set().union(*(LACKS.get(kind, ()) for kind in SERVERS))
+    out = [i for i in items if any(m.args[0] in lacking for m in i.iter_markers("offers"))]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [i for i in items if i not in out]
 
 
 class Person:
@@ -48,11 +68,13 @@ class Stage:
         names["odd@example.com"] = ODD_PASSWORD
         self.pool = [Person(n, p) for n, p in names.items() if n != "odd@example.com"]
         self.odd = Person("odd@example.com", ODD_PASSWORD)
-        self.old = Dovecot("old", os.path.join(self.folder, "old"), self.ca, names, MASTERS,
-                           separator=".", prefix="INBOX.", compress=True, rawlog=True)
-        self.new = Dovecot("new", os.path.join(self.folder, "new"), self.ca, names, MASTERS,
-                           storage="sdbox", rawlog=True)
+        self.old = self._server("old", SERVERS[0], names)
+        self.new = self._server("new", SERVERS[1], names)
         self.opened, self.ferries, self.taken = [], [], []
+
+    def _server(self, name, kind, users):
+        make, options = KINDS[kind]
+        return make(name, os.path.join(self.folder, name), self.ca, users, MASTERS, **options[name])
 
     def start(self):
         self.old.start()
@@ -84,6 +106,8 @@ class Stage:
                 tags.append(client.begin_append(reader.quote(folder.encode()),
                                                 mail.message(stamp, size + i % 7, eight_bit=i % 2 == 1),
                                                 flags[i % len(flags)], mail.imap_date(1600000000 + 3600 * i)))
+                if not client.lists(b"LITERAL+"):
+                    client.finish(tags.pop())
             for tag in tags:
                 client.finish(tag)
         client.logout()

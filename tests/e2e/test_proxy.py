@@ -127,6 +127,7 @@ def test_imap_what_came_before_the_handshake_is_never_obeyed(stage, ferry, imap)
     assert not [line for line in heard if line.startswith(b"x2 ")]
 
 
+@pytest.mark.offers("COMPRESS")
 def test_imap_capabilities_are_filtered(stage, ferry, resident, imap):
     direct = imap(stage.old)
     _, welcome = direct.login(resident.name, resident.password)
@@ -151,7 +152,9 @@ def test_imap_compress_is_refused(ferry, resident, imap):
     c.command(b"NOOP")
 
 
-@pytest.mark.parametrize("literal", [b"", b"+"], ids=["waits", "does-not-wait"])
+@pytest.mark.parametrize("literal", [
+    pytest.param(b"", id="waits"),
+    pytest.param(b"+", id="does-not-wait", marks=pytest.mark.offers("LITERAL+"))])
 def test_imap_big_messages_pass_both_ways(ferry, resident, imap, literal):
     c = imap(ferry)
     c.login(resident.name, resident.password)

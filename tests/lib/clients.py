@@ -12,6 +12,7 @@ import time
 
 from . import mail
 from .imapclient import Closed, ImapClient, No
+from .popclient import server_of
 
 APPENDUID = re.compile(rb"\[APPENDUID \d+ (\d+)\]")
 HEADER_STAMP = re.compile(rb"UID (\d+).*?X-Stamp: *(\S+)", re.S | re.I)
@@ -206,8 +207,8 @@ class BusyClient(LiveClient):
         self.ledger.append_begun(stamp, self.path, mail.digest(data), at, flags)
         begin, tag = time.time(), client.tag()
         try:
-            client.send(b'%s APPEND %s (%s) "%s" {%d+}\r\n' % (
-                tag, self.folder, " ".join(flags).encode(), mail.imap_date(at), len(data)))
+            client.begin_literal(b'%s APPEND %s (%s) "%s"' % (
+                tag, self.folder, " ".join(flags).encode(), mail.imap_date(at)), len(data))
             for i in range(0, len(data), 300):
                 client.send(data[i:i + 300])
                 self.stopping.wait(self.pace_s)
@@ -216,8 +217,10 @@ class BusyClient(LiveClient):
             self.in_flight.append((begin, time.time()))
             self.ledger.never_answered()
             raise
-        _, line = self._timed(client, tag, begin)
+        untagged, line = self._timed(client, tag, begin)
         self.ledger.append_settled(stamp, True)
+        if not any(u.endswith(b" EXISTS\r\n") for u in untagged):
+            client.command(b"NOOP")  # Courier: what this session has not been told of, its STORE passes over
         found = APPENDUID.search(line)
         if found:
             self._uids[stamp] = found.group(1)
@@ -264,7 +267,7 @@ class FetchClient(LiveClient):
                 if self.stopping.is_set():
                     return
                 client.command(b"NOOP")
-            untagged, _ = client.command(b"UID SEARCH LARGER %d" % (self.size - CHUNK))
+            untagged, _ = client.command(b"UID SEARCH LARGER %d" % (self.size // 2))
             uid = untagged[0].split()[-1]
             self._fetch(client, uid)
         tag = client.idle()
@@ -322,7 +325,7 @@ class SlowAppendClient(LiveClient):
         data, at = mail.message(stamp, self.size), 1710000000
         self.ledger.append_begun(stamp, self.path, mail.digest(data), at, ())
         self.began, tag = time.time(), client.tag()
-        client.send(b'%s APPEND %s () "%s" {%d+}\r\n' % (tag, self.folder, mail.imap_date(at), len(data)))
+        client.begin_literal(b'%s APPEND %s () "%s"' % (tag, self.folder, mail.imap_date(at)), len(data))
         pause = self.seconds / (len(data) / CHUNK)
         for i in range(0, len(data), CHUNK):
             client.send(data[i:i + CHUNK])
@@ -391,7 +394,7 @@ class Pop3Poller(LiveClient):
         count, _ = client.stat()
         listed = client.uidl()[1]
         if listed:
-            self.arrived(visit, listed[-1].split()[1].split(b".")[0].decode())
+            self.arrived(visit, server_of(listed[-1].split()[1]))
         if count:
             head = b"\r\n".join(client.top(count, 0)[1])
             stamp = re.search(rb"X-Stamp: *(\S+)", head, re.I)

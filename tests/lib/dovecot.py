@@ -4,15 +4,10 @@ A real Dovecot of one's own: unprivileged, on loopback, in a folder of its own.
 Dovecot refuses mail of uid 0, so when the caller is root it runs as a spare user (nobody).
 """
 
-import grp
 import os
-import pwd
-import shutil
-import subprocess
 
-from . import processes
+from .server import Server
 
-SPARE_USER = "nobody"
 MASTER_SEPARATOR = "*"
 
 CONF = """
@@ -121,96 +116,34 @@ service pop3 {{
 """
 
 
-class Dovecot:
+class Dovecot(Server):
     """
-    name      what it is called in its greeting and log
-    folder    a new folder, or a folder of another run: then its mail is still there
-    users     {login: password}
-    masters   {master user: password}: "user*master" and SASL PLAIN with an authzid work
-    storage   "maildir" or "sdbox"; separator and prefix of the one namespace
+    masters   "user*master" works too
+    storage   "maildir" or "sdbox"
     without   capabilities to hide, e.g. {"MULTIAPPEND", "LITERAL+"}
     compress  offer COMPRESS=DEFLATE
     more      settings of one's own, behind all others
     rawlog    keep what each session said and heard, in folder/rawlog
     """
 
+    kind = "dovecot"
+    log_names = ("stderr", "dovecot.log")
+
     def __init__(self, name, folder, ca, users, masters=None, storage="maildir", separator="/",
                  prefix="", without=(), compress=False, rawlog=False, more=""):
-        self.name, self.folder = name, folder
-        self.users, self.masters = dict(users), dict(masters or {})
-        self.address = "127.0.0.1"
+        super().__init__(name, folder, ca, users, masters, separator, prefix)
         self.log = os.path.join(folder, "dovecot.log")
-        self.separator, self.prefix = separator, prefix
         self._storage, self._without, self._rawlog = storage, set(without), rawlog
         self._more = more
         self._plugins = "imap_zlib" if compress else ""
-        self._paused, self._process = [], None
-        self._account = pwd.getpwnam(SPARE_USER) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-        os.makedirs(folder, exist_ok=True)
         for sub in ("run", "state", "mail", "rawlog"):
             os.makedirs(os.path.join(folder, sub), exist_ok=True)
-        cert, key = ca.issue(name + ".example.net")
-        self.tls_name = name + ".example.net"
-        shutil.copy(cert, os.path.join(folder, "server.pem"))
-        shutil.copy(key, os.path.join(folder, "server.key"))
         self._write("masters", ["%s:{PLAIN}%s" % u for u in self.masters.items()])
         self._write("users", ["%s:{PLAIN}%s::::::" % u for u in self.users.items()])
         if rawlog:
             for user in self.users:
                 os.makedirs(os.path.join(folder, "rawlog", user), exist_ok=True)
-        for path, folders, files in os.walk(folder):
-            for p in [path] + [os.path.join(path, f) for f in files]:
-                os.chown(p, self._account.pw_uid, self._account.pw_gid)
-        os.chmod(folder, 0o755)
-        self.ports = dict(zip(("imap", "imaps", "pop3", "pop3s"), processes.free_ports(4)))
-
-    def start(self):
-        """Returns when all four ports answer."""
-        self._write("dovecot.conf", [self._conf()])
-        command = ["/usr/sbin/dovecot", "-F", "-c", os.path.join(self.folder, "dovecot.conf")]
-        as_user = {}
-        if os.geteuid() == 0:
-            as_user = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
-        with open(os.path.join(self.folder, "stderr"), "ab") as err:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                                             start_new_session=True, cwd=self.folder, **as_user)
-        try:
-            processes.wait_until(self._ready, 15, "Dovecot %s to answer" % self.name)
-        except (TimeoutError, RuntimeError) as e:
-            self.stop()
-            raise RuntimeError("%s\n%s" % (e, self.log_text())) from None
-        return self
-
-    @property
-    def pid(self):
-        return self._process.pid if self._process else None
-
-    def stop(self):
-        """Ends it and every session, and waits until all are gone. The mail stays."""
-        if not self._process:
-            return
-        processes.end(self._process.pid, 2)
-        self._process.wait()
-        self._paused = []
-        self._process = None
-
-    def pause(self):
-        """Every process of it stands still: connections stay open and nothing answers."""
-        self._paused = processes.stop_tree(self._process.pid)
-
-    def resume(self):
-        processes.resume(self._paused)
-        self._paused = []
-
-    def log_text(self):
-        text = ""
-        for name in ("stderr", "dovecot.log"):
-            try:
-                with open(os.path.join(self.folder, name), errors="replace") as f:
-                    text += f.read()
-            except OSError:
-                pass
-        return text
+        self._own_all()
 
     def transcripts(self, user):
         """What the sessions of one user said (.in) and heard (.out), oldest first, cut to a readable size."""
@@ -222,12 +155,9 @@ class Dovecot:
             parts.append("--- %s %s\n%s" % (self.name, name, raw.decode("utf-8", "replace")))
         return "\n".join(parts)
 
-    def _ready(self):
-        if self._process.poll() is not None:
-            raise RuntimeError("Dovecot %s ended with %d" % (self.name, self._process.returncode))
-        return (all(processes.answers(self.address, self.ports[p]) for p in ("imap", "pop3")) and
-                all(processes.answers(self.address, self.ports[p], greets=False)
-                    for p in ("imaps", "pop3s")))
+    def _command(self):
+        self._write("dovecot.conf", [self._conf()])
+        return ["/usr/sbin/dovecot", "-F", "-c", os.path.join(self.folder, "dovecot.conf")]
 
     def _conf(self):
         location = {"maildir": "maildir:~/Maildir", "sdbox": "sdbox:~/sdbox"}[self._storage]
@@ -239,7 +169,7 @@ class Dovecot:
                 capability += "imap_literal_minus = no\n"
         return CONF.format(
             folder=self.folder, name=self.name, user=self._account.pw_name,
-            group=grp.getgrgid(self._account.pw_gid).gr_name, uid=self._account.pw_uid,
+            group=self._group(), uid=self._account.pw_uid,
             gid=self._account.pw_gid, separator=MASTER_SEPARATOR, separator_char=self.separator,
             plugins=self._plugins, prefix=self.prefix, location=location, capability=capability,
             more=self._more,
@@ -253,9 +183,3 @@ class Dovecot:
                 "NAMESPACE UIDPLUS LIST-EXTENDED I18NLEVEL=1 CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES "
                 "WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE SNIPPET=FUZZY PREVIEW=FUZZY PREVIEW "
                 "STATUS=SIZE SAVEDATE LITERAL+ NOTIFY").split()
-
-    def _write(self, name, lines):
-        path = os.path.join(self.folder, name)
-        with open(path, "w") as f:
-            f.write("\n".join(lines) + "\n")
-        os.chown(path, self._account.pw_uid, self._account.pw_gid)

@@ -13,6 +13,8 @@ import threading
 import time
 
 LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
+UIDVALIDITY = re.compile(rb"UIDVALIDITY (\d+)")
+UIDVALIDITY_SAYS = {1000000001: "old", 1000000002: "new"}
 KEEP = 600  # bytes of one exchange kept in the transcript
 
 
@@ -39,7 +41,7 @@ class ImapClient:
         self.opened_at, self.closed_at = time.time(), None
         self.transcript = []
         self.slow = None    # called with the bytes read so far inside a long literal: a slow reader
-        self._buffer, self._tag = b"", 0
+        self._buffer, self._tag, self._capabilities = b"", 0, None
         self._send_lock = threading.Lock()
         self.sock = socket.create_connection((address, port), timeout=timeout_s)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -182,19 +184,23 @@ class ImapClient:
             if not line.startswith(b"*"):
                 raise No(line)
 
-    def begin_append(self, folder, message, flags=b"", date=None, literal=b"+"):
-        """Sends a whole APPEND (with literal b"" it waits for the server's go-ahead); returns its tag."""
-        tag = self.tag()
-        head = b"%s APPEND %s (%s) " % (tag, folder, flags)
-        if date:
-            head += b'"%s" ' % date
-        head += b"{%d%s}\r\n" % (len(message), literal)
-        if literal:
-            self.send(head + message + b"\r\n")
-        else:
-            self.send(head)
+    def begin_literal(self, command, size, literal=None):
+        """
+        Sends a command up to where its last argument's bytes are due. literal: b"+" does not wait for the
+        server's go-ahead, b"" does, None does what the server wants.
+        """
+        if literal is None:
+            literal = b"+" if self.lists(b"LITERAL+") else b""
+        self.send(command + b" {%d%s}\r\n" % (size, literal))
+        if not literal:
             self.expect_continuation()
-            self.send(message + b"\r\n")
+
+    def begin_append(self, folder, message, flags=b"", date=None, literal=None):
+        """Sends a whole APPEND, its literal as begin_literal() says; returns its tag."""
+        tag = self.tag()
+        when = b' "%s"' % date if date else b""
+        self.begin_literal(b"%s APPEND %s (%s)%s" % (tag, folder, flags, when), len(message), literal)
+        self.send(message + b"\r\n")
         return tag
 
     def append(self, *args, **kw):
@@ -211,13 +217,26 @@ class ImapClient:
         return self.finish(tag)
 
     def server_name(self):
-        """Which server it is, by its own word (the Dovecots of these tests put their name into ID)."""
-        untagged, _ = self.command(b"ID NIL")
-        for line in untagged:
-            found = re.search(rb'"name" "(\w+)"', line)
-            if found:
-                return found.group(1).decode()
-        return None
+        """
+        "old" or "new", by the server's own word: a Dovecot of these tests puts it into ID, a Courier into
+        its UIDVALIDITY; a Cyrus that is old has a prefix in its namespace and a new one has none.
+        """
+        if self.lists(b"ID"):
+            for line in self.command(b"ID NIL")[0]:
+                found = re.search(rb'"name" "(old|new)"', line)
+                if found:
+                    return found.group(1).decode()
+        for line in self.command(b"STATUS INBOX (UIDVALIDITY)")[0]:
+            found = UIDVALIDITY.search(line)
+            if found and int(found.group(1)) in UIDVALIDITY_SAYS:
+                return UIDVALIDITY_SAYS[int(found.group(1))]
+        return "old" if b'(("INBOX."' in b"".join(self.command(b"NAMESPACE")[0]) else "new"
+
+    def lists(self, capability):
+        """After login; asked once."""
+        if self._capabilities is None:
+            self._capabilities = b" ".join(self.command(b"CAPABILITY")[0]).upper().split()
+        return capability in self._capabilities
 
     def logout(self):
         try:

@@ -68,7 +68,7 @@ def _setting(value):
 
 class Mailferry:
     """
-    old, new   lib.dovecot.Dovecot; both are reached over TLS, and the engine uses their first master user
+    old, new   a lib.server.Server each; both are reached over TLS, and the engine uses their first master user
     ca         lib.ca.CA of the servers; its certificate for `localhost` is shown to clients
     settings   {section: {name: value}} over DEFAULTS; backend settings as {"backend old": {…}}
     """
@@ -82,6 +82,7 @@ class Mailferry:
         self.address = "127.0.0.1"
         self.ports = {}
         self.reports = os.environ.get("MAILFERRY_REPORTS")
+        self._servers = {"old": old, "new": new}
         self._process = None
         self.account = unprivileged_account(self.build)
         os.makedirs(folder, exist_ok=True)
@@ -108,11 +109,14 @@ class Mailferry:
                 "pop3_port": server.ports["pop3s"], "pop3_tls": "implicit"}
         if server.masters:
             user, password = next(iter(server.masters.items()))
-            path = os.path.join(self.folder, "master-" + side)
-            with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
-                f.write(password + "\n")
-            conf.update(master_user=user, master_password_file=self._own(path))
+            conf.update(master_user=user, master_password_file=self.secret_file("master-" + side, password))
         return conf
+
+    def secret_file(self, name, secret):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+            f.write(secret + "\n")
+        return self._own(path)
 
     def _own(self, path):
         """A secret that the unprivileged programs must read."""
@@ -228,8 +232,17 @@ class Mailferry:
     def import_users(self, users, wave="1", name="users.csv"):
         """users: names, or rows as dicts with the columns of the CSV."""
         path = os.path.join(self.folder, name)
-        write_csv(path, [u if isinstance(u, dict) else {"user": u, "wave": wave} for u in users])
+        write_csv(path, [self._row(u if isinstance(u, dict) else {"user": u, "wave": wave}) for u in users])
         return self.cli("import", path)
+
+    def _row(self, row):
+        """A server without a master user is given the user's own password."""
+        row = dict(row)
+        for side, server in self._servers.items():
+            column = side + "_password_file"
+            if not server.masters and column not in row:
+                row[column] = self.secret_file("%s-%s" % (row["user"], side), server.users[row["user"]])
+        return row
 
     def user(self, name):
         for u in self.cli("users")["users"]:

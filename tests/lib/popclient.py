@@ -1,8 +1,28 @@
 """A tiny POP3 client on a raw socket, with a transcript. Lines are bytes."""
 
 import base64
+import re
 import socket
 import time
+
+from .imapclient import UIDVALIDITY_SAYS
+
+# What each kind of server is told to make its UIDLs of, by lib/dovecot.py, cyrus.py and courier.py.
+UIDL_SAYS = [
+    (re.compile(rb"^(old|new)\."), lambda found: found.group(1).decode()),
+    (re.compile(rb"-(\d+)$"), lambda found: UIDVALIDITY_SAYS.get(int(found.group(1)), "")),
+    (re.compile(rb"^\d+\.\d+$"), lambda found: "old"),
+    (re.compile(rb"^[0-9a-f]{16}$"), lambda found: "new"),
+]
+
+
+def server_of(uidl):
+    """"old" or "new", by a UIDL of it."""
+    for shape, says in UIDL_SAYS:
+        found = shape.search(uidl)
+        if found:
+            return says(found)
+    return ""
 
 
 class PopClient:

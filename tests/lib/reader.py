@@ -39,7 +39,7 @@ class Folder:
 
 
 def connect(server, user, password=None, context=None):
-    """Logged in straight at a lib.dovecot.Dovecot: as the user, or by its first master user."""
+    """Logged in straight at a lib.server.Server: as the user, or by its first master user."""
     client = imaplib.IMAP4_SSL(server.address, server.ports["imaps"], ssl_context=context, timeout=60)
     if password is None and server.masters:
         master, secret = next(iter(server.masters.items()))
