@@ -111,7 +111,8 @@ check: binaries
 test: deps
 	tests/run --twice --python $(PYTHON)
 
-test-full: deps
+test-full:
+	tests/deps --full
 	tests/run --twice --full --python $(PYTHON)
 
 FUZZ_SECONDS ?= 60

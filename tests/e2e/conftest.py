@@ -39,9 +39,11 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what the chosen servers cannot do: it is then no test of ours."""
+    """Leaves out what the chosen servers cannot do, and for others than the usual what needs no server."""
     lacking = set().union(*(LACKS.get(kind, ()) for kind in SERVERS))
     out = [i for i in items if any(m.args[0] in lacking for m in i.iter_markers("offers"))]
+    if set(SERVERS) != {"dovecot"}:
+        out += [i for i in items if i not in out and "stage" not in i.fixturenames]
     config.hook.pytest_deselected(items=out)
     items[:] = [i for i in items if i not in out]
 

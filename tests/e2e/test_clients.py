@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from lib import processes
+
 
 @pytest.fixture
 def filled(stage, resident):
@@ -124,3 +126,88 @@ def test_openssl_s_client(stage, ferry, filled, port, starttls, feed, expect):
                "-verify_hostname", "localhost", "-connect", "127.0.0.1:%d" % ferry.ports[port], "-ign_eof",
                *more, feed=feed % (filled.name, filled.password))
     assert expect in out
+
+
+# ---- clients that keep a copy of their own, or show it on a screen
+
+
+@pytest.mark.full
+def test_offlineimap(stage, ferry, filled, tmp_path):
+    (tmp_path / "offlineimaprc").write_text("""
+[general]
+accounts = ferry
+metadata = %(folder)s/state
+[Account ferry]
+localrepository = near
+remoterepository = far
+[Repository near]
+type = Maildir
+localfolders = %(folder)s/mail
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = %(port)d
+remoteuser = %(user)s
+remotepass = %(password)s
+ssl = yes
+sslcacertfile = %(ca)s
+""" % {"folder": tmp_path, "port": ferry.ports["imaps"], "user": filled.name, "password": filled.password,
+       "ca": stage.ca.cert})
+    for _ in range(2):
+        call("offlineimap", "-c", str(tmp_path / "offlineimaprc"), "-o", "-u", "basic",
+             env=dict(os.environ, HOME=str(tmp_path)))
+        found = [p for p in (tmp_path / "mail").rglob("*")
+                 if p.parent.name in ("cur", "new") and p.is_file()]
+        assert len(found) == 17
+
+
+class Terminal:
+    """A program in a terminal (tmux on a socket of its own): keys in, screen out."""
+
+    def __init__(self, folder, command, env):
+        self.tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
+        call(*self.tmux, "new-session", "-d", "-x", "120", "-y", "40", command, env=env)
+
+    def screen(self):
+        return call(*self.tmux, "capture-pane", "-p")
+
+    def until(self, text):
+        processes.wait_until(lambda: text in self.screen(), 20, "%r on the screen" % text)
+
+    def keys(self, *keys):
+        call(*self.tmux, "send-keys", *keys)
+
+    def end(self):
+        subprocess.run(self.tmux + ["kill-server"], capture_output=True)
+
+
+@pytest.mark.full
+def test_neomutt(stage, ferry, filled, tmp_path):
+    (tmp_path / "rc").write_text("""
+set folder = "imaps://localhost:%d/"
+set spoolfile = "+INBOX"
+set imap_user = "%s"
+set imap_pass = "%s"
+set certificate_file = "%s"
+set ssl_ca_certificates_file = "%s"
+set imap_idle = yes
+set header_cache = "%s/cache"
+set sort = date-received
+set wait_key = no
+set delete = yes
+""" % (ferry.ports["imaps"], filled.name, filled.password, stage.ca.cert, stage.ca.cert, tmp_path))
+    t = Terminal(tmp_path, "neomutt -n -F %s/rc" % tmp_path, dict(os.environ, HOME=str(tmp_path), TERM="xterm"))
+    try:
+        t.until("Msgs:12")
+        t.keys("Enter")
+        t.until("Grey harbours")
+        t.keys("i")
+        t.keys("F")
+        t.keys("D", "~s", " message", "Enter")    # delete all whose subject says so
+        t.until("Del:12")
+        t.keys("$")
+        processes.wait_until(lambda: not stage.read(stage.old, filled)[("INBOX",)].messages, 20,
+                             "neomutt's deletes on the server")
+        t.keys("q")
+    finally:
+        t.end()
