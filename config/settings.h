@@ -130,6 +130,13 @@ struct settings {
 		int preauth_bytes; /* of one command before login, literals included */
 		int line_bytes; /* one client line after login that is kept until it is whole */
 		int drop_per_s; /* BYEs of many users are paced */
+		int preauth_per_address;
+		int sessions_per_address, sessions_per_user; /* 0: no limit */
+		int login_parallel, login_delay_s, refusal_s;
+		int bad_commands, id_pairs;
+		int tracked;	       /* entries of proxy/guard.h */
+		int spare_descriptors; /* kept for the store, certificates and control */
+		char *trusted;	       /* networks without the limits of one address */
 	} limits;
 };
 

@@ -338,11 +338,18 @@ static void check_backend(const struct settings *s, enum side side, const struct
 
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
+	struct slice bad;
+
 	check_required(scan, m);
 	check_listeners(s, scan, m);
 	check_tls(s, scan, m);
 	check_backend(s, SIDE_OLD, scan, m);
 	check_backend(s, SIDE_NEW, scan, m);
+	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
+		mistake_add(
+			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),
+			"limits: trusted: \"%.*s\" is no network: write \"10.0.0.0/8, ::1\"",
+			(int)bad.n, bad.p);
 	if (s->cutover.hold_s <= s->cutover.budget_s)
 		mistake_add(m,
 			    scan_line(scan, SECTION_CUTOVER, NULL,

@@ -204,9 +204,31 @@ const struct setting_row setting_rows[] = {
 	LIMIT(line_bytes, "65536", 8192, 16777216, "bytes", "One client line after login."),
 	LIMIT(drop_per_s, "50", 1, 100000, "",
 	      "Sessions ended per second when many users move."),
+	LIMIT(preauth_per_address, "100", 1, 1000000, "",
+	      "Sessions before login from one address (IPv6: one /64)."),
+	LIMIT(sessions_per_address, "0", 0, 1000000, "",
+	      "Sessions after login from one address; 0: any number, for whole offices share "
+	      "one."),
+	LIMIT(sessions_per_user, "100", 0, 1000000, "",
+	      "Sessions after login of one user; 0: any number."),
+	LIMIT(login_parallel, "16", 1, 100000, "",
+	      "Logins of one user, and from one address, waiting for a backend at once."),
+	LIMIT(login_delay_s, "15", 0, 18, "s",
+	      "Most that wrong passwords make the next login wait; less than clients bear "
+	      "(20)."),
+	LIMIT(refusal_s, "2", 0, 15, "s",
+	      "No wrong password or unknown name is answered sooner: the time tells nothing."),
+	LIMIT(bad_commands, "5", 1, 1000, "", "Commands before login that are none."),
+	LIMIT(id_pairs, "30", 1, 1000, "", "Fields of a client's ID (RFC 2971: at most 30)."),
+	LIMIT(tracked, "65536", 16, 10000000, "",
+	      "Addresses and users remembered for these limits; about 100 bytes each."),
+	LIMIT(spare_descriptors, "64", 32, 1000000, "",
+	      "Descriptors that no client gets: for the store, certificates and control."),
+	TEXT("trusted", AT(SECTION_LIMITS, limits.trusted), "127.0.0.0/8, ::1", true,
+	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 79, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 90, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

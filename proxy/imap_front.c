@@ -7,7 +7,6 @@
 #include "proxy/caps.h"
 #include "proxy/meters.h"
 
-#define BAD_COMMANDS_MAX 5 /* then it is no mail client */
 
 /* What both backends can honour before login; the routed server's own list follows after it. */
 static void write_capabilities(const struct session *s, struct buf *out)
@@ -45,9 +44,10 @@ static void bad(struct session *s, struct slice tag, const char *text)
 		tagged(s, tag, text);
 	else
 		stream_printf(s->client, "* %s\r\n", text);
-	if (++s->bad_commands >= BAD_COMMANDS_MAX) {
+	if (++s->bad_commands >= (unsigned)s->proxy->settings->limits.bad_commands) {
 		stream_printf(s->client, "* BYE Too many bad commands.\r\n");
-		session_close(s, "too many bad commands before login");
+		session_close_by_limit(s, LIMIT_BAD_COMMANDS,
+				       "too many bad commands before login");
 	}
 }
 

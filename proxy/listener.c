@@ -23,7 +23,7 @@ struct listeners {
 	struct arrivals *arrivals; /* owned */
 	struct listener *at;
 	size_t count;
-	size_t fd_room; /* sessions that our descriptors suffice for */
+	size_t descriptors; /* that this process may have */
 	bool started, full;
 };
 
@@ -125,21 +125,32 @@ static int open_own(const struct listener_conf *c, struct err *e)
 
 /* ---- taking connections */
 
-static bool has_room(const struct listeners *l)
+/* What stands against one more session; LIMITS: nothing. */
+static enum limit in_the_way(const struct listeners *l)
 {
 	const struct proxy *p = l->proxy;
+	const struct settings *set = p->settings;
 	size_t soon = arrivals_count(l->arrivals);
+	/* Who is not logged in will want a second one, for the backend. */
+	size_t used = p->own_descriptors + p->loop.live + p->preauth_count + 2 * soon + 2;
 
-	return p->session_count + soon <
-		       MIN((size_t)p->settings->limits.sessions, l->fd_room) &&
-	       p->preauth_count + soon < (size_t)p->settings->limits.preauth_sessions;
+	if (used + (size_t)set->limits.spare_descriptors > l->descriptors)
+		return LIMIT_SPARE_DESCRIPTORS;
+	if (p->session_count + soon >= (size_t)set->limits.sessions)
+		return LIMIT_SESSIONS;
+	if (p->preauth_count + soon >= (size_t)set->limits.preauth_sessions)
+		return LIMIT_PREAUTH_SESSIONS;
+	return LIMITS;
 }
 
-static void count_full(struct proxy *p)
+/* Makes room for those who do not log in by ending the oldest of them. */
+static enum limit make_room(const struct listeners *l)
 {
-	bool preauth = p->preauth_count >= (size_t)p->settings->limits.preauth_sessions;
+	enum limit full = in_the_way(l);
 
-	meter_limit(p, preauth ? LIMIT_PREAUTH_SESSIONS : LIMIT_SESSIONS);
+	if (full == LIMIT_PREAUTH_SESSIONS && sessions_evict(l->proxy))
+		return LIMITS;
+	return full;
 }
 
 static void listen_to_all(struct listeners *l, bool on)
@@ -163,6 +174,22 @@ static void take(struct listener *l, int fd, const struct sockaddr *peer)
 }
 
 /* A full backlog makes clients wait; taking and closing would make them complain. */
+static void pause_all(struct listeners *l, enum limit because)
+{
+	log_warn(NULL,
+		 "no room for more sessions: new connections wait (limits.%s; %zu, %zu not "
+		 "logged in)",
+		 limit_name(because), l->proxy->session_count, l->proxy->preauth_count);
+	meter_limit(l->proxy, because);
+	l->full = true;
+	listen_to_all(l, false);
+}
+
+static bool out_of_descriptors(int why)
+{
+	return why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM;
+}
+
 static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 {
 	struct listener *l = arg;
@@ -170,20 +197,17 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 	for (int i = 0; i < LISTENER_ACCEPTS; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof from;
+		enum limit full = make_room(l->all);
 		int client;
 
-		if (!has_room(l->all)) {
-			log_warn(
-				NULL,
-				"no room for more sessions: new connections wait (%zu, %zu not logged in)",
-				l->all->proxy->session_count, l->all->proxy->preauth_count);
-			count_full(l->all->proxy);
-			l->all->full = true;
-			listen_to_all(l->all, false);
+		if (full != LIMITS) {
+			pause_all(l->all, full);
 			return;
 		}
 		client = accept4(fd, (struct sockaddr *)&from, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client < 0 && out_of_descriptors(errno))
+			pause_all(l->all, LIMIT_SPARE_DESCRIPTORS);
 		if (client < 0)
 			return;
 		take(l, client, (struct sockaddr *)&from);
@@ -245,7 +269,9 @@ void listeners_stop(struct listeners *l, bool take)
 
 void listeners_tick(struct listeners *l)
 {
-	if (l->started && l->full && has_room(l)) {
+	enum limit full = l->full ? in_the_way(l) : LIMITS;
+
+	if (l->started && l->full && (full == LIMITS || full == LIMIT_PREAUTH_SESSIONS)) {
 		l->full = false;
 		listen_to_all(l, true);
 	}
@@ -261,8 +287,7 @@ static size_t raise_descriptors(void)
 		return 256;
 	r.rlim_cur = r.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &r);
-	return r.rlim_max > LISTENER_SPARE_FDS ? (size_t)(r.rlim_max - LISTENER_SPARE_FDS) / 2
-					       : 1;
+	return (size_t)r.rlim_max;
 }
 
 static int open_one(struct listeners *all, struct listener *l, int inherited, struct err *e)
@@ -292,7 +317,7 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
 	l->proxy = p;
 	l->arrivals = arrivals_new(p);
 	l->at = mem_array(set->listener_count, sizeof *l->at);
-	l->fd_room = raise_descriptors();
+	l->descriptors = raise_descriptors();
 	for (size_t i = 0; i < set->listener_count && rc == 0; i++) {
 		l->at[i].conf = &set->listeners[i];
 		rc = open_one(l, &l->at[i],

@@ -11,14 +11,16 @@
 #define LISTENER_FIRST_FD    3 /* SD_LISTEN_FDS_START */
 #define LISTENER_INHERIT_MAX 64
 #define LISTENER_ACCEPTS     64 /* connections taken in one turn of the loop */
-#define LISTENER_SPARE_FDS   64 /* kept for the store, certificates and logs */
 
 struct listeners;
 
 /* To be called before anything else opens descriptors or reads the environment. */
 int listeners_open(struct proxy *p, struct listeners **out, struct err *e) MUST_CHECK;
-/* From now on connections are taken, as long as the node has room (limits.sessions,
- * limits.preauth_sessions). */
+/*
+ * From now on connections are taken, as long as the node has room: limits.sessions and
+ * limits.spare_descriptors make new ones wait, limits.preauth_sessions ends the oldest that has
+ * not logged in.
+ */
 void listeners_start(struct listeners *l);
 /* Closes the sockets; other processes that have them go on listening. take: connections that
  * wait already are taken first. */

@@ -137,6 +137,7 @@ static int open_parts(struct node *n, struct err *e)
 		return -1;
 	p->caps = caps_new();
 	sessions_init(p);
+	p->guard = guard_new(p);
 	p->routes = routes_new(p);
 	if (follower_start(p, &p->follower, e) < 0 || control_start(p, &p->control, e) < 0)
 		return -1;
@@ -266,6 +267,7 @@ static void close_parts(struct node *n)
 	caps_free(&p->caps);
 	tls_server_free(&p->tls);
 	certificates_release(p);
+	guard_free(&p->guard);
 	metrics_free(&p->metrics);
 	unlock_name(n);
 	settings_release(&n->settings);

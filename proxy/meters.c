@@ -21,15 +21,16 @@ static const char *const protocols[] = { "imap", "pop3" };
 static const char *const sides[] = { "none", "old", "new" };
 static const char *const both[] = { "old", "new" };
 static const char *const states[] = {
-	[SESSION_GREET] = "greet", [SESSION_AUTH] = "auth",   [SESSION_PARK] = "park",
-	[SESSION_DIAL] = "dial",   [SESSION_LOGIN] = "login", [SESSION_RELAY] = "relay",
-	[SESSION_DRAIN] = "drain", [SESSION_QUIET] = "quiet", [SESSION_PARTING] = "parting",
+	[SESSION_GREET] = "greet",     [SESSION_AUTH] = "auth",	  [SESSION_DELAY] = "delay",
+	[SESSION_PARK] = "park",       [SESSION_DIAL] = "dial",	  [SESSION_LOGIN] = "login",
+	[SESSION_RELAY] = "relay",     [SESSION_DRAIN] = "drain", [SESSION_QUIET] = "quiet",
+	[SESSION_PARTING] = "parting",
 };
 static const char *const no_headers[] = { "untrusted", "no_header", "late" };
 static const char *const ends[] = { "left", "bye", "cut", "evicted" };
 static const char *const foreigners[] = { "http", "tls", "plain" };
-static const char *const results[] = { "ok",	 "bad_login", "unavailable",
-				       "moving", "limit",     "privacy_required" };
+static const char *const results[] = { "ok",	"bad_login",	    "unavailable", "moving",
+				       "limit", "privacy_required", "delay" };
 static const char *const releases[] = { "old", "new", "refused" };
 static const char *const ways[] = { "up", "down" };
 static const char *const peers[] = { "client", "backend" };
@@ -51,6 +52,17 @@ static const char *const limits[] = {
 	[LIMIT_PREAUTH_BYTES] = "preauth_bytes",
 	[LIMIT_LINE_BYTES] = "line_bytes",
 	[LIMIT_DROP_PER_S] = "drop_per_s",
+	[LIMIT_PREAUTH_PER_ADDRESS] = "preauth_per_address",
+	[LIMIT_SESSIONS_PER_ADDRESS] = "sessions_per_address",
+	[LIMIT_SESSIONS_PER_USER] = "sessions_per_user",
+	[LIMIT_LOGIN_PARALLEL] = "login_parallel",
+	[LIMIT_LOGIN_DELAY_S] = "login_delay_s",
+	[LIMIT_REFUSAL_S] = "refusal_s",
+	[LIMIT_BAD_COMMANDS] = "bad_commands",
+	[LIMIT_ID_PAIRS] = "id_pairs",
+	[LIMIT_TRACKED] = "tracked",
+	[LIMIT_SPARE_DESCRIPTORS] = "spare_descriptors",
+	[LIMIT_TRUSTED] = "trusted",
 };
 _Static_assert(COUNT(protocols) == PROTOS && COUNT(sides) == METER_SIDE_VALUES &&
 		       COUNT(both) == SIDES && COUNT(states) == SESSION_CLOSED &&
@@ -232,7 +244,7 @@ void meters_collect(struct proxy *p)
 	collect_sessions(p);
 	collect_process(p);
 	certificates_collect(p);
-	TAILQ_FOREACH (s, &p->dropping, drop)
+	TAILQ_FOREACH (s, &p->dropping, queue)
 		waiting++;
 	metrics_set(m, METER_DROPS_WAITING, AT_ALL, (double)waiting);
 	metrics_set(m, METER_PREAUTH, AT_ALL, (double)p->preauth_count);

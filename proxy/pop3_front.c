@@ -6,7 +6,6 @@
 #include "proxy/auth.h"
 #include "proxy/caps.h"
 
-#define BAD_COMMANDS_MAX 5 /* then it is no mail client */
 
 static void greet(struct session *s)
 {
@@ -16,8 +15,9 @@ static void greet(struct session *s)
 static void bad(struct session *s, const char *text)
 {
 	stream_printf(s->client, "-ERR %s\r\n", text);
-	if (++s->bad_commands >= BAD_COMMANDS_MAX)
-		session_close(s, "too many bad commands before login");
+	if (++s->bad_commands >= (unsigned)s->proxy->settings->limits.bad_commands)
+		session_close_by_limit(s, LIMIT_BAD_COMMANDS,
+				       "too many bad commands before login");
 }
 
 static bool refuse_cleartext(struct session *s)

@@ -18,6 +18,7 @@ enum reject {
 	REJECT_MOVING,
 	REJECT_LIMIT,
 	REJECT_PRIVACY,
+	REJECT_DELAY, /* too many wrong passwords before it: no backend was asked */
 	REJECTS
 };
 const char *reject_imap(enum reject r); /* "NO [CODE] text" */

@@ -35,6 +35,7 @@ struct proxy {
 	struct follower *follower;
 	struct listeners *listeners;
 	struct control *control;
+	struct guard *guard;
 	struct metrics *metrics; /* proxy/meters.h */
 	size_t own_descriptors;	 /* open besides streams */
 	struct event *tick;
@@ -45,9 +46,13 @@ struct proxy {
 	struct session_list sessions; /* all that are not closed */
 	struct session_list closed;   /* to be freed by the reaper */
 	struct session_list dropping; /* moved to the other side, wait for their BYE */
+	/* not logged in, no backend is asked for them; oldest first: may be evicted */
+	struct session_list silent, delayed;
 	struct event *reaper, *dropper;
 	size_t session_count, preauth_count, parked_count;
 	double drops_left;	    /* token bucket of BYEs */
+	int64_t refusal_ms[SIDES];  /* how long a side took lately to refuse a login */
+	int64_t crowd_logged_ms;    /* a refused connection was told in the log */
 	struct ending_list endings; /* drops and drains under way */
 
 	/*

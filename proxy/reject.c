@@ -18,6 +18,8 @@ static const struct {
 			    "-ERR [SYS/TEMP] Mailbox is locked for maintenance, wait a few minutes." },
 	[REJECT_LIMIT] = { "NO [LIMIT] Too many connections, please try again later.",
 			   "-ERR [IN-USE] Too many connections, wait a few minutes." },
+	[REJECT_DELAY] = { "NO [UNAVAILABLE] Too many failed logins, please try again in a few minutes.",
+			   "-ERR [SYS/TEMP] Too many failed logins, wait a few minutes." },
 	[REJECT_PRIVACY] = { "NO [PRIVACYREQUIRED] Start TLS first.", "-ERR Start TLS first." },
 };
 _Static_assert(COUNT(texts) == REJECTS, "a text for every reason");

@@ -4,26 +4,30 @@
 #include <openssl/rand.h>
 
 #include "common/clock.h"
+#include "common/wire/alien.h"
 #include "proxy/ending.h"
 #include "proxy/session_impl.h"
 
-#define NEXT(s)		 (1u << SESSION_##s)
-#define DRAIN_LOOK_MS	 1000 /* how often a draining session is looked at for standing still */
-#define VERDICT_GRACE_MS 2000 /* after hold_until: time for somebody's undo to reach us */
-#define KEEP_ALIVE_MS	 10000
-#define INPUT_KEEP	 (64 * 1024) /* of a client whose next command must wait */
+#define NEXT(s)		  (1u << SESSION_##s)
+#define DRAIN_LOOK_MS	  1000 /* how often a draining session is looked at for standing still */
+#define VERDICT_GRACE_MS  2000 /* after hold_until: time for somebody's undo to reach us */
+#define KEEP_ALIVE_MS	  10000
+#define INPUT_KEEP	  (64 * 1024) /* of a client whose next command must wait */
+#define EVICTED_LINGER_MS 500
+#define CROWD_LOG_MS	  1000 /* refused connections are told at most this often */
 
 static const struct {
 	const char *name;
 	unsigned next;
 } rules[] = {
 	[SESSION_GREET] = { "GREET", NEXT(AUTH) | NEXT(CLOSED) },
-	[SESSION_AUTH] = { "AUTH", NEXT(PARK) | NEXT(DIAL) | NEXT(CLOSED) },
+	[SESSION_AUTH] = { "AUTH", NEXT(DELAY) | NEXT(PARK) | NEXT(DIAL) | NEXT(CLOSED) },
+	[SESSION_DELAY] = { "DELAY", NEXT(AUTH) | NEXT(PARK) | NEXT(DIAL) | NEXT(CLOSED) },
 	[SESSION_PARK] = { "PARK", NEXT(AUTH) | NEXT(DIAL) | NEXT(CLOSED) },
-	[SESSION_DIAL] = { "DIAL",
-			   NEXT(DIAL) | NEXT(AUTH) | NEXT(LOGIN) | NEXT(PARK) | NEXT(CLOSED) },
-	[SESSION_LOGIN] = { "LOGIN",
-			    NEXT(AUTH) | NEXT(DIAL) | NEXT(PARK) | NEXT(RELAY) | NEXT(CLOSED) },
+	[SESSION_DIAL] = { "DIAL", NEXT(DIAL) | NEXT(AUTH) | NEXT(DELAY) | NEXT(LOGIN) |
+					   NEXT(PARK) | NEXT(CLOSED) },
+	[SESSION_LOGIN] = { "LOGIN", NEXT(AUTH) | NEXT(DELAY) | NEXT(DIAL) | NEXT(PARK) |
+					     NEXT(RELAY) | NEXT(CLOSED) },
 	[SESSION_RELAY] = { "RELAY", NEXT(DRAIN) | NEXT(QUIET) | NEXT(CLOSED) },
 	[SESSION_DRAIN] = { "DRAIN", NEXT(RELAY) | NEXT(QUIET) | NEXT(CLOSED) },
 	[SESSION_QUIET] = { "QUIET", NEXT(RELAY) | NEXT(PARTING) | NEXT(CLOSED) },
@@ -80,6 +84,8 @@ static int64_t deadline_ms(const struct session *s)
 		return 1000LL * set->limits.handshake_s;
 	case SESSION_AUTH:
 		return 1000LL * set->limits.login_s;
+	case SESSION_DELAY:
+		return s->wait_ms;
 	case SESSION_PARK:
 		return MIN((int64_t)KEEP_ALIVE_MS,
 			   MAX(1000LL * set->cutover.hold_s - parked, (int64_t)0));
@@ -108,6 +114,26 @@ static bool is_preauth(enum session_state st)
 	return st < SESSION_RELAY;
 }
 
+/* Among whom a session waits that no backend was asked for; NULL: not so. */
+static struct session_list *evictable(const struct session *s, enum session_state st)
+{
+	if (st == SESSION_DELAY)
+		return &s->proxy->delayed;
+	return st <= SESSION_AUTH ? &s->proxy->silent : NULL;
+}
+
+static void queue_again(struct session *s, enum session_state to)
+{
+	struct session_list *from = evictable(s, s->state), *into = evictable(s, to);
+
+	if (from == into)
+		return;
+	if (from)
+		TAILQ_REMOVE(from, s, queue);
+	if (into)
+		TAILQ_INSERT_TAIL(into, s, queue);
+}
+
 void session_enter(struct session *s, enum session_state to)
 {
 	struct proxy *p = s->proxy;
@@ -121,11 +147,21 @@ void session_enter(struct session *s, enum session_state to)
 		p->parked_count++;
 	if (is_preauth(s->state) && !is_preauth(to))
 		p->preauth_count--;
+	queue_again(s, to);
 	s->state = to;
 	s->state_ms = clock_mono_ms();
 	s->about.state = rules[to].name;
 	if (to != SESSION_CLOSED)
 		arm_timer(s, deadline_ms(s));
+}
+
+void session_delay(struct session *s, int64_t ms)
+{
+	s->wait_ms = (int)ms;
+	if (s->state == SESSION_DELAY)
+		arm_timer(s, ms);
+	else
+		session_enter(s, SESSION_DELAY);
 }
 
 static void new_id(char *out)
@@ -204,8 +240,9 @@ static void end(struct session *s, enum meter_end how, const char *why)
 	session_enter(s, SESSION_CLOSED);
 	evtimer_del(s->timer);
 	session_forget_login(s);
+	guard_leave(p->guard, &s->guarded);
 	if (s->dropping)
-		TAILQ_REMOVE(&p->dropping, s, drop);
+		TAILQ_REMOVE(&p->dropping, s, queue);
 	s->dropping = false;
 	TAILQ_REMOVE(&p->sessions, s, link);
 	TAILQ_INSERT_TAIL(&p->closed, s, link);
@@ -217,9 +254,20 @@ static void end(struct session *s, enum meter_end how, const char *why)
 
 static void close_politely(struct session *s, enum meter_end how, const char *why)
 {
+	/* Who is evicted makes room: his descriptor must go soon. */
+	int linger_ms = how == END_EVICTED ? EVICTED_LINGER_MS : PROXY_LINGER_MS;
+
 	leave_backend(s, true);
-	stream_retire(&s->client, PROXY_LINGER_MS, NULL, NULL);
+	stream_retire(&s->client, linger_ms, NULL, NULL);
 	end(s, how, why);
+}
+
+void session_evict(struct session *s)
+{
+	if (s->state != SESSION_GREET)
+		s->protocol->say_bye(s, "Too many connections, please try again later.");
+	close_politely(s, END_EVICTED,
+		       "evicted, as the oldest without a login (limits.preauth_sessions)");
 }
 
 void session_close(struct session *s, const char *why)
@@ -324,6 +372,7 @@ bool session_is_quiet(const struct session *s)
 	switch (s->state) {
 	case SESSION_GREET:
 	case SESSION_AUTH:
+	case SESSION_DELAY:
 	case SESSION_PARK:
 	case SESSION_QUIET:
 	case SESSION_PARTING:
@@ -378,6 +427,7 @@ void session_hold(struct session *s)
 		break;
 	case SESSION_GREET:
 	case SESSION_AUTH:
+	case SESSION_DELAY:
 	case SESSION_PARK:
 	case SESSION_PARTING:
 	case SESSION_CLOSED:
@@ -429,7 +479,8 @@ void session_dismiss(struct session *s)
 		session_enter(s, SESSION_DRAIN);
 		session_relayed(s);
 		break;
-	case SESSION_PARK: /* its login is answered first */
+	case SESSION_DELAY: /* its login is answered first */
+	case SESSION_PARK:
 	case SESSION_DIAL:
 	case SESSION_LOGIN:
 	case SESSION_DRAIN: /* …and a cutover has its verdict first */
@@ -476,7 +527,7 @@ static void drop(struct session *s)
 	meter_limit(p, LIMIT_DROP_PER_S);
 	s->dropping = true;
 	evtimer_del(s->timer);
-	TAILQ_INSERT_TAIL(&p->dropping, s, drop);
+	TAILQ_INSERT_TAIL(&p->dropping, s, queue);
 }
 
 /* Who is to end anyway does so now, or as soon as nothing is open. */
@@ -538,6 +589,7 @@ void session_release(struct session *s)
 		break;
 	case SESSION_GREET:
 	case SESSION_AUTH:
+	case SESSION_DELAY: /* asks for its route later */
 	case SESSION_PARTING:
 	case SESSION_CLOSED:
 		break;
@@ -615,6 +667,9 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		session_close_with_bye(s, "Timeout; no login.",
 				       "no login in time (limits.login_s)");
 		break;
+	case SESSION_DELAY:
+		session_on_delay(s);
+		break;
 	case SESSION_PARK:
 		on_park_timer(s);
 		break;
@@ -646,11 +701,52 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* ---- events of the two streams */
 
+static void foreign(struct session *s, enum meter_foreign spoke, const char *why)
+{
+	metrics_add(s->proxy->metrics, METER_FOREIGN, AT(s->protocol->kind, spoke), 1);
+	session_cut(s, why);
+}
+
+/* A browser that is led here must not make us say what it would show (ALPACA). */
+static void hear_before_login(struct session *s)
+{
+	struct slice in = stream_input(s->client);
+
+	switch (alien_of(in.p, in.n)) {
+	case ALIEN_NONE:
+		s->protocol->hear_client(s);
+		break;
+	case ALIEN_HTTP:
+		foreign(s, FOREIGN_HTTP, "speaks HTTP");
+		break;
+	case ALIEN_TLS:
+		foreign(s, FOREIGN_TLS, "speaks TLS where clear text begins");
+		break;
+	}
+}
+
+static void client_failed(struct session *s, struct stream *st)
+{
+	if (stream_handshaking(st))
+		meter_handshake(s->proxy, PEER_CLIENT, st);
+	switch (stream_spoke(st)) {
+	case STREAM_SPOKE_TLS:
+		session_close(s, stream_error(st));
+		break;
+	case STREAM_SPOKE_HTTP:
+		foreign(s, FOREIGN_HTTP, "speaks HTTP where TLS begins");
+		break;
+	case STREAM_SPOKE_PLAIN:
+		foreign(s, FOREIGN_PLAIN, "speaks clear text where TLS begins");
+		break;
+	}
+}
+
 static void client_data(struct session *s)
 {
 	switch (s->state) {
 	case SESSION_AUTH:
-		s->protocol->hear_client(s);
+		hear_before_login(s);
 		break;
 	case SESSION_RELAY:
 	case SESSION_DRAIN:
@@ -661,6 +757,7 @@ static void client_data(struct session *s)
 		session_close(s, "told at its next command");
 		break;
 	case SESSION_GREET:
+	case SESSION_DELAY:
 	case SESSION_PARK:
 	case SESSION_DIAL:
 	case SESSION_LOGIN:
@@ -699,9 +796,7 @@ static void on_client(struct stream *st, enum stream_event ev, void *arg)
 		session_close(s, "client left");
 		break;
 	case STREAM_FAILED:
-		if (stream_handshaking(st))
-			meter_handshake(s->proxy, PEER_CLIENT, st);
-		session_close(s, stream_error(st));
+		client_failed(s, st);
 		break;
 	}
 }
@@ -724,6 +819,7 @@ static void backend_ended(struct session *s, const char *why)
 		break;
 	case SESSION_GREET:
 	case SESSION_AUTH:
+	case SESSION_DELAY:
 	case SESSION_PARK:
 	case SESSION_PARTING:
 	case SESSION_CLOSED:
@@ -744,6 +840,7 @@ static void backend_data(struct session *s)
 		break;
 	case SESSION_GREET:
 	case SESSION_AUTH:
+	case SESSION_DELAY:
 	case SESSION_PARK:
 	case SESSION_DIAL:
 	case SESSION_QUIET:
@@ -800,12 +897,44 @@ void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 
 /* ---- all of them */
 
+/* Its address has too many that do not log in: not worth a handshake. */
+static void turn_away(struct proxy *p, const struct listener_conf *l, int fd,
+		      const struct endpoint *from)
+{
+	const char *words = l->proto == PROTO_IMAP
+				    ? "* BYE Too many connections.\r\n"
+				    : "-ERR [SYS/TEMP] Too many connections.\r\n";
+	int64_t now = clock_mono_ms();
+	char peer[ENDPOINT_TEXT_MAX];
+
+	meter_limit(p, LIMIT_PREAUTH_PER_ADDRESS);
+	if (now - p->crowd_logged_ms >= CROWD_LOG_MS) {
+		p->crowd_logged_ms = now;
+		endpoint_text(from, peer);
+		log_warn(NULL,
+			 "%s: turned away: too many connections without a login "
+			 "(limits.preauth_per_address)",
+			 peer);
+	}
+	if (l->tls != TLS_IMPLICIT && send(fd, words, strlen(words), MSG_NOSIGNAL) < 0)
+		log_debug(NULL, "a client that was turned away did not wait to hear it");
+	close(fd);
+}
+
 void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 		 const struct origin *origin)
 {
-	struct session *s = mem_new(sizeof *s);
+	struct guarded guarded = { 0 };
+	struct session *s;
 
+	metrics_add(p->metrics, METER_CONNECTIONS, AT(l->proto), 1);
+	if (guard_arrive(p->guard, &guarded, &origin->from) < 0) {
+		turn_away(p, l, fd, &origin->from);
+		return;
+	}
+	s = mem_new(sizeof *s);
 	s->proxy = p;
+	s->guarded = guarded;
 	s->listener = l;
 	s->protocol = l->proto == PROTO_IMAP ? &imap_protocol : &pop3_protocol;
 	s->timer = evtimer_new(p->loop.base, on_timer, s);
@@ -822,9 +951,9 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 	s->since_ms = clock_real_ms();
 	s->state_ms = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&p->sessions, s, link);
+	TAILQ_INSERT_TAIL(&p->silent, s, queue);
 	p->session_count++;
 	p->preauth_count++;
-	metrics_add(p->metrics, METER_CONNECTIONS, AT(s->protocol->kind), 1);
 	arm_timer(s, deadline_ms(s));
 	log_debug(&s->about, "connected to %s", l->name);
 	s->client = stream_accept(

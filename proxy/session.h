@@ -17,6 +17,7 @@
 #include "common/wire/pop3_boundary.h"
 #include "common/wire/sasl.h"
 #include "common/wire/swallow.h"
+#include "proxy/guard.h"
 #include "proxy/identity.h"
 #include "proxy/protocol.h"
 #include "proxy/route.h"
@@ -26,6 +27,7 @@
 enum session_state {
 	SESSION_GREET,
 	SESSION_AUTH,
+	SESSION_DELAY, /* the login waits for its turn, or its refusal for the right time */
 	SESSION_PARK,
 	SESSION_DIAL,
 	SESSION_LOGIN,
@@ -47,7 +49,7 @@ struct login {
 	struct buf challenge;	    /* why the backend refuses the token: base64 of its JSON */
 	char tag[IMAP_TAG_MAX + 1]; /* IMAP: of the command that waits for its answer */
 	unsigned tries;
-	int64_t asked_ms; /* when the whole login was there, monotonic */
+	int64_t asked_ms, dialed_ms; /* whole, led to a backend; monotonic */
 	char *proved_as; /* the login for which auth_from's server took the password; or NULL */
 };
 
@@ -79,7 +81,7 @@ struct backend_login {
 struct session {
 	TAILQ_ENTRY(session) link; /* proxy's sessions, or closed */
 	TAILQ_ENTRY(session) on_route;
-	TAILQ_ENTRY(session) drop;
+	TAILQ_ENTRY(session) queue; /* proxy's silent or delayed; at the end: dropping */
 	TAILQ_ENTRY(session) on_ending;
 	struct proxy *proxy;
 	const struct protocol *protocol;
@@ -92,6 +94,10 @@ struct session {
 	int64_t change;		    /* of the route when it was asked */
 	enum side side;
 	struct login login;
+	struct guarded guarded;
+	enum reject
+		owed; /* DELAY: the answer; REJECT_NONE: the login is still to be asked for */
+	int wait_ms;  /* DELAY: until it is looked at again */
 	struct backend_login back;
 	int64_t parked_ms, kept_alive_ms, hold_at; /* monotonic, monotonic, real */
 	bool at_user;	       /* POP3: parked at USER, before the password */
@@ -124,7 +130,7 @@ struct session {
 	bool row_written;
 };
 
-/* Takes the accepted socket. */
+/* Takes the accepted socket; closes it at once if its address has too many. */
 void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 		 const struct origin *origin);
 void session_free_closed(struct proxy *p);
@@ -191,6 +197,9 @@ void session_describe(const struct session *s, char *out, size_t size);
 void sessions_init(struct proxy *p);
 void sessions_release(struct proxy *p);
 void sessions_write_rows(struct proxy *p);
+/* Ends the oldest that is not logged in, to make room; false: all of them have asked a backend,
+ * or wait for a cutover. */
+bool sessions_evict(struct proxy *p);
 /* Ends all, at their boundaries; those with something open only by force. */
 void sessions_shut_down(struct proxy *p, bool force);
 

@@ -10,6 +10,10 @@
 
 /* The only way a session changes state: checks the move, logs it, sets the deadline. */
 void session_enter(struct session *s, enum session_state to);
+/* To DELAY, or stays there: looked at again after ms. */
+void session_delay(struct session *s, int64_t ms);
+void session_on_delay(struct session *s);
+void session_evict(struct session *s);
 void session_leave_route(struct session *s);
 void session_forget_login(struct session *s);
 void session_close_with_bye(struct session *s, const char *bye, const char *why);

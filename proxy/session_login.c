@@ -8,7 +8,9 @@
 #include "proxy/claim.h"
 #include "proxy/follower.h"
 
-#define CHALLENGE_MAX 2048 /* bytes of a backend's reason for refusing a token */
+#define CHALLENGE_MAX  2048  /* bytes of a backend's reason for refusing a token */
+#define TURN_MS	       18000 /* a login waits no longer for its turn: clients bear 20 s */
+#define REFUSAL_MAX_MS 10000 /* no refusal is kept back longer because one took so long */
 
 void session_to_auth(struct session *s)
 {
@@ -69,10 +71,72 @@ void session_forget_backend(struct session *s)
 	s->back = (struct backend_login){ 0 };
 }
 
+/* Wrong passwords, and logins that were not even asked for, are not tried for ever. */
+static bool counts_as_try(enum reject r)
+{
+	return r == REJECT_BAD_LOGIN || r == REJECT_DELAY || r == REJECT_LIMIT;
+}
+
+static void give_answer(struct session *s, enum reject r, bool to_user)
+{
+	unsigned most = (unsigned)s->proxy->settings->limits.login_tries;
+	bool last = counts_as_try(r) && ++s->login.tries >= most;
+
+	if (last) /* no time for reasons */
+		buf_release(&s->login.challenge);
+	if (to_user)
+		s->protocol->answer_user(s, r);
+	else
+		s->protocol->answer(s, r);
+	if (last) {
+		meter_limit(s->proxy, LIMIT_LOGIN_TRIES);
+		session_close_with_bye(s, "Too many failed logins.",
+				       "too many failed logins (limits.login_tries)");
+		return;
+	}
+	session_to_auth(s);
+}
+
+/* ---- the time that a refusal takes */
+
+/* The longest of late; falls slowly when refusals become quicker. */
+static void learn_refusal_time(struct session *s)
+{
+	int64_t *known = &s->proxy->refusal_ms[s->back.side];
+	int64_t took = MIN(clock_mono_ms() - s->login.dialed_ms, (int64_t)REFUSAL_MAX_MS);
+
+	*known = MAX(took, *known - (*known - took) / 8);
+}
+
+/*
+ * How long a refusal is kept back yet. Whether a name exists, is one at all, or belongs to a
+ * user who was moved must not show in the time of the answer: all take as long as the slower of
+ * both servers took lately, and at least limits.refusal_s.
+ */
+static int64_t refusal_wait_ms(const struct session *s)
+{
+	const struct proxy *p = s->proxy;
+	int64_t least = 1000LL * p->settings->limits.refusal_s;
+	int64_t since = s->login.dialed_ms ? s->login.dialed_ms : clock_mono_ms();
+
+	for (int side = 0; side < SIDES; side++)
+		least = MAX(least, p->refusal_ms[side]);
+	return MAX(since + least - clock_mono_ms(), (int64_t)0);
+}
+
+static void owe(struct session *s, enum reject r, int64_t ms)
+{
+	meter_limit(s->proxy, LIMIT_REFUSAL_S);
+	session_leave_route(s);
+	s->about.doing = "keeping the refusal back";
+	s->owed = r;
+	session_delay(s, ms);
+}
+
 void session_refused(struct session *s, enum reject r, const char *why)
 {
-	const struct settings *set = s->proxy->settings;
-	bool was_user = s->at_user, last = false;
+	bool was_user = s->at_user;
+	int64_t wait;
 
 	if (s->state == SESSION_CLOSED)
 		return;
@@ -85,26 +149,21 @@ void session_refused(struct session *s, enum reject r, const char *why)
 		r = REJECT_DOWN;
 	}
 	count_login(s, r);
+	if (r == REJECT_BAD_LOGIN && s->state == SESSION_LOGIN)
+		learn_refusal_time(s);
+	guard_settle(s->proxy->guard, &s->guarded, s->login.name,
+		     r == REJECT_BAD_LOGIN ? GUARD_WRONG : GUARD_UNKNOWN);
 	stream_free(&s->backend);
 	session_forget_backend(s);
 	secret_release(&s->login.password);
 	mem_free(&s->login.proved_as);
 	if (s->state == SESSION_PARK)
 		session_count_hold(s, "refused");
-	if (r == REJECT_BAD_LOGIN)
-		last = ++s->login.tries >= (unsigned)set->limits.login_tries;
-	if (last) /* no time for reasons */
-		buf_release(&s->login.challenge);
-	if (was_user)
-		s->protocol->answer_user(s, r);
+	wait = r == REJECT_BAD_LOGIN ? refusal_wait_ms(s) : 0;
+	if (wait)
+		owe(s, r, wait);
 	else
-		s->protocol->answer(s, r);
-	if (last) {
-		meter_limit(s->proxy, LIMIT_LOGIN_TRIES);
-		session_close_with_bye(s, "Too many failed logins.", "too many failed logins");
-		return;
-	}
-	session_to_auth(s);
+		give_answer(s, r, was_user);
 }
 
 void session_park(struct session *s)
@@ -286,6 +345,7 @@ void session_ask_route(struct session *s)
 	s->routed_flip = r->flipped_at;
 	if (s->parked_ms)
 		session_count_hold(s, side_name(s->side));
+	s->login.dialed_ms = clock_mono_ms();
 	dial(s);
 }
 
@@ -307,16 +367,57 @@ static int join_route(struct session *s)
 	return 0;
 }
 
+/* ---- its turn */
+
+/* A name that is none is asked for nowhere, but waits and is refused like any other. */
+static void take_turn(struct session *s)
+{
+	int64_t waited = clock_mono_ms() - s->login.asked_ms, wait;
+	enum limit by = LIMIT_LOGIN_DELAY_S;
+	char why[96];
+
+	s->owed = REJECT_NONE;
+	wait = guard_ask(s->proxy->guard, &s->guarded, s->login.name, &by);
+	if (wait == 0) {
+		if (s->route)
+			session_ask_route(s);
+		else
+			session_refused(s, REJECT_BAD_LOGIN, "not a login name");
+		return;
+	}
+	if (waited == 0)
+		meter_limit(s->proxy, by);
+	if (waited + wait > TURN_MS) {
+		snprintf(why, sizeof why, "its turn would come too late (limits.%s)",
+			 limit_name(by));
+		session_refused(s, REJECT_DELAY, why);
+		return;
+	}
+	s->about.doing = "waiting for its turn";
+	session_delay(s, wait);
+}
+
+void session_on_delay(struct session *s)
+{
+	enum reject r = s->owed;
+
+	if (r == REJECT_NONE) {
+		take_turn(s);
+		return;
+	}
+	s->owed = REJECT_NONE;
+	give_answer(s, r, false);
+}
+
 void session_login(struct session *s)
 {
 	mem_free(&s->login.proved_as);
 	stream_pause(s->client);
 	s->login.asked_ms = clock_mono_ms();
-	if (join_route(s) < 0) {
-		session_refused(s, REJECT_BAD_LOGIN, "not a login name");
-		return;
-	}
-	session_ask_route(s);
+	s->login.dialed_ms = 0;
+	if (join_route(s) < 0)
+		s->login.name[0] = '\0';
+	take_turn(s);
 }
 
 bool session_may_answer_user(struct session *s)
@@ -332,6 +433,30 @@ bool session_may_answer_user(struct session *s)
 	s->at_user = true;
 	session_park(s);
 	return false;
+}
+
+/* How many of the user's sessions and of the address's are in already; else it is refused. */
+static bool has_place(struct session *s)
+{
+	size_t most = (size_t)s->proxy->settings->limits.sessions_per_user, inside = 0;
+	struct session *other;
+
+	TAILQ_FOREACH (other, &s->route->sessions, on_route)
+		inside += other->state >= SESSION_RELAY;
+	if (most && inside >= most) {
+		meter_limit(s->proxy, LIMIT_SESSIONS_PER_USER);
+		session_refused(s, REJECT_LIMIT,
+				"the user has too many sessions (limits.sessions_per_user)");
+		return false;
+	}
+	if (guard_enter(s->proxy->guard, &s->guarded) < 0) {
+		meter_limit(s->proxy, LIMIT_SESSIONS_PER_ADDRESS);
+		session_refused(
+			s, REJECT_LIMIT,
+			"the address has too many sessions (limits.sessions_per_address)");
+		return false;
+	}
+	return true;
 }
 
 void session_accepted(struct session *s)
@@ -353,6 +478,9 @@ void session_accepted(struct session *s)
 		proved(s);
 		return;
 	}
+	guard_settle(s->proxy->guard, &s->guarded, s->login.name, GUARD_RIGHT);
+	if (!has_place(s))
+		return;
 	if (r->stranger)
 		follower_stranger(s->proxy->follower, r->name);
 	count_login(s, REJECT_NONE);

@@ -42,7 +42,7 @@ static void refill_drops(evutil_socket_t fd UNUSED, short what UNUSED, void *arg
 
 	p->drops_left = MIN(p->drops_left + per_s * DROP_TICK_MS / 1000, per_s);
 	while (p->drops_left >= 1 && (s = TAILQ_FIRST(&p->dropping))) {
-		TAILQ_REMOVE(&p->dropping, s, drop);
+		TAILQ_REMOVE(&p->dropping, s, queue);
 		p->drops_left -= 1;
 		session_part(s);
 	}
@@ -57,6 +57,8 @@ void sessions_init(struct proxy *p)
 	TAILQ_INIT(&p->closed);
 	TAILQ_INIT(&p->dropping);
 	TAILQ_INIT(&p->endings);
+	TAILQ_INIT(&p->silent);
+	TAILQ_INIT(&p->delayed);
 	p->drops_left = p->settings->limits.drop_per_s;
 	p->reaper = event_new(p->loop.base, -1, 0, reap, p);
 	p->dropper = event_new(p->loop.base, -1, EV_PERSIST, refill_drops, p);
@@ -70,6 +72,20 @@ void sessions_release(struct proxy *p)
 	session_free_closed(p);
 	event_free(p->reaper);
 	event_free(p->dropper);
+}
+
+/* Who says nothing goes before who was made to wait for his turn. */
+bool sessions_evict(struct proxy *p)
+{
+	struct session *s = TAILQ_FIRST(&p->silent);
+
+	if (!s)
+		s = TAILQ_FIRST(&p->delayed);
+	if (!s)
+		return false;
+	meter_limit(p, LIMIT_PREAUTH_SESSIONS);
+	session_evict(s);
+	return true;
 }
 
 void session_describe(const struct session *s, char *out, size_t size)

@@ -31,6 +31,7 @@ struct stream {
 	enum phase phase;
 	bool server, paused, poked, eof, was_high, finished;
 	bool read_wants_write, write_wants_read;
+	enum stream_spoke spoke;
 	struct buf in, out;
 	struct slice view; /* bytes in the shared buffer, while the owner's callback runs */
 	size_t viewed;
@@ -435,10 +436,25 @@ static void up(struct stream *st)
 	read_pending(st);
 }
 
+/* OpenSSL knows HTTP when it sees it; any other first bytes are a record of no TLS version. */
+static enum stream_spoke spoken(const struct stream *st)
+{
+	switch (st->server ? ERR_GET_REASON(ERR_peek_error()) : 0) {
+	case SSL_R_HTTP_REQUEST:
+	case SSL_R_HTTPS_PROXY_REQUEST:
+		return STREAM_SPOKE_HTTP;
+	case SSL_R_WRONG_VERSION_NUMBER:
+		return STREAM_SPOKE_PLAIN;
+	default:
+		return STREAM_SPOKE_TLS;
+	}
+}
+
 static void fail_handshake(struct stream *st)
 {
 	struct err e = { 0 };
 
+	st->spoke = spoken(st);
 	tls_explain(st->ssl, &e);
 	ERR_clear_error();
 	fail(st, e.text);
@@ -731,6 +747,11 @@ bool stream_handshaking(const struct stream *st)
 bool stream_resumed(const struct stream *st)
 {
 	return st->ssl && SSL_session_reused(st->ssl);
+}
+
+enum stream_spoke stream_spoke(const struct stream *st)
+{
+	return st->spoke;
 }
 
 int stream_fd(const struct stream *st)

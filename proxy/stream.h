@@ -89,6 +89,9 @@ bool stream_secure(const struct stream *st);
 /* A TLS handshake goes on, or was the last that happened. */
 bool stream_handshaking(const struct stream *st);
 bool stream_resumed(const struct stream *st); /* its TLS session is an earlier one's */
+/* What a client said where TLS was to come. */
+enum stream_spoke { STREAM_SPOKE_TLS, STREAM_SPOKE_HTTP, STREAM_SPOKE_PLAIN };
+enum stream_spoke stream_spoke(const struct stream *st);
 int stream_fd(const struct stream *st);
 const char *stream_error(const struct stream *st);
 /* When bytes last moved, in either direction, by the monotonic clock. */

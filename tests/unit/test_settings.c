@@ -229,6 +229,8 @@ static void together(void **state UNUSED)
 	       "6: cutover: hold_s (18) must be more than budget_s (18)");
 	EXPECT(BASE "cutover {\n hold_s = 12\n}\n",
 	       "6: cutover: hold_s (12) must be more than budget_s (12)");
+	EXPECT(BASE "limits {\n trusted = \"10.0.0.0/8, webmail\"\n}\n",
+	       "6: limits: trusted: \"webmail\" is no network: write \"10.0.0.0/8, ::1\"");
 	EXPECT(BASE "listener \"b\" {\n port = 0\n}\n",
 	       "5: listener \"b\": protocol is missing");
 	EXPECT(BASE "listener \"b\" {\n protocol = imap\nport = 99\n address = \"host\"\n}\n",
