@@ -100,6 +100,14 @@ static void entry_free(struct entry *x)
 	free(x);
 }
 
+static void index_free(struct index *in)
+{
+	for (size_t i = 0; i < in->count; i++)
+		entry_free(in->at[i]);
+	free(in->at);
+	*in = (struct index){ 0 };
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct entry *const *x = a, *const *y = b;
@@ -144,8 +152,21 @@ static char *files_of(const struct cert_folder *f, const char *at, char **key)
 struct reading {
 	struct index index;
 	size_t room;
+	bool failed;
 	struct err *e;
 };
+
+static DIR *open_folder(struct reading *r, const char *path)
+{
+	DIR *dir = opendir(path);
+
+	if (dir)
+		return dir;
+	r->failed = true;
+	err_set(r->e, ERR_INPUT, "certificate folder %s: %s%s", path, strerror(errno),
+		errno == EACCES ? ": the account of run.user must be able to read it" : "");
+	return NULL;
+}
 
 static void put(struct reading *r, struct slice stem, char *at)
 {
@@ -173,7 +194,7 @@ static void read_names(const struct cert_folder *f, struct reading *r, DIR *dir,
 static void read_live(const struct cert_folder *f, struct reading *r)
 {
 	char *path = mem_printf("%s/" LIVE, f->path);
-	DIR *dir = opendir(path);
+	DIR *dir = open_folder(r, path);
 
 	if (dir) {
 		read_names(f, r, dir, LIVE "/");
@@ -291,15 +312,16 @@ static bool names_changed(struct cert_folder *f)
 static int read_index(struct cert_folder *f, struct err *e)
 {
 	struct reading r = { .e = e };
-	DIR *dir = opendir(f->path);
+	DIR *dir = open_folder(&r, f->path);
 
-	if (!dir)
-		return err_set(
-			e, ERR_INPUT, "certificate folder %s: %s%s", f->path, strerror(errno),
-			errno == EACCES ? ": the account of run.user must be able to read it"
-					: "");
-	read_names(f, &r, dir, "");
-	closedir(dir);
+	if (dir) {
+		read_names(f, &r, dir, "");
+		closedir(dir);
+	}
+	if (r.failed) {
+		index_free(&r.index);
+		return -1;
+	}
 	if (r.index.count >= CERT_NAMES_MAX)
 		log_error(NULL,
 			  "certificate folder %s: more than %d names; the rest is not seen",
@@ -346,9 +368,7 @@ void cert_folder_free(struct cert_folder **fp)
 	if (!f)
 		return;
 	*fp = NULL;
-	for (size_t i = 0; i < f->index.count; i++)
-		entry_free(f->index.at[i]);
-	free(f->index.at);
+	index_free(&f->index);
 	free(f->path);
 	free(f);
 }

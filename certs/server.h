@@ -18,8 +18,8 @@ struct tls_server_conf {
 	int ticket_life_s;
 };
 
-/* Not shared by threads. Connections keep what they need: it may be freed or reloaded under
- * them. */
+/* Not shared by threads. May be reloaded under connections, and freed when no handshake is
+ * under way. */
 struct tls_server;
 int tls_server_new(const struct tls_server_conf *conf, struct tls_server **out,
 		   struct err *e) MUST_CHECK;

@@ -460,6 +460,31 @@ static void ten_thousand_names(void **state UNUSED)
 	cert_folder_free(&f);
 }
 
+/* A folder that is there and cannot be read is said, not passed over: certbot's is root's
+ * alone. */
+static void unreadable_live_folder_is_an_error(void **state UNUSED)
+{
+	const struct cert_set *kept;
+	struct cert_folder *f;
+	struct err e = { 0 };
+	char log[2048];
+
+	folder("loop");
+	make("loop/a.test.pem", (struct recipe){ .name = "a.test", .key = ec_key });
+	assert_int_equal(cert_folder_open(path("loop"), 2, &f, &e), 0);
+	kept = cert_folder_find(f, "a.test");
+	assert_int_equal(symlink("live", path("loop/live")), 0);
+	listen_to_log();
+	looked_at_again();
+	assert_ptr_equal(cert_folder_find(f, "a.test"), kept);
+	log_heard(log, sizeof log);
+	assert_non_null(strstr(log, "loop/live: Too many levels"));
+	assert_non_null(strstr(log, "the names read before stay in use"));
+	cert_folder_free(&f);
+	assert_int_equal(cert_folder_open(path("loop"), 2, &f, &e), -1);
+	assert_non_null(strstr(e.text, "loop/live: Too many levels"));
+}
+
 static void least_recently_used_goes_first(void **state UNUSED)
 {
 	const char *names[] = { "a.lru.test", "b.lru.test", "c.lru.test" };
@@ -831,6 +856,7 @@ int main(void)
 		cmocka_unit_test(unknown_name_without_a_default_is_refused),
 		cmocka_unit_test(ecdsa_first_rsa_for_those_who_need_it),
 		cmocka_unit_test(ten_thousand_names),
+		cmocka_unit_test(unreadable_live_folder_is_an_error),
 		cmocka_unit_test(least_recently_used_goes_first),
 		cmocka_unit_test(new_files_take_over),
 		cmocka_unit_test(reload_looks_at_once),

@@ -384,6 +384,46 @@ static void cleartext(void **state UNUSED)
 	}
 }
 
+#define CLEAR                                                      \
+	"listener \"a\" { protocol = imap port = 0 tls = none }\n" \
+	"backend \"old\" { host = old.test }\n"                    \
+	"backend \"new\" { host = new.test }\n"
+
+static void certificates(void **state UNUSED)
+{
+	char want[256];
+
+	snprintf(want, sizeof want,
+		 "5: tls: folder: cannot read %s/none: No such file or directory", dir);
+	EXPECT(CLEAR "tls {\n folder = none\n}\n", want);
+	snprintf(want, sizeof want, "5: tls: folder: cannot read %s/tls.pem: Not a directory",
+		 dir);
+	EXPECT(CLEAR "tls {\n folder = tls.pem\n}\n", want);
+	snprintf(want, sizeof want,
+		 "6: tls: second_certificate: cannot read %s/none: No such file or directory",
+		 dir);
+	EXPECT(CLEAR "tls {\n certificate = tls.pem\n second_certificate = none\n}\n", want);
+	EXPECT(CLEAR "tls {\n key = tls.key\n}\n", "5: tls: key without certificate");
+	EXPECT(CLEAR "tls {\n second_certificate = tls.pem\n}\n",
+	       "5: tls: second_certificate without certificate");
+	EXPECT(CLEAR "tls {\n certificate = tls.pem\n second_key = tls.key\n}\n",
+	       "6: tls: second_key without second_certificate");
+	EXPECT(CLEAR "tls {\n ticket_life_s = 604801\n}\n",
+	       "5: tls: ticket_life_s: must be 1..604800, not \"604801\"");
+}
+
+static void lines_of_settings(void **state UNUSED)
+{
+	char path[256];
+
+	put_file("lines.conf", CLEAR "tls {\n\n certificate = tls.pem\n}\n");
+	snprintf(path, sizeof path, "%s/lines.conf", dir);
+	assert_int_equal(settings_line(path, "tls", "certificate"), 6);
+	assert_int_equal(settings_line(path, "tls", "folder"), 4);
+	assert_int_equal(settings_line(path, "sync", "workers"), 1);
+	assert_int_equal(settings_line("/none", "tls", "folder"), 1);
+}
+
 static void all_at_once(void **state UNUSED)
 {
 	EXPECT("listener \"a\" { protocol = smtp port = 70000 }\n"
@@ -559,6 +599,8 @@ int main(void)
 		cmocka_unit_test(backends),
 		cmocka_unit_test(proxy_master),
 		cmocka_unit_test(cleartext),
+		cmocka_unit_test(certificates),
+		cmocka_unit_test(lines_of_settings),
 		cmocka_unit_test(all_at_once),
 		cmocka_unit_test(our_own_listener_is_no_backend),
 		cmocka_unit_test(the_word_of_others),
