@@ -155,6 +155,17 @@ json_t *api_json_stranger(const struct stranger_row *s)
 	return j;
 }
 
+json_t *api_json_usage(const struct usage_row *u)
+{
+	json_t *j = json_object();
+
+	put(j, "proto", api_json_text(u->proto));
+	put(j, "extension", api_json_text(u->extension));
+	put(j, "sessions", json_integer(u->sessions));
+	put(j, "last_seen", time_or_null(u->last_seen));
+	return j;
+}
+
 json_t *api_json_node(const struct node_row *n)
 {
 	json_t *j = json_object();

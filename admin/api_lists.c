@@ -185,6 +185,20 @@ int api_get_strangers(struct api_call *c)
 			  store_strangers_each(c->api->store, add_stranger, &p, &e), &e);
 }
 
+static int add_usage(const struct usage_row *u, void *arg)
+{
+	return api_page_add(arg, api_json_usage(u));
+}
+
+int api_get_usage(struct api_call *c)
+{
+	struct api_page p = api_page_new(c->api, API_PAGE_MAX);
+	struct err e = { 0 };
+
+	return api_finish(c, &p, "usage", store_usage_each(c->api->store, add_usage, &p, &e),
+			  &e);
+}
+
 static int add_node(const struct node_row *n, void *arg)
 {
 	return api_page_add(arg, api_json_node(n));

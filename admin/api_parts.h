@@ -77,6 +77,7 @@ int api_get_users(struct api_call *c);
 int api_get_user(struct api_call *c);
 int api_get_history(struct api_call *c);
 int api_get_strangers(struct api_call *c);
+int api_get_usage(struct api_call *c);
 int api_get_nodes(struct api_call *c);
 int api_get_holds(struct api_call *c);
 

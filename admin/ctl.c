@@ -303,6 +303,20 @@ int ctl_ask(struct ctl *c, const char *path, json_t *body, json_t **answer)
 	return CTL_FAILED;
 }
 
+json_t *ctl_look(struct ctl *c, const char *path)
+{
+	json_t *answer = NULL;
+	struct err e = { 0 };
+
+	if (reach_engine(c) != CTL_OK)
+		return NULL;
+	if (client_ask(c->client, path, NULL, &answer, &e) != CLIENT_OK) {
+		json_decref(answer);
+		return NULL;
+	}
+	return answer;
+}
+
 char *ctl_user_path(struct ctl *c, const char *name, const char *tail)
 {
 	char *escaped, *path;

@@ -76,6 +76,9 @@ int ctl_usage(const struct ctl *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * the reason is printed already and the status to exit with is returned.
  */
 int ctl_ask(struct ctl *c, const char *path, json_t *body, json_t **answer);
+/* The same for what is good to know but not needed: NULL if nobody answers, and nothing is
+ * said. */
+json_t *ctl_look(struct ctl *c, const char *path);
 /* "/v1/users/NAME" + tail, with the name escaped; freed by the caller. */
 char *ctl_user_path(struct ctl *c, const char *name, const char *tail);
 /* Appends "?key=value" or "&key=value", escaped; does nothing if value is NULL. */

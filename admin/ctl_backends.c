@@ -3,6 +3,7 @@
 
 #include "admin/api_json.h"
 #include "admin/ctl.h"
+#include "admin/loss.h"
 #include "admin/probe.h"
 #include "admin/table.h"
 
@@ -100,6 +101,7 @@ static json_t *probe_json(const struct backend_conf *b, enum side side,
 	json_object_set_new(j, "certificate", certificate_json(p));
 	json_object_set_new(j, "capabilities", words_json(&p->words));
 	json_object_set_new(j, "login", words_json(&p->auth));
+	json_object_set_new(j, "logged_in", json_boolean(p->logged_in));
 	return j;
 }
 
@@ -157,8 +159,7 @@ static void print_probe(struct ctl *c, const json_t *p)
 	text_put(c->out, ctl_text(p, "greeting"));
 	fputc('\n', c->out);
 	print_certificate(c, json_object_get(p, "certificate"));
-	print_words(c, "capabilities", json_object_get(p, "capabilities"),
-		    "none told before login");
+	print_words(c, "capabilities", json_object_get(p, "capabilities"), "none told");
 	if (json_array_size(json_object_get(p, "login")))
 		print_words(c, "login", json_object_get(p, "login"), "");
 }
@@ -166,33 +167,131 @@ static void print_probe(struct ctl *c, const json_t *p)
 /* ---- both, for each protocol */
 
 struct comparison {
-	json_t *servers, *missing;
+	json_t *servers, *missing, *losses;
+	json_t *usage;	     /* the engine's counts; NULL: not known */
+	char *login[SIDES];  /* whose mailbox tells more; NULL: log in nowhere */
+	char *login_trouble; /* why there was no login after all */
 	bool ok;
 };
 
-static void compare(struct ctl *c, enum protocol_kind proto, struct comparison *all)
+static void probe_all(struct ctl *c, enum protocol_kind proto, char *const login[SIDES],
+		      struct probe got[SIDES])
 {
 	const struct settings *s = &c->settings;
-	struct probe got[SIDES] = { 0 };
-	bool asked[SIDES] = { 0 };
 
-	for (int i = 0; i < SIDES; i++) {
-		asked[i] = s->backend[i].port[proto] != 0;
-		if (!asked[i])
-			continue;
-		probe_server(&got[i], &s->backend[i], proto, s->sync.connect_s, s->sync.io_s);
-		all->ok = all->ok && got[i].reached;
-		json_array_append_new(all->servers,
-				      probe_json(&s->backend[i], (enum side)i, proto, &got[i]));
-	}
-	if (asked[SIDE_OLD] && !asked[SIDE_NEW])
-		json_object_set_new(all->missing, protocol_kind_name(proto),
-				    json_pack("[s]", "all of it"));
-	else if (got[SIDE_OLD].reached && got[SIDE_NEW].reached)
-		json_object_set_new(all->missing, protocol_kind_name(proto),
-				    missing_json(&got[SIDE_OLD], &got[SIDE_NEW]));
+	for (int i = 0; i < SIDES; i++)
+		if (s->backend[i].port[proto])
+			probe_server(&got[i], &s->backend[i], proto, login[i],
+				     s->sync.connect_s, s->sync.io_s);
+}
+
+static void release_all(struct probe got[SIDES])
+{
 	for (int i = 0; i < SIDES; i++)
 		probe_release(&got[i]);
+}
+
+/* What is told before login must not be compared with what is told after it. */
+static void probe_alike(struct ctl *c, enum protocol_kind proto, struct comparison *all,
+			struct probe got[SIDES])
+{
+	static char *const nobody[SIDES] = { 0 };
+
+	probe_all(c, proto, all->login, got);
+	if (!all->login[SIDE_OLD] || proto != PROTO_IMAP ||
+	    (got[SIDE_OLD].logged_in && got[SIDE_NEW].logged_in))
+		return;
+	for (int i = 0; i < SIDES; i++)
+		if (got[i].reached && !got[i].logged_in && !all->login_trouble)
+			all->login_trouble =
+				mem_printf("backend \"%s\": %s", side_name((enum side)i),
+					   got[i].login_err.text);
+	release_all(got);
+	probe_all(c, proto, nobody, got);
+}
+
+static int64_t sessions_with(const struct comparison *all, enum protocol_kind proto,
+			     struct slice name)
+{
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach (all->usage, i, u)
+		if (strcmp(ctl_text(u, "proto"), protocol_kind_name(proto)) == 0 &&
+		    slice_is_nocase(name, ctl_text(u, "extension")))
+			return ctl_int(u, "sessions");
+	return 0;
+}
+
+static void add_losses(struct comparison *all, enum protocol_kind proto, const json_t *missing)
+{
+	int64_t of = sessions_with(all, proto, SLICE("sessions"));
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach (missing, i, w) {
+		struct slice word = slice_of(json_string_value(w));
+		json_t *loss = json_object();
+
+		json_object_set_new(loss, "proto", json_string(protocol_kind_name(proto)));
+		json_object_set(loss, "capability", (json_t *)w);
+		json_object_set_new(loss, "means", json_string(loss_means(proto, word)));
+		json_object_set_new(
+			loss, "sessions",
+			all->usage ? json_integer(sessions_with(all, proto, loss_name(word)))
+				   : json_null());
+		json_object_set_new(loss, "of", all->usage ? json_integer(of) : json_null());
+		json_array_append_new(all->losses, loss);
+	}
+}
+
+static void compare(struct ctl *c, enum protocol_kind proto, struct comparison *all)
+{
+	const struct backend_conf *b = c->settings.backend;
+	struct probe got[SIDES] = { 0 };
+	json_t *missing = NULL;
+
+	probe_alike(c, proto, all, got);
+	for (int i = 0; i < SIDES; i++) {
+		if (!b[i].port[proto])
+			continue;
+		all->ok = all->ok && got[i].reached;
+		json_array_append_new(all->servers,
+				      probe_json(&b[i], (enum side)i, proto, &got[i]));
+	}
+	if (b[SIDE_OLD].port[proto] && !b[SIDE_NEW].port[proto]) {
+		json_object_set_new(all->missing, protocol_kind_name(proto),
+				    json_pack("[s]", "all of it"));
+	} else if (got[SIDE_OLD].reached && got[SIDE_NEW].reached) {
+		missing = missing_json(&got[SIDE_OLD], &got[SIDE_NEW]);
+		add_losses(all, proto, missing);
+		json_object_set_new(all->missing, protocol_kind_name(proto), missing);
+	}
+	release_all(got);
+}
+
+static void print_losses(struct ctl *c, const json_t *losses)
+{
+	struct table *t = table_new("|NOT ON NEW|>SESSIONS|WHAT THAT MEANS");
+	const json_t *loss;
+	size_t i;
+	char n[TEXT_SMALL], of[TEXT_SMALL];
+
+	json_array_foreach (losses, i, loss) {
+		bool known = json_is_integer(json_object_get(loss, "sessions"));
+
+		table_cell(t, "%s", ctl_text(loss, "proto"));
+		table_cell(t, "%s", ctl_text(loss, "capability"));
+		if (known)
+			table_cell(t, "%s of %s", text_count(ctl_int(loss, "sessions"), n),
+				   text_count(ctl_int(loss, "of"), of));
+		else
+			table_cell(t, "?");
+		table_cell(t, "%s", ctl_text(loss, "means"));
+	}
+	if (table_rows(t))
+		table_print(t, c->out, c->terminal);
+	table_free(&t);
 }
 
 static void print_all(struct ctl *c, const struct comparison *all)
@@ -201,36 +300,76 @@ static void print_all(struct ctl *c, const struct comparison *all)
 	json_t *list;
 	const char *proto;
 	size_t i;
-	char title[48];
+	bool after = all->login[SIDE_OLD] && !all->login_trouble;
 
 	json_array_foreach (all->servers, i, p)
 		print_probe(c, p);
-	fputs("what clients will miss on new (as told before login)\n", c->out);
-	json_object_foreach ((json_t *)all->missing, proto, list) {
-		snprintf(title, sizeof title, "%s", proto);
-		print_words(c, title, list, "nothing");
+	if (all->login_trouble) {
+		fputs("no look behind the login: ", c->out);
+		text_put(c->out, all->login_trouble);
+		fputc('\n', c->out);
 	}
+	fprintf(c->out, "what clients will miss on new (as told %s login)\n",
+		after ? "after" : "before");
+	json_object_foreach ((json_t *)all->missing, proto, list)
+		print_words(c, proto, list, "nothing");
 	if (!json_object_size(all->missing))
 		fputs("  unknown: both servers must answer\n", c->out);
+	print_losses(c, all->losses);
+	if (json_array_size(all->losses) && !all->usage)
+		fputs("how many sessions use them is only known while `mailferry run` is running\n",
+		      c->out);
+	if (!all->login[SIDE_OLD])
+		fputs("servers tell more after login: name a user to look there as master_user\n",
+		      c->out);
+}
+
+/* What the user logs in as on each side, if the engine knows; else as it was typed. */
+static void choose_login(struct ctl *c, struct comparison *all)
+{
+	static const char *const keys[SIDES] = { "old_login", "new_login" };
+	json_t *user = NULL;
+	char *path;
+
+	if (c->arg_count == 0)
+		return;
+	path = ctl_user_path(c, c->arg[0], "");
+	user = ctl_look(c, path);
+	mem_free(&path);
+	for (int i = 0; i < SIDES; i++) {
+		const char *login = ctl_text(user, keys[i]);
+
+		all->login[i] = mem_str(*login ? login : c->arg[0]);
+	}
+	json_decref(user);
 }
 
 int ctl_check_backends(struct ctl *c)
 {
 	struct comparison all = { .ok = true };
-	json_t *whole;
+	json_t *whole, *counts;
 	int status = ctl_settings(c);
 
 	if (status != CTL_OK)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
+	choose_login(c, &all);
+	counts = ctl_look(c, "/v1/usage");
+	all.usage = json_object_get(counts, "usage");
 	all.servers = json_array();
 	all.missing = json_object();
+	all.losses = json_array();
 	for (int p = 0; p < PROTOS; p++)
 		compare(c, (enum protocol_kind)p, &all);
-	whole = json_pack("{s:b, s:o, s:o}", "ok", all.ok, "servers", all.servers,
-			  "missing_on_new", all.missing);
+	whole = json_pack("{s:b, s:o, s:o, s:o, s:o}", "ok", all.ok, "servers", all.servers,
+			  "missing_on_new", all.missing, "losses", all.losses, "login_trouble",
+			  api_json_text_or_null(all.login_trouble ? all.login_trouble : ""));
 	if (!ctl_json(c, whole))
 		print_all(c, &all);
 	json_decref(whole);
+	json_decref(counts);
+	mem_free(&all.login[SIDE_OLD]);
+	mem_free(&all.login[SIDE_NEW]);
+	mem_free(&all.login_trouble);
 	return all.ok ? CTL_OK : CTL_FAILED;
 }

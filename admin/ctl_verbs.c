@@ -164,13 +164,17 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry check config\n"
 	  "  mailferry check config new.conf\n",
 	  0, 0, 1, ctl_check_config },
-	{ "check backends", "", "connect to both servers and compare them",
-	  "Certificate (name, days left, pin), capabilities, and what clients will miss on new.\n"
-	  "Logs in nowhere. Needs no engine. Exit status 1 when one is not reachable or not trusted.\n"
+	{ "check backends", "[USER]", "connect to both servers and compare them",
+	  "Certificate (name, days left, pin), capabilities, and what clients will miss on new:\n"
+	  "what that means for people, and in how many sessions it was used. Logs in nowhere,\n"
+	  "unless a USER is named: servers tell more of what they can do to who is logged in, and\n"
+	  "master_user looks there. Needs no engine, but for the counts. Exit status 1 when a server\n"
+	  "is not reachable or not trusted.\n"
 	  "\n"
 	  "examples:\n"
-	  "  mailferry check backends\n",
-	  0, 0, 0, ctl_check_backends },
+	  "  mailferry check backends\n"
+	  "  mailferry check backends anna@example.com\n",
+	  0, 0, 1, ctl_check_backends },
 	{ "sample-config", "", "print a settings file with every setting explained",
 	  "examples:\n"
 	  "  mailferry sample-config >mailferry.conf\n",

@@ -1,4 +1,4 @@
-/* Hides: a small blocking IMAP and POP3 client that never logs in. */
+/* Hides: a small blocking IMAP and POP3 client. */
 #include "admin/probe.h"
 
 #include <errno.h>
@@ -11,7 +11,9 @@
 #include "certs/tls.h"
 #include "common/clock.h"
 #include "common/sockets.h"
+#include "common/secret.h"
 #include "common/wire/imap.h"
+#include "common/wire/sasl.h"
 
 struct talk {
 	struct tls_client *tls;
@@ -232,8 +234,76 @@ static int greeting(struct talk *w, struct probe *p, const char *expected, struc
 	return ok ? 0 : err_set(e, ERR_PROTOCOL, "greeting: %.200s", p->greeting);
 }
 
-static int ask_imap(struct talk *w, const struct backend_conf *b, struct probe *p,
-		    struct err *e)
+/* "%u*%m" with both names in. */
+static void write_master(const struct backend_conf *b, const char *login, struct buf *out)
+{
+	for (const char *p = b->master_format; *p; p++) {
+		if (*p == '%' && p[1])
+			buf_add_str(out, *++p == 'u' ? login : b->master_user);
+		else
+			buf_add(out, p, 1);
+	}
+}
+
+/* The base64 of PLAIN's message, on a line of its own. */
+static int send_master(struct talk *w, const struct backend_conf *b, const char *login,
+		       struct err *e)
+{
+	struct secret password = { 0 };
+	struct buf name = { 0 }, out = { 0 };
+	struct sasl_plain plain;
+	int rc = secret_read_file(&password, b->master_password_file, e);
+
+	if (rc == 0) {
+		write_master(b, login, &name);
+		plain = (struct sasl_plain){ slice_of(login), slice_of(b->master_user),
+					     secret_slice(&password) };
+		if (buf_len(&name))
+			plain = (struct sasl_plain){ SLICE(""), buf_slice(&name),
+						     plain.password };
+		sasl_plain_write(&plain, &out);
+		buf_add(&out, "", 1);
+		rc = send_line(w, buf_slice(&out).p, e);
+	}
+	secret_release(&password);
+	buf_release(&name);
+	buf_wipe(&out);
+	return rc;
+}
+
+/* Logs in as master; what it lists from then on is what clients will see. */
+static int log_in(struct talk *w, const struct backend_conf *b, const char *login,
+		  struct probe *p, struct err *e)
+{
+	char *line;
+	int rc;
+
+	if (!b->master_user)
+		return err_set(e, ERR_INPUT, "no master_user is set");
+	if (send_line(w, "p4 AUTHENTICATE PLAIN", e) < 0 || !(line = read_line(w, e)))
+		return -1;
+	rc = line[0] == '+' ? 0 : err_set(e, ERR_AUTH, "AUTHENTICATE PLAIN: %.200s", line);
+	mem_free(&line);
+	if (rc < 0 || send_master(w, b, login, e) < 0)
+		return -1;
+	do {
+		line = read_line(w, e);
+		if (!line)
+			return -1;
+		rc = strncasecmp(line, "p4 OK", 5);
+		if (rc != 0 && line[0] != '*') {
+			err_set(e, ERR_AUTH, "%s: %.200s", login, line);
+			mem_free(&line);
+			return -1;
+		}
+		mem_free(&line);
+	} while (rc != 0);
+	buf_release(&p->words);
+	return imap_ask(w, p, "p5", "CAPABILITY", e);
+}
+
+static int ask_imap(struct talk *w, const struct backend_conf *b, const char *login,
+		    struct probe *p, struct err *e)
 {
 	bool starttls = b->tls[PROTO_IMAP] == TLS_STARTTLS;
 
@@ -243,6 +313,8 @@ static int ask_imap(struct talk *w, const struct backend_conf *b, struct probe *
 		return -1;
 	if (imap_ask(w, p, "p2", "CAPABILITY", e) < 0)
 		return -1;
+	if (login)
+		p->logged_in = log_in(w, b, login, p, &p->login_err) == 0;
 	return send_line(w, "p3 LOGOUT", e);
 }
 
@@ -311,17 +383,17 @@ static int send_header(struct talk *w, const struct backend_conf *b, struct err 
 }
 
 static int ask(struct talk *w, const struct backend_conf *b, enum protocol_kind proto,
-	       struct probe *p, struct err *e)
+	       const char *login, struct probe *p, struct err *e)
 {
 	if (b->proxy_protocol != PROXY_NONE && send_header(w, b, e) < 0)
 		return -1;
 	if (b->tls[proto] == TLS_IMPLICIT && start_tls(w, b, p, e) < 0)
 		return -1;
-	return proto == PROTO_IMAP ? ask_imap(w, b, p, e) : ask_pop3(w, b, p, e);
+	return proto == PROTO_IMAP ? ask_imap(w, b, login, p, e) : ask_pop3(w, b, p, e);
 }
 
 void probe_server(struct probe *out, const struct backend_conf *b, enum protocol_kind proto,
-		  int connect_s, int io_s)
+		  const char *login, int connect_s, int io_s)
 {
 	struct talk w = { .fd = -1 };
 	int64_t start = clock_mono_ms();
@@ -329,7 +401,7 @@ void probe_server(struct probe *out, const struct backend_conf *b, enum protocol
 	*out = (struct probe){ 0 };
 	if (dial(&w, b->host, b->port[proto], connect_s, &out->err) == 0) {
 		set_timeout(w.fd, io_s);
-		out->reached = ask(&w, b, proto, out, &out->err) == 0;
+		out->reached = ask(&w, b, proto, login, out, &out->err) == 0;
 	}
 	SSL_free(w.ssl);
 	tls_client_free(&w.tls);

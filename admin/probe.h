@@ -1,6 +1,6 @@
 /*
- * One look at one server, before any login: does it answer, is it the one it says it is, what
- * can it do. Blocking; for the command line only.
+ * One look at one server: does it answer, is it the one it says it is, what can it do (IMAP
+ * servers tell most of it only after login). Blocking; for the command line only.
  */
 #ifndef ADMIN_PROBE_H
 #define ADMIN_PROBE_H
@@ -23,12 +23,17 @@ struct probe {
 	char subject[256], names[512], pin[72], tls_version[16];
 	int days_left;
 	int64_t took_ms;
-	struct err err; /* when not reached */
+	struct err err;	      /* when not reached */
+	bool logged_in;	      /* words are what it can do after login */
+	struct err login_err; /* asked to, but it could not */
 };
 
-/* Fills *out; connect_s and io_s bound the waits. */
+/*
+ * Fills *out; connect_s and io_s bound the waits. login: whose mailbox to open as master_user,
+ * IMAP only and only for a look at its capabilities; NULL: log in nowhere.
+ */
 void probe_server(struct probe *out, const struct backend_conf *b, enum protocol_kind proto,
-		  int connect_s, int io_s);
+		  const char *login, int connect_s, int io_s);
 void probe_release(struct probe *p);
 /* Is this word (a whole line of words) there? ASCII case does not count. */
 bool probe_has(const struct probe *p, struct slice word);

@@ -174,3 +174,11 @@ CREATE TABLE strangers (		-- logins that nobody imported
 	last_seen	BIGINT NOT NULL,
 	logins		BIGINT NOT NULL
 );
+
+CREATE TABLE usage (			-- in how many sessions a client used an extension
+	proto		TEXT NOT NULL,
+	extension	TEXT NOT NULL,		-- as servers list it, up to an =; "sessions": all of them
+	sessions	BIGINT NOT NULL,
+	last_seen	BIGINT NOT NULL,
+	PRIMARY KEY (proto, extension)
+);

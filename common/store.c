@@ -40,6 +40,9 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " trace BIGINT NOT NULL, node TEXT NOT NULL, at BIGINT NOT NULL,"
 	      " session TEXT NOT NULL, way TEXT NOT NULL, line TEXT NOT NULL);"
 	      "CREATE INDEX trace_lines_by_trace ON trace_lines (trace, id);",
+	[2] = "CREATE TABLE usage (proto TEXT NOT NULL, extension TEXT NOT NULL,"
+	      " sessions BIGINT NOT NULL, last_seen BIGINT NOT NULL,"
+	      " PRIMARY KEY (proto, extension));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

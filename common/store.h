@@ -20,7 +20,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -349,5 +349,17 @@ struct stranger_row {
 typedef int store_stranger_fn(const struct stranger_row *s, void *arg);
 int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg,
 			 struct err *e) MUST_CHECK;
+
+/* ---- what clients use */
+
+struct usage_row {
+	const char *proto, *extension; /* "imap", "MOVE"; "sessions": all of them */
+	int64_t sessions, last_seen;
+};
+/* Adds to the counts; last_seen becomes now. */
+int store_usage_add(struct store *st, const struct usage_row *rows, size_t n,
+		    struct err *e) MUST_CHECK;
+typedef int store_usage_fn(const struct usage_row *u, void *arg);
+int store_usage_each(struct store *st, store_usage_fn *fn, void *arg, struct err *e) MUST_CHECK;
 
 #endif

@@ -53,6 +53,7 @@ enum order_kind {
 	ORDER_HOLD,
 	ORDER_ANSWER,
 	ORDER_STRANGER,
+	ORDER_USES,
 	ORDER_LEAVING,
 	ORDER_CERTIFICATES
 };
@@ -60,6 +61,7 @@ struct order {
 	STAILQ_ENTRY(order) next;
 	enum order_kind kind;
 	char *name, *text, *proto;
+	uint32_t *uses;
 	int64_t change, at, held_ms;
 	enum user_state state;
 	enum direction direction;
@@ -305,6 +307,7 @@ static void order_free(struct order *o)
 	free(o->name);
 	free(o->text);
 	free(o->proto);
+	free(o->uses);
 	free((char *)(uintptr_t)o->row.id);
 	free((char *)(uintptr_t)o->row.name);
 	free((char *)(uintptr_t)o->row.peer);
@@ -351,6 +354,21 @@ static int answer(struct follower *f, const struct order *o, struct err *e)
 	return store_answer(f->store, f->proxy->node, &row, e);
 }
 
+static int write_uses(struct follower *f, const uint32_t *counts, struct err *e)
+{
+	struct usage_row rows[USAGES];
+	size_t n = 0;
+
+	for (int u = 0; u < USAGES; u++)
+		if (counts[u])
+			rows[n++] = (struct usage_row){
+				.proto = usage_is_pop3((enum usage)u) ? "pop3" : "imap",
+				.extension = usage_name((enum usage)u),
+				.sessions = counts[u],
+			};
+	return store_usage_add(f->store, rows, n, e);
+}
+
 static int carry_out(struct follower *f, const struct order *o, struct err *e)
 {
 	const char *node = f->proxy->node;
@@ -371,6 +389,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 		return answer(f, o, e);
 	case ORDER_STRANGER:
 		return store_stranger(f->store, o->name, e);
+	case ORDER_USES:
+		return write_uses(f, o->uses, e);
 	case ORDER_LEAVING:
 		return mark(f, true, e);
 	case ORDER_CERTIFICATES:
@@ -646,6 +666,15 @@ void follower_answer(struct follower *f, const struct answer_row *a)
 void follower_stranger(struct follower *f, const char *name)
 {
 	send_order(f, (struct order){ .kind = ORDER_STRANGER, .name = mem_str(name) });
+}
+
+void follower_uses(struct follower *f, const uint32_t counts[USAGES])
+{
+	size_t size = USAGES * sizeof *counts;
+	struct order o = { .kind = ORDER_USES, .uses = mem_new(size) };
+
+	memcpy(o.uses, counts, size);
+	send_order(f, o);
 }
 
 void follower_leaving(struct follower *f)

@@ -31,6 +31,8 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 /* The node takes no more sessions: the store and its people shall know. */
 void follower_leaving(struct follower *f);
 void follower_answer(struct follower *f, const struct answer_row *a);
+/* Sessions that used each extension since the last call. */
+void follower_uses(struct follower *f, const uint32_t counts[USAGES]);
 void follower_stranger(struct follower *f, const char *name);
 /* Instead of those told before. */
 void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n);

@@ -2,6 +2,8 @@
  * pass as they are. */
 #include "proxy/imap.h"
 
+#include "proxy/uses.h"
+
 #define CAPABILITY_LINE_MAX 8192 /* a longer line of the backend's passes as it is */
 
 /* ---- client to backend */
@@ -42,6 +44,7 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 		case UP_COMMAND:
 			if (s->state == SESSION_DRAIN)
 				return STOP_WAIT;
+			uses_note(s, usage_of_imap(c));
 			if (imap_command_refused(c->verb))
 				return STOP_REFUSE;
 			boundary_pass(b, in.p + *run, *take, c);

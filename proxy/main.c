@@ -22,6 +22,7 @@
 #include "proxy/probe.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
+#include "proxy/uses.h"
 
 #define EXIT_USAGE 2
 
@@ -221,6 +222,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	if (now - p->rows_written_ms >= PROXY_WRITE_ROWS_MS) {
 		p->rows_written_ms = now;
 		sessions_write_rows(p);
+		uses_write(p);
 	}
 	life_tick(p);
 	beat(n, now);
@@ -252,6 +254,7 @@ static void close_parts(struct node *n)
 	sessions_shut_down(p, true);
 	endings_release(p);
 	session_free_closed(p); /* their rows go through the follower */
+	uses_write(p);
 	follower_stop(&p->follower);
 	control_stop(&p->control);
 	sessions_release(p);

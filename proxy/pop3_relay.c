@@ -5,6 +5,8 @@
  */
 #include "proxy/pop3.h"
 
+#include "proxy/uses.h"
+
 #define CAPA_LINE_MAX 512 /* a longer line of CAPA's answer is nothing that we know */
 
 /* ---- client to backend */
@@ -44,6 +46,7 @@ static bool pass_command(struct session *s)
 		if (s->blocked)
 			return false;
 		pop3_boundary_pass(b, &c);
+		uses_note(s, usage_of_pop3(&c));
 		session_send_up(s, in.p, take);
 		break;
 	}

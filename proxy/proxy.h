@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "certs/server.h"
+#include "common/wire/usage.h"
 #include "config/settings.h"
 #include "proxy/meters.h"
 #include "proxy/stream.h"
@@ -31,6 +32,7 @@ struct proxy {
 	struct routes *routes;
 	struct backend *backend[SIDES];
 	struct caps *caps;     /* what they can do before login */
+	uint32_t uses[USAGES]; /* sessions that used it, since the follower was told */
 	struct probes *probes; /* NULL: the node leaves */
 	struct follower *follower;
 	struct listeners *listeners;

@@ -107,6 +107,7 @@ struct session {
 	enum sasl_mech auth_mech;
 	struct imap_swallow swallow; /* IMAP: of a command that was refused before login */
 	bool blocked;		     /* a client command waits for an answer from the backend */
+	uint64_t used; /* bits of enum usage */
 	bool dropping, leaving;
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */

@@ -7,6 +7,7 @@
 #include "proxy/caps.h"
 #include "proxy/claim.h"
 #include "proxy/follower.h"
+#include "proxy/uses.h"
 
 #define CHALLENGE_MAX  2048  /* bytes of a backend's reason for refusing a token */
 #define TURN_MS	       18000 /* a login waits no longer for its turn: clients bear 20 s */
@@ -484,6 +485,8 @@ void session_accepted(struct session *s)
 	if (r->stranger)
 		follower_stranger(s->proxy->follower, r->name);
 	count_login(s, REJECT_NONE);
+	uses_note(s, USAGE_BIT(s->protocol->kind == PROTO_IMAP ? USAGE_IMAP_SESSIONS
+							       : USAGE_POP3_SESSIONS));
 	s->protocol->welcome(s);
 	session_forget_login(s);
 	memset(&s->open, 0, sizeof s->open);

@@ -560,3 +560,46 @@ def test_master_login_needs_the_clients_own_password(stage, own_ferry, person, i
         imap(f).login(person.name, "other-secret")
     assert b" NO [UNAVAILABLE]" in refused.value.args[0]
     assert pop3(f).login(person.name, "other-secret").startswith(b"-ERR [SYS/TEMP]")
+
+
+# ---- what clients would lose
+
+def usage(f):
+    rows = f.cli("check", "backends")["losses"]
+    return {(r["proto"], r["capability"]): (r["sessions"], r["of"]) for r in rows}
+
+
+def test_check_backends_counts_what_clients_use(cast, client):
+    cast.old.capability += b" MOVE SORT QUOTA"
+    cast.old_pop3.capa = cast.old_pop3.capa + [b"EXPIRE NEVER"]
+    cast.new_pop3.capa = [line for line in cast.new_pop3.capa if line != b"UIDL"]
+    before = usage(cast.ferry)
+    assert set(before) == {("imap", w) for w in ("MOVE", "SORT", "QUOTA")} | {
+        ("pop3", "UIDL"), ("pop3", "EXPIRE NEVER")}
+    for command in (b"UID MOVE 1 Trash", b"MOVE 1 Trash", b"UID SORT (DATE) UTF-8 ALL"):
+        c = client()
+        c.login(NAME, PASSWORD)
+        for _ in range(2):  # counts once in a session
+            with pytest.raises(No):
+                c.command(command)
+    p = client("pop3s")
+    p.login(NAME, PASSWORD)
+    p.command(b"UIDL")
+    more = {("imap", "MOVE"): (2, 3), ("imap", "SORT"): (1, 3), ("imap", "QUOTA"): (0, 3),
+            ("pop3", "UIDL"): (1, 1), ("pop3", "EXPIRE NEVER"): (0, 1)}
+    wanted = {key: (n + more[key][0], of + more[key][1]) for key, (n, of) in before.items()}
+    processes.wait_until(lambda: usage(cast.ferry) == wanted, 10, "the counts to be written")
+    text = cast.ferry.command("check", "backends").stdout
+    n, of = wanted["imap", "MOVE"]
+    assert "%d of %d" % (n, of) in text and "copy and delete" in text
+
+
+def test_check_backends_behind_the_login(stage, ferry, resident):
+    whole = ferry.cli("check", "backends", resident.name)
+    assert whole["login_trouble"] is None
+    imap = [s for s in whole["servers"] if s["proto"] == "imap"]
+    assert all(s["logged_in"] and "QRESYNC" in s["capabilities"] for s in imap)
+    assert "COMPRESS=DEFLATE" not in imap[0]["capabilities"]
+    nobody = ferry.cli("check", "backends", "nobody@example.com")
+    assert nobody["login_trouble"] and not any(s["logged_in"] for s in nobody["servers"])
+    assert "told before login" in ferry.command("check", "backends").stdout

@@ -1173,6 +1173,31 @@ static int join_stranger(const struct stranger_row *s, void *arg)
 	return 0;
 }
 
+static int join_usage(const struct usage_row *u, void *arg)
+{
+	size_t n = strlen(arg);
+
+	snprintf((char *)arg + n, 256 - n, "%s %s %lld %lld; ", u->proto, u->extension,
+		 (long long)u->sessions, (long long)(u->last_seen - clock_real_ms()));
+	return 0;
+}
+
+/* The counts of all nodes add up. */
+static void test_usage(void **state UNUSED)
+{
+	const struct usage_row first[] = { { "imap", "MOVE", 2, 0 }, { "pop3", "TOP", 1, 0 } };
+	const struct usage_row second[] = { { "imap", "MOVE", 5, 0 },
+					    { "imap", "IDLE", 1, 0 } };
+	char text[256] = "";
+
+	clock_test_freeze();
+	OK(store_usage_add(st, first, 2, &err));
+	clock_test_advance(50);
+	OK(store_usage_add(st, second, 2, &err));
+	OK(store_usage_each(st, join_usage, text, &err));
+	assert_string_equal(text, "imap IDLE 1 0; imap MOVE 7 0; pop3 TOP 1 -50; ");
+}
+
 static void test_holds_and_strangers(void **state UNUSED)
 {
 	char holds[256] = "", strangers[256] = "";
@@ -1526,6 +1551,7 @@ int main(void)
 		TEST(test_sessions),
 		TEST(test_sessions_filtered_in_pages),
 		TEST(test_holds_and_strangers),
+		TEST(test_usage),
 		TEST(test_answers),
 		TEST(test_drain),
 		TEST(test_certificates),
