@@ -491,6 +491,8 @@ void session_accepted(struct session *s)
 	session_forget_login(s);
 	memset(&s->open, 0, sizeof s->open);
 	s->about.doing = NULL;
+	stream_relays(s->client);
+	stream_relays(s->backend);
 	session_enter(s, SESSION_RELAY);
 	log_info(&s->about, "logged in (%lld ms)", (long long)(clock_real_ms() - s->since_ms));
 	stream_resume(s->client);

@@ -20,28 +20,33 @@ struct stream {
 	struct loop *loop;
 	struct stream *next_dead;
 	LIST_ENTRY(stream) lingers;
-	struct event *readable, *writable;
-	struct event *timer; /* LINGER: its end; WAIT_TLS: the handshake's start */
+	TAILQ_ENTRY(stream) poke; /* in the loop's list, while poked */
+	struct event *readable;
+	struct event *writable; /* only while it is waited for */
+	struct event *timer;	/* LINGER: its end; WAIT_TLS: the handshake's start */
 	stream_fn *on_event;
 	void *arg;
 	SSL *ssl;
 	stream_ssl_fn *ssl_of;
 	void *ssl_arg;
+	stream_gone_fn *on_gone;
+	void *gone_arg;
+	char *error; /* NULL: none */
 	int fd;
 	enum phase phase;
 	bool server, paused, poked, eof, was_high, finished;
+	bool relays; /* no password passes any more */
 	bool read_wants_write, write_wants_read;
 	enum stream_spoke spoke;
+	bool reading; /* the readable event is waited for */
+	bool dry;     /* OpenSSL has asked for bytes of the socket and not been called since */
 	struct buf in, out;
-	struct slice view; /* bytes in the shared buffer, while the owner's callback runs */
-	size_t viewed;
 	int64_t moved_ms;
-	stream_gone_fn *on_gone;
-	void *gone_arg;
-	char error[160];
 };
 
 /* ---- loop */
+
+static void on_poke(evutil_socket_t fd, short what, void *arg);
 
 static void reap(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
@@ -51,18 +56,34 @@ static void reap(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		struct stream *st = l->dead;
 
 		l->dead = st->next_dead;
+		free(st->error);
 		free(st);
 	}
+}
+
+/* Changes of one turn reach the kernel together, and those that cancel out not at all. */
+static struct event_base *base_new(void)
+{
+	struct event_config *c = event_config_new();
+	struct event_base *base = NULL;
+
+	if (c && event_config_set_flag(c, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		base = event_base_new_with_config(c);
+	if (c)
+		event_config_free(c);
+	return base;
 }
 
 int loop_init(struct loop *l, struct err *e)
 {
 	memset(l, 0, offsetof(struct loop, scratch));
-	l->base = event_base_new();
+	TAILQ_INIT(&l->poked);
+	l->base = base_new();
 	if (!l->base)
 		return err_set(e, ERR_LIMIT, "cannot make an event loop");
 	l->reaper = event_new(l->base, -1, 0, reap, l);
-	if (!l->reaper)
+	l->poker = evtimer_new(l->base, on_poke, l);
+	if (!l->reaper || !l->poker)
 		return err_set(e, ERR_LIMIT, "cannot make an event");
 	return 0;
 }
@@ -75,6 +96,50 @@ static void tell(struct stream *st, enum stream_event ev)
 		st->on_event(st, ev, st->arg);
 }
 
+/* Gives memory back, and wipes it first as long as a password may have been in it. */
+static void forget(struct stream *st, struct buf *b)
+{
+	if (st->relays)
+		buf_release(b);
+	else
+		buf_wipe(b);
+}
+
+static void set_error(struct stream *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void set_error(struct stream *st, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (st->error)
+		return; /* the first one is the reason of all others */
+	va_start(ap, fmt);
+	if (vasprintf(&st->error, fmt, ap) < 0)
+		BUG("no memory for an error");
+	va_end(ap);
+}
+
+/* A timer and no active event: sockets of others have their turn in between. */
+static const struct timeval at_once;
+
+static void poke(struct stream *st)
+{
+	if (st->poked)
+		return;
+	st->poked = true;
+	if (st->loop->poked_count++ == 0)
+		evtimer_add(st->loop->poker, &at_once);
+	TAILQ_INSERT_TAIL(&st->loop->poked, st, poke);
+}
+
+static void unpoke(struct stream *st)
+{
+	if (!st->poked)
+		return;
+	st->poked = false;
+	st->loop->poked_count--;
+	TAILQ_REMOVE(&st->loop->poked, st, poke);
+}
+
 static void die(struct stream *st)
 {
 	if (st->phase == DEAD)
@@ -82,15 +147,17 @@ static void die(struct stream *st)
 	if (st->phase == LINGER)
 		LIST_REMOVE(st, lingers);
 	st->phase = DEAD;
+	unpoke(st);
 	event_free(st->readable);
-	event_free(st->writable);
+	if (st->writable)
+		event_free(st->writable);
 	if (st->timer)
 		event_free(st->timer);
 	if (st->ssl)
 		SSL_free(st->ssl);
 	close(st->fd);
-	buf_wipe(&st->in); /* a login may have waited in either */
-	buf_wipe(&st->out);
+	forget(st, &st->in); /* a login may have waited in either */
+	forget(st, &st->out);
 	st->loop->live--;
 	st->next_dead = st->loop->dead;
 	st->loop->dead = st;
@@ -108,21 +175,48 @@ void loop_release(struct loop *l)
 	reap(-1, 0, l);
 	if (l->reaper)
 		event_free(l->reaper);
+	if (l->poker)
+		event_free(l->poker);
 	if (l->base)
 		event_base_free(l->base);
-	l->reaper = NULL;
+	l->reaper = l->poker = NULL;
 	l->base = NULL;
 }
 
-static void want(struct event *ev, bool on)
+static void want_read(struct stream *st, bool on)
 {
+	if (on == st->reading)
+		return;
+	st->reading = on;
 	if (on)
-		event_add(ev, NULL);
+		event_add(st->readable, NULL);
 	else
-		event_del(ev);
+		event_del(st->readable);
 }
 
-/* Which events we wait for follows from the state, in one place. */
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* Rarely needed: most writes leave at once. */
+static void want_write(struct stream *st, bool on)
+{
+	if (on == (st->writable != NULL))
+		return;
+	if (!on) {
+		event_free(st->writable);
+		st->writable = NULL;
+		return;
+	}
+	st->writable =
+		event_new(st->loop->base, st->fd, EV_WRITE | EV_PERSIST, on_writable, st);
+	if (!st->writable)
+		BUG("libevent makes no event");
+	event_add(st->writable, NULL);
+}
+
+/*
+ * Which events we wait for follows from the state, in one place. A pause takes back nothing by
+ * itself: it mostly ends before more comes, and on_readable() sees to the rest.
+ */
 static void arm(struct stream *st)
 {
 	bool read = false, write = buf_len(&st->out) > 0 && !st->write_wants_read;
@@ -136,15 +230,15 @@ static void arm(struct stream *st)
 		break;
 	case UP:
 	case LINGER:
-		read = (!st->paused && !st->eof) || st->write_wants_read;
+		read = (!st->eof && (!st->paused || st->reading)) || st->write_wants_read;
 		write = write || st->read_wants_write;
 		break;
 	case HANDSHAKE: /* step_handshake() has said what it waits for */
 	case DEAD:
 		return;
 	}
-	want(st->readable, read);
-	want(st->writable, write);
+	want_read(st, read);
+	want_write(st, write);
 }
 
 static void fail(struct stream *st, const char *why)
@@ -153,12 +247,11 @@ static void fail(struct stream *st, const char *why)
 		die(st);
 		return;
 	}
-	if (why != st->error)
-		snprintf(st->error, sizeof st->error, "%s", why);
+	set_error(st, "%s", why);
 	st->eof = true;
-	want(st->readable, false);
-	want(st->writable, false);
-	buf_wipe(&st->out);
+	want_read(st, false);
+	want_write(st, false);
+	forget(st, &st->out);
 	tell(st, STREAM_FAILED);
 }
 
@@ -169,10 +262,9 @@ static void fail_later(struct stream *st, const char *why)
 		die(st);
 		return;
 	}
-	buf_wipe(&st->out);
-	snprintf(st->error, sizeof st->error, "%s", why);
-	st->poked = true;
-	event_active(st->writable, EV_WRITE, 0);
+	forget(st, &st->out);
+	set_error(st, "%s", why);
+	poke(st);
 }
 
 /* ---- reading */
@@ -186,11 +278,14 @@ static ssize_t read_tls(struct stream *st, char *to, size_t max)
 	errno = 0;
 	n = SSL_read(st->ssl, to, (int)max);
 	st->read_wants_write = false;
+	st->dry = false;
 	if (n > 0)
 		return n;
 	why = SSL_get_error(st->ssl, n);
-	if (why == SSL_ERROR_WANT_READ)
+	if (why == SSL_ERROR_WANT_READ) {
+		st->dry = true;
 		return 0;
+	}
 	if (why == SSL_ERROR_WANT_WRITE) {
 		st->read_wants_write = true;
 		return 0;
@@ -200,10 +295,9 @@ static ssize_t read_tls(struct stream *st, char *to, size_t max)
 	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		st->eof = true;
 	else if (why == SSL_ERROR_SYSCALL)
-		snprintf(st->error, sizeof st->error, "read: %s", strerror(errno));
+		set_error(st, "read: %s", strerror(errno));
 	else
-		snprintf(st->error, sizeof st->error, "TLS: %s",
-			 ERR_reason_error_string(ERR_peek_error()));
+		set_error(st, "TLS: %s", ERR_reason_error_string(ERR_peek_error()));
 	ERR_clear_error();
 	return -1;
 }
@@ -219,7 +313,7 @@ static ssize_t read_plain(struct stream *st, char *to, size_t max)
 	else if (errno == EAGAIN || errno == EINTR)
 		return 0;
 	else
-		snprintf(st->error, sizeof st->error, "read: %s", strerror(errno));
+		set_error(st, "read: %s", strerror(errno));
 	return -1;
 }
 
@@ -232,15 +326,23 @@ static ssize_t read_some(struct stream *st, char *to, size_t max)
 	return n;
 }
 
+/* Bytes may lie inside OpenSSL, for which no readable event comes. */
+static bool has_pending(const struct stream *st)
+{
+	return st->ssl && !st->dry && SSL_has_pending(st->ssl);
+}
+
 /* The owner sees the bytes where they are; what he leaves becomes ours to keep. */
 static void hand_over(struct stream *st, size_t n)
 {
-	st->view = (struct slice){ st->loop->scratch, n };
-	st->viewed = 0;
+	struct loop *l = st->loop;
+
+	l->viewer = st;
+	l->view = (struct slice){ l->scratch, n };
 	tell(st, STREAM_DATA);
-	if (st->phase == UP && st->viewed < n)
-		buf_add(&st->in, st->loop->scratch + st->viewed, n - st->viewed);
-	st->view = (struct slice){ NULL, 0 };
+	l->viewer = NULL;
+	if (st->phase == UP)
+		buf_add(&st->in, l->view.p, l->view.n);
 }
 
 static void read_over(struct stream *st)
@@ -253,42 +355,43 @@ static void read_over(struct stream *st)
 		fail(st, st->error);
 }
 
-static ssize_t read_once(struct stream *st)
+/* What was read, or <= 0; *more: the socket may have more right now. */
+static ssize_t read_once(struct stream *st, bool *more)
 {
-	ssize_t n;
+	size_t max = buf_len(&st->in) ? TLS_RECORD_MAX : STREAM_READ_MAX;
+	bool kept = buf_len(&st->in) > 0;
+	ssize_t n = read_some(st, kept ? buf_room(&st->in, max) : st->loop->scratch, max);
 
-	if (buf_len(&st->in) == 0) {
-		n = read_some(st, st->loop->scratch, STREAM_READ_MAX);
-		if (n > 0)
-			hand_over(st, (size_t)n);
-		return n;
-	}
-	n = read_some(st, buf_room(&st->in, TLS_RECORD_MAX), TLS_RECORD_MAX);
-	if (n > 0) {
+	/* A short read has emptied the socket: asking again would only hear EAGAIN. */
+	*more = n > 0 && (st->ssl ? has_pending(st) || n >= TLS_RECORD_MAX : (size_t)n == max);
+	if (n > 0 && !kept) {
+		hand_over(st, (size_t)n);
+	} else if (n > 0) {
 		buf_wrote(&st->in, (size_t)n);
 		tell(st, STREAM_DATA);
 	}
 	return n;
 }
 
-/* Bytes may lie inside OpenSSL, for which no readable event comes. */
-static void read_pending(struct stream *st)
+static bool may_read(const struct stream *st)
 {
-	if (st->phase == UP && !st->paused && st->ssl && SSL_pending(st->ssl))
-		event_active(st->readable, EV_READ, 0);
+	return st->phase == UP && !st->paused && !st->eof && !st->error;
 }
 
 static void read_turn(struct stream *st)
 {
-	for (int i = 0; i < READS_PER_TURN && st->phase == UP && !st->paused && !st->eof; i++) {
-		ssize_t n = read_once(st);
+	bool more = true;
+
+	for (int i = 0; i < READS_PER_TURN && more && may_read(st); i++) {
+		ssize_t n = read_once(st, &more);
 
 		if (n < 0)
 			read_over(st);
 		if (n <= 0)
 			return;
 	}
-	read_pending(st);
+	if (may_read(st) && has_pending(st))
+		poke(st);
 }
 
 static void discard(struct stream *st)
@@ -356,7 +459,7 @@ void stream_write(struct stream *st, const void *p, size_t n)
 {
 	ssize_t sent = 0;
 
-	if (st->phase == DEAD || st->error[0] || n == 0)
+	if (st->phase == DEAD || st->error || n == 0)
 		return;
 	if (st->phase == UP && buf_len(&st->out) == 0) {
 		sent = send_all(st, p, n);
@@ -414,7 +517,7 @@ static void flush_out(struct stream *st)
 	buf_drain(&st->out, (size_t)sent);
 	empty = buf_len(&st->out) == 0;
 	if (empty)
-		buf_wipe(&st->out);
+		forget(st, &st->out);
 	if (st->phase == LINGER && empty) {
 		finish(st);
 	} else if (st->phase == UP &&
@@ -433,7 +536,17 @@ static void up(struct stream *st)
 		flush_out(st);
 	arm(st);
 	tell(st, STREAM_UP);
-	read_pending(st);
+	if (may_read(st) && has_pending(st))
+		poke(st);
+}
+
+/* One read of the socket brings whole records, header and all, as many as there are. */
+static void take_ssl(struct stream *st, SSL *ssl)
+{
+	if (!ssl || !SSL_set_fd(ssl, st->fd))
+		BUG("OpenSSL takes no socket");
+	SSL_set_read_ahead(ssl, 1);
+	st->ssl = ssl;
 }
 
 /* OpenSSL knows HTTP when it sees it; any other first bytes are a record of no TLS version. */
@@ -475,8 +588,8 @@ static void step_handshake(struct stream *st)
 		fail_handshake(st);
 		return;
 	}
-	want(st->readable, why == SSL_ERROR_WANT_READ);
-	want(st->writable, why == SSL_ERROR_WANT_WRITE);
+	want_read(st, why == SSL_ERROR_WANT_READ);
+	want_write(st, why == SSL_ERROR_WANT_WRITE);
 }
 
 /* A socket that was empty takes a header whole. Without TLS, up() sends it. */
@@ -494,7 +607,7 @@ static void connected(struct stream *st)
 {
 	int why = 0;
 	socklen_t len = sizeof why;
-	char text[sizeof st->error];
+	char text[160];
 
 	getsockopt(st->fd, SOL_SOCKET, SO_ERROR, &why, &len);
 	if (why) {
@@ -503,7 +616,7 @@ static void connected(struct stream *st)
 	} else if (st->ssl_of && send_preface(st) < 0) {
 		fail(st, "write: the PROXY header does not leave");
 	} else if (st->ssl_of) {
-		st->ssl = st->ssl_of(st->ssl_arg, st->fd);
+		take_ssl(st, st->ssl_of(st->ssl_arg, st->fd));
 		st->phase = HANDSHAKE;
 		step_handshake(st);
 	} else {
@@ -517,28 +630,51 @@ static void connected(struct stream *st)
  * call. */
 static void tell_poked(struct stream *st)
 {
-	st->poked = false;
-	if (st->error[0])
+	if (st->error)
 		fail(st, st->error);
-	else if (!st->paused && buf_len(&st->in))
+	else if (st->phase == UP && !st->paused && buf_len(&st->in))
 		tell(st, STREAM_DATA);
+	if (st->phase == LINGER && has_pending(st))
+		discard(st);
+	else if (may_read(st) && has_pending(st))
+		read_turn(st);
+	if (!st->error)
+		arm(st);
+}
+
+/* Who is poked meanwhile has to wait for the next turn. */
+static void on_poke(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct loop *l = arg;
+	struct stream *st;
+
+	for (size_t n = l->poked_count; n && (st = TAILQ_FIRST(&l->poked)); n--) {
+		unpoke(st);
+		tell_poked(st);
+	}
+	if (l->poked_count)
+		evtimer_add(l->poker, &at_once);
 }
 
 static void on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct stream *st = arg;
 
+	st->dry = false;
 	if (st->phase == HANDSHAKE) {
 		step_handshake(st);
 		return;
 	}
 	if (st->phase == UP && st->write_wants_read)
 		flush_out(st);
-	if (st->phase == UP && !st->error[0])
+	if (st->phase == UP && st->paused)
+		want_read(st, st->write_wants_read);
+	else if (st->phase == UP)
 		read_turn(st);
 	else if (st->phase == LINGER)
 		discard(st);
-	arm(st);
+	if (!st->error)
+		arm(st);
 }
 
 static void on_writable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -553,13 +689,11 @@ static void on_writable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		step_handshake(st);
 		return;
 	}
-	if (st->phase == UP && st->poked)
-		tell_poked(st);
 	if (st->phase == UP && st->read_wants_write)
 		read_turn(st);
 	if ((st->phase == UP || st->phase == LINGER) && buf_len(&st->out))
 		flush_out(st);
-	if (!st->error[0])
+	if (!st->error)
 		arm(st);
 }
 
@@ -576,8 +710,7 @@ static struct stream *stream_new(struct loop *l, int fd, stream_fn *on_event, vo
 	st->arg = arg;
 	st->moved_ms = clock_mono_ms();
 	st->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, st);
-	st->writable = event_new(l->base, fd, EV_WRITE | EV_PERSIST, on_writable, st);
-	if (!st->readable || !st->writable)
+	if (!st->readable)
 		BUG("libevent makes no event");
 	/* Without it every TLS 1.3 session waits for a delayed ACK. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -595,12 +728,10 @@ struct stream *stream_accept(struct loop *l, int fd, SSL *ssl, stream_fn *on_eve
 		arm(st);
 		return st;
 	}
-	if (!SSL_set_fd(ssl, fd))
-		BUG("OpenSSL takes no socket");
-	st->ssl = ssl;
+	take_ssl(st, ssl);
 	st->server = true;
 	st->phase = HANDSHAKE;
-	want(st->readable, true); /* the client speaks first */
+	want_read(st, true); /* the client speaks first */
 	return st;
 }
 
@@ -666,9 +797,7 @@ void stream_start_tls(struct stream *st, SSL *ssl, bool server)
 		fail_later(st, "STARTTLS: the peer does not read");
 		return;
 	}
-	if (!SSL_set_fd(ssl, st->fd))
-		BUG("OpenSSL takes no socket");
-	st->ssl = ssl;
+	take_ssl(st, ssl);
 	st->server = server;
 	st->phase = WAIT_TLS;
 	arm(st);
@@ -677,21 +806,21 @@ void stream_start_tls(struct stream *st, SSL *ssl, bool server)
 
 struct slice stream_input(struct stream *st)
 {
-	if (st->view.p)
-		return (struct slice){ st->view.p + st->viewed, st->view.n - st->viewed };
-	return buf_slice(&st->in);
+	return st->loop->viewer == st ? st->loop->view : buf_slice(&st->in);
 }
 
 void stream_consume(struct stream *st, size_t n)
 {
-	if (st->view.p) {
-		ASSERT(n <= st->view.n - st->viewed);
-		st->viewed += n;
+	struct slice *view = &st->loop->view;
+
+	if (st->loop->viewer == st) {
+		ASSERT(n <= view->n);
+		*view = (struct slice){ view->p + n, view->n - n };
 		return;
 	}
 	buf_drain(&st->in, n);
 	if (buf_len(&st->in) == 0)
-		buf_wipe(&st->in);
+		forget(st, &st->in);
 }
 
 void stream_consume_secret(struct stream *st, size_t n)
@@ -722,16 +851,19 @@ void stream_resume(struct stream *st)
 		return;
 	st->paused = false;
 	arm(st);
-	stream_poke(st);
-	read_pending(st);
+	if (buf_len(&st->in) || has_pending(st))
+		stream_poke(st);
 }
 
 void stream_poke(struct stream *st)
 {
-	if (st->phase != UP || st->poked)
-		return;
-	st->poked = true;
-	event_active(st->writable, EV_WRITE, 0);
+	if (st->phase == UP)
+		poke(st);
+}
+
+void stream_relays(struct stream *st)
+{
+	st->relays = true;
 }
 
 bool stream_secure(const struct stream *st)
@@ -761,7 +893,7 @@ int stream_fd(const struct stream *st)
 
 const char *stream_error(const struct stream *st)
 {
-	return st->error[0] ? st->error : "closed by the peer";
+	return st->error ? st->error : "closed by the peer";
 }
 
 int64_t stream_moved_ms(const struct stream *st)
@@ -786,18 +918,18 @@ void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, 
 	st->on_event = NULL;
 	st->on_gone = on_gone;
 	st->gone_arg = arg;
-	if (st->phase != UP || st->error[0]) {
+	if (st->phase != UP || st->error) {
 		die(st);
 		return;
 	}
 	st->phase = LINGER;
 	LIST_INSERT_HEAD(&st->loop->lingering, st, lingers);
 	st->paused = false;
-	buf_wipe(&st->in);
+	forget(st, &st->in);
 	set_timer(st, linger_ms);
 	if (buf_len(&st->out) == 0)
 		finish(st);
 	arm(st);
-	if (st->phase == LINGER && st->ssl && SSL_pending(st->ssl))
-		event_active(st->readable, EV_READ, 0);
+	if (st->phase == LINGER && has_pending(st))
+		poke(st);
 }

@@ -27,10 +27,14 @@
 /* What the streams of one event loop share. */
 struct loop {
 	struct event_base *base;
-	struct event *reaper;
+	struct event *reaper, *poker;
 	struct stream *dead;
 	LIST_HEAD(lingering, stream) lingering; /* retired, but not closed yet */
-	size_t live; /* streams not yet closed, lingering ones included */
+	TAILQ_HEAD(poke_list, stream) poked; /* to be called again, after this turn */
+	size_t poked_count;
+	struct stream *viewer; /* whose callback runs on bytes in scratch … */
+	struct slice view;     /* … of which these are left */
+	size_t live;	       /* streams not yet closed, lingering ones included */
 	char scratch[STREAM_READ_MAX];
 };
 
@@ -50,8 +54,8 @@ enum stream_event {
 };
 typedef void stream_fn(struct stream *st, enum stream_event ev, void *arg);
 
-/* Takes over an accepted socket, and ssl: handshake first (UP follows); NULL: plain, up at once, no
- * UP. */
+/* Takes over an accepted socket, and ssl: handshake first (UP follows); NULL: plain, up at
+ * once, no UP. */
 struct stream *stream_accept(struct loop *l, int fd, SSL *ssl, stream_fn *on_event, void *arg);
 /*
  * Connects; UP or FAILED follows. With ssl_of TLS follows at once: it makes the SSL for the
@@ -84,6 +88,9 @@ void stream_pause(struct stream *st);
 void stream_resume(struct stream *st);
 /* Brings DATA again for input that was left, after this turn of the loop. */
 void stream_poke(struct stream *st);
+
+/* What passes from now on is mail: memory goes back without being wiped first. */
+void stream_relays(struct stream *st);
 
 bool stream_secure(const struct stream *st);
 /* A TLS handshake goes on, or was the last that happened. */
