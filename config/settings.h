@@ -119,6 +119,13 @@ struct settings {
 		int parallel; /* users between freeze and flip at once */
 		char *bye;    /* text of the BYE */
 	} cutover;
+	struct {	      /* lookup { … }: the MTA asks where mail goes */
+		char *listen; /* NULL: nobody asks */
+		char *old_transport, *new_transport;
+		char *extension; /* one character; NULL: none */
+		bool unknown_to_old;
+		int connections, idle_s;
+	} lookup;
 	struct { /* limits { … }: seconds, counts, bytes */
 		int header_s, handshake_s, login_s, login_tries, dial_s, backend_login_s;
 		int imap_idle_s, pop3_idle_s;
@@ -170,7 +177,8 @@ typedef void settings_kept_fn(const char *what, void *arg);
 void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept,
 		   void *arg);
 
-/* Where in the file a setting stands, or else its section; 1: neither, or the file cannot be read. */
+/* Where in the file a setting stands, or else its section; 1: neither, or the file cannot be
+ * read. */
 unsigned settings_line(const char *path, const char *section, const char *name);
 
 /* Writes the sample file: every setting with its help and default, in the table's order. */

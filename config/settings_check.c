@@ -1,4 +1,5 @@
 /* Hides: which settings depend on each other. */
+#include "config/lookup_address.h"
 #include "config/settings_check.h"
 
 #include <arpa/inet.h>
@@ -336,6 +337,25 @@ static void check_backend(const struct settings *s, enum side side, const struct
 		   scan_line(scan, SECTION_BACKEND, title, "master_password_file"), what, m);
 }
 
+static void check_lookup(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	const char *mark = s->lookup.extension;
+	struct lookup_address a;
+
+	if (s->lookup.listen && lookup_address_parse(s->lookup.listen, &a) < 0)
+		mistake_add(m, scan_line(scan, SECTION_LOOKUP, NULL, "listen"),
+			    "lookup: listen must be \"unix:/path\", \"127.0.0.1:port\" or "
+			    "\"[::1]:port\", not \"%s\"",
+			    s->lookup.listen);
+	if (s->lookup.listen && (!s->lookup.old_transport || !s->lookup.new_transport))
+		mistake_add(m, scan_line(scan, SECTION_LOOKUP, NULL, "listen"),
+			    "lookup: listen needs old and new: \"smtp:[server.example.com]\"");
+	if (mark && (strlen(mark) > 1 || *mark == '@'))
+		mistake_add(m, scan_line(scan, SECTION_LOOKUP, NULL, "extension"),
+			    "lookup: extension must be one character or \"\", not \"%s\"",
+			    mark);
+}
+
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
 	struct slice bad;
@@ -345,6 +365,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_tls(s, scan, m);
 	check_backend(s, SIDE_OLD, scan, m);
 	check_backend(s, SIDE_NEW, scan, m);
+	check_lookup(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

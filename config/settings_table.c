@@ -15,6 +15,8 @@ const struct section_row section_rows[SECTIONS] = {
 	[SECTION_USERS] = { "users", false, "How login names are read." },
 	[SECTION_SYNC] = { "sync", false, "Copying mail." },
 	[SECTION_CUTOVER] = { "cutover", false, "Moving a user: freeze, last copy, flip." },
+	[SECTION_LOOKUP] = { "lookup", false,
+			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
 	[SECTION_LIMITS] = { "limits", false, "Of one proxy process." },
 };
 
@@ -185,6 +187,22 @@ const struct setting_row setting_rows[] = {
 	     true, "What a client hears at the flip; printable ASCII."),
 
 	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
+	TEXT("listen", AT(SECTION_LOOKUP, lookup.listen), NULL, false,
+	     "\"unix:/path\" in a folder that only Postfix may enter, or a loopback "
+	     "\"127.0.0.1:port\"; unset: no lookup."),
+	TEXT("old", AT(SECTION_LOOKUP, lookup.old_transport), NULL, true,
+	     "Answer for users on old: \"smtp:[old.example.com]\"."),
+	TEXT("new", AT(SECTION_LOOKUP, lookup.new_transport), NULL, true,
+	     "Answer for users on new: \"smtp:[new.example.com]\"."),
+	TEXT("extension", AT(SECTION_LOOKUP, lookup.extension), "+", true,
+	     "anna+x@example.com is anna@example.com; \"\": it is not."),
+	ROW("unknown_to_old", AT(SECTION_LOOKUP, lookup.unknown_to_old), BOOL, "no", 0, 0, "",
+	    false, true, "Unknown addresses: the answer of old instead of \"not found\"."),
+	INT("connections", AT(SECTION_LOOKUP, lookup.connections), "100", 1, 10000, "",
+	    "Most at once; more wait."),
+	INT("idle_s", AT(SECTION_LOOKUP, lookup.idle_s), "300", 1, 86400, "s",
+	    "A connection without a question this long is closed."),
+
 	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
 	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
 	LIMIT(login_tries, "3", 1, 100, "", "Wrong passwords on one connection."),
@@ -228,7 +246,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 90, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 97, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -19,6 +19,7 @@
 #include "proxy/follower.h"
 #include "proxy/life.h"
 #include "proxy/listener.h"
+#include "proxy/lookup.h"
 #include "proxy/probe.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -140,6 +141,7 @@ static int open_parts(struct node *n, struct err *e)
 	sessions_init(p);
 	p->guard = guard_new(p);
 	p->routes = routes_new(p);
+	p->lookup = lookup_new(p);
 	if (follower_start(p, &p->follower, e) < 0 || control_start(p, &p->control, e) < 0)
 		return -1;
 	p->own_descriptors = meters_open_descriptors();
@@ -217,6 +219,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		routes_fence(p->routes);
 	routes_tick(p->routes);
 	endings_tick(p);
+	lookup_tick(p->lookup);
 	listeners_tick(p->listeners);
 	certificates_tick(p);
 	if (now - p->rows_written_ms >= PROXY_WRITE_ROWS_MS) {
@@ -255,6 +258,7 @@ static void close_parts(struct node *n)
 	endings_release(p);
 	session_free_closed(p); /* their rows go through the follower */
 	uses_write(p);
+	lookup_free(&p->lookup);
 	follower_stop(&p->follower);
 	control_stop(&p->control);
 	sessions_release(p);

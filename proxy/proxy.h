@@ -41,6 +41,7 @@ struct proxy {
 	struct metrics *metrics; /* proxy/meters.h */
 	size_t own_descriptors;	 /* open besides streams */
 	struct event *tick;
+	struct lookup *lookup; /* NULL: none configured */
 	int64_t rows_written_ms, tick_count;
 	struct buf told; /* what the store knows of our certificates (certificates.c) */
 	int64_t told_ms;

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "config/lookup_address.h"
 #include "config/settings.h"
 
 static char dir[64], file[96];
@@ -294,6 +295,51 @@ static void backends(void **state UNUSED)
 	EXPECT(OTHERS "tls_ca_file = none\n}\n", want);
 	snprintf(want, sizeof want, "5: backend \"old\": tls_ca_file: %s/. is no file", dir);
 	EXPECT(OTHERS "tls_ca_file = .\n}\n", want);
+}
+
+static void lookup_is_local_and_complete(void **state UNUSED)
+{
+	EXPECT(BASE "lookup {\n listen = \"192.0.2.1:99\"\n old = a\n new = b\n}\n",
+	       "6: lookup: listen must be \"unix:/path\", \"127.0.0.1:port\" or "
+	       "\"[::1]:port\", not \"192.0.2.1:99\"");
+	EXPECT(BASE "lookup {\n listen = \"[::1]:99\"\n old = a\n}\n",
+	       "6: lookup: listen needs old and new: \"smtp:[server.example.com]\"");
+	EXPECT(BASE "lookup {\n extension = \"--\"\n}\n",
+	       "6: lookup: extension must be one character or \"\", not \"--\"");
+}
+
+static void lookup_addresses(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		int family; /* 0: refused */
+	} rows[] = {
+		{ "unix:/run/x", AF_UNIX },
+		{ "127.0.0.1:1", AF_INET },
+		{ "127.9.9.9:65535", AF_INET },
+		{ "[::1]:25", AF_INET6 },
+		{ "unix:run/x", 0 },
+		{ "unix:", 0 },
+		{ "127.0.0.1", 0 },
+		{ "127.0.0.1:0", 0 },
+		{ "127.0.0.1:65536", 0 },
+		{ "0.0.0.0:25", 0 },
+		{ "10.0.0.1:25", 0 },
+		{ "::1:25", 0 },
+		{ "[::2]:25", 0 },
+		{ "localhost:25", 0 },
+		{ ":25", 0 },
+		{ "", 0 },
+	};
+	struct lookup_address a;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int rc = lookup_address_parse(rows[i].text, &a);
+
+		if (rc != (rows[i].family ? 0 : -1) ||
+		    (rc == 0 && a.any.sa.sa_family != rows[i].family))
+			fail_msg("%s", rows[i].text);
+	}
 }
 
 static void our_own_listener_is_no_backend(void **state UNUSED)
@@ -602,6 +648,8 @@ int main(void)
 		cmocka_unit_test(certificates),
 		cmocka_unit_test(lines_of_settings),
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(lookup_is_local_and_complete),
+		cmocka_unit_test(lookup_addresses),
 		cmocka_unit_test(our_own_listener_is_no_backend),
 		cmocka_unit_test(the_word_of_others),
 		cmocka_unit_test(reload_takes_what_may_change),
