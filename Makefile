@@ -153,6 +153,10 @@ install: all
 	install -m 755 $(BUILD)/mailferry $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(BUILD)/mailferry-proxy $(BUILD)/mailferry-sync \
 		$(DESTDIR)$(PREFIX)/libexec/mailferry/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' config/mailferry.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/mailferry.service
+	install -m 644 config/mailferry.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 644 README.md $(BUILD)/mailferry.conf.sample $(DESTDIR)$(PREFIX)/share/doc/mailferry/
 
 clean:

@@ -40,6 +40,7 @@ static const struct api_route {
 	  "{user, force, seconds}: ends sessions, moves nobody" },
 	{ HTTP_POST, "/v1/drain", api_post_drain,
 	  "{node | all, seconds, undo}: no clients any more" },
+	{ HTTP_POST, "/v1/reload", api_post_reload, "{}: settings and certificates, in all processes" },
 	{ HTTP_POST, "/v1/requests", api_post_requests,
 	  "{verb: trace, user, on} or {verb: loglevel, level}" },
 };

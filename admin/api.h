@@ -40,6 +40,13 @@ struct api_engine {
 	int workers, workers_max, queued, cutovers;
 };
 
+/* Who is told what becomes of a reload: mistakes, or each setting that differs. */
+struct api_reload {
+	void (*mistake)(const char *text, void *to);
+	void (*setting)(const char *what, bool taken, void *to);
+	void *to;
+};
+
 /*
  * All are called in the loop's thread and return at once. Each may be NULL: then the answer is
  * empty and the store alone has to do.
@@ -58,6 +65,8 @@ struct api_hooks {
 	/* Log all levels for this user in the engine and its workers. Nodes hear it through the
 	 * store. */
 	void (*trace)(const char *name, bool on, void *arg);
+	/* Reads the settings again; false: they have mistakes, and nothing was changed. */
+	bool (*reload)(const struct api_reload *r, void *arg);
 };
 
 struct api_opts {

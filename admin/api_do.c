@@ -191,6 +191,56 @@ int api_post_retry(struct api_call *c)
 	return status;
 }
 
+/* ---- reload */
+
+static void add_mistake(const char *text, void *to)
+{
+	struct api_call *c = to;
+
+	json_array_append_new(json_object_get(c->out, "errors"), api_json_text(text));
+}
+
+static void add_setting(const char *what, bool taken, void *to)
+{
+	struct api_call *c = to;
+
+	json_array_append_new(json_object_get(c->out, taken ? "taken" : "kept"),
+			      api_json_text(what));
+}
+
+static int refuse_reload(struct api_call *c)
+{
+	json_t *errors = json_incref(json_object_get(c->out, "errors"));
+	int status = api_refuse(c, 422, "correct the file; nothing was changed",
+				"the settings have mistakes");
+
+	json_object_set_new(c->out, "errors", errors);
+	return status;
+}
+
+/* The engine first: what it refuses, no node is to read. */
+int api_post_reload(struct api_call *c)
+{
+	struct api_reload r = { add_mistake, add_setting, c };
+	struct err e = { 0 };
+	int64_t id = 0;
+
+	if (!c->api->hooks->reload)
+		return api_refuse(c, 501, "send SIGHUP", "there is no engine to reload");
+	json_object_set_new(c->out, "errors", json_array());
+	json_object_set_new(c->out, "taken", json_array());
+	json_object_set_new(c->out, "kept", json_array());
+	if (!c->api->hooks->reload(&r, c->api->arg))
+		return refuse_reload(c);
+	json_object_del(c->out, "errors");
+	log_info(&(struct log_about){ .what = "operator" }, "reload (uid %u)",
+		 (unsigned)c->request->uid);
+	if (store_request_ask(c->api->store, "reload", "", "", &id, &e) < 0)
+		return api_fail(c, &e);
+	json_object_set_new(c->out, "request", json_integer(id));
+	return 202;
+}
+
 /* ---- requests to all nodes */
 
 static int send_request(struct api_call *c, const char *verb, const char *name,

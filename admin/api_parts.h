@@ -47,6 +47,7 @@ int api_post_import(struct api_call *c);
 int api_post_sync(struct api_call *c);
 int api_post_cutover(struct api_call *c);
 int api_post_retry(struct api_call *c);
+int api_post_reload(struct api_call *c);
 int api_post_requests(struct api_call *c);
 
 /* A list that stops growing at its limit and then says that there is more. */

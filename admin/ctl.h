@@ -96,8 +96,15 @@ const char *ctl_text(const json_t *j, const char *key);
 int64_t ctl_int(const json_t *j, const char *key);
 bool ctl_true(const json_t *j, const char *key);
 
+/*
+ * The nodes' answers to a request, owned by the caller: until every node has answered and nothing
+ * remains of what was asked, or the time is over. A CTL_ status.
+ */
+int ctl_await_answers(struct ctl *c, int64_t request, int64_t wait_s, json_t **answers);
+
 int ctl_run(struct ctl *c);	   /* run.c */
 int ctl_upgrade(struct ctl *c); /* ctl_upgrade.c */
+int ctl_reload(struct ctl *c);	/* ctl_reload.c */
 int ctl_users(struct ctl *c); /* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_history(struct ctl *c);

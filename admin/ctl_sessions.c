@@ -148,8 +148,7 @@ static bool is_open(const json_t *answers, int64_t began, int64_t wait_s)
 	       (t.remain && took < 1000 * wait_s);
 }
 
-/* Until every node has answered and nothing remains, or the time is over. */
-static int await_answers(struct ctl *c, int64_t request, int64_t wait_s, json_t **answers)
+int ctl_await_answers(struct ctl *c, int64_t request, int64_t wait_s, json_t **answers)
 {
 	int64_t began = clock_mono_ms();
 	int status = look(c, request, answers);
@@ -172,7 +171,7 @@ static int carry_out(struct ctl *c, const char *path, json_t *body, int64_t wait
 
 	json_decref(answer);
 	if (status == CTL_OK)
-		status = await_answers(c, request, wait_s, &answers);
+		status = ctl_await_answers(c, request, wait_s, &answers);
 	if (status != CTL_OK)
 		return status;
 	t = tally_of(answers);

@@ -30,6 +30,14 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry run --new-store        the first time\n"
 	  "  mailferry run                    from then on\n",
 	  CTL_NEW_STORE | CTL_HANDOVER, 0, 0, ctl_run },
+	{ "reload", "", "let settings and certificates be read again",
+	  "Tells what was taken and what needs an upgrade or a restart. A file with mistakes changes\n"
+	  "nothing, and they are printed with their lines; a bad certificate leaves the one before.\n"
+	  "No session notices. SIGHUP to `mailferry run` does the same, and tells it to the log.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry reload\n",
+	  0, 0, 0, ctl_reload },
 	{ "upgrade", "", "let the programs on disk take over, without closing a port",
 	  "The new programs and the settings are tried first. Then `mailferry run` replaces itself,\n"
 	  "starts new nodes, and when they are up, the old ones take no more connections: they keep\n"

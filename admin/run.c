@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "admin/rights.h"
 #include "admin/run_impl.h"
 #include "common/clock.h"
 
@@ -351,6 +352,7 @@ int ctl_run(struct ctl *c)
 	if (status != CTL_OK)
 		return status;
 	log_open("mailferry", c->settings.log.level);
+	rights_reduce();
 	if (run_all(&r, &e) < 0) {
 		if (c->check)
 			fprintf(stderr, "%s\n", e.text);

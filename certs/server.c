@@ -251,17 +251,21 @@ SSL *tls_server_start(struct tls_server *s, const char *alpn)
 	return ssl;
 }
 
-void tls_server_reload(struct tls_server *s, const struct tls_server_conf *conf)
+int tls_server_reload(struct tls_server *s, const struct tls_server_conf *conf, struct err *e)
 {
-	struct err e = { 0 };
+	int rc = 0;
 
 	s->ticket_life_s = conf->ticket_life_s;
 	tickets_set_life(s->tickets, conf->ticket_life_s);
-	if (take_standard(s, conf, &e) < 0)
-		log_error(NULL, "reload: the certificates loaded before stay in use: %s",
-			  e.text);
-	if (take_folder(s, conf, &e) < 0)
-		log_error(NULL, "reload: the folder read before stays in use: %s", e.text);
+	if (take_standard(s, conf, e) < 0) {
+		rc = err_wrap(e, "the certificates loaded before stay in use");
+		log_error(NULL, "reload: %s", e->text);
+	}
+	if (take_folder(s, conf, e) < 0) {
+		rc = err_wrap(e, "the folder read before stays in use");
+		log_error(NULL, "reload: %s", e->text);
+	}
+	return rc;
 }
 
 static void warn_standard(struct tls_server *s)

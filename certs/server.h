@@ -32,8 +32,8 @@ void tls_server_free(struct tls_server **s);
 SSL *tls_server_start(struct tls_server *s, const char *alpn);
 
 /* Takes new settings and looks at all files again. What is bad is logged, and what was there
- * stays. */
-void tls_server_reload(struct tls_server *s, const struct tls_server_conf *conf);
+ * stays; then -1, and *e says what it was. */
+int tls_server_reload(struct tls_server *s, const struct tls_server_conf *conf, struct err *e);
 /* Now and then, on the event loop: reads a few expiry dates. */
 void tls_server_tick(struct tls_server *s);
 

@@ -305,7 +305,7 @@ int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void
 struct request_row {
 	int64_t id, at;
 	const char *verb, *name,
-		*args; /* verbs: trace, loglevel, aliases, drop, drain, leave */
+		*args; /* verbs: trace, loglevel, aliases, drop, drain, leave, reload */
 };
 int store_request_add(struct store *st, const char *verb, const char *name, const char *args,
 		      struct err *e) MUST_CHECK;
@@ -320,7 +320,7 @@ int store_request_ask(struct store *st, const char *verb, const char *name, cons
 int store_drain(struct store *st, const char *node, int64_t until, int64_t *id,
 		struct err *e) MUST_CHECK;
 
-/* What became of a drop or drain on a node, so far. */
+/* What became of a drop or drain on a node, so far; of a reload, the trouble it had. */
 struct answer_row {
 	const char *node;
 	int64_t request; /* 0 when read: the node is alive and has not answered yet */

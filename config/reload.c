@@ -49,15 +49,15 @@ static void swap_value(const struct setting_row *row, void *a, void *b)
 }
 
 struct taking {
-	settings_kept_fn *kept;
+	settings_told_fn *told;
 	void *arg;
 };
 
-static void keep(const struct taking *t, const char *section, const char *name)
+static void tell(const struct taking *t, const char *section, const char *name, bool taken)
 {
 	char *what = name ? mem_printf("%s: %s", section, name) : mem_str(section);
 
-	t->kept(what, t->arg);
+	t->told(what, taken, t->arg);
 	mem_free(&what);
 }
 
@@ -74,8 +74,7 @@ static void take_section(const struct taking *t, enum section_kind kind, const c
 			continue;
 		if (row->reloadable)
 			swap_value(row, a, b);
-		else
-			keep(t, shown, row->name);
+		tell(t, shown, row->name, row->reloadable);
 	}
 }
 
@@ -86,7 +85,7 @@ static void take_listeners(const struct taking *t, struct settings *now, struct 
 	for (size_t i = 0; same && i < now->listener_count; i++)
 		same = strcmp(now->listeners[i].name, fresh->listeners[i].name) == 0;
 	if (!same) {
-		keep(t, "the list of listeners", NULL);
+		tell(t, "the list of listeners", NULL, false);
 		return;
 	}
 	for (size_t i = 0; i < now->listener_count; i++) {
@@ -98,10 +97,10 @@ static void take_listeners(const struct taking *t, struct settings *now, struct 
 	}
 }
 
-void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept,
+void settings_take(struct settings *now, struct settings *fresh, settings_told_fn *told,
 		   void *arg)
 {
-	struct taking t = { kept, arg };
+	struct taking t = { told, arg };
 
 	take_listeners(&t, now, fresh);
 	for (int side = 0; side < SIDES; side++) {

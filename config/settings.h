@@ -169,12 +169,12 @@ bool settings_cleartext(const struct backend_conf *b, enum protocol_kind p);
 
 /*
  * A reload: takes from *fresh what may change in a running process. Each setting that differs
- * but needs a restart stays as it is and is named to `kept` ("backend \"old\": host"). *fresh
+ * is named to `told` ("backend \"old\": host"): taken, or kept as it is because it needs a restart. *fresh
  * ends up with the values that were replaced and is still the caller's to release. Texts that a
  * reload can change must not be borrowed across events.
  */
-typedef void settings_kept_fn(const char *what, void *arg);
-void settings_take(struct settings *now, struct settings *fresh, settings_kept_fn *kept,
+typedef void settings_told_fn(const char *what, bool taken, void *arg);
+void settings_take(struct settings *now, struct settings *fresh, settings_told_fn *told,
 		   void *arg);
 
 /* Where in the file a setting stands, or else its section; 1: neither, or the file cannot be

@@ -11,6 +11,7 @@
 #include "proxy/backend.h"
 #include "proxy/ending.h"
 #include "proxy/life.h"
+#include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
 
@@ -28,6 +29,7 @@ enum news_kind {
 	NEWS_TRACE,
 	NEWS_LOGLEVEL,
 	NEWS_LEAVE,
+	NEWS_RELOAD,
 	NEWS_DROP,
 	NEWS_DRAIN,
 	NEWS_LEASE,
@@ -133,6 +135,15 @@ static void news_free(struct news *n)
 	free(n);
 }
 
+static void reload(struct proxy *p, int64_t request)
+{
+	struct err e = { 0 };
+	int rc = proxy_reload(p, &e);
+
+	follower_answer(p->follower,
+			&(struct answer_row){ .request = request, .doing = rc < 0 ? e.text : "" });
+}
+
 static void apply(struct proxy *p, struct news *n)
 {
 	switch (n->kind) {
@@ -147,6 +158,9 @@ static void apply(struct proxy *p, struct news *n)
 		break;
 	case NEWS_LOGLEVEL:
 		log_set_level((enum log_level)n->level);
+		break;
+	case NEWS_RELOAD:
+		reload(p, n->request);
 		break;
 	case NEWS_LEAVE:
 		life_leave(p);
@@ -258,6 +272,9 @@ static int take_request(const struct request_row *r, void *arg)
 	} else if (strcmp(r->verb, "loglevel") == 0 && log_level_find(r->args) >= 0) {
 		n = news_new(NEWS_LOGLEVEL);
 		n->level = log_level_find(r->args);
+	} else if (strcmp(r->verb, "reload") == 0) {
+		n = news_new(NEWS_RELOAD);
+		n->request = r->id;
 	} else if (strcmp(r->verb, "leave") == 0 && is_meant(f, r)) {
 		n = news_new(NEWS_LEAVE);
 	} else if (strcmp(r->verb, "aliases") == 0) {

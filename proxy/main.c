@@ -21,6 +21,7 @@
 #include "proxy/listener.h"
 #include "proxy/lookup.h"
 #include "proxy/probe.h"
+#include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
 #include "proxy/uses.h"
@@ -98,27 +99,6 @@ static void unlock_name(struct node *n)
 	mem_free(&n->lock_path);
 }
 
-static struct tls_server_conf tls_conf(const struct settings *set)
-{
-	return (struct tls_server_conf){ .certificate = set->tls.certificate,
-					 .key = set->tls.key,
-					 .second_certificate = set->tls.second_certificate,
-					 .second_key = set->tls.second_key,
-					 .folder = set->tls.folder,
-					 .loaded_max = set->tls.loaded_max,
-					 .run_dir = set->run.dir,
-					 .ticket_life_s = set->tls.ticket_life_s };
-}
-
-static int open_tls(struct proxy *p, struct err *e)
-{
-	struct tls_server_conf conf = tls_conf(p->settings);
-
-	if (!conf.certificate && !conf.folder)
-		return 0;
-	return tls_server_new(&conf, &p->tls, e);
-}
-
 static int open_backends(struct proxy *p, struct err *e)
 {
 	for (int side = 0; side < SIDES; side++)
@@ -133,7 +113,7 @@ static int open_parts(struct node *n, struct err *e)
 	struct proxy *p = &n->proxy;
 
 	if (loop_init(&p->loop, e) < 0 || listeners_open(p, &p->listeners, e) < 0 ||
-	    lock_name(n, e) < 0 || open_tls(p, e) < 0)
+	    lock_name(n, e) < 0 || proxy_open_tls(p, e) < 0)
 		return -1;
 	if (open_backends(p, e) < 0)
 		return -1;
@@ -150,50 +130,12 @@ static int open_parts(struct node *n, struct err *e)
 
 /* ---- running */
 
-/* A first certificate makes TLS possible; the last one taken away leaves what there was. */
-static void reload_tls(struct proxy *p)
-{
-	struct tls_server_conf conf = tls_conf(p->settings);
-	struct err e = { 0 };
-
-	if (!conf.certificate && !conf.folder)
-		return;
-	if (p->tls)
-		tls_server_reload(p->tls, &conf);
-	else if (open_tls(p, &e) < 0)
-		log_error(NULL, "reload: still without TLS: %s", e.text);
-}
-
-static void on_kept(const char *what, void *arg UNUSED)
-{
-	log_warn(NULL, "reload: %s changes only with a restart", what);
-}
-
-static void reload(struct node *n)
-{
-	struct settings_errors errs = { 0 };
-	struct settings fresh;
-
-	if (settings_load(n->settings.path, &fresh, &errs) < 0) {
-		for (size_t i = 0; i < errs.count; i++)
-			log_error(NULL, "reload: the old settings stay: %s", errs.at[i]);
-		settings_errors_release(&errs);
-		return;
-	}
-	settings_take(&n->settings, &fresh, on_kept, NULL);
-	settings_release(&fresh);
-	log_set_level(n->settings.log.level);
-	reload_tls(&n->proxy);
-	probes_hurry(n->proxy.probes);
-	log_info(NULL, "settings reloaded");
-}
-
 static void on_signal(evutil_socket_t sig, short what UNUSED, void *arg)
 {
 	struct node *n = arg;
 
 	if (sig == SIGHUP)
-		reload(n);
+		(void)!proxy_reload(&n->proxy, &(struct err){ 0 });
 	else if (sig == SIGUSR1)
 		life_leave(&n->proxy);
 	else
@@ -322,7 +264,7 @@ static int check_only(struct node *n)
 	int rc;
 
 	log_open("check", LOG_ERROR);
-	rc = open_tls(p, &e);
+	rc = proxy_open_tls(p, &e);
 	if (rc == 0)
 		rc = open_backends(p, &e);
 	if (rc < 0)

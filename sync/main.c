@@ -112,15 +112,6 @@ static void hook_trace(const char *name, bool on, void *arg)
 	engine_trace(p->engine, name, on);
 }
 
-static const struct api_hooks hooks = {
-	.poke = hook_poke,
-	.sync_now = hook_sync_now,
-	.why = hook_why,
-	.live = hook_live,
-	.engine = hook_engine,
-	.trace = hook_trace,
-};
-
 /* ---- settings */
 
 static int load(const char *path, struct settings *out)
@@ -134,9 +125,20 @@ static int load(const char *path, struct settings *out)
 	return rc;
 }
 
-static void on_kept(const char *what, void *arg UNUSED)
+static void take_settings(struct program *p, struct settings *fresh, settings_told_fn *told,
+			  void *to)
 {
-	log_warn(NULL, "reload: %s changes only with a restart", what);
+	settings_take(&p->settings, fresh, told, to);
+	settings_release(fresh);
+	log_set_level(p->settings.log.level);
+	log_info(NULL, "settings reloaded");
+	engine_nudge(p->engine);
+}
+
+static void on_told(const char *what, bool taken, void *arg UNUSED)
+{
+	if (!taken)
+		log_warn(NULL, "reload: %s changes only with an upgrade or a restart", what);
 }
 
 static void on_hup(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -144,16 +146,37 @@ static void on_hup(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct program *p = arg;
 	struct settings fresh = { 0 };
 
-	if (load(p->settings.path, &fresh) < 0) {
+	if (load(p->settings.path, &fresh) < 0)
 		log_error(NULL, "reload: the old settings stay");
-		return;
-	}
-	settings_take(&p->settings, &fresh, on_kept, NULL);
-	settings_release(&fresh);
-	log_set_level(p->settings.log.level);
-	log_info(NULL, "settings reloaded");
-	engine_nudge(p->engine);
+	else
+		take_settings(p, &fresh, on_told, NULL);
 }
+
+static bool hook_reload(const struct api_reload *r, void *arg)
+{
+	struct program *p = arg;
+	struct settings_errors errs = { 0 };
+	struct settings fresh = { 0 };
+
+	if (settings_load(p->settings.path, &fresh, &errs) < 0) {
+		for (size_t i = 0; i < errs.count; i++)
+			r->mistake(errs.at[i], r->to);
+		settings_errors_release(&errs);
+		return false;
+	}
+	take_settings(p, &fresh, r->setting, r->to);
+	return true;
+}
+
+static const struct api_hooks hooks = {
+	.poke = hook_poke,
+	.sync_now = hook_sync_now,
+	.why = hook_why,
+	.live = hook_live,
+	.engine = hook_engine,
+	.trace = hook_trace,
+	.reload = hook_reload,
+};
 
 /* ---- events */
 

@@ -56,6 +56,71 @@ def installed(stage, own_ferry):
     return start
 
 
+# ---- reload
+
+def edit(f, *changes):
+    with open(f.conf) as conf:
+        text = conf.read()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after, 1)
+    with open(f.conf, "w") as conf:
+        conf.write(text)
+
+
+def test_reload_tells_what_became_of_each_setting(stage, own_ferry, person, imap):
+    f = own_ferry({"limits": {"preauth_sessions": 100}})
+    c = log_in(imap, f, person)
+    edit(f, ("preauth_sessions = 100", "preauth_sessions = 1"), ("nodes = 2", "nodes = 3"))
+    told = f.cli("reload")
+    assert told["taken"] == ["limits: preauth_sessions"] and told["kept"] == ["run: nodes"]
+    assert [(n["node"], n["doing"]) for n in told["nodes"]] == [("proxy-1", None), ("proxy-2", None)]
+    assert len(f.nodes()) == 2 and still_works(c)
+    assert f.command("reload").stdout.splitlines() == [
+        "needs `mailferry upgrade` or a restart: run: nodes", "2 of 2 nodes have reloaded"]
+    f.command("upgrade")
+    processes.wait_until(lambda: sorted(n for n, row in nodes(f).items() if not row["leaving"]) ==
+                         ["proxy-1.2", "proxy-2.2", "proxy-3.2"], 10, "only the new ones to serve")
+    assert f.command("reload").stdout.splitlines()[0] == (
+        "no setting has changed; certificates were read again")
+
+
+def test_reload_of_mistakes_changes_nothing(own_ferry, person, imap):
+    f = own_ferry()
+    c = log_in(imap, f, person)
+    edit(f, ('level = "debug"', "level = loud"), ("nodes = 2", "nodes = 2\n\tnodez = 3"))
+    asked = f.conf + ".asked"
+    shutil.copy(f.conf, asked)
+    edit_back = [("level = loud", "level = info"), ("\tnodez = 3\n", "")]
+    broken, f.conf = f.conf, asked
+    edit(f, *edit_back)
+    done = f.command("reload", check=False)
+    f.conf = broken
+    assert done.returncode == 1
+    with open(broken) as conf:
+        lines = conf.read().splitlines()
+    wrong = {"%s:%d: " % (broken, i + 1) for i, line in enumerate(lines) if "loud" in line or "nodez" in line}
+    assert len(wrong) == 2 and all(w in done.stderr for w in wrong)
+    assert "nothing was changed" in done.stderr
+    assert "settings reloaded" not in f.log_text(4000) and still_works(c)
+
+
+def test_reload_with_a_bad_certificate_keeps_the_old_one(stage, own_ferry, person, imap):
+    f = own_ferry()
+    certificate, key = stage.ca.issue("localhost")
+    mine, bad = os.path.join(f.folder, "mine.pem"), os.path.join(f.folder, "bad.pem")
+    shutil.copy(certificate, mine)
+    with open(bad, "w") as out:
+        out.write("no certificate\n")
+    edit(f, (certificate, bad))
+    done = f.command("reload", check=False)
+    assert done.returncode == 1
+    for name in ("proxy-1", "proxy-2"):
+        assert "%s: the certificates loaded before stay in use: " % name in done.stdout
+    assert "0 of 2 nodes have reloaded" in done.stdout
+    assert still_works(log_in(imap, f, person))
+
+
 # ---- a node that leaves
 
 def test_a_leaving_node_keeps_its_sessions_and_ends_with_the_last(stage, own_ferry, person, imap):
@@ -161,3 +226,42 @@ def test_upgrade_under_load(stage, installed, person, imap):
     processes.wait_until(lambda: not any(processes.alive(p) for p in old_nodes), 15, "the old nodes to end")
     assert sorted(nodes(f)) == ["proxy-1.2", "proxy-2.2"]
     assert log_in(imap, f, person).server_name() == "new"
+
+
+# ---- rights
+
+def proc_status(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return {key: value.split() for key, value in (line.split(":", 1) for line in f)}
+
+
+def test_nothing_has_more_rights_than_it_needs(own_ferry, person, imap):
+    f = own_ferry()
+    f.import_users([person.name])
+    f.wait_state(person.name, ["syncing", "ready"])
+    needed = sum(1 << cap for cap in (0, 1, 5, 6, 7, 10))
+    has = proc_status(f.pid)
+    if os.geteuid() == 0:
+        assert int(has["CapEff"][0], 16) & ~needed == 0 and int(has["CapBnd"][0], 16) & ~needed == 0
+    for pid in f.nodes() + [f.engine()]:
+        has = proc_status(pid)
+        assert has["NoNewPrivs"] == ["1"]
+        with open("/proc/%d/limits" % pid) as limits:
+            assert any(line.split()[:6] == ["Max", "core", "file", "size", "0", "0"] for line in limits)
+        if not f.account:
+            continue
+        assert set(has["Uid"]) == {str(f.account.pw_uid)} and set(has["Gid"]) == {str(f.account.pw_gid)}
+        assert set(has["Groups"]) <= {str(g) for g in os.getgrouplist(f.account.pw_name, f.account.pw_gid)}
+        assert all(int(has[c][0], 16) == 0 for c in ("CapEff", "CapPrm", "CapInh", "CapAmb"))
+        assert os.stat("/proc/%d/mem" % pid).st_uid == 0, "not to be read by others of its user"
+    assert still_works(log_in(imap, f, person))
+
+
+def test_a_node_holds_no_files_but_its_own(own_ferry, person, imap):
+    f = own_ferry()
+    c = log_in(imap, f, person)
+    own = (f.run_dir + "/", os.path.join(f.folder, "store") + "/", "socket:", "anon_inode:", "pipe:", "/dev/null", f.log)
+    for pid in f.nodes():
+        held = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
+        assert [path for path in held if not path.startswith(own)] == []
+    assert still_works(c)

@@ -71,8 +71,21 @@ static void hook_trace(const char *name, bool on, void *arg UNUSED)
 	snprintf(seen.traced, sizeof seen.traced, "%s %d", name, on);
 }
 
-static const struct api_hooks hooks = { hook_poke, hook_sync,	hook_why,
-					hook_live, hook_engine, hook_trace };
+static bool good_settings;
+
+static bool hook_reload(const struct api_reload *r, void *arg UNUSED)
+{
+	if (good_settings) {
+		r->setting("sync: workers", true, r->to);
+		r->setting("run: nodes", false, r->to);
+	} else {
+		r->mistake("x.conf:3: no such section \"lorry\"", r->to);
+	}
+	return good_settings;
+}
+
+static const struct api_hooks hooks = { hook_poke,   hook_sync,	 hook_why,   hook_live,
+					hook_engine, hook_trace, hook_reload };
 
 /* ---- server and client */
 
@@ -381,6 +394,24 @@ static void test_cutover(void **state UNUSED)
 	ask(CLIENT_REFUSED, "/v1/cutover", json_pack("{s:b}", "all", 1));
 }
 
+static void test_reload(void **state UNUSED)
+{
+	json_t *a;
+
+	good_settings = false;
+	a = ask(CLIENT_REFUSED, "/v1/reload", json_object());
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(a, "errors"), 0)),
+		"x.conf:3: no such section \"lorry\"");
+	good_settings = true;
+	a = ask(CLIENT_OK, "/v1/reload", json_object());
+	assert_string_equal(json_string_value(json_array_get(json_object_get(a, "taken"), 0)),
+			    "sync: workers");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(a, "kept"), 0)),
+			    "run: nodes");
+	assert_true(json_integer_value(json_object_get(a, "request")) > 0);
+}
+
 static void test_retry_and_requests(void **state UNUSED)
 {
 	ask(CLIENT_OK, "/v1/retry", json_pack("{s:s}", "user", "anna"));
@@ -571,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_cutover),
+		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_retry_and_requests),
 		cmocka_unit_test(test_drop_and_drain),
 		cmocka_unit_test(test_import),

@@ -579,13 +579,13 @@ static void reload_looks_at_once(void **state UNUSED)
 	make("hup.pem", (struct recipe){ .name = "two.test", .key = rsa_key });
 	make("hup/name.test.pem", (struct recipe){ .name = "two.test", .key = ec_key });
 	make("hup/later.test.pem", (struct recipe){ .name = "later.test", .key = ec_key });
-	tls_server_reload(s, &conf);
+	(void)!tls_server_reload(s, &conf, &(struct err){ 0 });
 	SHOWS(s, "name.test", "two.test");
 	SHOWS(s, "later.test", "later.test");
 	/* Of another kind than before: the old one is not shown beside it. */
 	SHOWS(s, NULL, "two.test rsa");
 	conf.folder = NULL;
-	tls_server_reload(s, &conf);
+	(void)!tls_server_reload(s, &conf, &(struct err){ 0 });
 	SHOWS(s, "later.test", "two.test rsa");
 	tls_server_free(&s);
 }
@@ -622,7 +622,7 @@ static void bad_new_files_keep_the_old(void **state UNUSED)
 		looked_at_again();
 		shown(s, "name.test");
 		SHOWS(s, NULL, "one.test");
-		tls_server_reload(s, &conf);
+		(void)!tls_server_reload(s, &conf, &(struct err){ 0 });
 		SHOWS(s, "name.test", "one.test");
 		SHOWS(s, NULL, "one.test");
 		log_heard(log, sizeof log);

@@ -489,38 +489,40 @@ static void all_at_once(void **state UNUSED)
 	       "8: limits: sessions is already set in line 8");
 }
 
-/* What settings_take() kept, one per line. */
-static void on_kept(const char *what, void *arg)
+/* What settings_take() took (+) and kept (-), one per line. */
+static void on_told(const char *what, bool taken, void *arg)
 {
-	buf_printf(arg, "%s\n", what);
+	buf_printf(arg, "%c %s\n", taken ? '+' : '-', what);
 }
 
-static void take(struct settings *s, const char *text, const char *want_kept)
+static void take(struct settings *s, const char *text, const char *want)
 {
-	struct buf kept = { 0 };
+	struct buf told = { 0 };
 	struct settings fresh;
 
 	load_good(text, &fresh);
-	settings_take(s, &fresh, on_kept, &kept);
+	settings_take(s, &fresh, on_told, &told);
 	settings_release(&fresh);
-	buf_add(&kept, "", 1);
-	assert_string_equal((char *)buf_slice(&kept).p, want_kept);
-	buf_release(&kept);
+	buf_add(&told, "", 1);
+	assert_string_equal((char *)buf_slice(&told).p, want);
+	buf_release(&told);
 }
 
 static void reload_takes_what_may_change(void **state UNUSED)
 {
+#define TAKEN "+ log: level\n+ sync: workers\n+ sync: message_max\n+ cutover: bye\n"
 	struct settings s;
 
 	load_good(BASE, &s);
 	take(&s,
 	     BASE "sync { workers = 9 message_max = 5M }\nlog { level = debug }\n"
 		  "cutover { bye = \"Come back.\" }\nusers { }\n",
-	     "");
+	     TAKEN);
 	assert_int_equal(s.sync.workers, 9);
 	assert_true(s.sync.message_max == 5LL << 20);
 	assert_int_equal(s.log.level, LOG_DEBUG);
 	assert_string_equal(s.cutover.bye, "Come back.");
+	take(&s, BASE, TAKEN);
 	take(&s, BASE, "");
 	assert_int_equal(s.sync.workers, 4);
 	assert_string_equal(s.cutover.bye, "Mailbox was moved, please reconnect.");
@@ -538,8 +540,8 @@ static void reload_keeps_and_names_the_rest(void **state UNUSED)
 	     "backend \"new\" { host = \"new.test\" }\n"
 	     "tls { certificate = \"tls.pem\" key = 'tls.key' }\n"
 	     "run { nodes = 7 }\nusers { default_domain = example.com }\n",
-	     "listener \"a\": port\nbackend \"old\": host\nbackend \"old\": imap_tls\n"
-	     "run: nodes\nusers: default_domain\n");
+	     "- listener \"a\": port\n- backend \"old\": host\n- backend \"old\": imap_tls\n"
+	     "+ backend \"old\": connections\n- run: nodes\n- users: default_domain\n");
 	assert_int_equal(s.listeners[0].port, 0);
 	assert_string_equal(s.backend[SIDE_OLD].host, "old.test");
 	assert_int_equal(s.backend[SIDE_OLD].tls[PROTO_IMAP], TLS_IMPLICIT);
@@ -547,7 +549,7 @@ static void reload_keeps_and_names_the_rest(void **state UNUSED)
 	assert_int_equal(s.run.nodes, 2);
 	assert_null(s.users.default_domain);
 	take(&s, BASE "listener \"b\" { protocol = imap port = 1 }\n",
-	     "the list of listeners\n");
+	     "- the list of listeners\n");
 	assert_int_equal(s.listener_count, 1);
 	settings_release(&s);
 }
