@@ -549,7 +549,7 @@ static void reload_keeps_and_names_the_rest(void **state UNUSED)
 	assert_int_equal(s.run.nodes, 2);
 	assert_null(s.users.default_domain);
 	take(&s, BASE "listener \"b\" { protocol = imap port = 1 }\n",
-	     "- the list of listeners\n");
+	     "- the list of listeners\n+ backend \"old\": connections\n");
 	assert_int_equal(s.listener_count, 1);
 	settings_release(&s);
 }
