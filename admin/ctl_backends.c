@@ -73,6 +73,41 @@ static json_t *missing_json(const struct probe *old, const struct probe *on_new)
 	return m.list;
 }
 
+/* ---- where clients come from */
+
+static char *not_passed(const struct probe *p, const char *why, const char *instead)
+{
+	return mem_printf(
+		"not passed on: %s; exempt %s from the server's brute-force guards and "
+		"from its limit per address, or %s",
+		why, p->own, instead);
+}
+
+/* How the server learns a client's address, or what to do since it does not. */
+static char *address_text(const struct backend_conf *b, enum protocol_kind proto,
+			  const struct probe *p)
+{
+	bool imap = proto == PROTO_IMAP, wanted = imap ? b->id_forward : b->xclient;
+	bool offered = imap ? probe_has(p, SLICE("ID")) : p->xclient;
+
+	if (b->proxy_protocol != PROXY_NONE)
+		return mem_printf("passed on by the PROXY protocol, %s",
+				  proxy_protocol_name(b->proxy_protocol));
+	if (wanted && offered)
+		return mem_printf("passed on by %s, if the server trusts %s (Dovecot: "
+				  "login_trusted_networks)",
+				  imap ? "ID" : "XCLIENT", p->own);
+	if (wanted && imap)
+		return not_passed(p, "id_forward = yes, but the server offers no ID",
+				  "set proxy_protocol");
+	if (wanted)
+		return not_passed(p, "xclient = yes, but the server does not offer it to us",
+				  "let it trust us (Dovecot: login_trusted_networks)");
+	return not_passed(p, "all logins come from our address",
+			  imap ? "set proxy_protocol or id_forward"
+			       : "set proxy_protocol or xclient");
+}
+
 /* ---- one server */
 
 static json_t *certificate_json(const struct probe *p)
@@ -88,6 +123,7 @@ static json_t *probe_json(const struct backend_conf *b, enum side side,
 			  enum protocol_kind proto, const struct probe *p)
 {
 	json_t *j = json_object();
+	char *address;
 
 	json_object_set_new(j, "backend", json_string(side_name(side)));
 	json_object_set_new(j, "proto", json_string(protocol_kind_name(proto)));
@@ -102,6 +138,9 @@ static json_t *probe_json(const struct backend_conf *b, enum side side,
 	json_object_set_new(j, "capabilities", words_json(&p->words));
 	json_object_set_new(j, "login", words_json(&p->auth));
 	json_object_set_new(j, "logged_in", json_boolean(p->logged_in));
+	address = p->reached ? address_text(b, proto, p) : NULL;
+	json_object_set_new(j, "client_address", api_json_text_or_null(address));
+	mem_free(&address);
 	return j;
 }
 
@@ -162,6 +201,7 @@ static void print_probe(struct ctl *c, const json_t *p)
 	print_words(c, "capabilities", json_object_get(p, "capabilities"), "none told");
 	if (json_array_size(json_object_get(p, "login")))
 		print_words(c, "login", json_object_get(p, "login"), "");
+	fprintf(c->out, "  %-13s%s\n", "client IPs", ctl_text(p, "client_address"));
 }
 
 /* ---- both, for each protocol */

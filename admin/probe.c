@@ -366,6 +366,8 @@ static int ask_pop3(struct talk *w, const struct backend_conf *b, struct probe *
 		return -1;
 	if (pop3_capa(w, p, e) < 0)
 		return -1;
+	p->xclient = strncasecmp(p->greeting, "+OK [XCLIENT]", 13) == 0 ||
+		     probe_has(p, SLICE("XCLIENT"));
 	return send_line(w, "QUIT", e);
 }
 
@@ -400,7 +402,10 @@ void probe_server(struct probe *out, const struct backend_conf *b, enum protocol
 
 	*out = (struct probe){ 0 };
 	if (dial(&w, b->host, b->port[proto], connect_s, &out->err) == 0) {
+		struct endpoint own = socket_local(w.fd);
+
 		set_timeout(w.fd, io_s);
+		endpoint_ip_text(&own, out->own);
 		out->reached = ask(&w, b, proto, login, out, &out->err) == 0;
 	}
 	SSL_free(w.ssl);

@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/wire/endpoint.h"
 #include "config/settings.h"
 
 #define PROBE_LINE_MAX	 8192 /* bytes of one answer line */
@@ -22,6 +23,8 @@ struct probe {
 	/* of the certificate; empty without TLS */
 	char subject[256], names[512], pin[72], tls_version[16];
 	int days_left;
+	char own[ENDPOINT_IP_MAX]; /* our address, as the server sees it */
+	bool xclient;		   /* POP3: it offers us XCLIENT */
 	int64_t took_ms;
 	struct err err;	      /* when not reached */
 	bool logged_in;	      /* words are what it can do after login */

@@ -5,6 +5,8 @@
 #include <netdb.h>
 #include <pthread.h>
 
+#include "common/sockets.h"
+
 #define ADDRESSES_MAX 8 /* of one name; more are not tried */
 
 struct address {
@@ -96,8 +98,23 @@ static SSL *start_ssl(void *arg, int fd)
 	return backend_ssl(arg, fd);
 }
 
+/* The kernel has chosen our end by now. */
+static void introduce(const struct backend *b, struct stream *st, const struct origin *client,
+		      struct endpoint to)
+{
+	struct proxyproto h = { .version = (int)b->conf->proxy_protocol,
+				.from = client ? client->from : socket_local(stream_fd(st)),
+				.to = client ? client->to : to };
+	struct buf out = { 0 };
+
+	proxyproto_write(&h, &out);
+	stream_preface(st, buf_slice(&out));
+	buf_release(&out);
+}
+
 struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_kind proto,
-			       stream_fn *on_event, void *arg, struct err *e)
+			       const struct origin *client, stream_fn *on_event, void *arg,
+			       struct err *e)
 {
 	bool tls = b->conf->tls[proto] == TLS_IMPLICIT;
 	struct address to = { 0 };
@@ -113,6 +130,8 @@ struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_
 	if (!st)
 		err_set(e, ERR_LIMIT, "backend \"%s\": socket: %s", side_name(b->side),
 			strerror(errno));
+	else if (b->conf->proxy_protocol != PROXY_NONE)
+		introduce(b, st, client, endpoint_of((struct sockaddr *)&to.at));
 	return st;
 }
 

@@ -7,6 +7,7 @@
 #include "certs/tls.h"
 #include "common/secret.h"
 #include "config/settings.h"
+#include "proxy/identity.h"
 #include "proxy/stream.h"
 
 struct backend;
@@ -18,11 +19,13 @@ void backend_free(struct backend **b);
  * thread. */
 int backend_resolve(struct backend *b, struct err *e) MUST_CHECK;
 /*
- * Starts a connection for the protocol, with TLS at once where that is configured. NULL: the
+ * Starts a connection for the protocol, with a PROXY header and TLS at once where that is
+ * configured. client: whom the header names; NULL: ourselves. NULL: the
  * name has no address yet, or we are out of descriptors (*e).
  */
 struct stream *backend_connect(struct backend *b, struct loop *l, enum protocol_kind proto,
-			       stream_fn *on_event, void *arg, struct err *e);
+			       const struct origin *client, stream_fn *on_event, void *arg,
+			       struct err *e);
 /* For STARTTLS on a stream of this backend. The caller hands it to stream_start_tls(). */
 SSL *backend_ssl(struct backend *b, int fd);
 /* Of proxy_master_user. Borrowed. */

@@ -151,6 +151,7 @@ static void log_in(struct session *s)
 	struct claim c;
 	char word[32], why[128];
 
+	identity_tell_id(s);
 	claim_make(s, &c);
 	snprintf(word, sizeof word, "AUTH=%s", sasl_mech_name(c.mech));
 	if (!sasl_mech_is_token(c.mech)) {
@@ -203,6 +204,7 @@ static void on_greeting(struct session *s, const struct imap_reply *r)
 	bool starttls =
 		backend_tls(s->proxy->backend[s->back.side], PROTO_IMAP) == TLS_STARTTLS;
 
+	identity_greeted(s, r->code, r->text);
 	if (r->status == STATUS_PREAUTH) {
 		session_refused(s, REJECT_DOWN, "the backend greets with PREAUTH");
 	} else if (r->status != STATUS_OK) {
@@ -425,7 +427,8 @@ static void on_line(struct session *s, struct slice line)
 		on_continue(s, &r);
 		break;
 	case REPLY_TAGGED:
-		on_tagged(s, &r);
+		if (!identity_took_reply(s, &r))
+			on_tagged(s, &r);
 		break;
 	}
 }

@@ -28,7 +28,7 @@ static void greet(struct session *s)
 
 	buf_add_str(&out, "* OK [");
 	write_capabilities(s, &out);
-	buf_add_str(&out, "] mailferry ready.\r\n");
+	buf_add_str(&out, "] " IDENTITY_GREETING "\r\n");
 	stream_write(s->client, buf_slice(&out).p, buf_len(&out));
 	buf_release(&out);
 }
@@ -84,6 +84,12 @@ static void do_enable(struct session *s, struct imap_command *c)
 
 static void do_id(struct session *s, struct imap_command *c)
 {
+	if (identity_hear_id(s, c->rest) != WIRE_DONE) {
+		bad(s, c->tag, "BAD ID needs NIL or a list of strings.");
+		return;
+	}
+	if (s->state != SESSION_AUTH)
+		return;
 	stream_printf(s->client, "* ID (\"name\" \"mailferry\")\r\n");
 	tagged(s, c->tag, "OK Done.");
 }
@@ -106,6 +112,8 @@ static void do_starttls(struct session *s, struct imap_command *c)
 		session_cut(s, "bytes behind STARTTLS");
 		return;
 	}
+	if (identity_reset(s) < 0)
+		return;
 	tagged(s, c->tag, "OK Begin TLS now.");
 	/* What was learnt in clear text is forgotten. */
 	s->asked_capability = false;

@@ -45,7 +45,7 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 			if (s->state == SESSION_DRAIN)
 				return STOP_WAIT;
 			uses_note(s, usage_of_imap(c));
-			if (imap_command_refused(c->verb))
+			if (imap_command_refused(c->verb) || !identity_may_pass(s, c))
 				return STOP_REFUSE;
 			boundary_pass(b, in.p + *run, *take, c);
 			if (slice_is_nocase(c->verb, "LOGOUT"))

@@ -95,6 +95,7 @@ static void log_in(struct session *s)
 	struct claim c;
 	char why[128];
 
+	identity_tell_xclient(s);
 	claim_make(s, &c);
 	if (has_mech(s, c.mech)) {
 		authenticate(s, &c);
@@ -153,8 +154,9 @@ void pop3_backend_secure(struct session *s)
 
 /* ---- its answers */
 
-static void on_greeting(struct session *s)
+static void on_greeting(struct session *s, const struct pop3_reply *r)
 {
+	identity_greeted(s, r->code, r->text);
 	if (backend_tls(s->proxy->backend[s->back.side], PROTO_POP3) == TLS_STARTTLS) {
 		s->back.step = STLS;
 		stream_printf(s->backend, "STLS\r\n");
@@ -201,14 +203,14 @@ static void on_refusal(struct session *s, const struct pop3_reply *r)
 		session_refused(s, reason, why);
 }
 
-static void on_ok(struct session *s)
+static void on_ok(struct session *s, const struct pop3_reply *r)
 {
 	struct claim c;
 	struct buf out = { 0 };
 
 	switch ((enum step)s->back.step) {
 	case GREETING:
-		on_greeting(s);
+		on_greeting(s, r);
 		break;
 	case STLS:
 		on_stls(s);
@@ -293,8 +295,10 @@ static void on_line(struct session *s, struct slice line)
 			    line.n > 2 ? (struct slice){ line.p + 2, line.n - 2 } : SLICE(""));
 	else if (pop3_reply(line, &r) != WIRE_DONE)
 		session_refused(s, REJECT_DOWN, "the backend speaks no POP3");
+	else if (identity_took_answer(s, r.ok, r.text))
+		return;
 	else if (r.ok)
-		on_ok(s);
+		on_ok(s, &r);
 	else
 		on_refusal(s, &r);
 }

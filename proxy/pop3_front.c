@@ -9,7 +9,8 @@
 
 static void greet(struct session *s)
 {
-	stream_printf(s->client, "+OK mailferry ready.\r\n");
+	stream_printf(s->client, "+OK %s" IDENTITY_GREETING "\r\n",
+		      identity_is_trusted(s) ? "[XCLIENT] " : "");
 }
 
 static void bad(struct session *s, const char *text)
@@ -47,6 +48,8 @@ static void do_capa(struct session *s)
 		buf_printf(&out, "SASL%.*s\r\n", (int)buf_len(&mechs), buf_slice(&mechs).p);
 	if (!stream_secure(s->client) && s->proxy->tls)
 		buf_add_str(&out, "STLS\r\n");
+	if (identity_is_trusted(s))
+		buf_add_str(&out, "XCLIENT\r\n");
 	buf_add_str(&out, ".\r\n");
 	stream_write(s->client, buf_slice(&out).p, buf_len(&out));
 	buf_release(&mechs);
@@ -63,6 +66,8 @@ static void do_stls(struct session *s)
 		session_cut(s, "bytes behind STLS");
 		return;
 	}
+	if (identity_reset(s) < 0)
+		return;
 	stream_printf(s->client, "+OK Begin TLS now.\r\n");
 	mem_free(&s->login.typed);
 	stream_start_tls(s->client, tls_server_start(s->proxy->tls, s->protocol->name), true);
@@ -161,6 +166,18 @@ static void do_auth(struct session *s, struct slice args)
 		after_auth(s, auth_begin(s, m, space ? &initial : NULL));
 }
 
+static void do_xclient(struct session *s, struct slice args)
+{
+	enum wire w = identity_hear_xclient(s, args);
+
+	if (s->state != SESSION_AUTH)
+		return;
+	if (w == WIRE_DONE)
+		stream_printf(s->client, "+OK\r\n");
+	else
+		bad(s, "XCLIENT is only for proxies that are trusted.");
+}
+
 static void run_command(struct session *s, struct slice line)
 {
 	struct pop3_command c;
@@ -186,6 +203,8 @@ static void run_command(struct session *s, struct slice line)
 	} else if (c.verb == POP3_QUIT) {
 		stream_printf(s->client, "+OK Bye.\r\n");
 		session_close(s, "logged out");
+	} else if (slice_is_nocase(c.name, "XCLIENT")) {
+		do_xclient(s, c.args);
 	} else {
 		bad(s, "Not a command that is understood before login.");
 	}

@@ -3,7 +3,6 @@
 
 #include "common/wire/imap.h"
 #include "common/wire/pop3.h"
-#include "common/wire/proxyproto.h"
 #include "proxy/backend.h"
 #include "proxy/caps.h"
 #include "proxy/meters.h"
@@ -192,33 +191,18 @@ static void on_stream(struct stream *st, enum stream_event ev, void *arg)
 
 /* ---- looks */
 
-/* A server that expects the header expects it of us too; it is about nobody's client. */
-static void introduce(struct probe *b)
-{
-	int version = (int)b->proxy->settings->backend[b->side].proxy_protocol;
-	struct proxyproto header = { .version = version, .local = true };
-	struct buf out = { 0 };
-
-	if (version == PROXY_NONE)
-		return;
-	proxyproto_write(&header, &out);
-	stream_preface(b->stream, buf_slice(&out));
-	buf_release(&out);
-}
-
 static void look(struct probe *b)
 {
 	const struct settings *set = b->proxy->settings;
 	struct err e = { 0 };
 
 	b->step = GREETING;
-	b->stream = backend_connect(b->proxy->backend[b->side], &b->proxy->loop, b->proto,
+	b->stream = backend_connect(b->proxy->backend[b->side], &b->proxy->loop, b->proto, NULL,
 				    on_stream, b, &e);
 	if (!b->stream) {
 		fail(b, e.text);
 		return;
 	}
-	introduce(b);
 	arm(b, 1000LL * (set->limits.dial_s + set->limits.backend_login_s));
 }
 

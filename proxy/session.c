@@ -214,10 +214,39 @@ static void leave_backend(struct session *s, bool politely)
 
 void session_forget_login(struct session *s)
 {
+	mem_free(&s->id_fields);
 	secret_release(&s->login.password);
 	buf_release(&s->login.challenge);
 	mem_free(&s->login.proved_as);
 	session_forget_backend(s);
+}
+
+static void set_origin(struct session *s, const struct origin *origin)
+{
+	s->origin = *origin;
+	endpoint_text(&origin->from, s->peer);
+}
+
+/* A proxy that we trust is not counted: it speaks for many, and says for whom. */
+static int arrive(struct proxy *p, const struct listener_conf *l, struct guarded *g,
+		  const struct endpoint *from)
+{
+	return networks_have(l->trusted, from) ? 0 : guard_arrive(p->guard, g, from);
+}
+
+int session_move(struct session *s, const struct origin *origin)
+{
+	struct proxy *p = s->proxy;
+
+	guard_leave(p->guard, &s->guarded);
+	set_origin(s, origin);
+	if (arrive(p, s->listener, &s->guarded, &origin->from) == 0)
+		return 0;
+	meter_limit(p, LIMIT_PREAUTH_PER_ADDRESS);
+	session_close_with_bye(s, "Too many connections.",
+			       "too many connections without a login "
+			       "(limits.preauth_per_address)");
+	return -1;
 }
 
 void session_leave_route(struct session *s)
@@ -928,7 +957,7 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 	struct session *s;
 
 	metrics_add(p->metrics, METER_CONNECTIONS, AT(l->proto), 1);
-	if (guard_arrive(p->guard, &guarded, &origin->from) < 0) {
+	if (arrive(p, l, &guarded, &origin->from) < 0) {
 		turn_away(p, l, fd, &origin->from);
 		return;
 	}
@@ -941,8 +970,9 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 	if (!s->timer)
 		BUG("libevent makes no timer");
 	new_id(s->id);
-	s->origin = *origin;
-	endpoint_text(&origin->from, s->peer);
+	s->arrived = *origin;
+	s->hops = IDENTITY_HOPS;
+	set_origin(s, origin);
 	s->about = (struct log_about){ .what = "session",
 				       .id = s->id,
 				       .proto = s->protocol->name,

@@ -72,6 +72,7 @@ struct backend_login {
 	bool distrust;	 /* memory was wrong once: ask */
 	bool sent;	 /* the SASL message is on its way */
 	bool told;	 /* IMAP: caps were told since then */
+	struct introduction intro;
 	/* A refusal that wrong memory may have caused; said when the server lists the same. */
 	enum reject doubt;
 	char *doubt_why;
@@ -116,7 +117,10 @@ struct session {
 	int64_t routed_flip;	      /* … the user's state and last flip then */
 	size_t plus_at;		      /* IMAP: literal for which "+" was sent */
 	unsigned bad_commands;
-	struct origin origin;
+	struct origin arrived, origin; /* by socket or PROXY header; by what was told since */
+	uint8_t hops;		       /* proxies that the login may still pass, us included */
+	char *id_fields; /* IMAP: what the client's ID tells the backend; NULL in RELAY */
+	char *client_id; /* "Thunderbird 115.6"; NULL: it did not say */
 	char peer[ENDPOINT_TEXT_MAX]; /* origin.from, for people */
 	char id[SESSION_ID_MAX];
 	struct log_about about;

@@ -14,6 +14,9 @@ void session_enter(struct session *s, enum session_state to);
 void session_delay(struct session *s, int64_t ms);
 void session_on_delay(struct session *s);
 void session_evict(struct session *s);
+/* Before login: the client is somewhere else than it seemed, and is counted there. -1: there
+ * are too many already, the session is over. */
+int session_move(struct session *s, const struct origin *origin) MUST_CHECK;
 void session_leave_route(struct session *s);
 void session_forget_login(struct session *s);
 void session_close_with_bye(struct session *s, const char *bye, const char *why);

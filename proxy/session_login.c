@@ -220,6 +220,7 @@ static void choose_side(struct session *s)
 static void dial(struct session *s)
 {
 	struct proxy *p = s->proxy;
+	struct origin client = identity_origin(s);
 	struct err e = { 0 };
 
 	s->about.side = side_name(s->side);
@@ -228,12 +229,12 @@ static void dial(struct session *s)
 	session_forget_backend(s);
 	choose_side(s);
 	session_enter(s, SESSION_DIAL);
-	s->backend = backend_connect(p->backend[s->back.side], &p->loop, s->protocol->kind,
-				     session_on_backend, s, &e);
+	if (identity_dial(s, &e) == 0)
+		s->backend = backend_connect(p->backend[s->back.side], &p->loop,
+					     s->protocol->kind, &client, session_on_backend, s,
+					     &e);
 	if (!s->backend)
 		session_refused(s, REJECT_DOWN, e.text);
-	else
-		identity_introduce(s);
 }
 
 /* The other server has let the client in: that was all we wanted there. */
@@ -494,7 +495,9 @@ void session_accepted(struct session *s)
 	stream_relays(s->client);
 	stream_relays(s->backend);
 	session_enter(s, SESSION_RELAY);
-	log_info(&s->about, "logged in (%lld ms)", (long long)(clock_real_ms() - s->since_ms));
+	log_info(&s->about, "logged in (%lld ms)%s%s",
+		 (long long)(clock_real_ms() - s->since_ms), s->client_id ? ", with " : "",
+		 s->client_id ? s->client_id : "");
 	stream_resume(s->client);
 	stream_poke(s->client);
 	stream_poke(s->backend);

@@ -25,6 +25,7 @@ void session_free_closed(struct proxy *p)
 		stream_free(&s->client);
 		stream_free(&s->backend);
 		free(s->login.typed);
+		free(s->client_id);
 		free(s);
 	}
 }
@@ -132,6 +133,7 @@ static void write_row(struct session *s, int64_t now)
 				   .state = session_state_name(s->state),
 				   .doing = doing,
 				   .route = route,
+				   .client = s->client_id ? s->client_id : "",
 				   .since = s->since_ms,
 				   .bytes_up = (int64_t)s->bytes_up,
 				   .bytes_down = (int64_t)s->bytes_down };

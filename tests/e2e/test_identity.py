@@ -6,11 +6,13 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
 from lib import processes
 from lib.dovecot import Dovecot
+from lib.fakes import FakeImap
 from lib.imapclient import ImapClient, No
 from lib.mailferry import Mailferry
 from lib.popclient import PopClient
@@ -29,6 +31,8 @@ LB = {"proxy_protocol": True, "trusted": "127.0.0.0/8, ::1"}
 HAPROXY = """
 haproxy_trusted_networks = 127.0.0.0/8
 haproxy_timeout = 3 s
+login_trusted_networks = 127.0.0.0/8
+imap_id_log = *
 service imap-login {
   inet_listener imap_haproxy {
     port = %d
@@ -117,6 +121,10 @@ def scene(stage, own_ferry, guarded):
     yield s
     for c in stage.opened:
         c.close()
+
+
+def is_guarded(c):
+    return b'"name" "guarded"' in b"".join(c.command(b"ID NIL")[0])
 
 
 def log_line(server, pattern, timeout_s=10):
@@ -242,7 +250,6 @@ def turned_away(f, why):
 def test_who_is_not_trusted_is_turned_away(stage, scene):
     f = scene.start(settings={"listener imap-lb": {"proxy_protocol": True, "trusted": "10.0.0.0/8"},
                               "limits": {"header_s": 1}})
-    at_start = turned_away(f, "untrusted")
     s = raw(f, "imap-lb")
     s.sendall(v1())
     assert ends_without_a_word(s)
@@ -253,7 +260,7 @@ def test_who_is_not_trusted_is_turned_away(stage, scene):
     assert ends_without_a_word(late)
     ferry_says(f, r"connection from 127.0.0.1:%d closed: no PROXY header in time"
                % late.getsockname()[1])
-    assert turned_away(f, "untrusted") == at_start + 1    # the start's own look came first
+    assert turned_away(f, "untrusted") == f.log_text().count("closed: only load balancers")
     assert (turned_away(f, "late"), turned_away(f, "no_header")) == (1, 0)
     assert f.metrics().get("mailferry_limit_hits_total", limit="header_s") == 1
 
@@ -304,7 +311,7 @@ def test_the_server_learns_the_address(stage, scene, version):
         c = ImapClient(f.address, f.ports["imaps-lb" if header else "imaps"], stage.context, preface=header)
         stage.opened.append(c)
         c.login(person.name, person.password)
-        assert c.server_name() == "guarded"
+        assert is_guarded(c)
         login_of(scene.server, "imap", person, rip, lip)
         p = PopClient(f.address, f.ports["pop3s-lb" if header else "pop3s"], stage.context, preface=header)
         stage.opened.append(p)
@@ -318,7 +325,7 @@ def test_starttls_behind_the_header(stage, scene, person, imap):
     f.import_users([person.name])
     c = imap(f)
     c.login(person.name, person.password)
-    assert c.server_name() == "guarded"
+    assert is_guarded(c)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
@@ -327,8 +334,8 @@ def test_copier_and_probe_send_it_too(stage, scene, person, version):
     f.import_users([person.name])
     f.command("sync", person.name)
     f.wait_state(person.name, "ready")
-    answer = f.cli("check", "backends")
-    assert answer["ok"], answer
+    assert f.cli("check", "backends")["ok"]
+    assert says_of(f, "old", "imap") == "passed on by the PROXY protocol, " + version
 
 
 # ---- circles
@@ -350,5 +357,281 @@ def test_a_backend_that_is_ourselves(stage, scene, person, imap, pop3):
         assert b" NO [UNAVAILABLE]" in no.value.args[0]
         return re.search(r'backend "old": LOCALHOST leads back to our own listener "imap"', f.log_text())
     processes.wait_until(refused, 10, "the circle to be seen")   # the name may be ::1 at first
-    # A client's connection makes at most one more; the first of all was the start's own look.
-    assert f.log_text(4000).count("connected to imap\n") <= 1 + 2 * len(tries)
+    # Each makes one connection more, and the node's own looks at its backends come in there too.
+    assert f.log_text(4000).count("connected to imap\n") <= 2 * len(tries) + 8
+
+
+class Forwarder(threading.Thread):
+    """Another address of a port: what it takes goes there, byte for byte."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.to, self.taken = port, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                one, _ = self.listener.accept()
+            except OSError:
+                return
+            self.taken += 1
+            two = socket.create_connection(("127.0.0.1", self.to))
+            for a, b in ((one, two), (two, one)):
+                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def pump(a, b):
+        try:
+            while True:
+                data = a.recv(65536)
+                if not data:
+                    break
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def test_a_circle_over_another_address_ends_too(stage, scene, person, imap, pop3):
+    ports = processes.free_ports(2)
+    ways = [Forwarder(p) for p in ports]
+    f = scene.start({"host": "127.0.0.1", "imap_port": ways[0].port, "imap_tls": "none",
+                     "pop3_port": ways[1].port, "pop3_tls": "none"},
+                    {"tls": {"allow_cleartext": True},
+                     "listener imap": {"port": ports[0]},
+                     "listener pop3": {"protocol": "pop3", "address": "127.0.0.1", "port": ports[1],
+                                       "tls": "starttls"}})
+    f.import_users([person.name])
+    taken = [w.taken for w in ways]
+    with pytest.raises(No) as refused:
+        imap(f).login(person.name, person.password)
+    assert b" NO [UNAVAILABLE]" in refused.value.args[0]
+    assert pop3(f).login(person.name, person.password).startswith(b"-ERR [SYS/TEMP]")
+    ferry_says(f, "login came through 5 proxies")
+    for way, before in zip(ways, taken):
+        # Five proxies in a row; the copier's own tries come once each.
+        assert 4 <= way.taken - before <= 8
+        way.close()
+
+
+# ---- ID and XCLIENT
+
+ID = b'ID ("name" "Test Mail" "version" "1.2" "os" NIL "x-originating-ip" "6.6.6.6" "x-proxy-ttl" "200")'
+
+
+@pytest.fixture
+def told(scene, guarded):
+    """Its server is reached without PROXY headers."""
+    scene.imaps, scene.pop3s = guarded.ports["imaps"], guarded.ports["pop3s"]
+    return scene
+
+
+def session_of(f, person, proto):
+    def listed():
+        return [s for s in f.cli("sessions", person.name)["sessions"] if s["proto"] == proto]
+    return processes.wait_until(listed, 10, "the session to be listed")[0]
+
+
+def test_id_tells_the_address(stage, told, person):
+    f = told.start({"id_forward": True})
+    f.import_users([person.name])
+    c = ImapClient(f.address, f.ports["imaps-lb"], stage.context, preface=v1())
+    stage.opened.append(c)
+    untagged, _ = c.command(ID)
+    assert untagged == [b'* ID ("name" "mailferry")\r\n']
+    untagged, _ = c.login(person.name, person.password)
+    assert not [line for line in untagged if line.startswith(b"* ID")]
+    shown = session_of(f, person, "imap")
+    assert shown["client"] == "Test Mail 1.2"
+    login_of(told.server, "imap", person, CLIENT, ENTRY)
+    log_line(told.server, r"Login: user=<%s>.*session=<%s>" % (re.escape(person.name), shown["id"]))
+    said = log_line(told.server, r"ID sent: .*name=Test Mail")
+    for part in ("version=1.2", "x-originating-ip=" + CLIENT, "x-proxy-ttl=4", "x-client-transport=TLS",
+                 "x-session-id=" + shown["id"]):
+        assert part in said, said
+    assert "6.6.6.6" not in said and "200" not in said
+    assert is_guarded(c)
+
+
+def test_xclient_tells_the_address(stage, told, person):
+    f = told.start({"xclient": True})
+    f.import_users([person.name])
+    c = PopClient(f.address, f.ports["pop3s-lb"], stage.context, preface=v2_six())
+    stage.opened.append(c)
+    assert c.login(person.name, person.password).startswith(b"+OK")
+    login_of(told.server, "pop3", person, "2001:db8::77", "127.0.0.1")  # this Dovecot knows no DESTADDR
+    log_line(told.server, r"pop3-login: Info: Login: user=<%s>.*session=<%s>" % (
+        re.escape(person.name), session_of(f, person, "pop3")["id"]))
+    assert c.command(b"STAT").startswith(b"+OK")
+
+
+def test_no_address_is_told_unasked(stage, told, person, imap, pop3):
+    f = told.start()
+    f.import_users([person.name])
+    c = ImapClient(f.address, f.ports["imaps-lb"], stage.context, preface=v1())
+    stage.opened.append(c)
+    c.command(ID.replace(b"Test", b"Shy"))
+    c.login(person.name, person.password)
+    said = log_line(told.server, r"ID sent: .*name=Shy Mail")
+    assert "version=1.2" in said and "x-" not in said.split("ID sent:")[1], said
+    assert CLIENT not in log_line(told.server, r"imap-login: Info: Login: user=<%s>" % re.escape(person.name))
+    p = PopClient(f.address, f.ports["pop3s-lb"], stage.context, preface=v1())
+    stage.opened.append(p)
+    assert p.login(person.name, person.password).startswith(b"+OK")
+    assert CLIENT not in log_line(told.server, r"pop3-login: Info: Login: user=<%s>" % re.escape(person.name))
+
+
+@pytest.mark.offers("ID")
+def test_nobody_speaks_in_our_name_after_login(ferry, resident, imap):
+    c = imap(ferry)
+    c.login(resident.name, resident.password)
+    for claim in (b'ID ("x-originating-ip" "6.6.6.6")', b'ID ("name" "a" "X-Session-Id" "b")',
+                  b"ID ({16+}\r\nx-originating-ip {7+}\r\n6.6.6.6)"):
+        with pytest.raises(No):
+            c.command(claim)
+    untagged, _ = c.command(b'ID ("name" "Late Mail" "version" "7-x")')
+    assert untagged and b"mailferry" not in untagged[0]     # the server's own answer
+    processes.wait_until(lambda: session_of(ferry, resident, "imap")["client"] == "Late Mail 7-x", 10,
+                         "the program to be shown")
+
+
+@pytest.mark.parametrize("wrong", [b"ID", b"ID (", b'ID ("name")', b'ID "name" "x"', b'ID (("a" "b"))'])
+def test_id_that_is_none(behind_lb, imap, wrong):
+    with pytest.raises(No) as refused:
+        imap(behind_lb).command(wrong)
+    assert refused.value.args[0].startswith(b"a1 BAD")
+
+
+@pytest.fixture
+def trusting(told):
+    """Listeners that believe what loopback tells; what they believe shows in the server's log."""
+    return told.start({"id_forward": True, "xclient": True},
+                      {"listener imap": {"trusted": "127.0.0.0/8"},
+                       "listener imaps": {"trusted": "127.0.0.0/8"},
+                       "listener pop3s": {"trusted": "127.0.0.0/8"}})
+
+
+TOLD = b'ID ("x-originating-ip" "198.51.100.5" "x-originating-port" "99" "x-connected-ip" "198.51.100.6")'
+
+
+def test_a_trusted_webmail_is_believed(stage, told, trusting, person, imap, pop3):
+    trusting.import_users([person.name])
+    c = imap(trusting)
+    c.command(TOLD)
+    c.login(person.name, person.password)
+    assert session_of(trusting, person, "imap")["peer"] == "198.51.100.5:99"
+    login_of(told.server, "imap", person, "198.51.100.5", "198.51.100.6")
+    p = pop3(trusting)
+    assert p.greeting.startswith(b"+OK [XCLIENT] ")
+    assert b"XCLIENT" in p.lines(b"CAPA")
+    assert p.command(b"XCLIENT ADDR=2001:db8::5 PORT=98").startswith(b"+OK")
+    assert p.login(person.name, person.password).startswith(b"+OK")
+    login_of(told.server, "pop3", person, "2001:db8::5", "127.0.0.1")
+
+
+def test_what_came_in_front_of_starttls_is_forgotten(stage, trusting, person, imap):
+    trusting.import_users([person.name])
+    c = imap(trusting, "imap")
+    c.command(TOLD[:-1] + b' "name" "Ghost")')
+    c.starttls(stage.context)
+    c.login(person.name, person.password)
+    shown = session_of(trusting, person, "imap")
+    assert shown["peer"].startswith("127.0.0.1:") and shown["client"] == ""
+
+
+def test_others_are_not_believed(told, behind_lb, person, imap, pop3):
+    behind_lb.import_users([person.name])
+    c = imap(behind_lb)
+    c.command(TOLD)
+    c.login(person.name, person.password)
+    assert session_of(behind_lb, person, "imap")["peer"].startswith("127.0.0.1:")
+    p = pop3(behind_lb)
+    assert b"XCLIENT" not in p.greeting and b"XCLIENT" not in p.lines(b"CAPA")
+    assert p.command(b"XCLIENT ADDR=198.51.100.5 PORT=98").startswith(b"-ERR")
+    assert p.login(person.name, person.password).startswith(b"+OK")
+    assert session_of(behind_lb, person, "pop3")["peer"].startswith("127.0.0.1:")
+
+
+def test_clients_are_counted_where_they_come_from(stage, told, imap):
+    f = told.start(settings={"limits": {"preauth_per_address": 1},
+                             "listener imap": {"trusted": "127.0.0.0/8"}})
+
+    def greeted(header):
+        s = raw(f, "imap-lb")
+        s.sendall(header)
+        held.append(s)
+        return s.recv(4096)
+    held = []
+    for header, words in ((LOCAL, b"* OK "), (LOCAL, b"* OK "),     # the load balancer's own
+                          (v1(), b"* OK "), (v1(source="192.0.2.78"), b"* OK "), (v1(), b"* BYE ")):
+        assert greeted(header).startswith(words), header
+    c = imap(f, "imap")     # so is a webmail, until it says for whom it comes
+    imap(f, "imap")
+    c.begin(TOLD.replace(b"198.51.100.5", CLIENT.encode()))
+    assert c.responses_until_closed()[-1].startswith(b"* BYE ")
+    for s in held:
+        s.close()
+
+
+def test_a_count_that_has_run_out(behind_lb, person, imap, pop3):
+    behind_lb.import_users([person.name])
+    for hops in (b"2", b"200", b"x"):
+        c = imap(behind_lb)
+        c.command(b'ID ("x-proxy-ttl" "%s")' % hops)
+        c.login(person.name, person.password)
+    c = imap(behind_lb)
+    c.command(b'ID ("x-proxy-ttl" "1")')
+    with pytest.raises(No) as refused:
+        c.login(person.name, person.password)
+    assert b" NO [UNAVAILABLE]" in refused.value.args[0]
+    ferry_says(behind_lb, "too many proxies in a row")
+
+
+@pytest.mark.parametrize("answers, ok", [
+    (b'* ID ("name" "secret")\r\nI OK\r\nA OK [CAPABILITY IMAP4rev1] in\r\n', True),
+    (b"I BAD what\r\nA OK [CAPABILITY IMAP4rev1] in\r\n", True),
+    (b"A OK [CAPABILITY IMAP4rev1] in\r\nI OK\r\n", False)], ids=["ok", "bad", "late"])
+def test_id_costs_no_round_trip_and_its_answer_stays_here(told, imap, stage, answers, ok):
+    server = FakeImap()
+    server.rules["ID"] = lambda fake, talk, tag, rest: None     # says nothing before the login has come
+    server.rules["AUTHENTICATE"] = answers
+    f = told.start({"host": "127.0.0.1", "imap_port": server.port, "imap_tls": "none", "id_forward": True})
+    person = stage.take()
+    c = imap(f)    # nobody is imported: the copier stays away
+    if ok:
+        c.login(person.name, person.password)
+    else:
+        with pytest.raises(No):
+            c.login(person.name, person.password)
+    heard = b"".join(line for _, way, line in c.transcript if way == "S:")
+    assert b"secret" not in heard and b"I OK" not in heard and b"I BAD" not in heard
+    said = [line for line in server.heard if not line.startswith(b"P ")]
+    assert said[0].startswith(b'I ID ("x-originating-ip" "127.0.0.1" ')
+    assert said[1].startswith(b"A AUTHENTICATE PLAIN ")
+    server.close()
+
+
+# ---- what `check backends` says about it
+
+def says_of(f, side, proto):
+    for s in f.cli("check", "backends")["servers"]:
+        if (s["backend"], s["proto"]) == (side, proto):
+            return s["client_address"]
+    return None
+
+
+def test_backends_are_told_or_must_exempt_us(told, scene, guarded):
+    f = told.start({"id_forward": True, "xclient": True}, {"backend new": {"xclient": True}})
+    assert re.match("passed on by ID, if the server trusts 127.0.0.1", says_of(f, "old", "imap"))
+    assert re.match("passed on by XCLIENT", says_of(f, "old", "pop3"))
+    assert re.match("not passed on: all logins come from our address; exempt 127.0.0.1 from the server's "
+                    "brute-force guards", says_of(f, "new", "imap"))
+    assert re.match("not passed on: xclient = yes, but the server does not offer it", says_of(f, "new", "pop3"))
+    assert "passed on by ID" in f.command("check", "backends").stdout
