@@ -96,6 +96,9 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(ARCHIVES) $(LIBS)
 
+# Their stage stands in for the store, the listeners and the backends' names: its functions win.
+$(BUILD)/tests/fuzz/fuzz_front $(BUILD)/tests/fuzz/fuzz_back: LDFLAGS += -Wl,-z,muldefs
+
 .SECONDARY:
 
 unit: $(UNIT_TESTS)
@@ -116,8 +119,11 @@ test-full:
 	tests/run --twice --full --python $(PYTHON)
 
 FUZZ_SECONDS ?= 60
-fuzz:
+fuzz: deps
+	tests/deps --fuzz
 	tests/fuzz/run $(FUZZ_SECONDS)
+show-libs:
+	@echo $(LIBS)
 
 # BENCH=quick: a minute, for a look. BENCH="--cells idle,NOOP --peers mailferry,haproxy --rounds 5": a part.
 # Only the whole, slow run writes docs/benchmarks.md.
@@ -176,4 +182,4 @@ help:
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy binaries check test test-full fuzz deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help

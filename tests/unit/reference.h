@@ -251,6 +251,16 @@ static inline bool ref_untagged(struct ref_place *c)
 	return ref_data_eol(c);
 }
 
+/* The characters of tags and names of commands. */
+static inline size_t ref_name(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] > 0x20 && p[i] < 0x7f && !strchr("(){%*\"\\+", p[i]))
+		i++;
+	return i;
+}
+
 /* response-tagged = tag SP ("OK" / "NO" / "BAD") SP text CRLF */
 static inline bool ref_tagged(struct ref_place *c, struct slice *tag)
 {
@@ -259,9 +269,8 @@ static inline bool ref_tagged(struct ref_place *c, struct slice *tag)
 
 	if (!ref_word(c, tag))
 		return false;
-	for (size_t i = 0; i < tag->n; i++)
-		if (!ref_is_atom(tag->p[i]))
-			return false;
+	if (ref_name(tag->p, tag->n) != tag->n)
+		return false;
 	if (!ref_char(c, ' ') || !ref_word(c, &word) || !ref_word_is(word, states))
 		return false;
 	return ref_text_eol(c);
@@ -351,15 +360,6 @@ static inline enum ref_tail ref_tail_of(const char *p, size_t n, uint64_t *size)
 		if (p[i] >= '0' && p[i] <= '9')
 			*size = *size * 10 + (uint64_t)(p[i] - '0');
 	return plus ? REF_PLUS : REF_SYNC;
-}
-
-static inline size_t ref_name(const char *p, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && p[i] > 0x20 && p[i] < 0x7f && !strchr("(){%*\"\\+", p[i]))
-		i++;
-	return i;
 }
 
 /* command = tag SP name [SP …] */
