@@ -209,6 +209,21 @@ bool imap_capability_maybe(const char *p, size_t n)
 	return find_list(&s, &what) != MATCH_NO;
 }
 
+/* What stood behind a code that was taken away: text still, and no code that was none before.
+ */
+static void add_text(struct buf *out, struct slice text)
+{
+	size_t i = 0;
+
+	while (i < text.n && text.p[i] == ' ')
+		i++;
+	if (i < text.n && text.p[i] == '[')
+		buf_add_str(out, " -");
+	if (i == 0 && text.n)
+		buf_add(out, " ", 1);
+	buf_add(out, text.p, text.n);
+}
+
 bool imap_capability_rewrite(struct slice line, struct buf *out)
 {
 	struct slice s = line;
@@ -226,15 +241,17 @@ bool imap_capability_rewrite(struct slice line, struct buf *out)
 		end = (size_t)(bracket - line.p);
 	if (what == FOUND_REFERRAL) {
 		buf_add(out, line.p, list - strlen(" [REFERRAL"));
+		if (bracket)
+			add_text(out, (struct slice){ bracket + 1, line.n - end - 1 });
 	} else {
 		buf_add(out, line.p, list);
 		buf_add(out, " ", 1);
 		imap_capability_filter((struct slice){ s.p, end - list }, out);
 		if (what == FOUND_CODE)
 			buf_add(out, "]", 1);
+		if (bracket)
+			buf_add(out, bracket + 1, line.n - end - 1);
 	}
-	if (bracket)
-		buf_add(out, bracket + 1, line.n - end - 1);
 	buf_add(out, "\r\n", 2);
 	return true;
 }

@@ -592,6 +592,8 @@ static const struct {
 	{ "* PREAUTH [CAPABILITY X]", "* PREAUTH [CAPABILITY ]\r\n" },
 	{ "* OK [CAPABILITY IDLE COMPRESS=DEFLATE", "* OK [CAPABILITY IDLE]\r\n" },
 	{ "* OK [CAPABILITY]", "* OK [CAPABILITY ]\r\n" },
+	{ "* OK [REFERRAL imap://x/] [CAPABILITY COMPRESS] in", "* OK - [CAPABILITY COMPRESS] in\r\n" },
+	{ "a1 NO [REFERRAL imap://x/]gone", "a1 NO gone\r\n" },
 	{ "a1 NO [REFERRAL imap://u@other.example.net/x] gone", "a1 NO gone\r\n" },
 	{ "* BYE [referral imap://other/] x", "* BYE x\r\n" },
 	{ "* OK [REFERRAL imap://other/]", "* OK\r\n" },
