@@ -21,12 +21,8 @@ static const char *const imap_script[] = {
 	"g APPEND x {3+}\r\nabc\r\nh LOGOUT\r\n",
 };
 static const char *const pop3_script[] = {
-	"USER anna\r\nPASS secret\r\n",
-	"STAT\r\nLIST\r\n",
-	"RETR 1\r\nTOP 1 0\r\n",
-	"STLS\r\nDELE 1\r\nUIDL\r\n",
-	"RSET\r\nCAPA\r\n",
-	"QUIT\r\n",
+	"USER anna\r\nPASS secret\r\n", "STAT\r\nLIST\r\n", "RETR 1\r\nTOP 1 0\r\n",
+	"STLS\r\nDELE 1\r\nUIDL\r\n",	"RSET\r\nCAPA\r\n", "QUIT\r\n",
 };
 
 static bool pop3;

@@ -18,7 +18,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum manners { /* of the backend: bits of the first byte */
+enum manners {		       /* of the backend: bits of the first byte */
 	       NO_CAPS = 2,    /* in its greeting */
 	       NO_SASL = 4,    /* LOGIN only */
 	       PLUS = 8,       /* LITERAL+, SASL-IR */
@@ -34,11 +34,13 @@ struct open_command {
 static struct {
 	uint8_t manners;
 	bool pop3, in, idle; /* in: the login is accepted */
+	bool anna;	     /* who was let in: only she is ever held */
 	bool refused_once, quit;
 	char text[2 * CHUNK]; /* read and not understood yet */
 	size_t n;
 	uint64_t literal;
-	bool more; /* of a command */
+	unsigned sasl; /* answers it waits for */
+	bool more;     /* of a command */
 	struct open_command open[OPEN_MAX_BYTES];
 	size_t count;
 	struct open_command current;
@@ -66,16 +68,23 @@ static void PRINTF_LIKE(1, 2) tell(const char *fmt, ...)
 	stage_say(&stage.backend, text, (size_t)n);
 }
 
+/* The node has said so, of this session too. */
+static bool quiet_said(void)
+{
+	return stage.acked && b.anna;
+}
+
 /* ---- the backend: login */
 
 static const char *caps(void)
 {
 	bool sasl = !(b.manners & NO_SASL), plus = b.manners & PLUS;
 
-	return sasl && plus ? "CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN COMPRESS=DEFLATE"
-	       : sasl	    ? "CAPABILITY IMAP4rev1 AUTH=PLAIN"
-	       : plus	    ? "CAPABILITY IMAP4rev1 LITERAL+ IDLE"
-			    : "CAPABILITY IMAP4rev1";
+	return sasl && plus
+		       ? "CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN COMPRESS=DEFLATE"
+	       : sasl ? "CAPABILITY IMAP4rev1 AUTH=PLAIN"
+	       : plus ? "CAPABILITY IMAP4rev1 LITERAL+ IDLE"
+		      : "CAPABILITY IMAP4rev1";
 }
 
 static void greet(void)
@@ -83,6 +92,7 @@ static void greet(void)
 	half = false;
 	b.n = b.literal = b.count = 0;
 	b.in = b.idle = b.more = b.quit = false;
+	b.sasl = 0;
 	if (b.pop3)
 		tell("+OK ready\r\n");
 	else if (b.manners & NO_CAPS)
@@ -103,27 +113,84 @@ static void take_login(const char *tag)
 		tell("%s %s done\r\n", tag, ok ? "OK" : "NO [AUTHENTICATIONFAILED]");
 }
 
+/* How many SASL answers it wants behind this; 0: it is all there. */
+static unsigned sasl_answers(struct slice mech_and_initial)
+{
+	if (slice_is_nocase(mech_and_initial, "LOGIN"))
+		return 2;
+	return memchr(mech_and_initial.p, ' ', mech_and_initial.n) ? 0 : 1;
+}
+
+static void authenticate(struct slice mech_and_initial)
+{
+	b.sasl = sasl_answers(mech_and_initial);
+	if (b.sasl)
+		tell("+ \r\n");
+	else
+		take_login("A");
+}
+
+static void hear_pop3_login(struct slice line)
+{
+	if (slice_is_nocase(line, "CAPA"))
+		tell(b.manners & NO_CAPS ? "-ERR what\r\n"
+					 : "+OK\r\nUSER\r\nPIPELINING\r\n%s.\r\n",
+		     b.manners & NO_SASL ? "" : "SASL PLAIN\r\n");
+	else if (slice_starts_nocase(line, "AUTH "))
+		authenticate((struct slice){ line.p + 5, line.n - 5 });
+	else if (slice_starts_nocase(line, "USER "))
+		tell("+OK\r\n");
+	else if (slice_starts_nocase(line, "PASS "))
+		take_login("");
+	else
+		BUG("no login: %.*s", (int)line.n, line.p);
+}
+
+static void hear_imap_login(struct slice line)
+{
+	uint64_t size = 0;
+
+	if (slice_is(line, "C CAPABILITY")) {
+		tell("* %s\r\nC OK\r\n", caps());
+		return;
+	}
+	if (slice_starts_nocase(line, "A AUTHENTICATE ")) {
+		authenticate((struct slice){ line.p + 15, line.n - 15 });
+		return;
+	}
+	ASSERT(b.more || slice_starts_nocase(line, "A LOGIN "));
+	switch (ref_tail_of(line.p, line.n, &size)) {
+	case REF_SYNC:
+		tell("+ go\r\n");
+		break;
+	case REF_PLUS:
+		ASSERT(b.manners & PLUS);
+		break;
+	case REF_BAD:
+		BUG("no login: %.*s", (int)line.n, line.p);
+	case REF_NO_LITERAL:
+		b.more = false;
+		take_login("A");
+		return;
+	}
+	b.literal = size;
+	b.more = true;
+}
+
 static void hear_login(struct slice line)
 {
-	const char *lf;
+	unsigned answers = b.sasl;
 
-	if (b.pop3) {
-		ASSERT(slice_starts_nocase(line, "USER ") || slice_starts_nocase(line, "PASS "));
-		if (slice_starts_nocase(line, "USER "))
-			tell("+OK\r\n");
-		else
-			take_login("");
-	} else if (slice_is(line, "C CAPABILITY")) {
-		tell("* %s\r\nC OK\r\n", caps());
-	} else if (slice_is(line, "A AUTHENTICATE PLAIN")) {
+	if (b.sasl > 1)
 		tell("+ \r\n");
-	} else if (line.n && line.p[line.n - 1] == '}') {
-		lf = memchr(line.p, '+', line.n);
-		if (!lf || lf < line.p + line.n - 2)
-			tell("+ go\r\n");
-	} else {
+	else if (b.sasl == 1)
 		take_login("A");
-	}
+	else if (b.pop3)
+		hear_pop3_login(line);
+	else
+		hear_imap_login(line);
+	if (answers)
+		b.sasl = answers - 1;
 }
 
 /* ---- the backend: commands */
@@ -183,17 +250,17 @@ static void hear_imap(struct slice line)
 	if (b.idle) {
 		b.idle = false;
 		b.open[b.count - 1].idle = false;
-		ASSERT(!stage.acked);
+		ASSERT(!quiet_said());
 		return;
 	}
-	ASSERT(tail != REF_BAD);
+	ASSERT(tail != REF_BAD && !ref_is_dirty(line.p, line.n));
 	if (!b.more) {
 		ASSERT(ref_command(line.p, line.n, &tag, &verb));
 		ASSERT(!imap_command_refused(verb));
 		remember(tag, verb);
-		ASSERT(!stage.acked || b.current.idle);
+		ASSERT(!quiet_said() || b.current.idle);
 	} else {
-		ASSERT(!stage.acked);
+		ASSERT(!quiet_said());
 	}
 	if (tail == REF_NO_LITERAL)
 		is_whole();
@@ -203,7 +270,7 @@ static void hear_imap(struct slice line)
 
 static void hear_pop3(struct slice line)
 {
-	ASSERT(!stage.acked && ref_pop3_passes(line));
+	ASSERT(!quiet_said() && ref_pop3_passes(line));
 	ASSERT(b.count < OPEN_MAX_BYTES);
 	b.open[b.count++] = (struct open_command){ .many = ref_pop3_multiline(line) };
 	b.quit |= ref_pop3_is(line, "QUIT");
@@ -257,7 +324,7 @@ static void hear(void)
 /* What the backend still owes when "quiet" was said: nothing but the end of an IDLE. */
 static void check_quiet(void)
 {
-	if (!stage.acked || stage.backend < 0 || !b.in)
+	if (!quiet_said() || stage.backend < 0 || !b.in)
 		return;
 	ASSERT(!b.more && b.literal == 0 && b.n == 0);
 	ASSERT(b.count == 0 || (b.count == 1 && b.open[0].idle));
@@ -365,6 +432,7 @@ static void settle(void)
 {
 	for (int i = 0; i < 2; i++) {
 		stage_turn();
+		stage_look_for_anna(&b.anna);
 		hear();
 	}
 	check_quiet();

@@ -14,7 +14,9 @@
 #include "common/clock.h"
 #include "config/settings_table.h"
 #include "proxy/backend.h"
+#include "proxy/caps.h"
 #include "proxy/follower.h"
+#include "proxy/guard.h"
 #include "proxy/listener.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -27,7 +29,7 @@ struct stage {
 	struct proxy proxy;
 	struct settings settings;
 	struct listener_conf listener;
-	int names; /* listening socket of both backends */
+	int names;	     /* listening socket of both backends */
 	int client, backend; /* our ends; -1: none */
 	bool acked;	     /* the node has said "quiet" to the freeze */
 	int64_t change;
@@ -65,6 +67,10 @@ void follower_hold(struct follower *f UNUSED, const char *name UNUSED, const cha
 }
 
 void follower_leaving(struct follower *f UNUSED)
+{
+}
+
+void follower_answer(struct follower *f UNUSED, const struct answer_row *a UNUSED)
 {
 }
 
@@ -161,6 +167,11 @@ static inline void stage_begin(enum protocol_kind proto)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		BUG("no sockets: %s", strerror(errno));
 	stage.heard_n = 0;
+	/* Nothing may be known of the input before. */
+	caps_free(&stage.proxy.caps);
+	stage.proxy.caps = caps_new();
+	guard_free(&stage.proxy.guard);
+	stage.proxy.guard = guard_new(&stage.proxy);
 	stage_move(USER_READY);
 	stage.listener = (struct listener_conf){ .proto = proto, .tls = TLS_NONE };
 	stage.client = pair[0];
@@ -214,6 +225,15 @@ static inline void stage_turn(void)
 		event_base_loop(stage.proxy.loop.base, EVLOOP_NONBLOCK);
 		stage_listen();
 	}
+}
+
+/* Is the session hers? (A client may log in as anybody.) Without one nothing changes. */
+static inline void stage_look_for_anna(bool *there)
+{
+	const struct session *s = TAILQ_FIRST(&stage.proxy.sessions);
+
+	if (s && s->route)
+		*there = strcmp(s->route->name, "anna") == 0;
 }
 
 /* Everybody leaves; nothing of this input may be left for the next. */

@@ -317,6 +317,12 @@ static inline bool ref_string_may_start(const char *p, size_t i)
 	return i == 0 || (p[i - 1] && strchr(" ()[]<>\"", p[i - 1]));
 }
 
+/* NUL and CR are nowhere in a line (RFC 3501 9: CHAR, TEXT-CHAR). */
+static inline bool ref_is_dirty(const char *p, size_t n)
+{
+	return n && (memchr(p, '\0', n) || memchr(p, '\r', n));
+}
+
 /*
  * The end of a client's line (without its line end). A line that ends like a literal must be
  * one by every reading of it: strings only where strings may start, no brace anywhere else.
@@ -326,8 +332,6 @@ static inline enum ref_tail ref_tail_of(const char *p, size_t n, uint64_t *size)
 	size_t i = 0, digits = 0, at = n;
 	bool plus = false, odd = false;
 
-	if (memchr(p, '\0', n) || memchr(p, '\r', n))
-		return REF_BAD;
 	/* the brace group, read backwards */
 	if (n && p[n - 1] == '}') {
 		at = n - 1;
@@ -448,6 +452,7 @@ static inline unsigned ref_open_at(const struct ref_walk *w, size_t now, size_t 
 static inline bool ref_rest(struct ref_walk *w, enum ref_tail tail, uint64_t size, size_t done)
 {
 	size_t n, with_end, ready, asked;
+	bool bad;
 
 	for (;;) {
 		w->inside = true;
@@ -475,11 +480,12 @@ static inline bool ref_rest(struct ref_walk *w, enum ref_tail tail, uint64_t siz
 		if (!ref_line(w, &n, &with_end, &ready))
 			return false;
 		tail = ref_tail_of(w->client->p + w->i, n, &size);
-		if (tail == REF_BAD && !w->dropping)
+		bad = tail == REF_BAD || ref_is_dirty(w->client->p + w->i, n);
+		if (bad && !w->dropping)
 			return false; /* the session cannot go on */
 		w->i += with_end;
 		w->now = ready;
-		if (tail == REF_NO_LITERAL || tail == REF_BAD)
+		if (tail == REF_NO_LITERAL || bad)
 			break;
 	}
 	w->inside = w->dropping = false;
@@ -490,21 +496,27 @@ static inline bool ref_rest(struct ref_walk *w, enum ref_tail tail, uint64_t siz
 static inline bool ref_idle(struct ref_walk *w, size_t done)
 {
 	size_t asked = ref_asked(w, w->now), n, with_end, ready;
-	uint64_t size;
+	enum ref_tail tail;
+	uint64_t size = 0;
+	bool passes;
 
 	w->idling = true;
 	while (asked < done) {
 		w->now = asked;
 		if (!ref_line(w, &n, &with_end, &ready) || ready > done)
 			break;
+		tail = ref_tail_of(w->client->p + w->i, n, &size);
+		passes = tail != REF_BAD && !ref_is_dirty(w->client->p + w->i, n);
 		w->i += with_end;
 		w->now = ready;
-		if (ref_tail_of(w->client->p + w->i - with_end, n, &size) == REF_BAD)
-			asked = ready; /* did not pass: still idle */
-		else {
+		if (passes) {
 			w->idling = false;
 			return true;
 		}
+		w->dropping = tail == REF_PLUS;
+		if (w->dropping && !ref_rest(w, tail, size, REF_NEVER))
+			return false;
+		asked = w->now; /* still idle */
 	}
 	if (done == REF_NEVER)
 		return false;
@@ -525,7 +537,7 @@ static inline bool ref_next_command(struct ref_walk *w)
 	if (!ref_line(w, &n, &with_end, &ready))
 		return false;
 	tail = ref_tail_of(p, n, &size);
-	bad = tail == REF_BAD || !ref_command(p, n, &tag, &verb);
+	bad = tail == REF_BAD || ref_is_dirty(p, n) || !ref_command(p, n, &tag, &verb);
 	if (!bad && ref_open_at(w, ready, &first_done) == REF_OPEN_MAX) {
 		if (first_done == REF_NEVER)
 			return false;
