@@ -117,6 +117,7 @@ static inline void stage_settings(struct settings *set)
 	set->tls.allow_cleartext = true;
 	set->limits.line_bytes = REF_LINE_MAX;
 	set->limits.drop_per_s = 1000000;
+	set->limits.refusal_s = set->limits.login_delay_s = 0;
 }
 
 static inline void stage_open(void)
@@ -172,6 +173,7 @@ static inline void stage_begin(enum protocol_kind proto)
 	stage.proxy.caps = caps_new();
 	guard_free(&stage.proxy.guard);
 	stage.proxy.guard = guard_new(&stage.proxy);
+	memset(stage.proxy.refusal_ms, 0, sizeof stage.proxy.refusal_ms);
 	stage_move(USER_READY);
 	stage.listener = (struct listener_conf){ .proto = proto, .tls = TLS_NONE };
 	stage.client = pair[0];
@@ -242,6 +244,8 @@ static inline void stage_end(void)
 	stage_move(USER_READY); /* a held session looks at nothing */
 	stage_close(&stage.client);
 	for (int i = 0; i < 50 && (stage.proxy.session_count || stage.proxy.loop.live); i++) {
+		if (i > 25) /* a refusal is kept back for as long as one took */
+			event_base_loop(stage.proxy.loop.base, EVLOOP_ONCE);
 		stage_turn();
 		stage_close(&stage.backend);
 		stage_accept();
