@@ -84,7 +84,8 @@ const char *listeners_find(const struct listeners *l UNUSED, int fd UNUSED)
 }
 
 struct stream *backend_connect(struct backend *b UNUSED, struct loop *l,
-			       enum protocol_kind proto UNUSED, stream_fn *on_event, void *arg,
+			       enum protocol_kind proto UNUSED,
+			       const struct origin *from UNUSED, stream_fn *on_event, void *arg,
 			       struct err *e UNUSED)
 {
 	struct sockaddr_un to;
