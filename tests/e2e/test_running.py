@@ -188,16 +188,17 @@ class Newcomers(threading.Thread):
         return self.count
 
 
-def test_upgrade_under_load(stage, installed, person, imap):
-    f = installed({"cutover": {"parallel": 8}})
+@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.full)])
+def test_upgrade_under_load(stage, installed, person, imap, count):
+    f = installed()
     stage.fill(person, {"INBOX": 3})
     f.import_users([person.name])
     f.wait_state(person.name, "ready")
-    moved = [log_in(imap, f, person) for _ in range(5)]
+    moved = [log_in(imap, f, person) for _ in range(count // 10)]
     for c in moved:
         c.idle()
     people = [stage.take() for _ in range(5)]
-    live = [log_in(imap, f, people[i % 5]) for i in range(45)]
+    live = [log_in(imap, f, people[i % 5]) for i in range(count - len(moved))]
     half = live[0]
     tag = half.tag()
     half.send(tag + b" APPEND INBOX {10+}\r\n12345")
@@ -211,7 +212,7 @@ def test_upgrade_under_load(stage, installed, person, imap):
     assert all(still_works(c) for c in live[1:])
     half.send(b"67890\r\n")
     half.finish(tag)
-    processes.wait_until(lambda: sum(n["sessions"] for n in nodes(f).values() if n["leaving"]) == 50, 10,
+    processes.wait_until(lambda: sum(n["sessions"] for n in nodes(f).values() if n["leaving"]) == count, 10,
                          "all old sessions to be listed")
     shown = nodes(f)
     assert {n: shown[n]["leaving"] for n in shown} == {
@@ -226,6 +227,35 @@ def test_upgrade_under_load(stage, installed, person, imap):
     processes.wait_until(lambda: not any(processes.alive(p) for p in old_nodes), 15, "the old nodes to end")
     assert sorted(nodes(f)) == ["proxy-1.2", "proxy-2.2"]
     assert log_in(imap, f, person).server_name() == "new"
+
+
+# ---- a supervisor that is killed
+
+def test_sessions_outlive_a_killed_supervisor(stage, own_ferry, person, imap):
+    ports = processes.free_ports(4)
+    f = own_ferry({"listener " + name: {"port": port} for name, port in
+                   zip(("imap", "imaps", "pop3", "pop3s"), ports)})
+    c, idle = log_in(imap, f, person), log_in(imap, f, stage.take())
+    tag = idle.idle()
+    old_nodes, old_engine = f.nodes(), f.engine()
+    f.kill(f.pid)
+    try:
+        processes.wait_until(lambda: not processes.alive(old_engine), 10, "the engine to end")
+        log_in(imap, f, stage.take()).logout()    # nobody supervises, but everybody is served
+        f.stop()
+        f.start(new_store=False)
+        processes.wait_until(lambda: {n: row["leaving"] for n, row in nodes(f).items()} == {
+            "proxy-1": True, "proxy-2": True, "proxy-1.2": False, "proxy-2.2": False} or
+            not all(processes.alive(p) for p in old_nodes), 10, "the old nodes to leave")
+        assert still_works(c)
+        idle.done(tag)
+        log_in(imap, f, person).logout()
+        c.logout()
+        idle.logout()
+        processes.wait_until(lambda: not any(processes.alive(p) for p in old_nodes), 15, "the old nodes to end")
+    finally:
+        for pid in old_nodes:
+            processes.send(pid, signal.SIGKILL)
 
 
 # ---- rights

@@ -107,11 +107,11 @@ service pop3-login {{
 {more}
 service imap {{
   user =
-  process_limit = 1000
+  process_limit = 2000
 }}
 service pop3 {{
   user =
-  process_limit = 1000
+  process_limit = 2000
 }}
 """
 

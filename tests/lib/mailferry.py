@@ -142,6 +142,7 @@ class Mailferry:
         if new_store:
             command.append("--new-store")
         with open(self.log, "ab") as log:
+            self._log_from = log.tell()    # what an earlier run said does not count
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              start_new_session=True)
         if up:
@@ -162,6 +163,7 @@ class Mailferry:
             return False
         self.ports = {row[0]: int(row[2]) for row in rows}
         with open(self.log, errors="replace") as f:
+            f.seek(self._log_from)
             said = any(line.startswith("mailferry: up") for line in f)
         return said and len(rows) > 0 and self._nodes_answer()
 
