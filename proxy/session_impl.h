@@ -1,7 +1,7 @@
 /*
  * Between the files that make up a session: session.c (states, relay, verdict, events),
- * session_login.c (from the password to the backend) and sessions.c (all of them). For no one
- * else.
+ * session_login.c (from the password to the route), session_dial.c (to the backend) and
+ * sessions.c (all of them). For no one else.
  */
 #ifndef PROXY_SESSION_IMPL_H
 #define PROXY_SESSION_IMPL_H
@@ -27,6 +27,10 @@ stream_fn session_on_backend;
 /* Looks where to go, with the route registered before: to PARK, or to DIAL. */
 void session_ask_route(struct session *s);
 void session_park(struct session *s);
+/* session_dial.c: connects to the server that is next on the way to s->side … */
+void session_dial(struct session *s);
+/* … and goes on behind one that only had to prove the password. */
+void session_proved(struct session *s);
 /* Nothing is left of the conversation with a backend; its stream is the caller's. */
 void session_forget_backend(struct session *s);
 void session_count_hold(struct session *s, const char *released_to);

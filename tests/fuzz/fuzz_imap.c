@@ -1,6 +1,7 @@
 /* IMAP lines, commands, strings, replies and capability lists: whatever the split, the same
  * answer. */
-#include "common/wire/imap.h"
+#include "common/wire/swallow.h"
+#include "common/wire/usage.h"
 
 #include "common/buf.h"
 #include "common/mem.h"
@@ -40,6 +41,41 @@ static void check_extent(const char *p, size_t n)
 	}
 }
 
+/* Feeds it in two parts, and what was not taken again; returns how many bytes went. */
+static size_t swallow(struct imap_swallow *w, const char *p, size_t n, size_t cut,
+		      enum wire *verdict)
+{
+	size_t gone = 0, take;
+
+	*verdict = imap_swallow(w, p, cut, LIMIT, &take);
+	ASSERT(take <= cut);
+	gone = take;
+	if (*verdict != WIRE_MORE)
+		return gone;
+	*verdict = imap_swallow(w, p + gone, n - gone, LIMIT, &take);
+	ASSERT(take <= n - gone);
+	return gone + take;
+}
+
+/* What is left of a refused command ends at the same byte however it came. */
+static void check_swallow(const char *p, size_t n)
+{
+	struct imap_swallow start, w;
+	enum wire whole, part;
+	size_t all;
+
+	if (imap_swallow_literal(&start, LIT_PLUS, n / 3) < 0)
+		return;
+	w = start;
+	all = swallow(&w, p, n, n, &whole);
+	ASSERT(imap_swallowing(&w) == (whole == WIRE_MORE));
+	for (size_t cut = 0; cut < n && n <= SPLITS_MAX; cut++) {
+		w = start;
+		ASSERT(swallow(&w, p, n, cut, &part) == all || whole == WIRE_BAD);
+		ASSERT(part == whole);
+	}
+}
+
 static void check_command(const char *p, size_t n)
 {
 	struct imap_command c;
@@ -51,6 +87,7 @@ static void check_command(const char *p, size_t n)
 	ASSERT(c.tag.n > 0 && c.verb.n > 0);
 	ASSERT(!memchr(c.tag.p, '\r', c.tag.n) && !memchr(c.tag.p, '\n', c.tag.n));
 	imap_command_refused(c.verb);
+	ASSERT(usage_of_imap(&c) < USAGE_BIT(USAGES));
 	for (struct slice rest = c.rest; rest.n > 0;) {
 		size_t before = rest.n;
 
@@ -106,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check_line(p, size);
 	check_extent(p, size);
+	check_swallow(p, size);
 	check_command(p, size);
 	check_reply(p, size);
 	check_written(p, size);
