@@ -3,12 +3,14 @@
 import base64
 import os
 import signal
+import socket
+import struct
 import tempfile
 
 import pytest
 
 from lib import processes
-from lib.fakes import CHALLENGE, FakeImap, FakePop3
+from lib.fakes import CHALLENGE, FakeImap, FakePop3, Hangup
 from lib.imapclient import Closed, ImapClient, No
 from lib.mailferry import Mailferry
 from lib.popclient import PopClient
@@ -251,12 +253,18 @@ def test_imap_wrong_memory_is_not_noticed(cast, client, words, how):
     assert cast.old.logins == [(how, NAME)]
 
 
-def test_imap_wrong_memory_and_a_server_that_hangs_up(cast, client):
+def reset(fake, talk, tag, rest):
+    talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise Hangup
+
+
+@pytest.mark.parametrize("end", [b"* BYE no such command\r\n", reset], ids=["bye", "reset"])
+def test_imap_wrong_memory_and_a_server_that_hangs_up(cast, client, end):
     cast.old.codes = False
     client().login(NAME, PASSWORD)
     cast.old.logins.clear()
     cast.old.capability = b"IMAP4rev1"
-    cast.old.rules["AUTHENTICATE"] = b"* BYE no such command\r\n"
+    cast.old.rules["AUTHENTICATE"] = end
     client().login(NAME, PASSWORD)
     assert cast.old.logins == [("LOGIN quoted quoted", NAME)]
 
@@ -325,6 +333,14 @@ def test_imap_referrals_of_success_and_of_mailboxes_stay_here(cast, client):
     assert b"REFERRAL" not in c.transcript_text().encode()
 
 
+def test_imap_referral_with_a_bye_ends_the_session_with_one_word(cast, client):
+    cast.old.rules["NOOP"] = b"* BYE " + REFERRAL + b" moved\r\n"
+    c = client()
+    c.login(NAME, PASSWORD)
+    c.begin(b"NOOP")
+    assert c.responses_until_closed() == [b"* BYE moved\r\n"]
+
+
 @pytest.mark.parametrize("greeting", [
     b"* PREAUTH welcome", b"* BYE " + REFERRAL + b" go there", b"+OK pop3", b"220 smtp"])
 def test_imap_odd_greetings(cast, client, greeting):
@@ -361,6 +377,9 @@ def test_backend_bytes_behind_starttls(own_ferry, person, imap, pop3):
         imap(f).login(person.name, person.password)
     assert b" NO [UNAVAILABLE]" in refused.value.args[0]
     assert pop3(f).login(person.name, person.password).startswith(b"-ERR [SYS/TEMP]")
+    for command in ("STARTTLS", "STLS"):
+        assert "login refused: the backend sent bytes behind its" in f.log_text()
+        assert "to " + command in f.log_text()
 
 
 # ---- before login
@@ -529,6 +548,21 @@ def test_login_format(cast, own_ferry, imap):
                        "run": {"nodes": 1}})
         imap(f).login("ANNA@Example.COM".replace("ANNA", "anna"), PASSWORD)
     assert [name for _, name in fake.logins] == ["anna", "example.com/anna"]
+
+
+@pytest.mark.parametrize("mech", sorted(MECHS))
+def test_login_format_of_a_token(own_ferry, imap, mech):
+    capability = b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=" + mech.encode()
+    old, new = FakeImap(tokens={"an,na": TOKEN}), FakeImap()
+    old.capability = new.capability = capability
+    f = own_ferry({"backend old": {"imap_tls": "none", "imap_port": old.port, "login_format": "%n"},
+                   "backend new": {"imap_tls": "none", "imap_port": new.port}, "run": {"nodes": 1}})
+    processes.wait_until(lambda: b"AUTH=" + mech.encode() in imap(f).command(b"CAPABILITY")[0][0], 10, mech)
+    escaped = b"an=2Cna" if mech == "OAUTHBEARER" else b"an,na"
+    text = MECHS[mech] % (escaped + b"@example.com", TOKEN.encode())
+    imap(f).command(b"AUTHENTICATE %s %s" % (mech.encode(), b64(text)))
+    assert old.logins == [(mech + " ir", "an,na")]
+    assert b"A AUTHENTICATE %s %s" % (mech.encode(), b64(MECHS[mech] % (escaped, TOKEN.encode()))) in old.heard
 
 
 @pytest.mark.parametrize("form", ["%u*%m", ""], ids=["format", "authzid"])

@@ -70,9 +70,10 @@ class Fake:
 
     def check_token(self, message):
         """The same of either mechanism with a token."""
-        found = re.match(rb"(?:user=|n,a=)([^\x01,]*),?\x01(?:.*\x01)?auth=Bearer ([^\x01]*)\x01\x01$", message)
-        name = found.group(1).decode().replace("=2C", ",").replace("=3D", "=")
-        return name if self.tokens.get(name) == found.group(2).decode() else None
+        found = re.match(rb"(?:user=([^\x01]*)|n,a=([^\x01,]*),)\x01(?:.*\x01)?auth=Bearer ([^\x01]*)\x01\x01$", message)
+        plain, escaped, token = (g and g.decode() for g in found.groups())
+        name = plain or escaped.replace("=2C", ",").replace("=3D", "=")
+        return name if self.tokens.get(name) == token else None
 
 
 class Talk:
