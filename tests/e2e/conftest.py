@@ -18,7 +18,7 @@ from lib.imapclient import ImapClient, client_context  # noqa: E402
 from lib.mailferry import Mailferry  # noqa: E402
 from lib.popclient import PopClient  # noqa: E402
 
-POOL = 120
+POOL = 240
 MASTERS = {"ferry": "ferry-master-secret"}
 ODD_PASSWORD = 'quote" and \\backslash'
 # Each kind as old and as new, as unlike each other as it goes; MAILFERRY_SERVERS=old,new picks (tests/run --full).

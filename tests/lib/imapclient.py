@@ -223,7 +223,7 @@ class ImapClient:
         """
         if self.lists(b"ID"):
             for line in self.command(b"ID NIL")[0]:
-                found = re.search(rb'"name" "(old|new)"', line)
+                found = re.search(rb'"name" "(old|new|guarded)"', line)
                 if found:
                     return found.group(1).decode()
         for line in self.command(b"STATUS INBOX (UIDVALIDITY)")[0]:
