@@ -71,7 +71,8 @@ static void tick_leaving(struct proxy *p)
 {
 	int64_t stay_ms = 1000LL * p->settings->run.leave_s;
 
-	end_if_empty(p, false);
+	if (listeners_arriving(p->listeners) == 0)
+		end_if_empty(p, false);
 	if (stay_ms && clock_mono_ms() - p->life_since_ms >= stay_ms)
 		life_stop(p, p->settings->run.stop_s);
 }

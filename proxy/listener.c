@@ -328,6 +328,11 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
 	return rc;
 }
 
+size_t listeners_arriving(const struct listeners *l)
+{
+	return arrivals_count(l->arrivals);
+}
+
 static bool leads_to(const struct listener *l, const struct endpoint *peer)
 {
 	struct endpoint at = socket_local(l->fd);

@@ -33,6 +33,8 @@ void listeners_pause(struct listeners *l);
 bool listeners_started(const struct listeners *l);
 /* Looks whether there is room again: once a tick. */
 void listeners_tick(struct listeners *l);
+/* Connections taken that are no sessions yet: their PROXY headers have not come. */
+size_t listeners_arriving(const struct listeners *l);
 /* Which of them this connection of ours leads back to, as far as this host can tell; NULL:
  * none. */
 const char *listeners_find(const struct listeners *l, int fd);

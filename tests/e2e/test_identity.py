@@ -7,6 +7,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -281,6 +282,19 @@ def test_health_checks_are_nothing_bad(behind_lb):
     while last.recv(4096):
         pass
     assert bad() == before
+
+
+def test_a_node_that_leaves_waits_for_headers(scene):
+    f = scene.start(settings={"limits": {"header_s": 60}})
+    s = raw(f, "imap-lb")
+    s.sendall(v1()[:10])
+    before = f.nodes()
+    f.command("upgrade")
+    processes.wait_until(lambda: set(f.nodes()) - set(before), 20, "a new node")
+    time.sleep(0.7)     # a node that has nobody ends with its next tick, a quarter of a second
+    s.sendall(v1()[10:])
+    assert s.recv(4096).startswith(b"* OK ")
+    s.close()
 
 
 def test_curl_comes_in_with_a_header(stage, behind_lb, person):
@@ -560,7 +574,7 @@ def test_others_are_not_believed(told, behind_lb, person, imap, pop3):
 
 
 def test_clients_are_counted_where_they_come_from(stage, told, imap):
-    f = told.start(settings={"limits": {"preauth_per_address": 1},
+    f = told.start(settings={"limits": {"preauth_per_address": 1, "trusted": "10.0.0.0/8"},
                              "listener imap": {"trusted": "127.0.0.0/8"}})
 
     def greeted(header):
