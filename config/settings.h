@@ -60,6 +60,7 @@ struct backend_conf {
 	/* how the client's address is told there, if at all */
 	enum proxy_protocol proxy_protocol;
 	bool id_forward, xclient; /* IMAP's ID, POP3's XCLIENT */
+	bool checkpoint; /* keeps changed flags in the open session: CHECK before a move */
 };
 
 struct settings {

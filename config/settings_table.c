@@ -104,6 +104,9 @@ const struct setting_row setting_rows[] = {
 	    "login_trusted_networks."),
 	ROW("xclient", AT_BACKEND(xclient), BOOL, "no", 0, 0, "", false, true,
 	    "Tell POP3 clients' addresses by XCLIENT; Dovecot: login_trusted_networks."),
+	ROW("checkpoint", AT_BACKEND(checkpoint), BOOL, "no", 0, 0, "", false, false,
+	    "For servers that keep changed flags in the open session (mbox): CHECK before a "
+	    "move."),
 
 	PATH("certificate", AT(SECTION_TLS, tls.certificate), NULL, true,
 	     "PEM file: certificate and chain."),
@@ -246,7 +249,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 97, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 98, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

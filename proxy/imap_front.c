@@ -424,6 +424,7 @@ const struct protocol imap_protocol = {
 	.pass_up = imap_pass_up,
 	.pass_down = imap_pass_down,
 	.quiet = imap_quiet,
+	.checkpoint = imap_checkpoint,
 	.at_line = imap_at_line,
 	.uploading = imap_uploading,
 	.describe = imap_describe,

@@ -31,7 +31,7 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 		bool idling = b->idling && s->state == SESSION_DRAIN;
 
 		/* Its DONE would start something new: IDLE is quiet already. */
-		if (idling)
+		if (idling || imap_checkpoint_pending(s))
 			return STOP_WAIT;
 		switch (boundary_up(b, in.p + *run, in.n - *run, max, take, c)) {
 		case UP_MORE:
@@ -48,6 +48,7 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 			if (imap_command_refused(c->verb) || !identity_may_pass(s, c))
 				return STOP_REFUSE;
 			boundary_pass(b, in.p + *run, *take, c);
+			imap_checkpoint_note(s, c);
 			if (slice_is_nocase(c->verb, "LOGOUT"))
 				s->leaving = true;
 			*run += *take;
@@ -99,13 +100,14 @@ void imap_pass_up(struct session *s)
 
 /* A line that starts here may carry capabilities: then it is read whole. Bytes held back are
  * eaten later. */
-enum held { HELD_NO, HELD_MORE, HELD_REWRITTEN };
-
 static enum held rewrite(struct session *s, struct slice rest, size_t *len, struct buf *out)
 {
+	enum held ours = imap_checkpoint_hold(s, rest, len);
 	const char *lf;
 	size_t n;
 
+	if (ours != HELD_NO)
+		return ours;
 	if (!imap_capability_maybe(rest.p, rest.n))
 		return HELD_NO;
 	lf = memchr(rest.p, '\n', MIN(rest.n, (size_t)CAPABILITY_LINE_MAX));

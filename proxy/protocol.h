@@ -45,6 +45,8 @@ struct protocol {
 	/* what is open */
 	bool (*quiet)(
 		const struct session *s); /* no byte that passed can change mail any more */
+	/* quiet holds: has the server written it down? NULL: it always has */
+	bool (*checkpoint)(struct session *s);
 	bool (*at_line)(const struct session *s);   /* a line of ours may go to the client */
 	bool (*uploading)(const struct session *s); /* the client owes bytes */
 	void (*describe)(const struct session *s, char *out, size_t size);

@@ -148,6 +148,8 @@ void session_enter(struct session *s, enum session_state to)
 	if (is_preauth(s->state) && !is_preauth(to))
 		p->preauth_count--;
 	queue_again(s, to);
+	if (to == SESSION_RELAY && s->checkpoint == CHECKPOINT_DONE)
+		s->checkpoint = CHECKPOINT_NONE;
 	s->state = to;
 	s->state_ms = clock_mono_ms();
 	s->about.state = rules[to].name;
@@ -196,6 +198,8 @@ static void ghost_gone(void *arg)
 
 static void leave_backend(struct session *s, bool politely)
 {
+	/* With a command open only its end proves that the command has, too. */
+	int linger_ms = s->protocol->quiet(s) ? PROXY_GHOST_MS : STREAM_UNTIL_GONE;
 	struct ghost *g;
 
 	if (!s->backend)
@@ -209,7 +213,7 @@ static void leave_backend(struct session *s, bool politely)
 	route_add_ghost(s->route);
 	if (politely)
 		s->protocol->leave_backend(s);
-	stream_retire(&s->backend, PROXY_GHOST_MS, ghost_gone, g);
+	stream_retire(&s->backend, linger_ms, ghost_gone, g);
 }
 
 void session_forget_login(struct session *s)
@@ -424,9 +428,18 @@ static void quiet_down(struct session *s)
 	route_check_quiet(s->proxy->routes, s->route);
 }
 
+/* No byte that passed can change mail any more, and what changed is written down. */
+static bool is_settled(struct session *s)
+{
+	bool asks = is_held(s) && s->protocol->checkpoint &&
+		    s->proxy->settings->backend[s->side].checkpoint;
+
+	return s->protocol->quiet(s) && (!asks || s->protocol->checkpoint(s));
+}
+
 void session_relayed(struct session *s)
 {
-	if (s->state != SESSION_DRAIN || !s->protocol->quiet(s))
+	if (s->state != SESSION_DRAIN || !is_settled(s))
 		return;
 	quiet_down(s);
 	if (!is_held(s))
@@ -443,7 +456,7 @@ void session_hold(struct session *s)
 		session_park(s);
 		break;
 	case SESSION_RELAY:
-		if (s->protocol->quiet(s)) {
+		if (is_settled(s)) {
 			quiet_down(s);
 		} else {
 			session_enter(s, SESSION_DRAIN);

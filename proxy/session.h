@@ -79,6 +79,15 @@ struct backend_login {
 	struct buf doubted; /* the list that was recalled */
 };
 
+/* Our own CHECK before the session is called quiet. */
+enum checkpoint {
+	CHECKPOINT_NONE,
+	CHECKPOINT_IDLE_ENDS,  /* waits for the tag of the client's IDLE … */
+	CHECKPOINT_CHECK,      /* … for that of our CHECK … */
+	CHECKPOINT_IDLE_AGAIN, /* … for the "+" of the IDLE begun anew */
+	CHECKPOINT_DONE
+};
+
 struct session {
 	TAILQ_ENTRY(session) link; /* proxy's sessions, or closed */
 	TAILQ_ENTRY(session) on_route;
@@ -108,7 +117,9 @@ struct session {
 	enum sasl_mech auth_mech;
 	struct imap_swallow swallow; /* IMAP: of a command that was refused before login */
 	bool blocked;		     /* a client command waits for an answer from the backend */
-	uint64_t used; /* bits of enum usage */
+	uint64_t used;		     /* bits of enum usage */
+	enum checkpoint checkpoint;  /* IMAP, backend.checkpoint */
+	char *idle_tag;		     /* the same: of the IDLE that passed last; NULL: none */
 	bool dropping, leaving;
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */

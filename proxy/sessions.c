@@ -26,6 +26,7 @@ void session_free_closed(struct proxy *p)
 		stream_free(&s->backend);
 		free(s->login.typed);
 		free(s->client_id);
+		free(s->idle_tag);
 		free(s);
 	}
 }

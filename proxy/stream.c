@@ -908,6 +908,18 @@ void stream_free(struct stream **st)
 	*st = NULL;
 }
 
+/* A host that has vanished would be waited for in vain: ask it now and then (RFC 9293 3.8.4).
+ */
+static void watch_for_death(struct stream *st)
+{
+	int idle_s = 30, every_s = 10, tries = 3;
+
+	setsockopt(st->fd, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int));
+	setsockopt(st->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	setsockopt(st->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+	setsockopt(st->fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+}
+
 void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, void *arg)
 {
 	struct stream *st = *stp;
@@ -926,7 +938,10 @@ void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, 
 	LIST_INSERT_HEAD(&st->loop->lingering, st, lingers);
 	st->paused = false;
 	forget(st, &st->in);
-	set_timer(st, linger_ms);
+	if (linger_ms == STREAM_UNTIL_GONE)
+		watch_for_death(st);
+	else
+		set_timer(st, linger_ms);
 	if (buf_len(&st->out) == 0)
 		finish(st);
 	arm(st);

@@ -30,7 +30,7 @@ struct loop {
 	struct event *reaper, *poker;
 	struct stream *dead;
 	LIST_HEAD(lingering, stream) lingering; /* retired, but not closed yet */
-	TAILQ_HEAD(poke_list, stream) poked; /* to be called again, after this turn */
+	TAILQ_HEAD(poke_list, stream) poked;	/* to be called again, after this turn */
 	size_t poked_count;
 	struct stream *viewer; /* whose callback runs on bytes in scratch … */
 	struct slice view;     /* … of which these are left */
@@ -109,10 +109,11 @@ void stream_free(struct stream **st);
 /*
  * Ends politely and lets go: what is queued is sent, then close_notify and a half-close, then
  * what the peer still sends is read and thrown away until its EOF: closing with unread input
- * makes the kernel send RST, which would destroy our last words. Ends after linger_ms in any
- * case. on_gone (may be NULL) is called once, when the connection is really over; possibly
+ * makes the kernel send RST, which would destroy our last words. Ends after linger_ms at the
+ * latest. on_gone (may be NULL) is called once, when the connection is really over; possibly
  * before this returns.
  */
+#define STREAM_UNTIL_GONE -1 /* linger_ms: without end, but a peer that is dead is noticed */
 typedef void stream_gone_fn(void *arg);
 void stream_retire(struct stream **st, int linger_ms, stream_gone_fn *on_gone, void *arg);
 

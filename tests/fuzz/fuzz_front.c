@@ -18,12 +18,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum manners {		       /* of the backend: bits of the first byte */
-	       NO_CAPS = 2,    /* in its greeting */
-	       NO_SASL = 4,    /* LOGIN only */
-	       PLUS = 8,       /* LITERAL+, SASL-IR */
-	       ASKS_ALL = 16,  /* takes every literal; else it refuses some */
-	       BAD_LOGINS = 32 /* refuses the first login */
+enum manners {			/* of the backend: bits of the first byte */
+	       NO_CAPS = 2,	/* in its greeting */
+	       NO_SASL = 4,	/* LOGIN only */
+	       PLUS = 8,	/* LITERAL+, SASL-IR */
+	       ASKS_ALL = 16,	/* takes every literal; else it refuses some */
+	       BAD_LOGINS = 32, /* refuses the first login */
+	       CHECKPOINT = 64	/* backend.checkpoint is on */
 };
 
 struct open_command {
@@ -451,6 +452,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&b, 0, sizeof b);
 	b.manners = data[0];
 	b.pop3 = data[0] & 1;
+	stage.settings.backend[SIDE_OLD].checkpoint = b.manners & CHECKPOINT;
 	half = false;
 	stage_begin(b.pop3 ? PROTO_POP3 : PROTO_IMAP);
 	for (size_t i = 1, n, took; i < size; i += took) {

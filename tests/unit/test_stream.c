@@ -472,6 +472,21 @@ static void lingering_ends(void **state UNUSED)
 	part();
 }
 
+/* What may still be under way at a server is over only with the connection. */
+static void lingering_without_end(void **state UNUSED)
+{
+	int64_t begin = clock_mono_ms();
+
+	join_ends(PLAIN);
+	stream_pause(b.st);
+	stream_retire(&a.st, STREAM_UNTIL_GONE, on_gone, &a);
+	until(clock_mono_ms() - begin >= 100);
+	assert_false(a.gone);
+	stream_free(&b.st);
+	until(a.gone);
+	part();
+}
+
 /* No close_notify: our protocols end by words of their own. */
 static void a_bare_close_is_an_end(void **state UNUSED)
 {
@@ -605,6 +620,7 @@ int main(void)
 		STREAM_TEST(plain_last_words),
 		STREAM_TEST(tls_last_words),
 		STREAM_TEST(lingering_ends),
+		STREAM_TEST(lingering_without_end),
 		STREAM_TEST(a_bare_close_is_an_end),
 		STREAM_TEST(a_reset_fails),
 		STREAM_TEST(a_write_into_the_void_fails_later),
