@@ -132,6 +132,21 @@ void child_in_trial(const struct child_user *u)
 	give_up_rights();
 }
 
+void child_run_once(const char *const *argv, const struct child_user *u)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		log_error(NULL, "fork: %s", strerror(errno));
+	if (pid != 0)
+		return;
+	child_in_trial(u);
+	execv(argv[0], (char *const *)(uintptr_t)argv);
+	die(argv[0]);
+}
+
 /* ---- in the supervisor */
 
 static void start_later(struct child *c, int64_t ms)

@@ -69,6 +69,8 @@ void child_signal(struct child *c, int signal);
 /* waitpid() said so; starts it again in its time, unless it is being stopped or has ended with
  * status 0. */
 void child_died(struct child *c, int wait_status);
+/* Starts a program that nobody waits for; its end is nobody's. */
+void child_run_once(const char *const *argv, const struct child_user *u);
 /* In a forked process that is to try a program: becomes the user (NULL: nobody else). */
 void child_in_trial(const struct child_user *u);
 pid_t child_pid(const struct child *c); /* 0: does not run */

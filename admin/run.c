@@ -163,13 +163,24 @@ static void judge_death(struct run *r, const struct child *c)
 			run_upgrade_failed(r, c);
 }
 
-static void bury(struct run *r)
+static void forget_ended(struct run *r)
 {
 	for (size_t i = 0; i < r->node_count;)
 		if (r->nodes[i].role == ROLE_LEAVES && !child_pid(r->nodes[i].child))
 			drop_node(r, i);
 		else
 			i++;
+}
+
+/* A node that dies on its way out has left its name in the store. */
+static void bury(struct run *r, const struct child *c)
+{
+	const char *argv[] = { r->programs.proxy, "--config", r->config, "--node",
+			       child_name(c),	  "--bury",   NULL };
+
+	for (size_t i = 0; i < r->node_count; i++)
+		if (r->nodes[i].child == c && r->nodes[i].role == ROLE_LEAVES)
+			child_run_once(argv, &r->user);
 }
 
 static void reap(struct run *r)
@@ -187,8 +198,10 @@ static void reap(struct run *r)
 		child_died(c, status);
 		if (!asked)
 			judge_death(r, c);
+		if (WIFSIGNALED(status) || WEXITSTATUS(status) != 0)
+			bury(r, c);
 	}
-	bury(r);
+	forget_ended(r);
 	if (r->phase == RUN_STOPS && !anybody_runs(r))
 		event_base_loopbreak(r->base);
 }

@@ -67,8 +67,11 @@ static void read_words(int fd, char *text, size_t size)
 		int64_t left = end - clock_mono_ms();
 		ssize_t got;
 		char rest[256];
+		int there = left <= 0 ? 0 : poll(&p, 1, (int)left);
 
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+		if (there < 0 && errno == EINTR) /* another child's death */
+			continue;
+		if (there <= 0)
 			break;
 		got = n + 1 < size ? read(fd, text + n, size - 1 - n)
 				   : read(fd, rest, sizeof rest);

@@ -40,6 +40,7 @@ struct node {
 static const char usage[] =
 	"usage: mailferry-proxy --config FILE --node NAME\n"
 	"       mailferry-proxy --config FILE --check\n"
+	"       mailferry-proxy --config FILE --node NAME --bury\n"
 	"Runs one proxy node. `mailferry run` starts and supervises the nodes of a host.\n";
 
 /* ---- start */
@@ -276,16 +277,45 @@ static int check_only(struct node *n)
 	return rc < 0 ? 1 : 0;
 }
 
+/* Of a node that died and is not started again: else cutovers would wait until its lease counts
+ * as gone. The lock proves its death. */
+static int bury_name(struct node *n)
+{
+	struct store_opts opts = { .path = n->settings.store.path };
+	struct store *store = NULL;
+	struct err e = { 0 };
+	int64_t incarnation;
+	int rc = lock_name(n, &e);
+
+	if (rc == 0)
+		rc = store_open(&store, &opts, &e);
+	if (rc == 0)
+		rc = store_node_join(store, n->proxy.node, &incarnation, &e);
+	if (rc == 0)
+		rc = store_node_leave(store, n->proxy.node, incarnation, &e);
+	if (rc < 0)
+		log_warn(NULL, "the dead node stays in the store for a while: %s", e.text);
+	else
+		log_info(NULL, "the dead node is out of the store");
+	store_close(&store);
+	if (n->lock_fd >= 0)
+		unlock_name(n);
+	metrics_free(&n->proxy.metrics);
+	settings_release(&n->settings);
+	return rc < 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
 						 { "node", required_argument, NULL, 'n' },
 						 { "check", no_argument, NULL, 'k' },
+						 { "bury", no_argument, NULL, 'b' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	static struct node n = { .lock_fd = -1 };
 	const char *config = NULL;
-	bool check = false;
+	bool check = false, bury = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:n:h", options, NULL)) != -1) {
@@ -295,6 +325,8 @@ int main(int argc, char **argv)
 			n.proxy.node = optarg;
 		else if (c == 'k')
 			check = true;
+		else if (c == 'b')
+			bury = true;
 		else {
 			fputs(usage, c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : EXIT_USAGE;
@@ -312,5 +344,5 @@ int main(int argc, char **argv)
 		return check_only(&n);
 	n.proxy.metrics = meters_new();
 	log_open(n.proxy.node, n.settings.log.level);
-	return serve(&n);
+	return bury ? bury_name(&n) : serve(&n);
 }

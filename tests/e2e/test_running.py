@@ -229,6 +229,17 @@ def test_upgrade_under_load(stage, installed, person, imap, count):
     assert log_in(imap, f, person).server_name() == "new"
 
 
+def test_an_old_node_that_dies_blocks_nobody(own_ferry, stage, person, imap):
+    f = own_ferry()
+    everybody = [log_in(imap, f, stage.take()) for _ in range(8)]
+    f.command("upgrade")
+    assert nodes(f)["proxy-1"]["leaving"]
+    f.kill(nodes(f)["proxy-1"]["pid"])
+    processes.wait_until(lambda: "proxy-1" not in nodes(f), 10, "the dead node to be taken out of the store")
+    assert nodes(f)["proxy-2"]["leaving"] and nodes(f)["proxy-2"]["health"] == "up"
+    assert everybody and not os.path.exists(os.path.join(f.run_dir, "proxy-1.lock"))
+
+
 # ---- a supervisor that is killed
 
 def test_sessions_outlive_a_killed_supervisor(stage, own_ferry, person, imap):

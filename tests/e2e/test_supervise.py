@@ -33,7 +33,7 @@ sync { dir = "journals" }
 # Both stand-ins tell the test by lines into a pipe, so that nothing is waited for by the clock.
 COMMON = """#!/usr/bin/python3
 import fcntl, os, signal, socket, sys, threading, time
-if "--check" in sys.argv:
+if "--check" in sys.argv or "--bury" in sys.argv:
     sys.exit(0)
 DIR = os.environ["STANDIN_DIR"]
 def say(*words):
