@@ -243,7 +243,7 @@ const struct setting_row setting_rows[] = {
 	LIMIT(id_pairs, "30", 1, 1000, "", "Fields of a client's ID (RFC 2971: at most 30)."),
 	LIMIT(tracked, "65536", 16, 10000000, "",
 	      "Addresses and users remembered for these limits; about 100 bytes each."),
-	LIMIT(spare_descriptors, "64", 32, 1000000, "",
+	LIMIT(spare_descriptors, "64", 32, 1000000000, "",
 	      "Descriptors that no client gets: for the store, certificates and control."),
 	TEXT("trusted", AT(SECTION_LIMITS, limits.trusted), "127.0.0.0/8, ::1", true,
 	     "Networks without the limits of one address: webmail, monitoring."),

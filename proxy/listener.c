@@ -125,6 +125,14 @@ static int open_own(const struct listener_conf *c, struct err *e)
 
 /* ---- taking connections */
 
+static bool is_crowded(const struct listeners *l)
+{
+	const struct proxy *p = l->proxy;
+
+	return p->preauth_count + arrivals_count(l->arrivals) >=
+	       (size_t)p->settings->limits.preauth_sessions;
+}
+
 /* What stands against one more session; LIMITS: nothing. */
 static enum limit in_the_way(const struct listeners *l)
 {
@@ -138,19 +146,9 @@ static enum limit in_the_way(const struct listeners *l)
 		return LIMIT_SPARE_DESCRIPTORS;
 	if (p->session_count + soon >= (size_t)set->limits.sessions)
 		return LIMIT_SESSIONS;
-	if (p->preauth_count + soon >= (size_t)set->limits.preauth_sessions)
+	if (is_crowded(l) && !sessions_can_evict(p))
 		return LIMIT_PREAUTH_SESSIONS;
 	return LIMITS;
-}
-
-/* Makes room for those who do not log in by ending the oldest of them. */
-static enum limit make_room(const struct listeners *l)
-{
-	enum limit full = in_the_way(l);
-
-	if (full == LIMIT_PREAUTH_SESSIONS && sessions_evict(l->proxy))
-		return LIMITS;
-	return full;
 }
 
 static void listen_to_all(struct listeners *l, bool on)
@@ -197,19 +195,21 @@ static void on_connection(evutil_socket_t fd, short what UNUSED, void *arg)
 	for (int i = 0; i < LISTENER_ACCEPTS; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof from;
-		enum limit full = make_room(l->all);
+		enum limit full = in_the_way(l->all);
 		int client;
 
-		if (full != LIMITS) {
+		if (full != LIMITS && i == 0) /* later on nobody may be waiting */
 			pause_all(l->all, full);
+		if (full != LIMITS)
 			return;
-		}
 		client = accept4(fd, (struct sockaddr *)&from, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client < 0 && out_of_descriptors(errno))
 			pause_all(l->all, LIMIT_SPARE_DESCRIPTORS);
 		if (client < 0)
 			return;
+		if (is_crowded(l->all))
+			sessions_evict(l->all->proxy);
 		take(l, client, (struct sockaddr *)&from);
 	}
 }
@@ -269,9 +269,7 @@ void listeners_stop(struct listeners *l, bool take)
 
 void listeners_tick(struct listeners *l)
 {
-	enum limit full = l->full ? in_the_way(l) : LIMITS;
-
-	if (l->started && l->full && (full == LIMITS || full == LIMIT_PREAUTH_SESSIONS)) {
+	if (l->started && l->full && in_the_way(l) == LIMITS) {
 		l->full = false;
 		listen_to_all(l, true);
 	}

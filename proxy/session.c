@@ -753,9 +753,11 @@ static void foreign(struct session *s, enum meter_foreign spoke, const char *why
 static void hear_before_login(struct session *s)
 {
 	struct slice in = stream_input(s->client);
+	enum alien spoken = s->is_mail ? ALIEN_NONE : alien_of(in.p, in.n);
 
-	switch (alien_of(in.p, in.n)) {
+	switch (spoken) {
 	case ALIEN_NONE:
+		s->is_mail = s->is_mail || in.n >= ALIEN_SURE || memchr(in.p, '\n', in.n);
 		s->protocol->hear_client(s);
 		break;
 	case ALIEN_HTTP:

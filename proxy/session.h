@@ -121,6 +121,7 @@ struct session {
 	enum checkpoint checkpoint;  /* IMAP, backend.checkpoint */
 	char *idle_tag;		     /* the same: of the IDLE that passed last; NULL: none */
 	bool dropping, leaving;
+	bool is_mail; /* its first bytes were no other protocol's */
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */
 	struct ending *ending;	/* it is to end although its user stays; NULL: it is not */
@@ -213,9 +214,10 @@ void session_describe(const struct session *s, char *out, size_t size);
 void sessions_init(struct proxy *p);
 void sessions_release(struct proxy *p);
 void sessions_write_rows(struct proxy *p);
-/* Ends the oldest that is not logged in, to make room; false: all of them have asked a backend,
- * or wait for a cutover. */
-bool sessions_evict(struct proxy *p);
+/* Ends the oldest that is not logged in, to make room. Whoever has asked a backend, or waits
+ * for a cutover, stays: then there may be none. */
+bool sessions_can_evict(const struct proxy *p);
+void sessions_evict(struct proxy *p);
 /* Ends all, at their boundaries; those with something open only by force. */
 void sessions_shut_down(struct proxy *p, bool force);
 

@@ -77,17 +77,26 @@ void sessions_release(struct proxy *p)
 }
 
 /* Who says nothing goes before who was made to wait for his turn. */
-bool sessions_evict(struct proxy *p)
+static struct session *to_evict(const struct proxy *p)
 {
 	struct session *s = TAILQ_FIRST(&p->silent);
 
+	return s ? s : TAILQ_FIRST(&p->delayed);
+}
+
+bool sessions_can_evict(const struct proxy *p)
+{
+	return to_evict(p) != NULL;
+}
+
+void sessions_evict(struct proxy *p)
+{
+	struct session *s = to_evict(p);
+
 	if (!s)
-		s = TAILQ_FIRST(&p->delayed);
-	if (!s)
-		return false;
+		return;
 	meter_limit(p, LIMIT_PREAUTH_SESSIONS);
 	session_evict(s);
-	return true;
 }
 
 void session_describe(const struct session *s, char *out, size_t size)

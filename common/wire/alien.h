@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#define ALIEN_SURE 16 /* bytes that suffice to tell; or a whole line */
+
 enum alien { ALIEN_NONE, ALIEN_HTTP, ALIEN_TLS };
 
 /* Of the bytes that have come so far; ALIEN_NONE too while there are too few to tell. */

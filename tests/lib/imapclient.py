@@ -29,13 +29,14 @@ class No(Exception):
 class ImapClient:
     """
     context   ssl.SSLContext for TLS from the first byte; None for clear text (see starttls())
+    source    the address to come from
     preface   sent before anything else, TLS included
     last_line the last whole response, literals included
     partial   what came after it when the connection ended: b"" if it ended between responses
     """
 
     def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="client",
-                 preface=b""):
+                 preface=b"", source=None):
         self.name, self.hostname = name, hostname
         self.last_line, self.partial = b"", b""
         self.opened_at, self.closed_at = time.time(), None
@@ -43,7 +44,8 @@ class ImapClient:
         self.slow = None    # called with the bytes read so far inside a long literal: a slow reader
         self._buffer, self._tag, self._capabilities = b"", 0, None
         self._send_lock = threading.Lock()
-        self.sock = socket.create_connection((address, port), timeout=timeout_s)
+        self.sock = socket.create_connection((address, port), timeout=timeout_s,
+                                             source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if preface:
             self.sock.sendall(preface)

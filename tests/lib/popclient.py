@@ -27,9 +27,10 @@ def server_of(uidl):
 
 class PopClient:
     def __init__(self, address, port, context=None, hostname="localhost", timeout_s=30, name="pop3",
-                 preface=b""):
+                 preface=b"", source=None):
         self.name, self.hostname, self.transcript = name, hostname, []
-        self.sock = socket.create_connection((address, port), timeout=timeout_s)
+        self.sock = socket.create_connection((address, port), timeout=timeout_s,
+                                             source_address=(source, 0) if source else None)
         if preface:
             self.sock.sendall(preface)
         if context:

@@ -11,6 +11,7 @@ static void expect(const char *text, size_t whole, enum alien what, size_t sure)
 		enum alien got = alien_of(p, n);
 
 		free(p);
+		assert_true(sure <= ALIEN_SURE);
 		if (got != (n >= sure ? what : ALIEN_NONE))
 			fail_msg("\"%.*s\" is seen as %d", (int)n, text, got);
 	}
