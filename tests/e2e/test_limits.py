@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from conftest import Checked
 from lib import metrics, processes
 from lib.imapclient import Closed, ImapClient, No
+from lib.mailferry import build_folder
 
 ELSEWHERE = {
     "header_s": "test_identity.py",     # with everything else about PROXY headers
@@ -337,6 +339,8 @@ def test_tracked(strict, people, imap):
 # ---- at a backend
 
 def test_dial_s_backend_login_s(silent, people, imap, pop3):
+    processes.wait_until(lambda: not sum(silent.metrics().get("mailferry_sessions", state=s)
+                                         for s in ("delay", "dial", "login")), 10, "those before to end")
     dial, login = Hits(silent, "dial_s"), Hits(silent, "backend_login_s")
     began, c, d = time.monotonic(), imap(silent), pop3(silent)
     tag = c.begin(b"LOGIN %s x" % people[3].name.encode())
@@ -384,6 +388,59 @@ def test_sessions_per_address(strict, people, imap):
     inside[0].logout()
     processes.wait_until(lambda: strict.metrics().get("mailferry_sessions", state="relay") == 2, 5, "room")
     fourth.login(people[3].name, people[3].password)
+
+
+class Leap:
+    """The monotonic clock of all programs, moved on by hand (lib/leap.c); never so far that a node loses its lease."""
+
+    STEP_S = 45
+
+    def __init__(self, folder):
+        self.seconds, self.file = 0, os.path.join(folder, "leap")
+        library = os.path.join(folder, "leap.so")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-D_GNU_SOURCE", "-o", library,
+                        os.path.join(os.path.dirname(metrics.__file__), "leap.c")], check=True)
+        self.write()
+        preload = [library]
+        if "asan" in build_folder():
+            preload.insert(0, subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
+                                             capture_output=True, text=True).stdout.strip())
+        self.env = {"LEAP_FILE": self.file, "LD_PRELOAD": " ".join(preload)}
+
+    def write(self):
+        with open(self.file + ".new", "w") as f:
+            f.write(str(self.seconds))
+        os.chmod(self.file + ".new", 0o644)
+        os.rename(self.file + ".new", self.file)
+
+    def to(self, f, seconds):
+        while self.seconds < seconds:
+            self.seconds = min(self.seconds + self.STEP_S, seconds)
+            self.write()
+            processes.wait_until(lambda: f.metrics().get("mailferry_store_lag_seconds") < 3, 10, "the lease")
+
+
+@pytest.mark.full
+def test_imap_idle_s_pop3_idle_s(stage, own_ferry, person, imap, pop3):
+    leap = Leap(tempfile.mkdtemp(prefix="leap-", dir=stage.folder))
+    os.chmod(os.path.dirname(leap.file), 0o755)
+    f = own_ferry({"run": {"nodes": 1}, "limits": {"imap_idle_s": 1800, "pop3_idle_s": 600}}, env=leap.env)
+    f.import_users([person.name])
+    by_imap, by_pop3 = Hits(f, "imap_idle_s"), Hits(f, "pop3_idle_s")
+    quiet, busy, pop = imap(f), imap(f), pop3(f)
+    for c in (quiet, busy, pop):
+        c.login(person.name, person.password)
+    leap.to(f, 590)
+    assert by_pop3.more() == 0
+    leap.to(f, 605 + leap.STEP_S)    # the last byte may have come after the first step
+    assert pop.line() == b"" and by_pop3.more() == 1
+    busy.command(b"NOOP")
+    leap.to(f, 1790)
+    assert by_imap.more() == 0
+    leap.to(f, 1805 + leap.STEP_S)
+    quiet.responses_until_closed()
+    assert quiet.left_with_bye and b"Autologout" in quiet.last_line and by_imap.more() == 1
+    busy.command(b"NOOP")
 
 
 # ---- in a cutover

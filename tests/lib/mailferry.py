@@ -71,11 +71,13 @@ class Mailferry:
     """
     old, new   a lib.server.Server each; both are reached over TLS, and the engine uses their first master user
     ca         lib.ca.CA of the servers; its certificate for `localhost` is shown to clients
+    env        added to the programs' environment
     settings   {section: {name: value}} over DEFAULTS; backend settings as {"backend old": {…}}
     """
 
-    def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None):
+    def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None, env=None):
         self.folder, self.ca = folder, ca
+        self._env = env or {}
         self.build = os.path.abspath(build or build_folder())
         self.run_dir = os.path.join(folder, "run")
         self.conf = os.path.join(folder, "mailferry.conf")
@@ -144,7 +146,7 @@ class Mailferry:
         with open(self.log, "ab") as log:
             self._log_from = log.tell()    # what an earlier run said does not count
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             start_new_session=True)
+                                             start_new_session=True, env=dict(os.environ, **self._env))
         if up:
             try:
                 processes.wait_until(self._is_up, UP_TIMEOUT_S, "mailferry to be up")
