@@ -156,13 +156,20 @@ static void find_program(struct session *s, struct slice pairs)
 	free(version);
 }
 
-static void hear_pair(const struct imap_id_pair *pair, struct told *t,
-		      struct imap_id_list *keep)
+/* The client's own fields; those beyond limits.id_pairs are forgotten. */
+static void keep_pair(struct session *s, const struct imap_id_pair *pair,
+		      struct imap_id_list *keep, unsigned *count)
 {
-	if (!imap_id_is_claim(pair->field)) {
+	unsigned most = (unsigned)s->proxy->settings->limits.id_pairs;
+
+	if (++*count <= most)
 		imap_id_add(keep, pair->field, pair->nil ? NULL : &pair->value);
-		return;
-	}
+	else if (*count == most + 1)
+		meter_limit(s->proxy, LIMIT_ID_PAIRS);
+}
+
+static void hear_claim(const struct imap_id_pair *pair, struct told *t)
+{
 	for (int w = 0; w < WORDS; w++)
 		if (slice_is_nocase(pair->field, words[w].id))
 			hear_word((enum word)w, pair->value, t);
@@ -174,9 +181,14 @@ static enum wire hear_pairs(struct session *s, struct slice args, struct told *t
 	struct imap_id_pair pair;
 	struct slice pairs;
 	enum wire w = imap_id_open(args, &pairs);
+	unsigned count = 0;
 
-	while (w == WIRE_DONE && (w = imap_id_next(&pairs, &pair)) == WIRE_DONE)
-		hear_pair(&pair, t, &keep);
+	while (w == WIRE_DONE && (w = imap_id_next(&pairs, &pair)) == WIRE_DONE) {
+		if (imap_id_is_claim(pair.field))
+			hear_claim(&pair, t);
+		else
+			keep_pair(s, &pair, &keep, &count);
+	}
 	if (w == WIRE_MORE) {
 		mem_free(&s->id_fields);
 		s->id_fields = mem_strn(buf_slice(&keep.text).p, buf_len(&keep.text));

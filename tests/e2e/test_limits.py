@@ -39,7 +39,7 @@ def strict(stage, people):
     """Everything small; nobody is trusted by default."""
     f = house(stage, {"limits": {
         "handshake_s": 1, "login_s": 2, "login_tries": 3, "preauth_bytes": 1024, "line_bytes": 8192,
-        "bad_commands": 3, "preauth_per_address": 3, "sessions_per_address": 3, "sessions_per_user": 2,
+        "bad_commands": 3, "id_pairs": 4, "preauth_per_address": 3, "sessions_per_address": 3, "sessions_per_user": 2,
         "login_delay_s": 2, "tracked": 16, "trusted": TRUSTED}})
     f.import_users([p.name for p in people])
     yield f
@@ -149,6 +149,23 @@ def test_bad_commands(strict, port):
     assert hits.more() == 1
 
 
+def test_id_pairs(strict, people, imap):
+    """Whoever tells more is heard, but what is too much is forgotten: here its name."""
+    hits = Hits(strict, "id_pairs")
+    c, d = imap(strict, source=TRUSTED), imap(strict, source=TRUSTED)
+    fields = b" ".join(b'"f%d" "v"' % i for i in range(4))
+    c.command(b'ID ("name" "kept" %s)' % fields)
+    d.command(b'ID (%s "name" "lost")' % fields)
+    assert hits.more() == 2
+    for client, person in ((c, people[0]), (d, people[2])):
+        client.login(person.name, person.password)
+
+    def program(person):
+        return [s["client"] for s in strict.cli("sessions", person.name)["sessions"]]
+    processes.wait_until(lambda: program(people[0]) and program(people[2]), 10, "the sessions to be listed")
+    assert program(people[0]) == ["kept"] and program(people[2]) != ["lost"]
+
+
 def test_preauth_per_address(strict, imap):
     hits = Hits(strict, "preauth_per_address")
     here = [imap(strict, "imap", source="127.0.5.1") for _ in range(3)]
@@ -227,21 +244,22 @@ def _greets(sock, timeout_s):
 
 # ---- guesses
 
-def test_login_delay_s(strict, people, imap):
+def test_login_delay_s(strict, person, imap):
     """A few wrong ones are free, then each costs twice the time of the one before, up to the limit."""
     hits = Hits(strict, "login_delay_s")
-    user, times = people[0], []
+    strict.import_users([person.name])
+    times = []
     for i in range(4):
         c = imap(strict, source=TRUSTED)
-        times.append(took(lambda: refusal(c, user.name)))
+        times.append(took(lambda: refusal(c, person.name)))
         c.close()
     assert times[3] >= 1 and hits.more() == 1
     c = imap(strict, source="127.0.6.1")
-    assert 1.5 < took(lambda: c.login(user.name, user.password)) < 10, "it counts for the user, wherever"
+    assert 1.5 < took(lambda: c.login(person.name, person.password)) < 10, "it counts for the user, wherever"
     assert hits.more() == 2
     c.logout()
     c = imap(strict, source="127.0.6.2")
-    c.login(user.name, user.password)
+    c.login(person.name, person.password)
     c.logout()
     assert hits.more() == 2, "a success forgives"
 
