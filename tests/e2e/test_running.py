@@ -29,6 +29,14 @@ def node_of(f, person):
     return processes.wait_until(rows, 10, "the session to be listed")[0]["node"]
 
 
+def listens(pid, port):
+    """Does the process hold the socket that listens on this port?"""
+    with open("/proc/%d/net/tcp" % pid) as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    inodes = {"socket:[%s]" % r[9] for r in rows if r[3] == "0A" and int(r[1].split(":")[1], 16) == port}
+    return any(os.readlink("/proc/%d/fd/%s" % (pid, fd)) in inodes for fd in os.listdir("/proc/%d/fd" % pid))
+
+
 def still_works(c):
     c.command(b"NOOP")
     return True
@@ -129,8 +137,10 @@ def test_a_leaving_node_keeps_its_sessions_and_ends_with_the_last(stage, own_fer
     c.command(b"SELECT INBOX")
     name = node_of(f, person)
     pid = nodes(f)[name]["pid"]
+    assert listens(pid, f.ports["imaps"])
     os.kill(pid, signal.SIGUSR1)
     processes.wait_until(lambda: nodes(f)[name]["leaving"], 10, "the node to leave")
+    assert not listens(pid, f.ports["imaps"]), "a port that is given up must not stay open because of it"
     assert nodes(f)[name]["health"] == "up" and nodes(f)[name]["sessions"] == 1
     assert "%s leaving (1 sessions, 0." % name in f.command("status").stdout
     others = [log_in(imap, f, stage.take()) for _ in range(6)]
