@@ -41,8 +41,10 @@ static const struct api_route {
 	{ HTTP_POST, "/v1/drain", api_post_drain,
 	  "{node | all, seconds, undo}: no clients any more" },
 	{ HTTP_POST, "/v1/reload", api_post_reload, "{}: settings and certificates, in all processes" },
-	{ HTTP_POST, "/v1/requests", api_post_requests,
-	  "{verb: trace, user, on} or {verb: loglevel, level}" },
+	{ HTTP_POST, "/v1/requests", api_post_requests, "{verb: loglevel, level}" },
+	{ HTTP_GET, "/v1/trace", api_get_trace, "lines of a trace; ?trace= after= limit=" },
+	{ HTTP_POST, "/v1/trace", api_post_trace,
+	  "{user, seconds, bytes} or {user, stop}: writes conversations down" },
 };
 
 /* ---- what all routes use */

@@ -13,11 +13,15 @@
 #include "common/store.h"
 #include "config/settings.h"
 
-#define API_SOCKET    "api.sock" /* in run.dir */
-#define API_PAGE_MAX  1000	 /* users, sessions, … in one answer */
-#define API_PAGE      200	 /* without ?limit= */
-#define API_CUT_MAX_S 86400	 /* most that a drop or drain waits before it uses force */
-#define API_NAMES_MAX 1000	 /* users named in one POST */
+#define API_SOCKET	    "api.sock" /* in run.dir */
+#define API_PAGE_MAX	    1000       /* users, sessions, … in one answer */
+#define API_PAGE	    200	       /* without ?limit= */
+#define API_CUT_MAX_S	    86400 /* most that a drop or drain waits before it uses force */
+#define API_TRACE_S	    600	  /* a trace ends after this … */
+#define API_TRACE_S_MAX	    86400
+#define API_TRACE_BYTES	    (1 << 20) /* … or with so many bytes of lines */
+#define API_TRACE_BYTES_MAX (1 << 28)
+#define API_NAMES_MAX	    1000 /* users named in one POST */
 
 /* What a user's cutover waits for, in the words of `mailferry why`. */
 struct api_gate_item {

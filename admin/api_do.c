@@ -254,20 +254,6 @@ static int send_request(struct api_call *c, const char *verb, const char *name,
 	return 202;
 }
 
-static int post_trace(struct api_call *c)
-{
-	const char *user = json_string_value(json_object_get(c->in, "user"));
-	json_t *on = json_object_get(c->in, "on");
-	char name[STORE_NAME_MAX + 1];
-
-	if (!user || !json_is_boolean(on) || !api_normalise(c->api, user, name))
-		return api_refuse(c, 400, "give \"user\" and \"on\": true or false",
-				  "whom to trace?");
-	if (c->api->hooks->trace)
-		c->api->hooks->trace(name, json_is_true(on), c->api->arg);
-	return send_request(c, "trace", name, json_is_true(on) ? "on" : "off");
-}
-
 static int post_loglevel(struct api_call *c)
 {
 	const char *level = json_string_value(json_object_get(c->in, "level"));
@@ -283,9 +269,7 @@ int api_post_requests(struct api_call *c)
 {
 	const char *verb = json_string_value(json_object_get(c->in, "verb"));
 
-	if (verb && strcmp(verb, "trace") == 0)
-		return post_trace(c);
 	if (verb && strcmp(verb, "loglevel") == 0)
 		return post_loglevel(c);
-	return api_refuse(c, 400, "verbs: trace loglevel", "no such request");
+	return api_refuse(c, 400, "verbs: loglevel", "no such request");
 }

@@ -144,6 +144,19 @@ json_t *api_json_answer(const struct answer_row *a)
 	return j;
 }
 
+json_t *api_json_trace_line(const struct trace_line *l)
+{
+	json_t *j = json_object();
+
+	put(j, "id", json_integer(l->id));
+	put(j, "at", json_integer(l->at));
+	put(j, "node", api_json_text(l->node));
+	put(j, "session", api_json_text(l->session));
+	put(j, "way", api_json_text(l->way));
+	put(j, "line", api_json_text(l->line));
+	return j;
+}
+
 json_t *api_json_stranger(const struct stranger_row *s)
 {
 	json_t *j = json_object();

@@ -21,6 +21,7 @@ json_t *api_json_history(const struct history_row *h);
 json_t *api_json_session(const struct session_row *s);
 json_t *api_json_answer(const struct answer_row *a);
 json_t *api_json_usage(const struct usage_row *u);
+json_t *api_json_trace_line(const struct trace_line *l);
 json_t *api_json_stranger(const struct stranger_row *s);
 json_t *api_json_node(const struct node_row *n);
 json_t *api_json_hold(const struct hold_row *h);

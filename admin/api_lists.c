@@ -23,7 +23,7 @@ struct api_page api_page_new(struct api *a, size_t limit)
 	return (struct api_page){ .api = a, .list = json_array(), .limit = limit };
 }
 
-static int number_param(struct api_call *c, const char *name, uint64_t max, uint64_t *out)
+int api_asked_number(struct api_call *c, const char *name, uint64_t max, uint64_t *out)
 {
 	const char *text = http_param(c->request, name);
 
@@ -37,7 +37,7 @@ static int number_param(struct api_call *c, const char *name, uint64_t max, uint
 int api_asked_page(struct api_call *c, struct api_page *p)
 {
 	uint64_t limit = API_PAGE;
-	int status = number_param(c, "limit", API_PAGE_MAX, &limit);
+	int status = api_asked_number(c, "limit", API_PAGE_MAX, &limit);
 
 	if (status == 0)
 		*p = api_page_new(c->api, (size_t)limit);
@@ -133,7 +133,7 @@ int api_get_history(struct api_call *c)
 	struct err e = { 0 };
 	uint64_t after = 0;
 	struct api_page p;
-	int status = number_param(c, "after", INT64_MAX, &after);
+	int status = api_asked_number(c, "after", INT64_MAX, &after);
 
 	if (!status)
 		status = api_asked_page(c, &p);

@@ -64,6 +64,8 @@ int api_page_add(struct api_page *p, json_t *item);
 int api_asked_page(struct api_call *c, struct api_page *p);
 /* ?user=, normalised; NULL: not given. 0, or the status of a refusal. */
 int api_asked_user(struct api_call *c, const char **name);
+/* ?name=, at most max; 0, or the status of a refusal. *out stays where it is not given. */
+int api_asked_number(struct api_call *c, const char *name, uint64_t max, uint64_t *out);
 /* Ends a list: rc is what the store's iterator returned. */
 int api_finish(struct api_call *c, struct api_page *p, const char *key, int rc, struct err *e);
 
@@ -72,6 +74,10 @@ int api_get_sessions(struct api_call *c);
 int api_get_answers(struct api_call *c);
 int api_post_drop(struct api_call *c);
 int api_post_drain(struct api_call *c);
+
+/* api_trace.c */
+int api_get_trace(struct api_call *c);
+int api_post_trace(struct api_call *c);
 
 /* api_lists.c */
 int api_get_users(struct api_call *c);

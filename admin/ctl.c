@@ -28,6 +28,8 @@ static const struct option_row {
 	{ "--force", CTL_FORCE, 0, offsetof(struct ctl, force) },
 	{ "--wait", CTL_WAIT, offsetof(struct ctl, wait), 0 },
 	{ "--seconds", CTL_SECONDS, offsetof(struct ctl, seconds), 0 },
+	{ "--bytes", CTL_TRACE, offsetof(struct ctl, bytes), 0 },
+	{ "--stop", CTL_TRACE, 0, offsetof(struct ctl, stop) },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
 	{ "--new-store", CTL_NEW_STORE, 0, offsetof(struct ctl, new_store) },
 	{ "--handover", CTL_HANDOVER, offsetof(struct ctl, handover), 0 },

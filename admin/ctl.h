@@ -32,8 +32,8 @@ struct ctl {
 	const char *config;
 	bool json, help;
 	/* options of single verbs */
-	const char *wave, *state, *node, *side, *proto, *wait, *seconds;
-	bool all, watch, no_wait, withdraw, new_store, force, undo, check;
+	const char *wave, *state, *node, *side, *proto, *wait, *seconds, *bytes;
+	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;
@@ -113,9 +113,9 @@ int ctl_status(struct ctl *c);	 /* ctl_status.c */
 int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */
 int ctl_drop(struct ctl *c);
 int ctl_drain(struct ctl *c);
+int ctl_trace(struct ctl *c);  /* ctl_trace.c */
 int ctl_import(struct ctl *c); /* ctl_do.c … */
 int ctl_retry(struct ctl *c);
-int ctl_trace(struct ctl *c);
 int ctl_log_level(struct ctl *c);
 int ctl_sync(struct ctl *c);	     /* ctl_sync.c */
 int ctl_cutover(struct ctl *c);	     /* ctl_cutover.c */

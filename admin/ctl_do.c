@@ -93,7 +93,7 @@ int ctl_import(struct ctl *c)
 	return status;
 }
 
-/* ---- retry, trace, log-level */
+/* ---- retry, log-level */
 
 int ctl_retry(struct ctl *c)
 {
@@ -119,17 +119,6 @@ static int request(struct ctl *c, json_t *body, const char *done)
 		fprintf(c->out, "%s\n", done);
 	json_decref(answer);
 	return status;
-}
-
-int ctl_trace(struct ctl *c)
-{
-	bool on = strcmp(c->arg[1], "on") == 0;
-
-	if (!on && strcmp(c->arg[1], "off") != 0)
-		return ctl_usage(c, "trace: on or off, not \"%.40s\"", c->arg[1]);
-	return request(
-		c, json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", c->arg[0], "on", on),
-		on ? "everything about this user is logged now" : "tracing is off");
 }
 
 int ctl_log_level(struct ctl *c)

@@ -152,12 +152,23 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry strangers\n",
 	  0, 0, 0, ctl_strangers },
-	{ "trace", "USER on|off", "log everything about one user",
-	  "In all proxies and the engine, until it is switched off or they restart. Never passwords.\n"
+	{ "trace", "USER [--seconds N] [--bytes N] [--stop]", "show what a user's clients and we say",
+	  "Follows the user's conversations on all proxy nodes, line by line: C: from the client, S: to it,\n"
+	  "-- the proxy itself. Ends after --seconds (600), with --bytes of lines (1048576) of all nodes\n"
+	  "together, or by Ctrl-C; if this command is killed, the trace still ends by itself. Until then\n"
+	  "all processes also log everything about the user. --stop ends one that was left.\n"
+	  "\n"
+	  "Never shown, not even in part: arguments of LOGIN, AUTHENTICATE, USER, PASS and the like, SASL\n"
+	  "lines, tokens; content of messages: a literal is {n bytes}; strings in a FETCH answer, texts\n"
+	  "and keywords that are searched for, and lines whose command is not known. Shown are names of\n"
+	  "mailboxes, flags, numbers, the client's ID and the server's status texts. What a client says\n"
+	  "before its login is not shown, as its user is not known then.\n"
 	  "\n"
 	  "examples:\n"
-	  "  mailferry trace anna@example.com on\n",
-	  0, 2, 2, ctl_trace },
+	  "  mailferry trace anna@example.com\n"
+	  "  mailferry trace anna@example.com --seconds 60 --json\n"
+	  "  mailferry trace anna@example.com --stop\n",
+	  CTL_SECONDS | CTL_TRACE, 1, 1, ctl_trace },
 	{ "log-level", "error|warn|info|debug", "change the log level of all processes",
 	  "Until they restart; the setting log.level holds then.\n"
 	  "\n"

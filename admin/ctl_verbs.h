@@ -17,6 +17,7 @@ enum ctl_option {
 	CTL_WAIT = 1 << 9,
 	CTL_SECONDS = 1 << 10,
 	CTL_UNDO = 1 << 11,
+	CTL_TRACE = 1 << 13,	/* --bytes --stop */
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */
 };
 

@@ -14,6 +14,7 @@
 #include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
+#include "proxy/trace.h"
 
 #define LOOK_MS	   250	 /* without a nudge changes are looked for this often */
 #define RESOLVE_MS 60000 /* the backends' names are looked up this often */
@@ -27,6 +28,7 @@ enum news_kind {
 	NEWS_USER,
 	NEWS_ALIAS,
 	NEWS_TRACE,
+	NEWS_TRACE_OVER,
 	NEWS_LOGLEVEL,
 	NEWS_LEAVE,
 	NEWS_RELOAD,
@@ -44,6 +46,7 @@ struct news {
 	int level;
 	int64_t fence_ms;
 	int64_t request, cut_at;
+	int64_t trace, until, max_bytes; /* trace 0: none any more */
 };
 
 /* To the store. */
@@ -54,6 +57,7 @@ enum order_kind {
 	ORDER_SESSION,
 	ORDER_HOLD,
 	ORDER_ANSWER,
+	ORDER_TRACE,
 	ORDER_STRANGER,
 	ORDER_USES,
 	ORDER_LEAVING,
@@ -67,7 +71,9 @@ struct order {
 	int64_t change, at, held_ms;
 	enum user_state state;
 	enum direction direction;
-	struct session_row row;	  /* its texts are ours */
+	struct session_row row; /* its texts are ours */
+	int64_t trace;
+	struct trace_line line;	  /* its texts are name, proto and text */
 	struct answer_row answer; /* its text is `text` */
 	struct certificate_row *certificates;
 	size_t certificate_count;
@@ -154,7 +160,13 @@ static void apply(struct proxy *p, struct news *n)
 		routes_alias(p->routes, n->alias, n->name);
 		break;
 	case NEWS_TRACE:
-		routes_trace(p->routes, n->name, n->on);
+		if (n->trace)
+			trace_begin(p, n->trace, n->name, n->until, n->max_bytes);
+		else
+			trace_end(p, n->name);
+		break;
+	case NEWS_TRACE_OVER:
+		trace_over(p, n->trace);
 		break;
 	case NEWS_LOGLEVEL:
 		log_set_level((enum log_level)n->level);
@@ -260,15 +272,53 @@ static struct news *news_of_ending(const struct follower *f, const struct reques
 	return n;
 }
 
+/* The number that *s begins with, and the blank behind it; 0 where there is none. */
+static int64_t take_number(struct slice *s)
+{
+	const char *space = s->n ? memchr(s->p, ' ', s->n) : NULL;
+	size_t n = space ? (size_t)(space - s->p) : s->n;
+	uint64_t v;
+
+	if (slice_u64((struct slice){ s->p, n }, INT64_MAX, &v) < 0)
+		v = 0;
+	n += space != NULL;
+	*s = (struct slice){ s->p + n, s->n - n };
+	return (int64_t)v;
+}
+
+/* "ID UNTIL MAX_BYTES", or "" for the end of it. */
+static struct news *news_of_trace(const struct request_row *r)
+{
+	struct slice args = slice_of(r->args);
+	struct news *n = news_new(NEWS_TRACE);
+
+	n->name = mem_str(r->name);
+	n->trace = take_number(&args);
+	n->until = take_number(&args);
+	n->max_bytes = take_number(&args);
+	return n;
+}
+
+/* A node that starts takes part in what is traced already. */
+static int take_trace(const struct trace_row *t, void *arg)
+{
+	struct news *n = news_new(NEWS_TRACE);
+
+	n->name = mem_str(t->name);
+	n->trace = t->id;
+	n->until = t->until;
+	n->max_bytes = t->max_bytes;
+	post(arg, n);
+	return 0;
+}
+
 static int take_request(const struct request_row *r, void *arg)
 {
 	struct follower *f = arg;
 	struct news *n = NULL;
 
 	if (strcmp(r->verb, "trace") == 0) {
-		n = news_new(NEWS_TRACE);
-		n->name = mem_str(r->name);
-		n->on = strcmp(r->args, "on") == 0;
+		n = news_of_trace(r);
 	} else if (strcmp(r->verb, "loglevel") == 0 && log_level_find(r->args) >= 0) {
 		n = news_new(NEWS_LOGLEVEL);
 		n->level = log_level_find(r->args);
@@ -404,6 +454,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 				      o->text, e);
 	case ORDER_ANSWER:
 		return answer(f, o, e);
+	case ORDER_TRACE:
+		break; /* write_trace() */
 	case ORDER_STRANGER:
 		return store_stranger(f->store, o->name, e);
 	case ORDER_USES:
@@ -436,6 +488,35 @@ static int write_sessions(struct follower *f, struct order_queue *q, struct err 
 	return rc;
 }
 
+/* Lines of one trace that stand behind each other, likewise. */
+static int write_trace(struct follower *f, struct order_queue *q, struct err *e)
+{
+	struct trace_line lines[SESSION_BATCH];
+	struct order *o, *taken[SESSION_BATCH];
+	int64_t trace = STAILQ_FIRST(q)->trace;
+	size_t n = 0;
+	struct news *over;
+	int rc;
+
+	while (n < SESSION_BATCH && (o = STAILQ_FIRST(q)) && o->kind == ORDER_TRACE &&
+	       o->trace == trace) {
+		STAILQ_REMOVE_HEAD(q, next);
+		taken[n] = o;
+		lines[n++] = (struct trace_line){
+			.at = o->line.at, .session = o->name, .way = o->proto, .line = o->text
+		};
+	}
+	rc = store_trace_write(f->store, f->proxy->node, trace, lines, n, e);
+	if (rc == 0) {
+		over = news_new(NEWS_TRACE_OVER);
+		over->trace = trace;
+		post(f, over);
+	}
+	for (size_t i = 0; i < n; i++)
+		order_free(taken[i]);
+	return rc < 0 ? -1 : 0;
+}
+
 /* An acknowledgement that cannot be written is not lost silently: the cutover waits for it and
  * is undone. */
 static int write_orders(struct follower *f, struct err *e)
@@ -450,6 +531,10 @@ static int write_orders(struct follower *f, struct err *e)
 	while ((o = STAILQ_FIRST(&mine))) {
 		if (o->kind == ORDER_SESSION) {
 			rc |= write_sessions(f, &mine, e);
+			continue;
+		}
+		if (o->kind == ORDER_TRACE) {
+			rc |= write_trace(f, &mine, e);
 			continue;
 		}
 		STAILQ_REMOVE_HEAD(&mine, next);
@@ -551,7 +636,8 @@ static int join(struct follower *f, struct err *e)
 {
 	if (store_node_join(f->store, f->proxy->node, &f->incarnation, e) < 0 ||
 	    store_requests_last(f->store, &f->last_request, e) < 0 || mark(f, false, e) < 0 ||
-	    store_nodes_each(f->store, take_own_row, f, e) < 0 || renew(f, e) < 0)
+	    store_nodes_each(f->store, take_own_row, f, e) < 0 ||
+	    store_traces_each(f->store, 0, take_trace, f, e) < 0 || renew(f, e) < 0)
 		return -1;
 	resolve(f);
 	apply_all(f);
@@ -672,6 +758,16 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 				      .text = mem_str(released_to),
 				      .at = at,
 				      .held_ms = held_ms });
+}
+
+void follower_trace(struct follower *f, int64_t trace, const struct trace_line *l)
+{
+	send_order(f, (struct order){ .kind = ORDER_TRACE,
+				      .trace = trace,
+				      .line = { .at = l->at },
+				      .name = mem_str(l->session),
+				      .proto = mem_str(l->way),
+				      .text = mem_str(l->line) });
 }
 
 void follower_answer(struct follower *f, const struct answer_row *a)

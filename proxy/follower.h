@@ -30,6 +30,7 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 		   int64_t held_ms, const char *released_to);
 /* The node takes no more sessions: the store and its people shall know. */
 void follower_leaving(struct follower *f);
+void follower_trace(struct follower *f, int64_t trace, const struct trace_line *l);
 void follower_answer(struct follower *f, const struct answer_row *a);
 /* Sessions that used each extension since the last call. */
 void follower_uses(struct follower *f, const uint32_t counts[USAGES]);

@@ -3,6 +3,7 @@
 #include "proxy/imap.h"
 
 #include "proxy/uses.h"
+#include "proxy/trace.h"
 
 #define CAPABILITY_LINE_MAX 8192 /* a longer line of the backend's passes as it is */
 
@@ -69,18 +70,18 @@ void imap_pass_up(struct session *s)
 	for (;;) {
 		struct slice in = stream_input(s->client);
 		struct imap_command c;
-		size_t run = 0, take = 0;
+		size_t run = 0, take = 0, eaten;
 		bool refused;
 		enum stop stop = scan_up(s, in, &run, &take, &c);
 
 		session_send_up(s, in.p, run);
 		refused = stop == STOP_REFUSE || stop == STOP_BAD;
 		s->blocked = stop == STOP_WAIT || (refused && !imap_at_line(s));
+		eaten = stop == STOP_DROP || (refused && !s->blocked) ? run + take : run;
+		trace_heard(s, in.p, eaten);
 		if (refused && !s->blocked)
 			refuse(s, stop, (struct slice){ in.p + run, take }, c.tag);
-		if (stop == STOP_DROP || (refused && !s->blocked))
-			run += take;
-		stream_consume(s->client, run);
+		stream_consume(s->client, eaten);
 		if (stop == STOP_BROKEN) {
 			if (imap_at_line(s))
 				imap_say_bye(s, "A line is too long, or none that may pass.");

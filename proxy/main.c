@@ -24,6 +24,7 @@
 #include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
+#include "proxy/trace.h"
 #include "proxy/uses.h"
 
 #define EXIT_USAGE 2
@@ -162,6 +163,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		routes_fence(p->routes);
 	routes_tick(p->routes);
 	endings_tick(p);
+	traces_tick(p);
 	lookup_tick(p->lookup);
 	listeners_tick(p->listeners);
 	certificates_tick(p);
@@ -199,6 +201,7 @@ static void close_parts(struct node *n)
 
 	sessions_shut_down(p, true);
 	endings_release(p);
+	traces_release(p);
 	session_free_closed(p); /* their rows go through the follower */
 	uses_write(p);
 	lookup_free(&p->lookup);

@@ -6,6 +6,7 @@
 #include "proxy/pop3.h"
 
 #include "proxy/uses.h"
+#include "proxy/trace.h"
 
 #define CAPA_LINE_MAX 512 /* a longer line of CAPA's answer is nothing that we know */
 
@@ -39,6 +40,7 @@ static bool pass_command(struct session *s)
 		s->blocked = !may_take(s) || b->count || !pop3_boundary_at_line(b);
 		if (s->blocked)
 			return false;
+		trace_heard(s, in.p, take);
 		stream_printf(s->client, "-ERR This command is not available here.\r\n");
 		break;
 	case POP3_UP_PASS:
@@ -48,6 +50,7 @@ static bool pass_command(struct session *s)
 		pop3_boundary_pass(b, &c);
 		uses_note(s, usage_of_pop3(&c));
 		session_send_up(s, in.p, take);
+		trace_heard(s, in.p, take);
 		break;
 	}
 	stream_consume(s->client, take);

@@ -23,6 +23,8 @@ struct session;
 struct ending;
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(ending_list, ending);
+struct trace;
+TAILQ_HEAD(trace_list, trace);
 
 struct proxy {
 	struct loop loop;
@@ -57,6 +59,7 @@ struct proxy {
 	int64_t refusal_ms[SIDES];  /* how long a side took lately to refuse a login */
 	int64_t crowd_logged_ms;    /* a refused connection was told in the log */
 	struct ending_list endings; /* drops and drains under way */
+	struct trace_list traces;   /* users whose conversations are written down */
 
 	/*
 	 * Until when, by the monotonic clock, we may serve users who can still be moved. Raised

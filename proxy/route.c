@@ -312,7 +312,7 @@ void routes_tick(struct routes *t)
 	}
 }
 
-/* ---- fence, trace */
+/* ---- fence */
 
 void routes_fence(struct routes *t)
 {
@@ -323,16 +323,4 @@ void routes_fence(struct routes *t)
 		if (s->route && !user_is_final(s->route->state) && s->state >= SESSION_DIAL)
 			session_cut(s, "this node has lost the store: the user may have moved");
 	}
-}
-
-void routes_trace(struct routes *t, const char *name, bool on)
-{
-	struct route *r = find(t, name);
-	struct session *s;
-
-	if (!r)
-		return;
-	r->traced = on;
-	TAILQ_FOREACH (s, &r->sessions, on_route)
-		s->about.traced = on;
 }

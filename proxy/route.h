@@ -15,10 +15,9 @@ struct route {
 	enum user_state state;
 	enum direction direction;
 	int64_t change, epoch;
-	int64_t hold_until; /* while held; the store's clock */
-	int64_t flipped_at; /* the last flip, by the same clock; 0: none yet */
-	bool stranger;	    /* nobody imported it: goes to old */
-	bool traced;
+	int64_t hold_until;	      /* while held; the store's clock */
+	int64_t flipped_at;	      /* the last flip, by the same clock; 0: none yet */
+	bool stranger;		      /* nobody imported it: goes to old */
 	struct session_list sessions; /* from asking for the route until closed */
 	unsigned ghosts; /* backend connections of closed sessions that have not ended yet */
 	int64_t acked;	 /* the freeze we said "quiet" to */
@@ -56,7 +55,5 @@ void route_check_quiet(struct routes *t, struct route *r);
 void routes_tick(struct routes *t);
 /* Only sessions of users that are final may outlive our lease. */
 void routes_fence(struct routes *t);
-/* "trace" requests. */
-void routes_trace(struct routes *t, const char *name, bool on);
 
 #endif

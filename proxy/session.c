@@ -7,6 +7,7 @@
 #include "common/wire/alien.h"
 #include "proxy/ending.h"
 #include "proxy/session_impl.h"
+#include "proxy/trace.h"
 
 #define NEXT(s)		  (1u << SESSION_##s)
 #define DRAIN_LOOK_MS	  1000 /* how often a draining session is looked at for standing still */
@@ -141,6 +142,7 @@ void session_enter(struct session *s, enum session_state to)
 	if (!(rules[s->state].next & (1u << to)))
 		BUG("session %s: %s -> %s", s->id, rules[s->state].name, rules[to].name);
 	log_debug(&s->about, "%s -> %s", rules[s->state].name, rules[to].name);
+	trace_note(s, "%s -> %s", rules[s->state].name, rules[to].name);
 	if (s->state == SESSION_PARK)
 		p->parked_count--;
 	if (to == SESSION_PARK)
@@ -282,6 +284,8 @@ static void end(struct session *s, enum meter_end how, const char *why)
 	p->session_count--;
 	event_active(p->reaper, 0, 0);
 	ending_let_go(s);
+	trace_note(s, "closed: %s", why);
+	trace_leave(s);
 	session_leave_route(s);
 }
 

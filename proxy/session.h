@@ -124,6 +124,7 @@ struct session {
 	bool is_mail; /* its first bytes were no other protocol's */
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */
+	struct talk *talk;	/* proxy/trace.h; NULL: it is not traced */
 	struct ending *ending;	/* it is to end although its user stays; NULL: it is not */
 	enum user_state routed_state; /* why it was led to its side: … */
 	int64_t routed_flip;	      /* … the user's state and last flip then */

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "proxy/follower.h"
 #include "proxy/uses.h"
+#include "proxy/trace.h"
 
 #define TURN_MS	       18000 /* a login waits no longer for its turn: clients bear 20 s */
 #define REFUSAL_MAX_MS 10000 /* no refusal is kept back longer because one took so long */
@@ -13,6 +14,7 @@ void session_to_auth(struct session *s)
 {
 	s->at_user = false;
 	s->about.doing = s->about.side = NULL;
+	trace_leave(s);
 	session_leave_route(s);
 	if (s->state != SESSION_AUTH)
 		session_enter(s, SESSION_AUTH);
@@ -130,6 +132,7 @@ void session_refused(struct session *s, enum reject r, const char *why)
 	if (s->state == SESSION_CLOSED)
 		return;
 	log_info(&s->about, "login refused: %s", why);
+	trace_note(s, "login refused: %s", why);
 	/* The client's password was proved: another one would not help. */
 	if (s->back.master && r == REJECT_BAD_LOGIN) {
 		log_error(&s->about,
@@ -181,7 +184,7 @@ void session_ask_route(struct session *s)
 	struct route *r = s->route;
 
 	s->change = r->change;
-	s->about.traced = r->traced;
+	trace_join(s);
 	if (user_route(r->state) == ROUTE_HOLD) {
 		session_park(s);
 		return;
@@ -339,6 +342,7 @@ void session_accepted(struct session *s)
 	s->protocol->welcome(s);
 	session_forget_login(s);
 	memset(&s->open, 0, sizeof s->open);
+	trace_relays(s);
 	s->about.doing = NULL;
 	stream_relays(s->client);
 	stream_relays(s->backend);

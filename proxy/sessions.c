@@ -59,6 +59,7 @@ void sessions_init(struct proxy *p)
 	TAILQ_INIT(&p->closed);
 	TAILQ_INIT(&p->dropping);
 	TAILQ_INIT(&p->endings);
+	TAILQ_INIT(&p->traces);
 	TAILQ_INIT(&p->silent);
 	TAILQ_INIT(&p->delayed);
 	p->drops_left = p->settings->limits.drop_per_s;

@@ -41,6 +41,7 @@ struct stream {
 	bool reading; /* the readable event is waited for */
 	bool dry;     /* OpenSSL has asked for bytes of the socket and not been called since */
 	struct buf in, out;
+	const struct stream_watch *watch; /* NULL: nobody watches */
 	int64_t moved_ms;
 };
 
@@ -461,6 +462,8 @@ void stream_write(struct stream *st, const void *p, size_t n)
 
 	if (st->phase == DEAD || st->error || n == 0)
 		return;
+	if (st->watch)
+		st->watch->written(st->watch->arg, p, n);
 	if (st->phase == UP && buf_len(&st->out) == 0) {
 		sent = send_all(st, p, n);
 		if (sent < 0) {
@@ -866,6 +869,11 @@ void stream_relays(struct stream *st)
 	st->relays = true;
 }
 
+void stream_watch(struct stream *st, const struct stream_watch *w)
+{
+	st->watch = w;
+}
+
 bool stream_secure(const struct stream *st)
 {
 	return st->ssl != NULL;
@@ -928,6 +936,7 @@ void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, 
 	if (!st)
 		return;
 	st->on_event = NULL;
+	st->watch = NULL;
 	st->on_gone = on_gone;
 	st->gone_arg = arg;
 	if (st->phase != UP || st->error) {

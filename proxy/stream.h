@@ -92,6 +92,16 @@ void stream_poke(struct stream *st);
 /* What passes from now on is mail: memory goes back without being wiped first. */
 void stream_relays(struct stream *st);
 
+/*
+ * Who wants to see what is written, before it is sent (proxy/trace.h). Borrowed until it is
+ * replaced by NULL, or the stream is retired or freed.
+ */
+struct stream_watch {
+	void (*written)(void *arg, const char *p, size_t n);
+	void *arg;
+};
+void stream_watch(struct stream *st, const struct stream_watch *w);
+
 bool stream_secure(const struct stream *st);
 /* A TLS handshake goes on, or was the last that happened. */
 bool stream_handshaking(const struct stream *st);

@@ -600,6 +600,16 @@ static void tick_cutovers(struct engine *en)
 	}
 }
 
+/* Traces end by themselves, and nobody tells us. */
+static void drop_ended_traces(struct engine *en)
+{
+	struct err e = { 0 };
+
+	for (size_t i = en->traced.n; i-- > 0;)
+		if (store_trace_live(en->o.store, en->traced.at[i], &e) == 0)
+			engine_trace(en, en->traced.at[i], false);
+}
+
 static void tick(struct engine *en)
 {
 	int64_t now = clock_mono_ms();
@@ -608,8 +618,10 @@ static void tick(struct engine *en)
 	if (en->stopping)
 		return;
 	if (now >= en->next_scan ||
-	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS))
+	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
+		drop_ended_traces(en);
 		scan(en);
+	}
 }
 
 static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)

@@ -339,6 +339,11 @@ size_t boundary_down(struct boundary *b, const char *p, size_t n)
 	return len + 1;
 }
 
+bool boundary_in_literal(const struct boundary *b)
+{
+	return b->down_state == DOWN_LITERAL;
+}
+
 bool boundary_at_line(const struct boundary *b)
 {
 	return b->down_state == DOWN_START;
@@ -357,6 +362,21 @@ bool boundary_uploading(const struct boundary *b)
 	return b->in_command && !b->swallow;
 }
 
+/* "18/50 MB": in the unit of the whole. */
+static void describe_upload(const struct boundary *b, const char *verb, char *out, size_t size)
+{
+	static const char *const units[] = { "bytes", "KB", "MB", "GB" };
+	uint64_t done = b->literal_size - b->literal, whole = b->literal_size;
+	size_t unit = 0;
+
+	for (; whole >= 10000 && unit + 1 < COUNT(units); unit++) {
+		whole /= 1000;
+		done /= 1000;
+	}
+	snprintf(out, size, "%s %llu/%llu %s", verb, (unsigned long long)done,
+		 (unsigned long long)whole, units[unit]);
+}
+
 void boundary_describe(const struct boundary *b, char *out, size_t size)
 {
 	const struct boundary_command *last = b->open ? &b->commands[b->open - 1] : NULL;
@@ -364,9 +384,7 @@ void boundary_describe(const struct boundary *b, char *out, size_t size)
 	if (!last)
 		snprintf(out, size, "%s", boundary_at_line(b) ? "" : "half an answer");
 	else if (boundary_uploading(b) && !b->answered)
-		snprintf(out, size, "%s %llu/%llu bytes", last->verb,
-			 (unsigned long long)(b->literal_size - b->literal),
-			 (unsigned long long)b->literal_size);
+		describe_upload(b, last->verb, out, size);
 	else if (b->open > 1)
 		snprintf(out, size, "%s and %d more", b->commands[0].verb, b->open - 1);
 	else

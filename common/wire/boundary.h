@@ -89,12 +89,14 @@ size_t boundary_down(struct boundary *b, const char *p, size_t n);
 /* Does the server's next byte start a new response? Only there may a line of ours go in
  * between. */
 bool boundary_at_line(const struct boundary *b);
+/* …or is it content of a literal? */
+bool boundary_in_literal(const struct boundary *b);
 
 /* Nothing is open, or only an IDLE: no byte that has passed can change mail any more. */
 bool boundary_quiet(const struct boundary *b);
 /* The client owes bytes of a literal (and has been asked for them, or sends unasked). */
 bool boundary_uploading(const struct boundary *b);
-/* "APPEND 18432/52428800", "FETCH", "IDLE", "": for people, with a NUL. */
+/* "APPEND 18/52 MB", "FETCH", "IDLE", "": for people, with a NUL. */
 void boundary_describe(const struct boundary *b, char *out, size_t size);
 
 #endif

@@ -417,16 +417,32 @@ static void test_retry_and_requests(void **state UNUSED)
 	ask(CLIENT_OK, "/v1/retry", json_pack("{s:s}", "user", "anna"));
 	ask(CLIENT_REFUSED, "/v1/retry", json_pack("{s:s}", "user", "zoe"));
 	ask(CLIENT_OK, "/v1/requests",
-	    json_pack("{s:s, s:s, s:b}", "verb", "trace", "user", "anna", "on", 1));
-	assert_string_equal(seen.traced, "anna@example.com 1");
-	ask(CLIENT_REFUSED, "/v1/requests",
-	    json_pack("{s:s, s:s}", "verb", "trace", "user", "anna"));
-	ask(CLIENT_OK, "/v1/requests",
 	    json_pack("{s:s, s:s}", "verb", "loglevel", "level", "error"));
 	assert_int_equal(log_get_level(), LOG_ERROR);
 	ask(CLIENT_REFUSED, "/v1/requests",
 	    json_pack("{s:s, s:s}", "verb", "loglevel", "level", "loud"));
 	ask(CLIENT_REFUSED, "/v1/requests", json_pack("{s:s}", "verb", "drop"));
+}
+
+static void test_trace(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/trace", json_pack("{s:s}", "user", "anna"));
+	char path[64];
+
+	assert_string_equal(seen.traced, "anna@example.com 1");
+	snprintf(path, sizeof path, "/v1/trace?trace=%lld", (long long)int_at(j, "trace"));
+	j = ask(CLIENT_OK, path, NULL);
+	assert_true(json_is_null(json_object_get(j, "ended")));
+	assert_int_equal(json_array_size(json_object_get(j, "lines")), 0);
+	ask(CLIENT_OK, "/v1/trace", json_pack("{s:s, s:b}", "user", "anna", "stop", 1));
+	assert_string_equal(seen.traced, "anna@example.com 0");
+	j = ask(CLIENT_OK, path, NULL);
+	assert_string_equal(text_at(j, "ended"), "stopped");
+	ask(CLIENT_REFUSED, "/v1/trace?trace=77", NULL);
+	ask(CLIENT_REFUSED, "/v1/trace", NULL);
+	ask(CLIENT_REFUSED, "/v1/trace", json_object());
+	ask(CLIENT_REFUSED, "/v1/trace", json_pack("{s:s, s:i}", "user", "anna", "seconds", 0));
+	ask(CLIENT_REFUSED, "/v1/trace", json_pack("{s:s, s:s}", "user", "anna", "bytes", "1"));
 }
 
 static void test_drop_and_drain(void **state UNUSED)
@@ -605,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_retry_and_requests),
 		cmocka_unit_test(test_drop_and_drain),
+		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_import_errors),
 		cmocka_unit_test(test_http_errors),

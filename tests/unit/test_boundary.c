@@ -129,6 +129,32 @@ static void test_an_upload_is_open_to_its_last_line(void **state)
 	(void)state;
 }
 
+static void test_an_upload_is_told_in_the_unit_of_its_size(void **state)
+{
+	static const struct {
+		uint64_t left, size;
+		const char *text;
+	} rows[] = {
+		{ 1, 9999, "APPEND 9998/9999 bytes" },
+		{ 4000, 10000, "APPEND 6/10 KB" },
+		{ 34000000, 52428800, "APPEND 18/52 MB" },
+		{ 0, 20000000000, "APPEND 20/20 GB" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct boundary b = { .open = 1,
+				      .in_command = true,
+				      .literal = rows[i].left,
+				      .literal_size = rows[i].size,
+				      .commands = { { .verb = "APPEND" } } };
+		char text[64];
+
+		boundary_describe(&b, text, sizeof text);
+		assert_string_equal(text, rows[i].text);
+	}
+	(void)state;
+}
+
 static void test_a_literal_that_was_refused_is_not_awaited(void **state)
 {
 	static const struct turn turns[] = {
@@ -365,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_a_command_is_open_until_its_tag),
 		cmocka_unit_test(test_pipelined_commands_may_end_in_any_order),
 		cmocka_unit_test(test_an_upload_is_open_to_its_last_line),
+		cmocka_unit_test(test_an_upload_is_told_in_the_unit_of_its_size),
 		cmocka_unit_test(test_a_literal_that_was_refused_is_not_awaited),
 		cmocka_unit_test(test_a_literal_sent_unasked_comes_whatever_is_answered),
 		cmocka_unit_test(test_idle_is_quiet),

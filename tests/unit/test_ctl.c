@@ -36,7 +36,7 @@ static void test_verbs(void **state UNUSED)
 	assert_string_equal(c.config, "b.conf");
 	assert_true(c.json);
 
-	assert_int_equal(PARSE(&c, &e, "trace", "--", "-odd@example.com", "on"), 0);
+	assert_int_equal(PARSE(&c, &e, "trace", "--", "-odd@example.com"), 0);
 	assert_string_equal(c.arg[0], "-odd@example.com");
 }
 

@@ -1369,6 +1369,87 @@ static void test_drain(void **state UNUSED)
 	assert_int_equal(drained_until(), 0);
 }
 
+/* ---- traces */
+
+static int see_trace(const struct trace_row *t, void *arg)
+{
+	*(struct trace_row *)arg = *t;
+	((struct trace_row *)arg)->name = NULL;
+	return 0;
+}
+
+static enum trace_end trace_end(int64_t id)
+{
+	struct trace_row t = { 0 };
+
+	OK(store_traces_each(st, id, see_trace, &t, &err));
+	assert_int_equal(t.id, id);
+	return t.ended;
+}
+
+static int join_line(const struct trace_line *l, void *arg)
+{
+	char *all = arg;
+	size_t n = strlen(all);
+
+	snprintf(all + n, 256 - n, "%s/%s %s %s; ", l->node, l->session, l->way, l->line);
+	return 0;
+}
+
+static void test_trace_until_it_is_full(void **state UNUSED)
+{
+	static const struct trace_line lines[] = {
+		{ .at = 1, .session = "a", .way = "C:", .line = "NOOP" },
+		{ .at = 2, .session = "b", .way = "S:", .line = "12345" },
+	};
+	char all[256] = "";
+	int64_t id, other, last;
+
+	OK(store_requests_last(st, &last, &err));
+	OK(store_trace_start(st, "anna", 60000, 10, &id, &err));
+	assert_int_equal(store_trace_live(st, "anna", &err), 1);
+	assert_int_equal(store_trace_live(st, "bob", &err), 0);
+	assert_int_equal(store_trace_write(st, "p1", id, lines, 2, &err), 1);
+	assert_int_equal(trace_end(id), TRACE_LIVE);
+	assert_int_equal(store_trace_write(st, "p2", id, lines, 1, &err), 1);
+	assert_int_equal(trace_end(id), TRACE_FULL);
+	assert_int_equal(store_trace_write(st, "p2", id, lines, 1, &err), 0);
+	OK(store_trace_lines_each(st, id, 0, join_line, all, &err));
+	assert_string_equal(all, "p1/a C: NOOP; p1/b S: 12345; p2/a C: NOOP; ");
+	OK(store_trace_start(st, "anna", 60000, 10, &other, &err));
+	assert_int_equal(trace_end(other), TRACE_LIVE);
+	all[0] = '\0';
+	OK(store_requests_after(st, last, join_request, all, &err));
+	assert_non_null(strstr(all, "trace(anna,1 "));
+}
+
+static void test_trace_has_one_end(void **state UNUSED)
+{
+	struct trace_row t = { 0 };
+	int64_t first, second, id;
+	char name[16];
+
+	OK(store_trace_start(st, "anna", 60000, 10, &first, &err));
+	OK(store_trace_start(st, "anna", 60000, 10, &second, &err));
+	assert_int_equal(trace_end(first), TRACE_STOPPED);
+	OK(store_traces_each(st, 0, see_trace, &t, &err));
+	assert_int_equal(t.id, second);
+	OK(store_trace_stop(st, "anna", &err));
+	assert_int_equal(trace_end(second), TRACE_STOPPED);
+	OK(store_trace_start(st, "anna", 60000, 10, &id, &err));
+	do_sql("UPDATE traces SET until = 5 WHERE stopped = 0");
+	assert_int_equal(trace_end(id), TRACE_TIME);
+	assert_int_equal(store_trace_live(st, "anna", &err), 0);
+	/* What is older than a day goes with the next one; too many at once are refused. */
+	for (int i = 0; i < STORE_TRACES_MAX; i++) {
+		snprintf(name, sizeof name, "u%d", i);
+		OK(store_trace_start(st, name, 60000, 10, &id, &err));
+	}
+	assert_int_equal(ask("SELECT COUNT(*) FROM traces WHERE until = 5"), 0);
+	assert_int_equal(store_trace_start(st, "one too many", 60000, 10, &id, &err), -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+}
+
 /* ---- nudges */
 
 static bool is_nudged(int fd)
@@ -1554,6 +1635,8 @@ int main(void)
 		TEST(test_usage),
 		TEST(test_answers),
 		TEST(test_drain),
+		TEST(test_trace_until_it_is_full),
+		TEST(test_trace_has_one_end),
 		TEST(test_certificates),
 		TEST(test_requests),
 		TEST(test_nudge),
