@@ -200,12 +200,15 @@ void imap_say_bye(struct session *s, const char *text)
 	stream_printf(s->client, "* BYE %s\r\n", text);
 }
 
-void imap_leave_backend(struct session *s)
+bool imap_leave_backend(struct session *s)
 {
 	const struct boundary *b = &s->open.imap;
 
+	if (s->leaving)
+		return true;
 	/* Inside a literal our words would become content of a message. */
-	if (s->leaving || b->in_command)
-		return;
+	if (boundary_uploading(b))
+		return false;
 	stream_printf(s->backend, "%sZ LOGOUT\r\n", b->idling ? "DONE\r\n" : "");
+	return true;
 }

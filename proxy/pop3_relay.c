@@ -149,9 +149,16 @@ void pop3_say_bye(struct session *s, const char *text)
 		stream_printf(s->client, "-ERR [SYS/TEMP] %s\r\n", text);
 }
 
-/* Without the client's own QUIT its deletes must not count: then the connection just ends. */
-void pop3_leave_backend(struct session *s)
+/*
+ * Without the client's own QUIT its deletes must not count: then the connection just ends, and
+ * nothing of it can change mail any more. With it, the server is at work until it closes.
+ */
+bool pop3_leave_backend(struct session *s)
 {
-	if (!s->open.pop3.touched && !s->leaving)
-		stream_printf(s->backend, "QUIT\r\n");
+	if (s->leaving || pop3_boundary_quits(&s->open.pop3))
+		return true;
+	if (s->open.pop3.touched)
+		return false;
+	stream_printf(s->backend, "QUIT\r\n");
+	return true;
 }

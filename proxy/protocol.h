@@ -52,7 +52,9 @@ struct protocol {
 	void (*describe)(const struct session *s, char *out, size_t size);
 	/* the end */
 	void (*say_bye)(struct session *s, const char *text); /* at_line holds */
-	void (*leave_backend)(struct session *s);	      /* LOGOUT, QUIT */
+	/* LOGOUT, QUIT. True: the server will end the connection when it has done all that it
+	 * was told. */
+	bool (*leave_backend)(struct session *s);
 };
 
 extern const struct protocol imap_protocol, pop3_protocol;

@@ -16,6 +16,8 @@
 #define PROXY_WRITE_ROWS_MS 1000  /* session rows go to the store at most this often */
 #define PROXY_LINGER_MS	    5000  /* a client's last words; then its socket is closed */
 #define PROXY_GHOST_MS	    30000 /* a left backend that does not end by itself */
+#define PROXY_COMMAND_MS \
+	900000 /* a left backend with a command open: until we close our half */
 
 enum life_stage { LIFE_SERVES, LIFE_DRAINED, LIFE_LEAVES, LIFE_STOPS };
 

@@ -200,8 +200,7 @@ static void ghost_gone(void *arg)
 
 static void leave_backend(struct session *s, bool politely)
 {
-	/* With a command open only its end proves that the command has, too. */
-	int linger_ms = s->protocol->quiet(s) ? PROXY_GHOST_MS : STREAM_UNTIL_GONE;
+	bool quiet = s->protocol->quiet(s), ends;
 	struct ghost *g;
 
 	if (!s->backend)
@@ -213,9 +212,14 @@ static void leave_backend(struct session *s, bool politely)
 	g = mem_new(sizeof *g);
 	*g = (struct ghost){ s->proxy, s->route };
 	route_add_ghost(s->route);
-	if (politely)
-		s->protocol->leave_backend(s);
-	stream_retire(&s->backend, linger_ms, ghost_gone, g);
+	/* With a command open only the server's own end proves that the command has, too. */
+	ends = (politely || !quiet) && s->protocol->leave_backend(s);
+	if (quiet)
+		stream_retire(&s->backend, PROXY_GHOST_MS, ghost_gone, g);
+	else if (ends)
+		stream_await(&s->backend, PROXY_COMMAND_MS, ghost_gone, g);
+	else
+		stream_retire(&s->backend, STREAM_UNTIL_GONE, ghost_gone, g);
 }
 
 void session_forget_login(struct session *s)

@@ -34,7 +34,7 @@ struct stream {
 	char *error; /* NULL: none */
 	int fd;
 	enum phase phase;
-	bool server, paused, poked, eof, was_high, finished;
+	bool server, paused, poked, eof, was_high, finished, awaits;
 	bool relays; /* no password passes any more */
 	bool read_wants_write, write_wants_read;
 	enum stream_spoke spoke;
@@ -494,7 +494,7 @@ void stream_printf(struct stream *st, const char *fmt, ...)
 
 static void finish(struct stream *st)
 {
-	if (st->finished)
+	if (st->finished || st->awaits)
 		return;
 	st->finished = true;
 	if (st->ssl) {
@@ -775,6 +775,10 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	if (st->phase == WAIT_TLS) {
 		st->phase = HANDSHAKE;
 		step_handshake(st);
+	} else if (st->awaits) {
+		st->awaits = false; /* the server has been asked long enough to end it */
+		if (buf_len(&st->out) == 0)
+			finish(st);
 	} else {
 		die(st); /* it has lingered long enough */
 	}
@@ -928,7 +932,7 @@ static void watch_for_death(struct stream *st)
 	setsockopt(st->fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
 }
 
-void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, void *arg)
+static void linger(struct stream **stp, int ms, stream_gone_fn *on_gone, void *arg, bool awaits)
 {
 	struct stream *st = *stp;
 
@@ -939,21 +943,32 @@ void stream_retire(struct stream **stp, int linger_ms, stream_gone_fn *on_gone, 
 	st->watch = NULL;
 	st->on_gone = on_gone;
 	st->gone_arg = arg;
-	if (st->phase != UP || st->error) {
+	if (st->phase != UP || st->error || (awaits && st->eof)) {
 		die(st);
 		return;
 	}
 	st->phase = LINGER;
 	LIST_INSERT_HEAD(&st->loop->lingering, st, lingers);
 	st->paused = false;
+	st->awaits = awaits;
 	forget(st, &st->in);
-	if (linger_ms == STREAM_UNTIL_GONE)
+	if (awaits || ms == STREAM_UNTIL_GONE)
 		watch_for_death(st);
-	else
-		set_timer(st, linger_ms);
+	if (ms != STREAM_UNTIL_GONE)
+		set_timer(st, ms);
 	if (buf_len(&st->out) == 0)
 		finish(st);
 	arm(st);
 	if (st->phase == LINGER && has_pending(st))
 		poke(st);
+}
+
+void stream_retire(struct stream **st, int linger_ms, stream_gone_fn *on_gone, void *arg)
+{
+	linger(st, linger_ms, on_gone, arg, false);
+}
+
+void stream_await(struct stream **st, int patience_ms, stream_gone_fn *on_gone, void *arg)
+{
+	linger(st, patience_ms, on_gone, arg, true);
 }

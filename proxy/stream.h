@@ -126,5 +126,11 @@ void stream_free(struct stream **st);
 #define STREAM_UNTIL_GONE -1 /* linger_ms: without end, but a peer that is dead is noticed */
 typedef void stream_gone_fn(void *arg);
 void stream_retire(struct stream **st, int linger_ms, stream_gone_fn *on_gone, void *arg);
+/*
+ * Lets go of a server that was asked in words to end the connection, and waits until it has. No
+ * half-close before patience_ms are over: a server of two processes (Dovecot's login and mail
+ * process, with TLS) drops the connection at that while it still does what it was told before.
+ */
+void stream_await(struct stream **st, int patience_ms, stream_gone_fn *on_gone, void *arg);
 
 #endif

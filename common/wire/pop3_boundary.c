@@ -107,6 +107,11 @@ bool pop3_boundary_at_line(const struct pop3_boundary *b)
 
 /* ---- what is open */
 
+bool pop3_boundary_quits(const struct pop3_boundary *b)
+{
+	return b->quit || (b->count && memchr(b->verbs, POP3_QUIT, b->count));
+}
+
 bool pop3_boundary_quiet(const struct pop3_boundary *b)
 {
 	return b->count == 0 && pop3_boundary_at_line(b) && (!b->touched || b->quit);

@@ -53,6 +53,8 @@ size_t pop3_boundary_down(struct pop3_boundary *b, const char *p, size_t n);
 /* Does the server's next byte start a new answer? */
 bool pop3_boundary_at_line(const struct pop3_boundary *b);
 
+/* QUIT has passed. */
+bool pop3_boundary_quits(const struct pop3_boundary *b);
 /* Nothing is open, and nothing would be lost or done twice if the session ended here. */
 bool pop3_boundary_quiet(const struct pop3_boundary *b);
 /* "RETR and 2 more", "3 deletes wait for QUIT", …, "": for people, with a NUL. */

@@ -7,7 +7,7 @@
  */
 #include "tests/unit/follow.h"
 
-#define SIZE_LIMIT 2048 /* the reader reads all again for each line */
+#define SIZE_LIMIT 1024 /* the reader reads all again for each line */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

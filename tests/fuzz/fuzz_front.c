@@ -13,7 +13,7 @@
 #include "tests/fuzz/stage.h"
 
 #define OPEN_MAX_BYTES (REF_OPEN_MAX + 4)
-#define INPUT_MAX      8192
+#define INPUT_MAX      1024
 #define CHUNK	       4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

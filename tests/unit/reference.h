@@ -280,7 +280,9 @@ static inline void ref_read_server(const struct ref_half *h, struct ref_server *
 {
 	struct ref_place c = { h->p, h->n, 0, false };
 
-	*out = (struct ref_server){ .at_line = true };
+	out->count = 0;
+	out->at_line = true;
+	out->lost = false;
 	while (c.i < c.n) {
 		struct ref_answer a = { .kind = c.p[c.i] };
 		bool whole;

@@ -487,6 +487,29 @@ static void lingering_without_end(void **state UNUSED)
 	part();
 }
 
+/* No half-close towards a server that was asked to end it, until patience ends. */
+static void waiting_for_the_peers_end(void **state UNUSED)
+{
+	join_ends(PLAIN);
+	stream_await(&a.st, PATIENCE_MS, on_gone, &a);
+	event_base_loop(loop.base, EVLOOP_NONBLOCK);
+	assert_false(saw(&b, 'E') || a.gone);
+	stream_free(&b.st);
+	until(a.gone);
+	part();
+}
+
+static void waiting_has_an_end(void **state UNUSED)
+{
+	join_ends(PLAIN);
+	stream_await(&a.st, 30, on_gone, &a);
+	until(saw(&b, 'E'));
+	assert_false(a.gone);
+	stream_free(&b.st);
+	until(a.gone);
+	part();
+}
+
 /* No close_notify: our protocols end by words of their own. */
 static void a_bare_close_is_an_end(void **state UNUSED)
 {
@@ -621,6 +644,8 @@ int main(void)
 		STREAM_TEST(tls_last_words),
 		STREAM_TEST(lingering_ends),
 		STREAM_TEST(lingering_without_end),
+		STREAM_TEST(waiting_for_the_peers_end),
+		STREAM_TEST(waiting_has_an_end),
 		STREAM_TEST(a_bare_close_is_an_end),
 		STREAM_TEST(a_reset_fails),
 		STREAM_TEST(a_write_into_the_void_fails_later),
