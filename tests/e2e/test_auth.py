@@ -1,18 +1,21 @@
 """How clients log in, how mailferry logs in for them, and what both are told that the other can do."""
 
 import base64
+import fcntl
 import os
 import signal
 import socket
+import sqlite3
 import struct
 import tempfile
+import termios
 
 import pytest
 
 from lib import processes
 from lib.fakes import CHALLENGE, FakeImap, FakePop3, Hangup
 from lib.imapclient import Closed, ImapClient, No
-from lib.mailferry import Mailferry
+from lib.mailferry import Mailferry, now_ms
 from lib.popclient import PopClient
 
 NAME, PASSWORD, TOKEN = "anna@example.com", "plain-secret-of-anna", "ya29.token-of-anna"
@@ -202,6 +205,31 @@ def test_no_token_without_a_name(cast, offered):
         c.command(b"AUTHENTICATE OAUTHBEARER " + b64(b"n,,\1auth=Bearer %s\1\1" % TOKEN.encode()))
     assert b" NO [AUTHENTICATIONFAILED]" in refused.value.args[0]
     assert cast.old.logins == []
+
+
+def test_held_token_goes_on_when_the_hold_is_lifted(own_ferry, imap):
+    """As a password does: it is kept while its user is moved, here by a freeze that its engine forgets."""
+    old, new = FakeImap(tokens={NAME: TOKEN}), FakeImap()
+    old.capability = new.capability = b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=OAUTHBEARER"
+    f = own_ferry({"backend old": {"imap_tls": "none", "imap_port": old.port},
+                   "backend new": {"imap_tls": "none", "imap_port": new.port}, "run": {"nodes": 1}})
+    f.import_users([NAME])
+    command = b"AUTHENTICATE OAUTHBEARER " + b64(message("OAUTHBEARER"))
+    imap(f).command(command)
+    engine = f.engine()
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as store:
+            change = store.execute("INSERT INTO changes (name) VALUES (?)", (NAME,)).lastrowid
+            store.execute("UPDATE users SET state = 'freezing', change = ?, hold_until = ? WHERE name = ?",
+                          (change, now_ms() + 1000, NAME))
+        store.close()
+        processes.wait_until(lambda: "RELAY -> QUIET" in f.log_text(), 5, "the node to see the freeze")
+        imap(f).command(command)
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    assert old.logins == [("OAUTHBEARER ir", NAME)] * 2
+    assert "login was held" in f.log_text()
 
 
 # ---- the best login that the backend knows
@@ -537,6 +565,32 @@ def test_pop3_capabilities(cast, capa):
     assert c.line().startswith(b"+OK")
     assert [c.line()[:4] for _ in range(2)] == [b"-ERR"] * 2
     assert [c.line() for _ in after] == after
+
+
+def test_pop3_capabilities_in_pieces(cast, client):
+    """Cut anywhere, with lines that are too long and look like others in the middle."""
+    long = b"X" * 511 + b"\r\n"
+    answer = (b"+OK\r\nTOP\r\nSTLS\r\n" + long + b"Y" * 512 + b"TOP\r\n" + b"Z" * 512 + b".\r\n" +
+              b"uidl\r\nEXPIRE NEVER\r\nUTF8\r\n.\r\n")
+
+    def piecemeal(fake, talk, rest):
+        talk.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        size = int(rest or len(answer))
+        for at in range(0, len(answer), size):
+            talk.say(answer[at:at + size])
+            if size < 8:
+                processes.wait_until(lambda: unsent(talk.sock) == 0, 5, "the bytes to be acknowledged")
+    cast.old_pop3.rules["CAPA"] = piecemeal
+    c = client("pop3s")
+    assert c.login(NAME, PASSWORD).startswith(b"+OK")
+    for size in (1, 7, 511, 512, 4096):
+        assert c.lines(b"CAPA %d" % size) == [b"TOP", b"uidl", b"EXPIRE NEVER"]
+        assert c.command(b"NOOP").startswith(b"+OK")
+
+
+def unsent(sock):
+    """Bytes that the peer's kernel has not taken (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0]
 
 
 # ---- whom the proxy logs in as
