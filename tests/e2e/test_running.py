@@ -200,7 +200,7 @@ class Newcomers(threading.Thread):
 
 @pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.full)])
 def test_upgrade_under_load(stage, installed, person, imap, count):
-    f = installed()
+    f = installed({"limits": {"sessions_per_user": 0, "sessions_per_address": 0}})
     stage.fill(person, {"INBOX": 3})
     f.import_users([person.name])
     f.wait_state(person.name, "ready")
