@@ -118,3 +118,25 @@ void claim_write(const struct session *s, const struct claim *c, struct buf *out
 	else
 		sasl_plain_write(&plain, out);
 }
+
+static bool holds(struct slice text, struct slice secret)
+{
+	return secret.n && memmem(text.p, text.n, secret.p, secret.n);
+}
+
+void claim_says(const struct session *s, struct slice text, char out[CLAIM_SAYS_MAX])
+{
+	struct claim c;
+	struct buf encoded = { 0 }, alone = { 0 };
+
+	claim_make(s, &c);
+	claim_write(s, &c, &encoded);
+	sasl_base64_encode(c.password, &alone);
+	if (holds(text, c.password) || holds(text, buf_slice(&encoded)) ||
+	    holds(text, buf_slice(&alone)))
+		text = SLICE("(what it was sent)");
+	snprintf(out, CLAIM_SAYS_MAX, "the backend says %.*s", (int)MIN(text.n, (size_t)200),
+		 text.p);
+	buf_wipe(&encoded);
+	buf_wipe(&alone);
+}

@@ -25,6 +25,12 @@ struct claim {
 void claim_login(const struct session *s, enum side side, char *out, size_t size);
 /* For the connection that the session has now (s->back). Nothing in it must be freed. */
 void claim_make(const struct session *s, struct claim *out);
+/*
+ * "the backend says …", for the log: without its words where these hold the password or what
+ * carried it, for some servers repeat a command that they do not understand.
+ */
+#define CLAIM_SAYS_MAX 256
+void claim_says(const struct session *s, struct slice text, char out[CLAIM_SAYS_MAX]);
 /* The base64 of its one SASL message. */
 void claim_write(const struct session *s, const struct claim *c, struct buf *out);
 

@@ -273,7 +273,7 @@ static bool is_clear(const struct imap_reply *r)
 
 static void on_login_answer(struct session *s, const struct imap_reply *r)
 {
-	char why[256];
+	char why[CLAIM_SAYS_MAX];
 
 	if (r->status == STATUS_OK) {
 		if (is_list(r->code))
@@ -284,8 +284,7 @@ static void on_login_answer(struct session *s, const struct imap_reply *r)
 			ask_capability(s, CAPABILITY_AFTER);
 		return;
 	}
-	snprintf(why, sizeof why, "the backend says %.*s", (int)MIN(r->text.n, (size_t)200),
-		 r->text.p);
+	claim_says(s, r->text, why);
 	if (!is_clear(r) && session_doubts(s, reason(r), why))
 		ask_capability(s, CAPABILITY);
 	else

@@ -188,14 +188,13 @@ static void on_refusal(struct session *s, const struct pop3_reply *r)
 {
 	bool login = s->back.step >= AUTH;
 	enum reject reason = login && !is_temporary(r->code) ? REJECT_BAD_LOGIN : REJECT_DOWN;
-	char why[256];
+	char why[CLAIM_SAYS_MAX];
 
 	if (s->back.step == CAPA) { /* older than RFC 2449: nothing is listed */
 		know_capa(s);
 		return;
 	}
-	snprintf(why, sizeof why, "the backend says %.*s", (int)MIN(r->text.n, (size_t)200),
-		 r->text.p);
+	claim_says(s, r->text, why);
 	/* Behind USER a PASS may be on its way, whose answer would be taken for CAPA's. */
 	if (login && s->back.step < USER && r->code.n == 0 && session_doubts(s, reason, why))
 		ask_capa(s);

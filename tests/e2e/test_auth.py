@@ -309,6 +309,20 @@ def test_imap_right_memory_sends_a_password_once(cast, client):
     assert len([line for line in cast.old.heard if line.startswith(b"A ")]) == 1
 
 
+def test_what_a_server_repeats_is_not_logged(cast, client):
+    """The fixture looks for passwords in the log."""
+    def repeat(fake, talk, tag, rest):
+        talk.say(tag + b" NO [AUTHENTICATIONFAILED] not " + rest + b"\r\n")
+    cast.old.rules["AUTHENTICATE"] = cast.old.rules["LOGIN"] = repeat
+    for words in (b"AUTH=PLAIN SASL-IR", b""):
+        cast.old.capability = b"IMAP4rev1 " + words
+        with pytest.raises(No):
+            client().login(NAME, PASSWORD)
+    log = cast.ferry.log_text()
+    assert log.count(": the backend says (what it was sent)") >= 2
+    assert PASSWORD not in log and b64(b"\0%s\0%s" % (NAME.encode(), PASSWORD.encode())).decode() not in log
+
+
 POP3_LOGINS = [
     ([b"SASL PLAIN", b"USER"], "PLAIN ir"),
     ([b"USER", b"PIPELINING"], "USER"),
