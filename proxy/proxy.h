@@ -53,8 +53,12 @@ struct proxy {
 	struct session_list sessions; /* all that are not closed */
 	struct session_list closed;   /* to be freed by the reaper */
 	struct session_list dropping; /* moved to the other side, wait for their BYE */
-	/* not logged in, no backend is asked for them; oldest first: may be evicted */
-	struct session_list silent, delayed;
+	/*
+	 * Not logged in, and no backend is asked for them: may be evicted, in this order,
+	 * oldest first. Nothing heard yet; a TLS handshake or words of mail; a login that must
+	 * wait.
+	 */
+	struct session_list silent, heard, delayed;
 	struct event *reaper, *dropper;
 	size_t session_count, preauth_count, parked_count;
 	double drops_left;	    /* token bucket of BYEs */

@@ -120,7 +120,9 @@ static struct session_list *evictable(const struct session *s, enum session_stat
 {
 	if (st == SESSION_DELAY)
 		return &s->proxy->delayed;
-	return st <= SESSION_AUTH ? &s->proxy->silent : NULL;
+	if (st > SESSION_AUTH)
+		return NULL;
+	return s->heard ? &s->proxy->heard : &s->proxy->silent;
 }
 
 static void queue_again(struct session *s, enum session_state to)
@@ -133,6 +135,18 @@ static void queue_again(struct session *s, enum session_state to)
 		TAILQ_REMOVE(from, s, queue);
 	if (into)
 		TAILQ_INSERT_TAIL(into, s, queue);
+}
+
+/* It took the trouble to say something. */
+static void was_heard(struct session *s)
+{
+	struct session_list *from = evictable(s, s->state);
+
+	s->heard = true;
+	if (from != &s->proxy->silent)
+		return;
+	TAILQ_REMOVE(from, s, queue);
+	TAILQ_INSERT_TAIL(&s->proxy->heard, s, queue);
 }
 
 void session_enter(struct session *s, enum session_state to)
@@ -766,6 +780,8 @@ static void hear_before_login(struct session *s)
 	switch (spoken) {
 	case ALIEN_NONE:
 		s->is_mail = s->is_mail || in.n >= ALIEN_SURE || memchr(in.p, '\n', in.n);
+		if (s->is_mail)
+			was_heard(s);
 		s->protocol->hear_client(s);
 		break;
 	case ALIEN_HTTP:
@@ -822,6 +838,8 @@ static void client_data(struct session *s)
 static void client_up(struct session *s)
 {
 	meter_handshake(s->proxy, PEER_CLIENT, s->client);
+	if (stream_secure(s->client))
+		was_heard(s);
 	if (s->state == SESSION_GREET) {
 		session_enter(s, SESSION_AUTH);
 		s->protocol->greet(s);

@@ -91,7 +91,7 @@ enum checkpoint {
 struct session {
 	TAILQ_ENTRY(session) link; /* proxy's sessions, or closed */
 	TAILQ_ENTRY(session) on_route;
-	TAILQ_ENTRY(session) queue; /* proxy's silent or delayed; at the end: dropping */
+	TAILQ_ENTRY(session) queue; /* proxy's silent, heard or delayed; at the end: dropping */
 	TAILQ_ENTRY(session) on_ending;
 	struct proxy *proxy;
 	const struct protocol *protocol;
@@ -121,7 +121,8 @@ struct session {
 	enum checkpoint checkpoint;  /* IMAP, backend.checkpoint */
 	char *idle_tag;		     /* the same: of the IDLE that passed last; NULL: none */
 	bool dropping, leaving;
-	bool is_mail; /* its first bytes were no other protocol's */
+	bool is_mail;		/* its first bytes were no other protocol's */
+	bool heard;		/* its TLS handshake is done, or it is_mail */
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */
 	struct talk *talk;	/* proxy/trace.h; NULL: it is not traced */

@@ -61,6 +61,7 @@ void sessions_init(struct proxy *p)
 	TAILQ_INIT(&p->endings);
 	TAILQ_INIT(&p->traces);
 	TAILQ_INIT(&p->silent);
+	TAILQ_INIT(&p->heard);
 	TAILQ_INIT(&p->delayed);
 	p->drops_left = p->settings->limits.drop_per_s;
 	p->reaper = event_new(p->loop.base, -1, 0, reap, p);
@@ -77,12 +78,14 @@ void sessions_release(struct proxy *p)
 	event_free(p->dropper);
 }
 
-/* Who says nothing goes before who was made to wait for his turn. */
 static struct session *to_evict(const struct proxy *p)
 {
-	struct session *s = TAILQ_FIRST(&p->silent);
+	const struct session_list *lists[] = { &p->silent, &p->heard, &p->delayed };
 
-	return s ? s : TAILQ_FIRST(&p->delayed);
+	for (size_t i = 0; i < COUNT(lists); i++)
+		if (!TAILQ_EMPTY(lists[i]))
+			return TAILQ_FIRST(lists[i]);
+	return NULL;
 }
 
 bool sessions_can_evict(const struct proxy *p)

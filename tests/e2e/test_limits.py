@@ -196,7 +196,14 @@ def test_preauth_sessions(small, imap, pop3):
     assert second.line().startswith(b"-ERR [SYS/TEMP] ") and second.line() == b""
     assert third.greeting.startswith(b"* OK") and fourth.greeting.startswith(b"* OK")
     assert hits.more() == 2
-    assert small.metrics().get("mailferry_closed_total", how="evicted") - evicted == 2
+    fifth = imap(small, "imap")
+    third.responses_until_closed()
+    assert third.left_with_bye
+    imap(small, "imap")
+    fifth.responses_until_closed()
+    assert fifth.left_with_bye, "it is newer than the fourth, but that one did a handshake"
+    fourth.command(b"NOOP")
+    assert small.metrics().get("mailferry_closed_total", how="evicted") - evicted == 4
 
 
 def test_sessions(small, people, imap):
