@@ -3,6 +3,8 @@
 import glob
 import os
 
+import pytest
+
 from lib import processes
 from test_cutover import Brake, idle_on_old, move, moves, settle, still_works_on_old, wait_frozen
 
@@ -41,6 +43,7 @@ def test_check_comes_before_the_move_and_nobody_sees_it(stage, own_ferry, person
         assert text.count(b"ZC CHECK") == 1 and text.index(b"ZC CHECK") < text.index(b"Z LOGOUT")
 
 
+@pytest.mark.full
 def test_idle_goes_on_after_an_undo(stage, own_ferry, person, imap):
     f = own_ferry({"cutover": {"budget_s": 3, "hold_s": 8, "retry_s": 600}, **CHECKPOINT})
     Brake.fill(stage, person)

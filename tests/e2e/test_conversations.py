@@ -15,7 +15,7 @@ from lib import mail
 from lib.imapclient import Closed, ImapClient
 from lib.popclient import PopClient
 
-SHORT, FULL = range(0, 16), range(16, 200)
+SHORT, FULL = range(0, 12), range(12, 200)
 POP3_EVERY = 4      # each so manieth conversation is POP3
 STEPS = 25
 FOLDERS = (b"INBOX", b"INBOX.Work", b"INBOX.Work.Z&APw-rich", b'"INBOX.odd {5}"')
