@@ -7,7 +7,6 @@
 #include "proxy/caps.h"
 #include "proxy/meters.h"
 
-
 /* What both backends can honour before login; the routed server's own list follows after it. */
 static void write_capabilities(const struct session *s, struct buf *out)
 {
@@ -226,7 +225,8 @@ static void run_command(struct session *s, const char *p, size_t n)
 	stream_consume_secret(s->client, n);
 	s->plus_at = 0;
 	if (found >= 0) {
-		snprintf(s->login.tag, sizeof s->login.tag, "%.*s", (int)c.tag.n, c.tag.p);
+		free(s->login.tag);
+		s->login.tag = mem_strn(c.tag.p, c.tag.n);
 		commands[found].run(s, &c);
 	} else {
 		bad(s, c.tag, BAD_COMMAND);

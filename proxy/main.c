@@ -169,7 +169,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	certificates_tick(p);
 	if (now - p->rows_written_ms >= PROXY_WRITE_ROWS_MS) {
 		p->rows_written_ms = now;
-		sessions_write_rows(p);
+		sessions_look(p);
 		uses_write(p);
 	}
 	life_tick(p);

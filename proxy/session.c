@@ -46,13 +46,26 @@ const char *session_state_name(enum session_state st)
 
 /* ---- states and deadlines */
 
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+
 static void arm_timer(struct session *s, int64_t ms)
 {
 	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
 	if (ms < 0)
 		tv = (struct timeval){ 0, 0 };
+	if (!s->timer)
+		s->timer = evtimer_new(s->proxy->loop.base, on_timer, s);
+	if (!s->timer)
+		BUG("libevent makes no timer");
 	evtimer_add(s->timer, &tv);
+}
+
+static void disarm_timer(struct session *s)
+{
+	if (s->timer)
+		event_free(s->timer);
+	s->timer = NULL;
 }
 
 static int64_t idle_limit_ms(const struct session *s)
@@ -94,8 +107,6 @@ static int64_t deadline_ms(const struct session *s)
 		return 1000LL * set->limits.dial_s;
 	case SESSION_LOGIN:
 		return 1000LL * set->limits.backend_login_s;
-	case SESSION_RELAY:
-		return idle_limit_ms(s);
 	case SESSION_DRAIN:
 		if (!is_held(s))
 			return idle_limit_ms(s);
@@ -104,6 +115,7 @@ static int64_t deadline_ms(const struct session *s)
 		return until_verdict(s);
 	case SESSION_PARTING:
 		return 1000LL * set->limits.login_s;
+	case SESSION_RELAY: /* session_check_idle() */
 	case SESSION_CLOSED:
 		break;
 	}
@@ -169,7 +181,9 @@ void session_enter(struct session *s, enum session_state to)
 	s->state = to;
 	s->state_ms = clock_mono_ms();
 	s->about.state = rules[to].name;
-	if (to != SESSION_CLOSED)
+	if (to == SESSION_RELAY || to == SESSION_CLOSED)
+		disarm_timer(s);
+	else
 		arm_timer(s, deadline_ms(s));
 }
 
@@ -242,13 +256,20 @@ void session_forget_login(struct session *s)
 	secret_release(&s->login.password);
 	buf_release(&s->login.challenge);
 	mem_free(&s->login.proved_as);
+	mem_free(&s->login.typed);
+	mem_free(&s->login.tag);
 	session_forget_backend(s);
 }
 
 static void set_origin(struct session *s, const struct origin *origin)
 {
+	char peer[ENDPOINT_TEXT_MAX];
+
 	s->origin = *origin;
-	endpoint_text(&origin->from, s->peer);
+	endpoint_text(&origin->from, peer);
+	free(s->peer);
+	s->peer = mem_str(peer);
+	s->about.peer = s->peer;
 }
 
 /* A proxy that we trust is not counted: it speaks for many, and says for whom. */
@@ -291,7 +312,6 @@ static void end(struct session *s, enum meter_end how, const char *why)
 		 (unsigned long long)s->bytes_up, (unsigned long long)s->bytes_down);
 	metrics_add(p->metrics, METER_CLOSED, AT(s->protocol->kind, how), 1);
 	session_enter(s, SESSION_CLOSED);
-	evtimer_del(s->timer);
 	session_forget_login(s);
 	guard_leave(p->guard, &s->guarded);
 	if (s->dropping)
@@ -590,7 +610,7 @@ static void drop(struct session *s)
 	}
 	meter_limit(p, LIMIT_DROP_PER_S);
 	s->dropping = true;
-	evtimer_del(s->timer);
+	disarm_timer(s);
 	TAILQ_INSERT_TAIL(&p->dropping, s, queue);
 }
 
@@ -662,13 +682,14 @@ void session_release(struct session *s)
 
 /* ---- deadlines */
 
-static void on_idle(struct session *s)
+void session_check_idle(struct session *s)
 {
 	int64_t moved = MAX(stream_moved_ms(s->client), stream_moved_ms(s->backend));
 	int64_t left = idle_limit_ms(s) - (clock_mono_ms() - moved);
 
 	if (left > 0) {
-		arm_timer(s, left);
+		if (s->state == SESSION_DRAIN)
+			arm_timer(s, left);
 		return;
 	}
 	meter_limit(s->proxy,
@@ -714,7 +735,7 @@ static void on_drain_timer(struct session *s)
 	if (is_held(s))
 		on_held_timer(s);
 	else
-		on_idle(s);
+		session_check_idle(s);
 }
 
 static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -745,9 +766,6 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		meter_limit(s->proxy, LIMIT_BACKEND_LOGIN_S);
 		session_refused(s, REJECT_DOWN, "backend: login timed out");
 		break;
-	case SESSION_RELAY:
-		on_idle(s);
-		break;
 	case SESSION_DRAIN:
 		on_drain_timer(s);
 		break;
@@ -758,6 +776,7 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	case SESSION_PARTING:
 		session_close(s, "asked nothing any more");
 		break;
+	case SESSION_RELAY:
 	case SESSION_CLOSED:
 		break;
 	}
@@ -1007,9 +1026,6 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 	s->guarded = guarded;
 	s->listener = l;
 	s->protocol = l->proto == PROTO_IMAP ? &imap_protocol : &pop3_protocol;
-	s->timer = evtimer_new(p->loop.base, on_timer, s);
-	if (!s->timer)
-		BUG("libevent makes no timer");
 	new_id(s->id);
 	s->arrived = *origin;
 	s->hops = IDENTITY_HOPS;

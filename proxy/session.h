@@ -42,12 +42,12 @@ const char *session_state_name(enum session_state st);
 
 /* Who wants in: what the client said, and what became of it. Wiped on entering RELAY. */
 struct login {
-	char *typed;		       /* user name as written */
-	char name[LOGIN_NAME_MAX + 1]; /* normalised */
-	enum sasl_mech mech;	       /* SASL_PLAIN: a password, however it came */
-	struct secret password;	       /* or the whole message that carries a token */
-	struct buf challenge;	    /* why the backend refuses the token: base64 of its JSON */
-	char tag[IMAP_TAG_MAX + 1]; /* IMAP: of the command that waits for its answer */
+	char *typed;		/* user name as written */
+	char *name;		/* the user's, normalised; "": typed is none; NULL: before */
+	enum sasl_mech mech;	/* SASL_PLAIN: a password, however it came */
+	struct secret password; /* or the whole message that carries a token */
+	struct buf challenge;	/* why the backend refuses the token: base64 of its JSON */
+	char *tag;		/* IMAP: of the command that waits for its answer */
 	unsigned tries;
 	int64_t asked_ms, dialed_ms; /* whole, led to a backend; monotonic */
 	char *proved_as; /* the login for which auth_from's server took the password; or NULL */
@@ -97,7 +97,7 @@ struct session {
 	const struct protocol *protocol;
 	const struct listener_conf *listener;
 	struct stream *client, *backend; /* owned; NULL when not there */
-	struct event *timer;
+	struct event *timer;		 /* NULL: none runs */
 	enum session_state state;
 	int64_t state_ms, since_ms; /* monotonic, real */
 	struct route *route;	    /* from asking until closed */
@@ -135,7 +135,7 @@ struct session {
 	uint8_t hops;		       /* proxies that the login may still pass, us included */
 	char *id_fields; /* IMAP: what the client's ID tells the backend; NULL in RELAY */
 	char *client_id; /* "Thunderbird 115.6"; NULL: it did not say */
-	char peer[ENDPOINT_TEXT_MAX]; /* origin.from, for people */
+	char *peer;	 /* origin.from, for people */
 	char id[SESSION_ID_MAX];
 	struct log_about about;
 	union {
@@ -215,7 +215,8 @@ void session_describe(const struct session *s, char *out, size_t size);
 
 void sessions_init(struct proxy *p);
 void sessions_release(struct proxy *p);
-void sessions_write_rows(struct proxy *p);
+/* Once a second: those that changed go to the store, those that are idle for too long end. */
+void sessions_look(struct proxy *p);
 /* Ends the oldest that is not logged in, to make room. Whoever has asked a backend, or waits
  * for a cutover, stays: then there may be none. */
 bool sessions_can_evict(const struct proxy *p);

@@ -18,6 +18,9 @@ void session_evict(struct session *s);
  * are too many already, the session is over. */
 int session_move(struct session *s, const struct origin *origin) MUST_CHECK;
 void session_leave_route(struct session *s);
+/* RELAY has no timer of its own, which every idle session would have to carry: the node looks.
+ */
+void session_check_idle(struct session *s);
 void session_forget_login(struct session *s);
 void session_close_with_bye(struct session *s, const char *bye, const char *why);
 /* The user was moved: BYE, or for POP3 a last word at the next command. */

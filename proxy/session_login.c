@@ -202,19 +202,26 @@ void session_ask_route(struct session *s)
 	session_dial(s);
 }
 
+static void set_name(struct session *s, const char *name)
+{
+	free(s->login.name);
+	s->login.name = mem_str(name);
+	s->about.user = s->login.name;
+}
+
 /* Registers with the route; -1: the name is none. */
 static int join_route(struct session *s)
 {
 	struct proxy *p = s->proxy;
 	struct login_name_rules rules_of_names = settings_login_rules(p->settings);
+	char name[LOGIN_NAME_MAX + 1];
 	struct route *r;
 
-	if (login_name_normalise(slice_of(s->login.typed), &rules_of_names, s->login.name,
-				 sizeof s->login.name) < 0)
+	if (login_name_normalise(slice_of(s->login.typed), &rules_of_names, name, sizeof name) <
+	    0)
 		return -1;
-	r = routes_get(p->routes, s->login.name);
-	snprintf(s->login.name, sizeof s->login.name, "%s", r->name);
-	s->about.user = s->login.name;
+	r = routes_get(p->routes, name);
+	set_name(s, r->name);
 	s->route = r;
 	route_add_session(r, s);
 	return 0;
@@ -269,7 +276,7 @@ void session_login(struct session *s)
 	s->login.asked_ms = clock_mono_ms();
 	s->login.dialed_ms = 0;
 	if (join_route(s) < 0)
-		s->login.name[0] = '\0';
+		set_name(s, "");
 	take_turn(s);
 }
 

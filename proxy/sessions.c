@@ -21,12 +21,12 @@ void session_free_closed(struct proxy *p)
 			follower_session(p->follower,
 					 &(struct session_row){ .id = s->id, .gone = true });
 		TAILQ_REMOVE(&p->closed, s, link);
-		event_free(s->timer);
 		stream_free(&s->client);
 		stream_free(&s->backend);
-		free(s->login.typed);
 		free(s->client_id);
 		free(s->idle_tag);
+		free(s->login.name);
+		free(s->peer);
 		free(s);
 	}
 }
@@ -163,18 +163,26 @@ static void write_row(struct session *s, int64_t now)
 	s->row_ms = now;
 }
 
-void sessions_write_rows(struct proxy *p)
+static void look(struct session *s, int64_t now)
 {
-	int64_t now = clock_mono_ms(), moved;
-	struct session *s;
+	int64_t moved = s->backend ? stream_moved_ms(s->backend) : 0;
 
-	TAILQ_FOREACH (s, &p->sessions, link) {
-		if (s->state < SESSION_PARK)
-			continue;
-		moved = s->backend ? stream_moved_ms(s->backend) : 0;
-		if (!s->row_written || s->row_state != s->state ||
-		    (now - s->row_ms >= ROW_REFRESH_MS && moved > s->row_ms))
-			write_row(s, now);
+	if (!s->row_written || s->row_state != s->state ||
+	    (now - s->row_ms >= ROW_REFRESH_MS && moved > s->row_ms))
+		write_row(s, now);
+	if (s->state == SESSION_RELAY)
+		session_check_idle(s);
+}
+
+void sessions_look(struct proxy *p)
+{
+	int64_t now = clock_mono_ms();
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&p->sessions); s; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state >= SESSION_PARK)
+			look(s, now);
 	}
 }
 

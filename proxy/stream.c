@@ -3,6 +3,7 @@
 #include "proxy/stream.h"
 
 #include <errno.h>
+#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
@@ -18,26 +19,34 @@ enum phase { CONNECTING, WAIT_TLS, HANDSHAKE, UP, LINGER, DEAD };
 
 struct stream {
 	struct loop *loop;
-	struct stream *next_dead;
-	LIST_ENTRY(stream) lingers;
+	union {
+		LIST_ENTRY(stream) lingers; /* LINGER */
+		struct stream *next_dead;   /* DEAD */
+	};
 	TAILQ_ENTRY(stream) poke; /* in the loop's list, while poked */
-	struct event *readable;
-	struct event *writable; /* only while it is waited for */
-	struct event *timer;	/* LINGER: its end; WAIT_TLS: the handshake's start */
+	struct event readable;	  /* inside: it is always there */
+	struct event *writable;	  /* only while it is waited for */
+	struct event *timer;	  /* LINGER: its end; WAIT_TLS: the handshake's start */
 	stream_fn *on_event;
 	void *arg;
 	SSL *ssl;
-	stream_ssl_fn *ssl_of;
-	void *ssl_arg;
-	stream_gone_fn *on_gone;
-	void *gone_arg;
+	union { /* the end comes after the beginning */
+		struct {
+			stream_ssl_fn *ssl_of;
+			void *ssl_arg;
+		};
+		struct {
+			stream_gone_fn *on_gone; /* once retired */
+			void *gone_arg;
+		};
+	};
 	char *error; /* NULL: none */
 	int fd;
-	enum phase phase;
-	bool server, paused, poked, eof, was_high, finished, awaits;
+	enum phase phase : 8;
+	enum stream_spoke spoke : 8;
+	bool server, paused, poked, eof, was_high, finished, awaits, retired;
 	bool relays; /* no password passes any more */
 	bool read_wants_write, write_wants_read;
-	enum stream_spoke spoke;
 	bool reading; /* the readable event is waited for */
 	bool dry;     /* OpenSSL has asked for bytes of the socket and not been called since */
 	struct buf in, out;
@@ -149,7 +158,7 @@ static void die(struct stream *st)
 		LIST_REMOVE(st, lingers);
 	st->phase = DEAD;
 	unpoke(st);
-	event_free(st->readable);
+	event_del(&st->readable);
 	if (st->writable)
 		event_free(st->writable);
 	if (st->timer)
@@ -163,7 +172,7 @@ static void die(struct stream *st)
 	st->next_dead = st->loop->dead;
 	st->loop->dead = st;
 	event_active(st->loop->reaper, 0, 0);
-	if (st->on_gone)
+	if (st->retired && st->on_gone)
 		st->on_gone(st->gone_arg);
 }
 
@@ -190,9 +199,9 @@ static void want_read(struct stream *st, bool on)
 		return;
 	st->reading = on;
 	if (on)
-		event_add(st->readable, NULL);
+		event_add(&st->readable, NULL);
 	else
-		event_del(st->readable);
+		event_del(&st->readable);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -712,8 +721,7 @@ static struct stream *stream_new(struct loop *l, int fd, stream_fn *on_event, vo
 	st->on_event = on_event;
 	st->arg = arg;
 	st->moved_ms = clock_mono_ms();
-	st->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, st);
-	if (!st->readable)
+	if (event_assign(&st->readable, l->base, fd, EV_READ | EV_PERSIST, on_readable, st) < 0)
 		BUG("libevent makes no event");
 	/* Without it every TLS 1.3 session waits for a delayed ACK. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -941,6 +949,7 @@ static void linger(struct stream **stp, int ms, stream_gone_fn *on_gone, void *a
 		return;
 	st->on_event = NULL;
 	st->watch = NULL;
+	st->retired = true;
 	st->on_gone = on_gone;
 	st->gone_arg = arg;
 	if (st->phase != UP || st->error || (awaits && st->eof)) {

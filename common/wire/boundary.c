@@ -1,8 +1,6 @@
 /* Hides: the two small machines that know, byte by byte, what is open. */
 #include "common/wire/boundary.h"
 
-#include <ctype.h>
-
 enum { /* down_state */
        DOWN_START,
        DOWN_TAG,  /* in the first word of a tagged line */
@@ -40,6 +38,29 @@ static uint64_t hash_of(struct slice s)
 	for (size_t i = 0; i < s.n; i++)
 		h = hash_byte(h, s.p[i]);
 	return h;
+}
+
+/* What people are told that is open. The first stands for all that are not in the list. */
+static const char *const verbs[] = {
+	"command",     "APPEND",      "AUTHENTICATE", "CANCELUPDATE", "CAPABILITY",
+	"CHECK",       "CLOSE",	      "COPY",	      "CREATE",	      "DELETE",
+	"DELETEACL",   "ENABLE",      "ESEARCH",      "EXAMINE",      "EXPUNGE",
+	"FETCH",       "GETACL",      "GETMETADATA",  "GETQUOTA",     "GETQUOTAROOT",
+	"ID",	       "IDLE",	      "LIST",	      "LISTRIGHTS",   "LOGOUT",
+	"LSUB",	       "MOVE",	      "MYRIGHTS",     "NAMESPACE",    "NOOP",
+	"NOTIFY",      "RENAME",      "REPLACE",      "SEARCH",	      "SELECT",
+	"SETACL",      "SETMETADATA", "SETQUOTA",     "SORT",	      "STATUS",
+	"STORE",       "SUBSCRIBE",   "THREAD",	      "UID",	      "UNSELECT",
+	"UNSUBSCRIBE", "XLIST",
+};
+_Static_assert(COUNT(verbs) <= UINT8_MAX, "an index has a byte");
+
+static uint8_t find_verb(struct slice verb)
+{
+	for (uint8_t i = 1; i < COUNT(verbs); i++)
+		if (slice_is_nocase(verb, verbs[i]))
+			return i;
+	return 0;
 }
 
 /* ---- client to server */
@@ -133,21 +154,17 @@ enum boundary_up boundary_up(struct boundary *b, const char *p, size_t n, size_t
 void boundary_pass(struct boundary *b, const char *p, size_t take,
 		   const struct imap_command *command)
 {
-	struct boundary_command *c;
 	struct imap_line line;
-	size_t n = MIN(command->verb.n, sizeof c->verb - 1);
 
 	ASSERT(b->open < BOUNDARY_OPEN_MAX && !b->in_command);
 	if (imap_line(p, take, take + 1, &line) != WIRE_DONE)
 		BUG("a line that was whole is no longer");
-	c = &b->commands[b->open++];
-	*c = (struct boundary_command){ .tag = hash_of(command->tag) };
-	for (size_t i = 0; i < n; i++)
-		c->verb[i] = (char)toupper((unsigned char)command->verb.p[i]);
-	b->current = c->tag;
+	b->current = hash_of(command->tag);
+	b->tags[b->open] = b->current;
+	b->verbs[b->open++] = find_verb(command->verb);
 	b->answered = false;
 	await_literal(b, &line);
-	b->idling = !b->in_command && strcmp(c->verb, "IDLE") == 0;
+	b->idling = !b->in_command && slice_is_nocase(command->verb, "IDLE");
 	b->await_plus |= b->idling;
 }
 
@@ -185,13 +202,13 @@ static void answer_last(struct boundary *b, uint64_t tag)
 static void complete(struct boundary *b, uint64_t tag)
 {
 	for (uint8_t i = 0; i < b->open; i++) {
-		if (b->commands[i].tag != tag)
+		if (b->tags[i] != tag)
 			continue;
 		if (i == b->open - 1)
 			answer_last(b, tag);
-		memmove(b->commands + i, b->commands + i + 1,
-			(size_t)(b->open - i - 1) * sizeof *b->commands);
 		b->open--;
+		memmove(b->tags + i, b->tags + i + 1, (b->open - i) * sizeof *b->tags);
+		memmove(b->verbs + i, b->verbs + i + 1, b->open - i);
 		return;
 	}
 }
@@ -379,14 +396,14 @@ static void describe_upload(const struct boundary *b, const char *verb, char *ou
 
 void boundary_describe(const struct boundary *b, char *out, size_t size)
 {
-	const struct boundary_command *last = b->open ? &b->commands[b->open - 1] : NULL;
+	const char *first = verbs[b->verbs[0]];
 
-	if (!last)
+	if (b->open == 0)
 		snprintf(out, size, "%s", boundary_at_line(b) ? "" : "half an answer");
 	else if (boundary_uploading(b) && !b->answered)
-		describe_upload(b, last->verb, out, size);
+		describe_upload(b, verbs[b->verbs[b->open - 1]], out, size);
 	else if (b->open > 1)
-		snprintf(out, size, "%s and %d more", b->commands[0].verb, b->open - 1);
+		snprintf(out, size, "%s and %d more", first, b->open - 1);
 	else
-		snprintf(out, size, "%s", b->commands[0].verb);
+		snprintf(out, size, "%s", first);
 }

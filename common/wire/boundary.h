@@ -13,15 +13,11 @@
 
 #include "common/wire/imap.h"
 
-#define BOUNDARY_OPEN_MAX 32 /* commands in flight; a client that pipelines more waits */
-#define BOUNDARY_VERB_MAX 12
+/* Commands in flight; what a client pipelines beyond waits with us, near the server. */
+#define BOUNDARY_OPEN_MAX 16
 
-struct boundary_command {
-	uint64_t tag;		      /* hash */
-	char verb[BOUNDARY_VERB_MAX]; /* upper case, for people */
-};
-
-/* Zeroed it is a session right after login. Members are for boundary.c and its tests. */
+/* Zeroed it is a session right after login. Members are for boundary.c and its tests. Every
+ * idle session holds one: keep it small. */
 struct boundary {
 	/* client to server */
 	uint64_t literal; /* bytes of a literal still to come */
@@ -46,7 +42,8 @@ struct boundary {
 	char down_first[8]; /* that word */
 	/* commands passed and not completed */
 	uint8_t open;
-	struct boundary_command commands[BOUNDARY_OPEN_MAX];
+	uint8_t verbs[BOUNDARY_OPEN_MAX];
+	uint64_t tags[BOUNDARY_OPEN_MAX]; /* hashes */
 };
 
 enum boundary_up {

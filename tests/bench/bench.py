@@ -107,7 +107,8 @@ class Bench:
         for _ in range(2):
             p = subprocess.Popen(["taskset", "-c", self.load_cores, self.program("imapd"), "--plain",
                                   str(self.plain_port), "--tls", str(self.tls_port), "--auth",
-                                  str(self.auth_port), "--certificate", certificate, "--key", key],
+                                  str(self.auth_port), "--certificate", certificate, "--key", key, "--tickets",
+                                  self.folder],
                                  stdout=subprocess.PIPE, text=True)
             self.backends.append(p)
             if p.stdout.readline() != "up\n":
@@ -143,10 +144,10 @@ class Cell:
 
 class Idle(Cell):
     def measure(self, bench, proxy, quick):
-        count = 200 if quick else 1000
+        count = 200 if quick else 2000
         warm = Load(bench, "idle", proxy.port, self.way, count=WARM_IDLERS, at_once=50)
         before = proxy.pss_kib()
-        load = Load(bench, "idle", proxy.port, self.way, count=count, at_once=50)
+        load = Load(bench, "idle", proxy.port, self.way, count=count, at_once=10)
         after = proxy.pss_kib()
         lost = count - load.ask()["open"]
         load.end()

@@ -2,10 +2,10 @@
  * A backend that costs nothing: logs everybody in and makes messages out of thin air, so that a
  * bench in front of it sees the proxy's cost alone.
  *
- *   imapd --plain PORT --tls PORT --certificate FILE --key FILE [--auth PORT]
+ *   imapd --plain PORT --tls PORT --certificate FILE --key FILE --tickets DIR [--auth PORT]
  *
  * FETCH n gives one literal of n KiB. --auth answers nginx' auth_http: everybody goes to
- * --plain. Several may share the ports.
+ * --plain. Several may share the ports; the keys in DIR let them honour each other's tickets.
  */
 #include <getopt.h>
 #include <netinet/in.h>
@@ -287,16 +287,15 @@ static void raise_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "plain", required_argument, NULL, 'p' },
-		{ "tls", required_argument, NULL, 't' },
-		{ "auth", required_argument, NULL, 'a' },
-		{ "certificate", required_argument, NULL, 'c' },
-		{ "key", required_argument, NULL, 'k' },
-		{ 0 }
-	};
+	static const struct option options[] = { { "plain", required_argument, NULL, 'p' },
+						 { "tls", required_argument, NULL, 't' },
+						 { "auth", required_argument, NULL, 'a' },
+						 { "certificate", required_argument, NULL,
+						   'c' },
+						 { "key", required_argument, NULL, 'k' },
+						 { "tickets", required_argument, NULL, 'r' },
+						 { 0 } };
 	static struct door doors[3];
-	const char *certificate = NULL, *key = NULL;
 	struct tls_server_conf conf = { .ticket_life_s = 3600 };
 	struct err e = { 0 };
 	int c;
@@ -309,9 +308,11 @@ int main(int argc, char **argv)
 		else if (c == 'a')
 			doors[2].port = (int)strtol(optarg, NULL, 10);
 		else if (c == 'c')
-			certificate = optarg;
+			conf.certificate = optarg;
 		else if (c == 'k')
-			key = optarg;
+			conf.key = optarg;
+		else if (c == 'r')
+			conf.run_dir = optarg;
 		else
 			return 2;
 	}
@@ -321,8 +322,6 @@ int main(int argc, char **argv)
 	if (loop_init(&loop, &e) < 0)
 		return 1;
 	doors[2].auth = true;
-	conf.certificate = certificate;
-	conf.key = key;
 	if (doors[1].port && tls_server_new(&conf, &doors[1].tls, &e) < 0) {
 		fprintf(stderr, "imapd: %s\n", e.text);
 		return 1;

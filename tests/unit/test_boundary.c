@@ -142,13 +142,16 @@ static void test_an_upload_is_told_in_the_unit_of_its_size(void **state)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct boundary b = { .open = 1,
-				      .in_command = true,
-				      .literal = rows[i].left,
-				      .literal_size = rows[i].size,
-				      .commands = { { .verb = "APPEND" } } };
+		static const char line[] = "a APPEND x\r\n";
+		struct imap_command c;
+		struct boundary b = { 0 };
 		char text[64];
 
+		assert_int_equal(imap_command(line, sizeof line - 1, &c), WIRE_DONE);
+		boundary_pass(&b, line, sizeof line - 1, &c);
+		b.in_command = true;
+		b.literal = rows[i].left;
+		b.literal_size = rows[i].size;
 		boundary_describe(&b, text, sizeof text);
 		assert_string_equal(text, rows[i].text);
 	}
