@@ -484,7 +484,9 @@ static const char *const untagged[] = {
 
 static void tell_literal(struct world *w)
 {
-	static const char *const heads[] = { "* 1 FETCH (UID 3 BODY[] ", "* LIST () \"/\" ",
+	static const char *const heads[] = { "* LIST () \"q\\\" {5}\" ",
+					     "* 1 FETCH (UID 3 BODY[] ",
+					     "* LIST () \"/\" ",
 					     "* 2 FETCH (BINARY[1] ~",
 					     "* 3 FETCH (BODY[HEADER."
 					     "FIELDS (\"A{3}\" B)]<0> ",
@@ -523,6 +525,16 @@ static void answer_imap(struct world *w, struct made_command *c)
 
 	putf(&w->server, "%s %s done {5}%s", c->tag, PICK(words), PICK(line_ends));
 	forget(w, c);
+}
+
+/* In the middle of a command. What needs no asking its client sends all the same. */
+static void answer_early(struct world *w, struct made_command *c)
+{
+	struct made_command rest = *c;
+
+	answer_imap(w, c);
+	for (; rest.at < rest.parts && !rest.part[rest.at].waits; rest.at++)
+		put(&w->client, rest.part[rest.at].bytes, rest.part[rest.at].n);
 }
 
 static void answer_pop3(struct world *w, struct made_command *c)
@@ -578,6 +590,8 @@ static void serve(struct world *w)
 		c->plus = w->server.n;
 	} else if (c->part[c->at].waits && c->asked == 0) {
 		answer_imap(w, c);
+	} else if (!c->part[c->at].waits) {
+		answer_early(w, c);
 	}
 }
 
