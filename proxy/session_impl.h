@@ -1,6 +1,7 @@
 /*
- * Between the files that make up a session: session.c (states, relay, verdict, events),
- * session_login.c (from the password to the route), session_dial.c (to the backend) and
+ * Between the files that make up a session: session.c (states, deadlines, the beginning),
+ * session_login.c (from the password to the route), session_dial.c (to the backend),
+ * session_io.c (events, relay), session_hold.c (quiet, the verdict), session_end.c and
  * sessions.c (all of them). For no one else.
  */
 #ifndef PROXY_SESSION_IMPL_H
@@ -10,6 +11,13 @@
 
 /* The only way a session changes state: checks the move, logs it, sets the deadline. */
 void session_enter(struct session *s, enum session_state to);
+/* The state's deadline anew, from now; and none. */
+void session_arm(struct session *s);
+void session_disarm(struct session *s);
+/* It stands at a boundary, or goes there, because of a cutover. */
+bool session_is_held(const struct session *s);
+/* It took the trouble to say something: evicted later than those who did not. */
+void session_was_heard(struct session *s);
 /* To DELAY, or stays there: looked at again after ms. */
 void session_delay(struct session *s, int64_t ms);
 void session_on_delay(struct session *s);
@@ -25,7 +33,13 @@ void session_forget_login(struct session *s);
 void session_close_with_bye(struct session *s, const char *bye, const char *why);
 /* The user was moved: BYE, or for POP3 a last word at the next command. */
 void session_part(struct session *s);
-stream_fn session_on_backend;
+/* Says goodbye to the backend and follows the connection to its end, for the route's sake. */
+void session_leave_backend(struct session *s, bool politely);
+/* What the client hears last when it is sent away. Borrowed. */
+const char *session_last_words(const struct session *s);
+stream_fn session_on_client, session_on_backend;
+/* The client is connected, with TLS where that begins at once. */
+void session_client_up(struct session *s);
 
 /* Looks where to go, with the route registered before: to PARK, or to DIAL. */
 void session_ask_route(struct session *s);
