@@ -633,7 +633,9 @@ def test_login_format_of_a_token(own_ferry, imap, mech):
     assert b"A AUTHENTICATE %s %s" % (mech.encode(), b64(MECHS[mech] % (escaped, TOKEN.encode()))) in old.heard
 
 
-@pytest.mark.parametrize("form", ["%u*%m", ""], ids=["format", "authzid"])
+@pytest.mark.parametrize("form", [
+    pytest.param("%u*%m", id="format", marks=pytest.mark.offers("dovecot")),
+    pytest.param("", id="authzid", marks=pytest.mark.offers("master"))])
 def test_master_login_needs_the_clients_own_password(stage, own_ferry, person, imap, pop3, form):
     """old would let the master into any mailbox; new alone knows who people are."""
     path = os.path.join(stage.folder, "proxy-master")
@@ -696,6 +698,7 @@ def test_check_backends_counts_what_clients_use(cast, client):
     assert "%d of %d" % (n, of) in text and "copy and delete" in text
 
 
+@pytest.mark.offers("dovecot")
 def test_check_backends_behind_the_login(stage, ferry, resident):
     whole = ferry.cli("check", "backends", resident.name)
     assert whole["login_trouble"] is None

@@ -28,6 +28,7 @@ def plain_on_old(imap, f, person):
     return c
 
 
+@pytest.mark.offers("dovecot")
 def test_check_comes_before_the_move_and_nobody_sees_it(stage, own_ferry, person, imap):
     f = own_ferry(CHECKPOINT)
     settle(stage, f, person)

@@ -80,14 +80,14 @@ def test_health_and_readiness(own_ferry, person, imap):
     assert metrics.get(path, "/readyz") == (200, "ok\n")
     c = imap(f)
     c.login(person.name, person.password)
-    c.send(b"h1 APPEND INBOX {10}\r\n")     # something open keeps the node up for a while
+    c.send(b"h1 APPEND INBOX {14}\r\n")     # something open keeps the node up for a while
     c.expect_continuation()
     processes.send(f.nodes()[0], signal.SIGTERM)
     status, why = processes.wait_until(
         lambda: (lambda a: a if a[0] != 200 else None)(metrics.get(path, "/readyz")), 5, "not ready")
     assert status == 503 and why.startswith("stopping")
     assert metrics.get(path, "/healthz") == (200, "ok\n")
-    c.send(b"all of it!\r\n")
+    c.send(b"Subject: all\r\n\r\n")
     c.finish(b"h1")
 
 

@@ -15,6 +15,8 @@ from lib import mail
 from lib.imapclient import Closed, ImapClient
 from lib.popclient import PopClient
 
+pytestmark = pytest.mark.offers("dovecot")   # whose answers are the same twice
+
 SHORT, FULL = range(0, 12), range(12, 200)
 POP3_EVERY = 4      # each so manieth conversation is POP3
 STEPS = 25

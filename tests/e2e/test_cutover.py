@@ -231,7 +231,8 @@ def test_stalled_upload_is_closed_without_half_a_message(stage, own_ferry, perso
     settle(stage, f, person)
     c = imap(f, name="stalled")
     c.login(person.name, person.password)
-    c.send(b"x APPEND INBOX {5000+}\r\nSubject: never finished\r\n")
+    c.begin_literal(b"x APPEND INBOX", 5000)
+    c.send(b"Subject: never finished\r\n")
     move(f, person)
     c.responses_until_closed()
     assert not c.left_with_bye
