@@ -79,13 +79,15 @@ def edit(f, *changes):
 def test_reload_tells_what_became_of_each_setting(stage, own_ferry, person, imap):
     f = own_ferry({"limits": {"preauth_sessions": 100}})
     c = log_in(imap, f, person)
-    edit(f, ("preauth_sessions = 100", "preauth_sessions = 1"), ("nodes = 2", "nodes = 3"))
+    edit(f, ("preauth_sessions = 100", "preauth_sessions = 1"), ("nodes = 2", "nodes = 3\n\tstop_s = 20"))
     told = f.cli("reload")
-    assert told["taken"] == ["limits: preauth_sessions"] and told["kept"] == ["run: nodes"]
+    # The supervisor goes by stop_s too, and reads its settings only at an upgrade.
+    assert told["taken"] == ["limits: preauth_sessions"] and told["kept"] == ["run: nodes", "run: stop_s"]
     assert [(n["node"], n["doing"]) for n in told["nodes"]] == [("proxy-1", None), ("proxy-2", None)]
     assert len(f.nodes()) == 2 and still_works(c)
     assert f.command("reload").stdout.splitlines() == [
-        "needs `mailferry upgrade` or a restart: run: nodes", "2 of 2 nodes have reloaded"]
+        "needs `mailferry upgrade` or a restart: run: nodes", "needs `mailferry upgrade` or a restart: run: stop_s",
+        "2 of 2 nodes have reloaded"]
     f.command("upgrade")
     processes.wait_until(lambda: sorted(n for n, row in nodes(f).items() if not row["leaving"]) ==
                          ["proxy-1.2", "proxy-2.2", "proxy-3.2"], 10, "only the new ones to serve")
