@@ -76,6 +76,7 @@ void table_free(struct table **t)
 	mem_free(t);
 }
 
+PRINTF_LIKE(3, 0)
 static void add(struct table *t, enum table_tint tint, const char *fmt, va_list ap)
 {
 	char text[1024];

@@ -57,6 +57,7 @@ static char *folder_of(const char *path)
 /* It has no argument to pass; files are read one at a time. */
 static struct loading *complains_to;
 
+PRINTF_LIKE(2, 0)
 static void on_confuse_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	char text[ERR_TEXT_MAX];
