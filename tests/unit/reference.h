@@ -19,7 +19,8 @@
 #define REF_TALK_MAX	16384
 #define REF_ANSWERS_MAX 1024
 #define REF_LINE_MAX	2000 /* the longest line of a client that passes */
-#define REF_OPEN_MAX	32
+#define REF_OPEN_MAX	   32 /* commands in flight over POP3 … */
+#define REF_IMAP_OPEN_MAX 16 /* … and over IMAP; a client that pipelines more waits */
 #define REF_NEVER	SIZE_MAX
 
 struct ref_talk {
@@ -540,7 +541,7 @@ static inline bool ref_next_command(struct ref_walk *w)
 		return false;
 	tail = ref_tail_of(p, n, &size);
 	bad = tail == REF_BAD || ref_is_dirty(p, n) || !ref_command(p, n, &tag, &verb);
-	if (!bad && ref_open_at(w, ready, &first_done) == REF_OPEN_MAX) {
+	if (!bad && ref_open_at(w, ready, &first_done) == REF_IMAP_OPEN_MAX) {
 		if (first_done == REF_NEVER)
 			return false;
 		ready = first_done;
