@@ -245,7 +245,7 @@ static void take_turn(struct session *s)
 			session_refused(s, REJECT_BAD_LOGIN, "not a login name");
 		return;
 	}
-	if (waited == 0)
+	if (s->state != SESSION_DELAY)
 		meter_limit(s->proxy, by);
 	if (waited + wait > TURN_MS) {
 		snprintf(why, sizeof why, "its turn would come too late (limits.%s)",
