@@ -89,7 +89,7 @@ signal.signal(signal.SIGUSR1, leave)
 notify("READY=1\\nX_NODE=" + NAME)
 threading.Thread(target=beat, daemon=True).start()
 while os.path.exists(DIR + "/idle"):
-    signal.pause()
+    time.sleep(0.02)
 listener = socket.socket(fileno=3)
 listener.setblocking(True)
 while True:
@@ -261,9 +261,9 @@ def test_a_dead_proxy_loses_no_connection(host):
         words = host.events.next().split()
         first[words[0]] = int(words[2])
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as waiting:
-        (host.path / "idle").unlink()
         for name in ("proxy-1", "proxy-2"):
             os.kill(first[name], signal.SIGKILL)
+        (host.path / "idle").unlink()
         name, pid = waiting.makefile().readline().split()
     assert int(pid) != first[name]
     assert "died of signal 9" in host.log()
