@@ -66,7 +66,7 @@ static int read_headers(struct work *w, enum side s, struct unknown *u, struct e
 	struct listing got;
 
 	u->headers = mem_array(u->count + 1, sizeof *u->headers);
-	return mailbox_headers(w->pass->box[s], u->uids[0], u->uids[u->count - 1], take_header,
+	return mailbox_headers(w->lane->box[s], u->uids[0], u->uids[u->count - 1], take_header,
 			       u, &got, e);
 }
 
@@ -105,7 +105,7 @@ static int read_digests(struct work *w, enum side s, struct unknown *u, struct e
 {
 	u->digests = mem_array(u->picked_count + 1, sizeof *u->digests);
 	pass_tell(w->pass, w->f->name[w->pass->from], 0, (int64_t)u->picked_count);
-	return pipeline_digest(w->pass->box[s], u->picked, u->picked_count, 0, take_digest, u,
+	return pipeline_digest(w->lane->box[s], u->picked, u->picked_count, 0, take_digest, u,
 			       e);
 }
 
@@ -119,7 +119,8 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 				   .size = (uint32_t)d->size,
 				   .date = here->date,
 				   .flags = here->flags,
-				   .kept = flags_that_fit(p->pool, here->flags, w->permanent),
+				   .kept = flags_that_fit(w->lane->pool, here->flags,
+							  w->permanent),
 				   .verified = { true, true },
 				   .adopted = true };
 

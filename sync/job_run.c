@@ -110,8 +110,8 @@ static int run_pass(struct worker_life *life, struct mailbox *box[SIDES],
 {
 	enum side from = life->job.from;
 	struct pass p = { .job = &life->job,
-			  .pool = flag_pool_new(),
-			  .box = { box[SIDE_OLD], box[SIDE_NEW] },
+			  .lane = { .box = { box[SIDE_OLD], box[SIDE_NEW] },
+				    .pool = flag_pool_new() },
 			  .from = from,
 			  .to = from == SIDE_OLD ? SIDE_NEW : SIDE_OLD,
 			  .on_progress = on_progress,
@@ -124,7 +124,7 @@ static int run_pass(struct worker_life *life, struct mailbox *box[SIDES],
 		rc = pass_run(&p, e);
 	*out = p.result;
 	journal_close(&p.journal);
-	flag_pool_free(&p.pool);
+	flag_pool_free(&p.lane.pool);
 	return rc;
 }
 

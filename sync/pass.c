@@ -53,8 +53,8 @@ void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
 static int list_side(struct pass *p, enum side s, struct err *e)
 {
 	folder_list_release(&p->list[s]);
-	if (mailbox_unselect(p->box[s], e) < 0 ||
-	    mailbox_folders(p->box[s], &p->list[s], e) < 0)
+	if (mailbox_unselect(p->lane.box[s], e) < 0 ||
+	    mailbox_folders(p->lane.box[s], &p->list[s], e) < 0)
 		return err_wrap(e, "%s: folders", side_name(s));
 	return 0;
 }
@@ -63,7 +63,7 @@ static int list_sides(struct pass *p, struct err *e)
 {
 	for (int s = 0; s < SIDES; s++) {
 		namespace_info_release(&p->space[s]);
-		if (mailbox_namespace(p->box[s], &p->space[s], e) < 0)
+		if (mailbox_namespace(p->lane.box[s], &p->space[s], e) < 0)
 			return err_wrap(e, "%s: namespace", side_name((enum side)s));
 		if (list_side(p, (enum side)s, e) < 0)
 			return -1;
@@ -108,10 +108,10 @@ static int make_folder(struct pass *p, const struct folder_pair *pair, struct er
 
 	if (pair->exists)
 		return 0;
-	rc = mailbox_create(p->box[p->to], pair->name[p->to], pair->use, e);
+	rc = mailbox_create(p->lane.box[p->to], pair->name[p->to], pair->use, e);
 	if (rc < 0 && pair->use != USE_NONE &&
-	    mailbox_is_usable(p->box[p->to])) /* not every use may be asked for */
-		rc = mailbox_create(p->box[p->to], pair->name[p->to], USE_NONE, e);
+	    mailbox_is_usable(p->lane.box[p->to])) /* not every use may be asked for */
+		rc = mailbox_create(p->lane.box[p->to], pair->name[p->to], USE_NONE, e);
 	pass_step();
 	return rc < 0 ? err_wrap(e, "%s: create folder %s", side_name(p->to), pair->name[p->to])
 		      : 0;
@@ -184,9 +184,9 @@ static int follow_subscriptions(struct pass *p, const struct folder_map *map, st
 
 		if (pair->subscribed == (there && there->subscribed))
 			continue;
-		if (mailbox_subscribe(p->box[p->to], pair->name[p->to], pair->subscribed, e) <
-		    0) {
-			if (!mailbox_is_usable(p->box[p->to]))
+		if (mailbox_subscribe(p->lane.box[p->to], pair->name[p->to], pair->subscribed,
+				      e) < 0) {
+			if (!mailbox_is_usable(p->lane.box[p->to]))
 				return err_wrap(e, "%s: subscriptions", side_name(p->to));
 			pass_unclean(p, "folder %s cannot be subscribed on %s: %s",
 				     pair->name[p->to], side_name(p->to), e->text);

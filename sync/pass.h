@@ -4,7 +4,10 @@
  *safe to be killed anywhere in sync/journal.h.
  *
  *	pass.c	 the user: both servers, all folders, subscriptions, the answer
- *	copy.c	 one folder: what differs, and the batches that mend it
+ *	copy.c	 one folder: is it still the same, and what is mended in which order
+ *	copy_list.c	what each side holds, and what the journal knows of it
+ *	copy_new.c	new mail, batch by batch
+ *	copy_flags.c, copy_delete.c	what changed in mail that is on both sides
  *	probe.c	 what became of a batch whose answers never came
  *	adopt.c	 mail that is on both sides already, but in no journal
  *	verify.c every byte on the other side, and the short gate at the end of each folder
@@ -17,9 +20,10 @@
 #include "sync/journal.h"
 #include "sync/pipeline.h"
 
-#define PASS_BATCH_COUNT 64		   /* messages of one intent */
-#define PASS_BATCH_BYTES (8 * 1024 * 1024) /* and their bytes; one larger message goes alone \
-					    */
+#define PASS_BATCH_COUNT 64 /* messages of one intent */
+#define PASS_BATCH_BYTES                                                    \
+	(8 * 1024 * 1024) /* and their bytes; one larger message goes alone \
+			   */
 #define PASS_NOTES_MAX	8 /* reasons that a result carries; the rest is counted */
 #define PASS_ROUNDS_MAX 8 /* of a final pass: old's folders stand still in the end */
 
@@ -30,11 +34,16 @@ struct pass_progress {
 };
 typedef void pass_progress_fn(const struct pass_progress *p, void *arg);
 
+/* What works on one folder at a time: a connection to each side. */
+struct lane {
+	struct mailbox *box[SIDES];
+	struct flag_pool *pool;
+};
+
 struct pass {
 	const struct job *job;
 	struct journal *journal;
-	struct flag_pool *pool;
-	struct mailbox *box[SIDES];
+	struct lane lane;
 	enum side from, to;
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
@@ -55,6 +64,7 @@ struct seen {
 /* One folder at work. */
 struct work {
 	struct pass *pass;
+	struct lane *lane;
 	const struct folder_pair *pair;
 	struct journal_folder *f;
 	struct selected selected[SIDES];
@@ -69,7 +79,7 @@ struct work {
 };
 
 /*
- * Runs the job's kind on two open mailboxes; p->box, job, journal, pool, from, to are set. 0:
+ * Runs the job's kind on two open mailboxes; p->lane, job, journal, from, to are set. 0:
  * p->result is filled. -1: the pass ended early (*e); all that was done is in the journal.
  */
 int pass_run(struct pass *p, struct err *e) MUST_CHECK;
@@ -86,11 +96,28 @@ int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journa
 		   struct err *e) MUST_CHECK;
 /* The folder is gone on the side that counts: its mail follows, within the brake. */
 int copy_vanished(struct pass *p, struct journal_folder *f, struct err *e) MUST_CHECK;
+
+/* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
+const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid); /* NULL: none */
 int copy_load_rows(struct work *w, struct err *e) MUST_CHECK;
-const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid);
+/* The row of a message of `from`; NULL: none. */
+struct journal_msg *copy_row_of(const struct work *w, uint32_t uid);
+void copy_sort_rows(struct journal_msg **rows, size_t n, enum side s); /* by uid there */
 /* Rows by uid on `to`; the caller frees. */
 struct journal_msg **copy_rows_by_to(const struct work *w);
+
+/* copy_new.c. All of `from` that has no row. */
+int copy_new(struct work *w, struct err *e) MUST_CHECK;
+
+/* copy_flags.c. What of these flags the other side keeps; of the lane's pool. */
+const char *copy_fit_flags(const struct work *w, const char *flags);
+int copy_flags(struct work *w, struct err *e) MUST_CHECK;
+
+/* copy_delete.c. Before the flip: what has left `from` leaves `to`. */
+int copy_deletes(struct work *w, struct err *e) MUST_CHECK;
+/* Rows whose message somebody removed on `to`: forgotten, so that it is copied again. */
+int copy_drop_lost(struct work *w, struct err *e) MUST_CHECK;
 
 /* probe.c. Open batches of the folder are resolved; waits for the fence where something is
  * missing. */

@@ -129,7 +129,7 @@ static int by_number(const void *a, const void *b)
 static int look(struct candidates *c, uint32_t uidnext, struct err *e)
 {
 	struct pass *p = c->w->pass;
-	struct mailbox *box = p->box[p->to];
+	struct mailbox *box = c->w->lane->box[p->to];
 	struct listing got;
 
 	c->count = c->digested = 0;

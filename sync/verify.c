@@ -65,11 +65,12 @@ int verify_bytes(struct work *w, struct err *e)
 		}
 	/* Courier shows what was appended to the selected folder only after a poll. */
 	if (pr.count)
-		rc = mailbox_noop(p->box[p->to], e);
+		rc = mailbox_noop(w->lane->box[p->to], e);
 	if (pr.count && rc == 0) {
 		rc = journal_begin(p->journal, e);
 		if (rc == 0)
-			rc = pipeline_digest(p->box[p->to], uids, pr.count, 0, compare, &pr, e);
+			rc = pipeline_digest(w->lane->box[p->to], uids, pr.count, 0, compare,
+					     &pr, e);
 		if (rc == 0)
 			rc = journal_commit(p->journal, e);
 		else
@@ -155,7 +156,7 @@ static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool 
 			rc = journal_digest(p->journal, w->rows[i].id,
 					    &st.ours[st.ours_count++], e);
 	if (rc == 0)
-		rc = pipeline_digest(p->box[p->to], uids, n, 0, is_ours, &st, e);
+		rc = pipeline_digest(w->lane->box[p->to], uids, n, 0, is_ours, &st, e);
 	if (st.doubled) {
 		pass_unclean(p, "folder %s: %zu messages on %s are second copies",
 			     w->f->name[p->to], st.doubled, side_name(p->to));
@@ -219,7 +220,7 @@ int verify_folder(struct work *w, bool *equal, struct err *e)
 	struct pass *p = w->pass;
 
 	*equal = w->adds_up[p->from];
-	if (w->touched && (mailbox_select(p->box[p->to], w->f->name[p->to], false,
+	if (w->touched && (mailbox_select(w->lane->box[p->to], w->f->name[p->to], false,
 					  &w->selected[p->to], e) < 0 ||
 			   copy_list(w, p->to, e) < 0))
 		return -1;

@@ -1,0 +1,254 @@
+/* Hides: new mail, batch by batch: read, intend, send, settle. */
+#include "sync/pass.h"
+
+static struct journal_msg intent_row(struct work *w, const struct batch_message *m,
+				     int64_t batch, int pos)
+{
+	struct journal_msg row = { .state = MSG_INTENT,
+				   .size = (uint32_t)m->digest.size,
+				   .date = m->date_s,
+				   .flags = flags_of(w->lane->pool, slice_of(m->flags)),
+				   .batch = batch,
+				   .pos = pos };
+
+	row.kept = copy_fit_flags(w, row.flags);
+	row.uid[w->pass->from] = m->uid;
+	row.verified[w->pass->from] = true; /* the digest is of its bytes, just read */
+	return row;
+}
+
+static const char *unfit(const struct batch_message *m)
+{
+	switch (m->fetched) {
+	case FETCH_UNREADABLE:
+		return "the server lists it but does not give it";
+	case FETCH_TOO_LARGE:
+		return "larger than sync.message_max";
+	case FETCH_NONE:
+	case FETCH_OK:
+	case FETCH_GONE:
+		break;
+	}
+	return NULL;
+}
+
+/* After the flip: known bytes under a new UID were moved on old; their copy is the user's. */
+static int is_moved(struct work *w, const struct batch_message *m, bool *moved, struct err *e)
+{
+	int64_t id = 0;
+
+	*moved = false;
+	if (!pass_is_trailing(w->pass))
+		return 0;
+	if (journal_gone(w->pass->journal, m->digest.raw, &id, e) < 0)
+		return -1;
+	*moved = id != 0;
+	return 0;
+}
+
+/* The intent: all that is to be sent, with its digests and where the other side's UIDs stand.
+ */
+static int write_intent(struct work *w, struct batch *b, struct journal_msg *rows,
+			struct journal_batch *batch, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	int pos = 0;
+
+	if (journal_batch_open(j, batch, e) < 0)
+		return -1;
+	for (size_t i = 0; i < b->count; i++) {
+		struct batch_message *m = &b->at[i];
+		const char *reason = unfit(m);
+		bool moved = false;
+
+		m->skip = true;
+		if (m->fetched == FETCH_GONE)
+			continue;
+		if (m->fetched == FETCH_OK && is_moved(w, m, &moved, e) < 0)
+			return -1;
+		rows[i] = intent_row(w, m, reason || moved ? 0 : batch->id, pos);
+		if (reason || moved) {
+			rows[i].state = reason ? MSG_EXCEPTION : MSG_GONE;
+			rows[i].verified[w->pass->from] = false;
+			reason = reason ? reason : "moved on old after the flip";
+		} else {
+			pos++;
+			m->skip = false;
+			mem_free(&m->flags);
+			m->flags = mem_str(rows[i].kept);
+		}
+		if (journal_msg_write(j, w->f, &rows[i],
+				      m->fetched == FETCH_OK ? &m->digest : NULL, reason,
+				      e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int intend(struct work *w, struct batch *b, struct journal_msg *rows,
+		  struct journal_batch *batch, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	if (write_intent(w, b, rows, batch, e) < 0) {
+		journal_rollback(j);
+		return -1;
+	}
+	return journal_commit(j, e);
+}
+
+/* What became of one message; the batch stays open as long as one of them is in doubt. */
+static int settle(struct work *w, const struct batch_message *m, struct journal_msg *row,
+		  bool *doubt, struct err *e)
+{
+	struct pass *p = w->pass;
+	struct journal *j = p->journal;
+
+	switch (m->appended) {
+	case APPEND_OK:
+		if (!m->new_uid || m->new_uidvalidity != w->selected[p->to].uidvalidity) {
+			*doubt = true;
+			return 0;
+		}
+		row->state = MSG_DONE;
+		row->uid[p->to] = m->new_uid;
+		row->batch = 0;
+		w->next_uid = MAX(w->next_uid, m->new_uid + 1);
+		p->result.copied++;
+		p->result.bytes += (int64_t)m->digest.size;
+		return journal_msg_write(j, w->f, row, NULL, NULL, e);
+	case APPEND_REFUSED:
+		row->state = MSG_EXCEPTION;
+		row->batch = 0;
+		return journal_msg_write(j, w->f, row, NULL, m->text ? m->text : "refused", e);
+	case APPEND_NOT_SENT:
+	case APPEND_TEMPORARY:
+		return journal_msg_drop(j, row->id, e);
+	case APPEND_UNKNOWN:
+		*doubt = true;
+		return 0;
+	}
+	return 0;
+}
+
+static int resolve(struct work *w, struct batch *b, struct journal_msg *rows,
+		   const struct journal_batch *batch, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	bool doubt = false;
+	int rc = 0;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < b->count && rc == 0; i++)
+		if (!b->at[i].skip)
+			rc = settle(w, &b->at[i], &rows[i], &doubt, e);
+	if (rc == 0 && !doubt)
+		rc = journal_batch_close(j, batch->id, e);
+	if (rc < 0) {
+		journal_rollback(j);
+		return -1;
+	}
+	return journal_commit(j, e);
+}
+
+/* A refusal that may pass (quota, busy) ends the user's pass: the next one begins where this
+ * one was. */
+static int first_temporary(struct work *w, const struct batch *b, struct err *e)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (b->at[i].appended == APPEND_TEMPORARY)
+			return err_set(e, ERR_TEMP, "%s: folder %s: APPEND: %s",
+				       side_name(w->pass->to), w->f->name[w->pass->to],
+				       b->at[i].text ? b->at[i].text : "refused");
+	return 0;
+}
+
+static int send_batch(struct work *w, struct batch *b, struct err *e)
+{
+	struct pass *p = w->pass;
+	struct journal_batch batch = { .folder = w->f->id,
+				       .side = p->to,
+				       .uidvalidity = w->selected[p->to].uidvalidity,
+				       .uidnext = w->next_uid };
+	struct journal_msg *rows = mem_array(b->count + 1, sizeof *rows);
+	struct err lost = { 0 };
+	int sent, rc = intend(w, b, rows, &batch, e);
+
+	if (rc == 0) {
+		pass_step();
+		sent = pipeline_append(w->lane->box[p->to], w->f->name[p->to], b, &lost);
+		w->touched = true;
+		pass_step();
+		rc = resolve(w, b, rows, &batch, e);
+		pass_step();
+		if (rc == 0 && sent < 0) {
+			*e = lost;
+			rc = err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
+		}
+		if (rc == 0)
+			rc = first_temporary(w, b, e);
+	}
+	free(rows);
+	return rc;
+}
+
+static int copy_batch(struct work *w, const uint32_t *uids, size_t n, struct err *e)
+{
+	struct pass *p = w->pass;
+	struct batch b = { 0 };
+	int rc = pipeline_fetch(w->lane->box[p->from], uids, n, (uint64_t)p->job->message_max,
+				&b, e);
+
+	pass_step();
+	if (rc < 0)
+		err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from]);
+	else
+		rc = send_batch(w, &b, e);
+	batch_release(&b);
+	return rc;
+}
+
+static size_t next_batch(const struct seen *const *todo, size_t n, uint32_t *uids)
+{
+	uint64_t bytes = 0;
+	size_t k = 0;
+
+	while (k < n && k < PASS_BATCH_COUNT &&
+	       (k == 0 || bytes + todo[k]->size <= PASS_BATCH_BYTES)) {
+		bytes += todo[k]->size;
+		uids[k] = todo[k]->uid;
+		k++;
+	}
+	return k;
+}
+
+int copy_new(struct work *w, struct err *e)
+{
+	struct pass *p = w->pass;
+	const struct seen **todo = mem_array(w->seen_count[p->from] + 1, sizeof *todo);
+	int64_t before = p->result.copied;
+	uint32_t uids[PASS_BATCH_COUNT];
+	size_t n = 0, k;
+	int rc = 0;
+
+	for (size_t i = 0; i < w->seen_count[p->from]; i++)
+		if (!copy_row_of(w, w->seen[p->from][i].uid))
+			todo[n++] = &w->seen[p->from][i];
+	for (size_t i = 0; i < n && rc == 0; i += k) {
+		k = next_batch(todo + i, n - i, uids);
+		rc = copy_batch(w, uids, k, e);
+		pass_tell(p, w->f->name[p->from], (int64_t)(i + k), (int64_t)n);
+	}
+	free(todo);
+	if (pass_is_trailing(p))
+		p->result.arrived += p->result.copied - before;
+	if (rc < 0 || n == 0)
+		return rc;
+	if (copy_load_rows(w, e) < 0)
+		return -1;
+	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
+	return probe_batches(w, e);
+}
