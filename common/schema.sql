@@ -35,7 +35,9 @@ CREATE TABLE users (
 	exceptions	BIGINT NOT NULL DEFAULT 0,	-- messages that could not be copied
 	bytes		BIGINT NOT NULL DEFAULT 0,
 	last_arrival	BIGINT NOT NULL DEFAULT 0,	-- trailing: when old last had something new
-	flipped_at	BIGINT NOT NULL DEFAULT 0	-- the last flip, in whichever direction
+	flipped_at	BIGINT NOT NULL DEFAULT 0,	-- the last flip, in whichever direction
+	quota		TEXT NOT NULL DEFAULT '',	-- why the new mailbox has no room; '': it has
+	not_before	BIGINT NOT NULL DEFAULT 0	-- a server wants to be left alone until then
 );
 CREATE INDEX users_by_state ON users (state);
 CREATE INDEX users_by_wave ON users (wave);
@@ -82,6 +84,15 @@ CREATE TABLE certificates (		-- that clients see: the default one and the next t
 	name		TEXT NOT NULL,		-- '': the default
 	not_after	BIGINT NOT NULL,
 	PRIMARY KEY (node, name)
+);
+
+CREATE TABLE latency (			-- of live users' commands, as a node sees it
+	node		TEXT NOT NULL,
+	side		TEXT NOT NULL,
+	at		BIGINT NOT NULL,
+	commands	BIGINT NOT NULL,	-- answered in the last few seconds
+	typical_us	BIGINT NOT NULL,	-- the median of them
+	PRIMARY KEY (node, side)
 );
 
 CREATE TABLE acks (			-- "none of my sessions of this user can change the side being left"

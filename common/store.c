@@ -43,6 +43,11 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	[2] = "CREATE TABLE usage (proto TEXT NOT NULL, extension TEXT NOT NULL,"
 	      " sessions BIGINT NOT NULL, last_seen BIGINT NOT NULL,"
 	      " PRIMARY KEY (proto, extension));",
+	[3] = "ALTER TABLE users ADD COLUMN quota TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE users ADD COLUMN not_before BIGINT NOT NULL DEFAULT 0;"
+	      "CREATE TABLE latency (node TEXT NOT NULL, side TEXT NOT NULL, at BIGINT NOT NULL,"
+	      " commands BIGINT NOT NULL, typical_us BIGINT NOT NULL,"
+	      " PRIMARY KEY (node, side));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -20,7 +20,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -82,7 +82,9 @@ struct user {
 	struct progress {
 		int64_t passes, pass_ended, pass_took;
 		bool pass_clean;
-		char *pass_error; /* "" or why the last pass failed */
+		char *pass_error;   /* "" or why the last pass failed */
+		char *quota;	    /* "" or why the new mailbox has no room */
+		int64_t not_before; /* a server wants to be left alone until then; 0: no */
 		int64_t messages, copied, verified, exceptions, bytes, last_arrival;
 	} progress;
 };
@@ -247,6 +249,22 @@ typedef int store_certificate_fn(const struct certificate_row *c, void *arg);
 /* Of all nodes, each name once, the first to expire first. */
 int store_certificates_each(struct store *st, store_certificate_fn *fn, void *arg,
 			    struct err *e) MUST_CHECK;
+
+/*
+ * How long a server takes to answer live users' commands, as a node sees it: the median over
+ * the last few seconds. The copier makes room when it grows.
+ */
+#define STORE_LATENCY_MS 5000 /* nodes write it this often */
+struct latency_row {
+	const char *node;
+	enum side side;
+	int64_t at, commands, typical_us;
+};
+int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
+			int64_t typical_us, struct err *e) MUST_CHECK;
+typedef int store_latency_fn(const struct latency_row *l, void *arg);
+int store_latency_each(struct store *st, store_latency_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
 
 /* "Quiet for change": written once all sessions of the user on this node are quiet. */
 int store_ack(struct store *st, const char *node, const char *name, int64_t change,

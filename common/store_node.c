@@ -15,6 +15,7 @@ static int forget_node(struct db *db, const char *node, struct err *e)
 {
 	if (db_run(db, "DELETE FROM sessions WHERE node = ?1", ARGS(TEXT(node)), e) < 0 ||
 	    db_run(db, "DELETE FROM certificates WHERE node = ?1", ARGS(TEXT(node)), e) < 0 ||
+	    db_run(db, "DELETE FROM latency WHERE node = ?1", ARGS(TEXT(node)), e) < 0 ||
 	    db_run(db, "DELETE FROM acks WHERE node = ?1", ARGS(TEXT(node)), e) < 0)
 		return -1;
 	return db_run(db, "DELETE FROM blockers WHERE node = ?1", ARGS(TEXT(node)), e);
@@ -117,6 +118,47 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 		n.counts = n.lease_until + GONE_AFTER_MS > now;
 		n.lapsed = n.lease_until <= now;
 		rc = got < 0 ? -1 : fn(&n, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+/* ---- latency */
+
+int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
+			int64_t typical_us, struct err *e)
+{
+	return done(db_run(st->db,
+			   "INSERT INTO latency (node, side, at, commands, typical_us)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (node, side) DO UPDATE SET"
+			   " at = excluded.at, commands = excluded.commands,"
+			   " typical_us = excluded.typical_us",
+			   ARGS(TEXT(node), TEXT(side_name(side)), INT(db_now_ms(st->db)),
+				INT(commands), INT(typical_us)),
+			   e));
+}
+
+int store_latency_each(struct store *st, store_latency_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT node, side, at, commands, typical_us FROM latency"
+				  " ORDER BY node, side",
+				  NO_ARGS, e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct latency_row l = {
+			.node = rows_text(r, 0),
+			.side = strcmp(rows_text(r, 1), side_name(SIDE_NEW)) == 0 ? SIDE_NEW
+										  : SIDE_OLD,
+			.at = rows_int(r, 2),
+			.commands = rows_int(r, 3),
+			.typical_us = rows_int(r, 4),
+		};
+
+		rc = got < 0 ? -1 : fn(&l, arg);
 	}
 	rows_end(&r);
 	return rc;

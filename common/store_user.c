@@ -10,7 +10,8 @@
 	" change, epoch, hold_until, state_since, go, attempts, undos, next_try, "        \
 	"stuck_reason,"                                                                   \
 	" passes, pass_ended, pass_took, pass_clean, pass_error,"                         \
-	" messages, copied, verified, exceptions, bytes, last_arrival, flipped_at"
+	" messages, copied, verified, exceptions, bytes, last_arrival, quota,"            \
+	" not_before, flipped_at"
 
 void user_release(struct user *u)
 {
@@ -22,6 +23,7 @@ void user_release(struct user *u)
 	mem_free(&u->wave);
 	mem_free(&u->stuck_reason);
 	mem_free(&u->progress.pass_error);
+	mem_free(&u->progress.quota);
 	*u = (struct user){ 0 };
 }
 
@@ -39,6 +41,8 @@ static int read_progress(const struct rows *r, int c, struct progress *p)
 	p->exceptions = rows_int(r, c++);
 	p->bytes = rows_int(r, c++);
 	p->last_arrival = rows_int(r, c++);
+	p->quota = mem_str(rows_text(r, c++));
+	p->not_before = rows_int(r, c++);
 	return c;
 }
 
@@ -384,22 +388,25 @@ int store_user_progress(struct store *st, const char *name, const struct progres
 			struct err *e)
 {
 	const char *error = p->pass_error ? p->pass_error : "";
+	const char *quota = p->quota ? p->quota : "";
 
-	return one_user(db_run(st->db,
-			       "UPDATE users SET passes = ?2, pass_ended = ?3, pass_took = ?4,"
-			       " pass_clean = ?5, pass_error = ?6, messages = ?7, copied = ?8,"
-			       " verified = ?9, exceptions = ?10, bytes = ?11,"
-			       " last_arrival = CASE WHEN last_arrival < ?12 THEN ?12 ELSE "
-			       "last_arrival END,"
-			       " attempts = CASE WHEN ?6 = '' THEN 0 ELSE attempts END,"
-			       " stuck_reason = CASE WHEN ?6 = '' AND attempts > 0 THEN ''"
-			       " ELSE stuck_reason END WHERE name = ?1",
-			       ARGS(TEXT(name), INT(p->passes), INT(p->pass_ended),
-				    INT(p->pass_took), INT(p->pass_clean), TEXT(error),
-				    INT(p->messages), INT(p->copied), INT(p->verified),
-				    INT(p->exceptions), INT(p->bytes), INT(p->last_arrival)),
-			       e),
-			name, e);
+	return one_user(
+		db_run(st->db,
+		       "UPDATE users SET passes = ?2, pass_ended = ?3, pass_took = ?4,"
+		       " pass_clean = ?5, pass_error = ?6, messages = ?7, copied = ?8,"
+		       " verified = ?9, exceptions = ?10, bytes = ?11,"
+		       " last_arrival = CASE WHEN last_arrival < ?12 THEN ?12 ELSE "
+		       "last_arrival END,"
+		       " quota = ?13, not_before = ?14,"
+		       " attempts = CASE WHEN ?6 = '' THEN 0 ELSE attempts END,"
+		       " stuck_reason = CASE WHEN ?6 = '' AND attempts > 0 THEN ''"
+		       " ELSE stuck_reason END WHERE name = ?1",
+		       ARGS(TEXT(name), INT(p->passes), INT(p->pass_ended), INT(p->pass_took),
+			    INT(p->pass_clean), TEXT(error), INT(p->messages), INT(p->copied),
+			    INT(p->verified), INT(p->exceptions), INT(p->bytes),
+			    INT(p->last_arrival), TEXT(quota), INT(p->not_before)),
+		       e),
+		name, e);
 }
 
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,

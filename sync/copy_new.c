@@ -158,11 +158,17 @@ static int resolve(struct work *w, struct batch *b, struct journal_msg *rows,
  * one was. */
 static int first_temporary(struct work *w, const struct batch *b, struct err *e)
 {
-	for (size_t i = 0; i < b->count; i++)
-		if (b->at[i].appended == APPEND_TEMPORARY)
-			return err_set(e, ERR_TEMP, "%s: folder %s: APPEND: %s",
-				       side_name(w->pass->to), w->f->name[w->pass->to],
-				       b->at[i].text ? b->at[i].text : "refused");
+	for (size_t i = 0; i < b->count; i++) {
+		const struct batch_message *m = &b->at[i];
+
+		if (m->appended != APPEND_TEMPORARY)
+			continue;
+		err_set(e, m->full ? ERR_FULL : ERR_TEMP, "%s: folder %s: APPEND: %s",
+			side_name(w->pass->to), w->f->name[w->pass->to],
+			m->text ? m->text : "refused");
+		e->later = m->later;
+		return -1;
+	}
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "sync/engine.h"
 
 #include "common/clock.h"
+#include "sync/hosts.h"
 #include "sync/order.h"
 
 #define TICK_MS	    250	  /* the net under the nudges */
@@ -39,6 +40,7 @@ struct engine {
 	struct choice *choices; /* of the scan under way */
 	size_t choice_count, choice_size;
 	struct gate_view view;
+	struct hosts hosts;
 	int queued;
 	int64_t next_scan; /* monotonic */
 	bool nudged, stopping;
@@ -108,6 +110,18 @@ static int runs_count(const struct engine *en, bool cutovers_only)
 	return n;
 }
 
+/* How many may run at once: by the settings, and by what the servers bear. */
+static int workers_max(struct engine *en)
+{
+	const struct settings *s = en->o.settings;
+	int n = s->sync.workers;
+
+	for (int i = 0; i < SIDES; i++)
+		n = MIN(n, hosts_limit(&en->hosts, (enum side)i, s->backend[i].connections,
+				       clock_mono_ms()));
+	return n;
+}
+
 static struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
 {
 	struct run *r = mem_new(sizeof *r);
@@ -171,15 +185,21 @@ static void move_user(const struct run *r, const struct user *u, enum user_state
 }
 
 /* Probes and first passes wait longer each time; ready and trailing keep to their turns. */
-static void back_off(const struct run *r, const struct user *u, const char *why)
+static void back_off(const struct run *r, const struct user *u, const struct job_result *res,
+		     const char *why)
 {
-	int64_t wait_ms = plan_backoff_ms(r->en->o.settings->sync.retry_s, u->attempts);
+	int64_t wait_ms = plan_wait_ms(r->en->o.settings->sync.retry_s, u->attempts, res);
 	struct err e = { 0 };
 
 	log_warn(&r->about, "%s failed, next try in %lld s: %s", job_kind_name(r->live.kind),
 		 (long long)wait_ms / 1000, why);
 	if (store_user_failed(r->en->o.store, u->name, wait_ms, why, &e) < 0)
 		log_store(r, &e);
+}
+
+static bool is_full(const struct job_result *res)
+{
+	return res && !res->ok && res->kind == ERR_FULL;
 }
 
 static void write_progress(const struct run *r, const struct user *u,
@@ -192,6 +212,11 @@ static void write_progress(const struct run *r, const struct user *u,
 	p.pass_ended = ended;
 	p.pass_clean = res && res->ok && res->clean;
 	p.pass_error = (char *)error;
+	p.quota = is_full(res) ? (char *)error : (char *)"";
+	p.not_before = 0;
+	if (res && !res->ok && (res->later.wait_ms || is_full(res)))
+		p.not_before =
+			ended + plan_wait_ms(r->en->o.settings->sync.retry_s, u->attempts, res);
 	if (res && res->ok) {
 		p.pass_took = res->took_ms;
 		p.copied += res->copied;
@@ -214,7 +239,7 @@ static void ended_probe(const struct run *r, const struct user *u, const struct 
 	if (res && res->ok)
 		move_user(r, u, USER_PROVISIONED, "both servers let us in");
 	else
-		back_off(r, u, why);
+		back_off(r, u, res, why);
 }
 
 static void ended_pass_well(const struct run *r, const struct user *u,
@@ -236,7 +261,7 @@ static void ended_pass_well(const struct run *r, const struct user *u,
 	else if (u->state == USER_READY && res->exceptions > 0)
 		move_user(r, u, USER_SYNCING, "messages could not be copied");
 	else if (!res->clean && u->state == USER_SYNCING && (res->exceptions > 0 || !progress))
-		back_off(r, u, res->text[0] ? res->text : "the pass was not clean");
+		back_off(r, u, res, res->text[0] ? res->text : "the pass was not clean");
 	else if (!res->clean && names_add(&r->en->asked, u->name, &e) < 0)
 		log_debug(&r->about, "%s", e.text); /* its turn comes anyway */
 }
@@ -248,9 +273,9 @@ static void ended_pass(const struct run *r, const struct user *u, const struct j
 		ended_pass_well(r, u, res);
 		return;
 	}
-	write_progress(r, u, NULL, why, clock_real_ms());
+	write_progress(r, u, res, why, clock_real_ms());
 	if (u->state == USER_SYNCING)
-		back_off(r, u, why);
+		back_off(r, u, res, why);
 	else
 		log_warn(&r->about, "pass failed: %s", why);
 }
@@ -266,6 +291,19 @@ static void ended_trailing(const struct run *r, const struct user *u,
 	else
 		log_info(&r->about, "trailing pass: %lld arrived on old and were brought over",
 			 (long long)res->arrived);
+}
+
+/* What a server said concerns all who want something of it. */
+static void tell_hosts(struct run *r, const struct job_result *res)
+{
+	struct engine *en = r->en;
+	int open = runs_count(en, false);
+
+	if (!res || res->ok || res->later.whom == LATER_NOBODY)
+		return;
+	hosts_hear(&en->hosts, &res->later, res->text, open, clock_mono_ms());
+	log_info(&r->about, "the %s server asks for patience: this concerns the %s",
+		 side_name((enum side)res->later.side), later_whom_name(res->later.whom));
 }
 
 static void run_ended(struct run *r, const struct job_result *res, const char *why)
@@ -308,6 +346,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	case WORKER_RESULT:
 		break;
 	case WORKER_ENDED:
+		tell_hosts(r, ev->result);
 		if (!r->cancelled)
 			run_ended(r, ev->result, ev->result ? ev->result->text : ev->text);
 		run_free(r);
@@ -355,6 +394,7 @@ static void on_cutover_end(struct cutover *c UNUSED, enum cutover_end end,
 {
 	struct run *r = arg;
 
+	tell_hosts(r, res);
 	switch (end) {
 	case CUTOVER_FLIPPED:
 		cutover_flipped(r, res);
@@ -554,7 +594,7 @@ static bool has_room(struct engine *en, enum plan_step step)
 {
 	if (!plan_needs_worker(step))
 		return true;
-	if (runs_count(en, false) >= plan_workers_max(en->o.settings))
+	if (runs_count(en, false) >= workers_max(en))
 		return false;
 	return step != PLAN_CUTOVER || runs_count(en, true) < en->o.settings->cutover.parallel;
 }
@@ -713,10 +753,29 @@ static void why_slot(struct engine *en, engine_item_fn *fn, void *to)
 {
 	struct gate_item i = { .name = "slot" };
 
-	i.ok = runs_count(en, false) < plan_workers_max(en->o.settings);
+	i.ok = runs_count(en, false) < workers_max(en);
 	snprintf(i.text, sizeof i.text, "%d of %d workers are busy", runs_count(en, false),
-		 plan_workers_max(en->o.settings));
+		 workers_max(en));
 	fn(&i, to);
+}
+
+/* What the servers have said lately; nothing if nothing. */
+static void why_servers(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
+{
+	struct gate_item i = { .name = "servers" };
+
+	for (int s = 0; s < SIDES; s++) {
+		hosts_text(&en->hosts, (enum side)s, en->o.settings->backend[s].connections,
+			   clock_mono_ms(), i.text, sizeof i.text);
+		i.ok = !hosts_paused(&en->hosts, (enum side)s, clock_mono_ms());
+		if (i.text[0])
+			fn(&i, to);
+	}
+	i.ok = u->progress.not_before <= store_now_ms(en->o.store);
+	snprintf(i.text, sizeof i.text, "a server wants this user to be left alone: %s",
+		 u->progress.pass_error ? u->progress.pass_error : "");
+	if (!i.ok)
+		fn(&i, to);
 }
 
 static void why_ready(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
@@ -739,9 +798,11 @@ void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, voi
 	case USER_PROVISIONED:
 	case USER_SYNCING:
 		why_slot(en, fn, to);
+		why_servers(en, u, fn, to);
 		break;
 	case USER_READY:
 		why_ready(en, u, fn, to);
+		why_servers(en, u, fn, to);
 		break;
 	case USER_FREEZING:
 	case USER_FINALIZING:
@@ -762,11 +823,11 @@ const struct engine_live *engine_live(const struct engine *en, const char *user)
 	return r ? &r->live : NULL;
 }
 
-struct engine_count engine_count(const struct engine *en)
+struct engine_count engine_count(struct engine *en)
 {
 	return (struct engine_count){
 		.workers = runs_count(en, false),
-		.workers_max = plan_workers_max(en->o.settings),
+		.workers_max = workers_max(en),
 		.queued = en->queued,
 		.cutovers = runs_count(en, true),
 	};

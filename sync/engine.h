@@ -43,7 +43,7 @@ const struct engine_live *engine_live(const struct engine *en, const char *user)
 struct engine_count {
 	int workers, workers_max, queued, cutovers;
 };
-struct engine_count engine_count(const struct engine *en);
+struct engine_count engine_count(struct engine *en);
 /* Log all levels for this user. */
 void engine_trace(struct engine *en, const char *user, bool on);
 

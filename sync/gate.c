@@ -12,6 +12,8 @@ static const char *const names[] = {
 	[GATE_RECENT] = "recent",
 	[GATE_VERIFIED] = "verified",
 	[GATE_EXCEPTIONS] = "exceptions",
+	[GATE_QUOTA] = "quota",
+	[GATE_SERVERS] = "servers",
 	[GATE_SHORT] = "short",
 	[GATE_NODES] = "nodes",
 	[GATE_SLOT] = "slot",
@@ -109,6 +111,26 @@ static void check_exceptions(const struct progress *p, struct gate_item *i)
 		say(i, true, NULL, "no exceptions");
 }
 
+static void check_quota(const struct progress *p, struct gate_item *i)
+{
+	const char *quota = p->quota ? p->quota : "";
+
+	if (*quota)
+		say(i, false, "give the new mailbox more room, then `mailferry sync`", "%s",
+		    quota);
+	else
+		say(i, true, NULL, "the new mailbox has room");
+}
+
+static void check_servers(const struct progress *p, int64_t now, struct gate_item *i)
+{
+	if (p->not_before > now)
+		say(i, false, NULL, "a server wants to be left alone for %lld s more",
+		    (long long)(p->not_before - now + 999) / 1000);
+	else
+		say(i, true, NULL, "no server asks us to wait");
+}
+
 static void check_short(const struct progress *p, const struct settings *s, struct gate_item *i)
 {
 	int64_t most_ms = (int64_t)s->cutover.budget_s * 1000 / 2;
@@ -152,6 +174,8 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_recent(p, v, &out[GATE_RECENT]);
 	check_verified(p, &out[GATE_VERIFIED]);
 	check_exceptions(p, &out[GATE_EXCEPTIONS]);
+	check_quota(p, &out[GATE_QUOTA]);
+	check_servers(p, v->now, &out[GATE_SERVERS]);
 	check_short(p, v->s, &out[GATE_SHORT]);
 	check_nodes(v, &out[GATE_NODES]);
 	check_slot(v, &out[GATE_SLOT]);

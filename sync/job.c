@@ -9,6 +9,8 @@
 #include <jansson.h>
 #include <openssl/crypto.h>
 
+#include "sync/hint.h"
+
 #define STRING_MAX  4096 /* bytes of a name, host or path in a job */
 #define PIN_MAX	    128
 #define SECONDS_MAX 86400
@@ -197,6 +199,14 @@ static int64_t *counter(struct job_result *r, size_t i)
 	return (int64_t *)(void *)((char *)r + counters[i].at);
 }
 
+static void add_later(struct buf *out, const struct later *l)
+{
+	buf_printf(out, ",\"later\":{\"whom\":\"%s\",\"side\":\"%s\"", later_whom_name(l->whom),
+		   side_name((enum side)l->side));
+	add_number(out, "wait_ms", l->wait_ms);
+	buf_printf(out, ",\"fewer\":%s}", l->fewer ? "true" : "false");
+}
+
 void job_result_write(const struct job_result *r, struct buf *out)
 {
 	struct job_result copy = *r;
@@ -208,6 +218,8 @@ void job_result_write(const struct job_result *r, struct buf *out)
 			add_number(out, counters[i].key, *counter(&copy, i));
 	} else {
 		add_field(out, "kind", err_kind_name(r->kind));
+		if (r->later.whom)
+			add_later(out, &r->later);
 	}
 	add_field(out, "text", r->text);
 	buf_add_str(out, "}\n");
@@ -384,6 +396,11 @@ static const char *name_of_error(int i)
 	return err_kind_name((enum err_kind)i);
 }
 
+static const char *name_of_whom(int i)
+{
+	return later_whom_name((enum later_whom)i);
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -466,6 +483,8 @@ static int take_job(struct object *o, struct job *out)
 	    take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
 	    take_side(o, "new", &out->side[SIDE_NEW]) < 0)
 		return -1;
+	for (int s = 0; s < SIDES; s++)
+		out->side[s].which = (enum side)s;
 	out->kind = (enum job_kind)kind;
 	out->from = (enum side)from;
 	return whole(o);
@@ -507,6 +526,24 @@ static int take_text(struct object *o, const char *key, char *to, size_t size)
 	return 0;
 }
 
+static int take_later(struct object *result, struct later *out)
+{
+	struct object o = { .json = take(result, "later"), .what = "later", .e = result->e };
+	int whom = 0;
+
+	if (!o.json)
+		return 0;
+	if (!json_is_object(o.json))
+		return wrong(result, "later", "an object");
+	if (take_name(&o, "whom", name_of_whom, LATER_WHOMS, &whom) < 0 ||
+	    take_name(&o, "side", name_of_side, SIDES, &out->side) < 0 ||
+	    take_number(&o, "wait_ms", 0, HINT_WAIT_MAX_MS, &out->wait_ms) < 0 ||
+	    take_bool(&o, "fewer", &out->fewer) < 0)
+		return -1;
+	out->whom = (enum later_whom)whom;
+	return whole(&o);
+}
+
 static int take_result(struct object *o, struct job_result *r)
 {
 	int kind = 0;
@@ -519,7 +556,7 @@ static int take_result(struct object *o, struct job_result *r)
 		if (kind == ERR_NONE)
 			return wrong(o, "kind", "the kind of an error");
 		r->kind = (enum err_kind)kind;
-		return 0;
+		return take_later(o, &r->later);
 	}
 	if (take_bool(o, "clean", &r->clean) < 0)
 		return -1;

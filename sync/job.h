@@ -29,7 +29,9 @@
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
  *	 "arrived":n,	trailing: messages brought
  *	 "took_ms":n,"text":"…"}
- *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…"}
+ *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…",
+ *	 "later":{"whom":"command"|"user"|"host","side":"old"|"new","wait_ms":n,"fewer":true|false}}
+ *		later only where a server asked to be left alone (common/err.h)
  *
  * clean: the pass found both sides equal at its end: nothing in doubt, no exception, everything
  *verified (level of the kind: digests for pass, the short gate for final). text says what is
@@ -51,6 +53,7 @@ enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_KINDS };
 #define JOB_LINE_MAX (256 * 1024) /* bytes of one JSON line, either way */
 
 struct job_side {
+	enum side which;
 	char *host;
 	int port;
 	enum tls_mode tls;
@@ -73,6 +76,7 @@ struct job {
 struct job_result {
 	bool ok, clean;
 	enum err_kind kind; /* when not ok */
+	struct later later; /* when not ok: what a server asked for */
 	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, arrived, took_ms;
 	char text[ERR_TEXT_MAX];
 };

@@ -142,6 +142,7 @@ static void do_job(struct worker_life *life, struct job_result *out)
 	if (rc < 0) {
 		out->ok = out->clean = false;
 		out->kind = e.kind;
+		out->later = e.later;
 		snprintf(out->text, sizeof out->text, "%s", e.text);
 	}
 	out->took_ms = clock_mono_ms() - start;

@@ -31,17 +31,24 @@ static struct slice first_word(struct slice s)
 	return (struct slice){ s.p, space ? (size_t)(space - s.p) : s.n };
 }
 
-bool mailbox_code_is_temporary(struct slice code)
+bool mailbox_is_temporary(const struct imap_reply *r)
 {
-	static const char *const codes[] = { "UNAVAILABLE", "INUSE",	   "LIMIT",
-					     "SERVERBUG",   "OVERQUOTA",   "TRYCREATE",
-					     "THROTTLED",   "CONTACTADMIN" };
-	struct slice word = first_word(code);
+	if (hint_read(r->code, r->text).whom)
+		return true; /* Exchange says BAD to what it throttles */
+	return r->status == STATUS_NO && (hint_is_full(r->code, r->text) ||
+					  slice_is_nocase(first_word(r->code), "TRYCREATE"));
+}
 
-	for (size_t i = 0; i < COUNT(codes); i++)
-		if (slice_is_nocase(word, codes[i]))
-			return true;
-	return false;
+/* What a refusal comes to; e says already what the server said. */
+static int refused(const struct mailbox *m, const struct imap_reply *r, struct err *e)
+{
+	e->later = hint_read(r->code, r->text);
+	e->later.side = m->which;
+	if (e->later.whom)
+		e->kind = ERR_TEMP;
+	else if (hint_is_full(r->code, r->text))
+		e->kind = ERR_FULL;
+	return -1;
 }
 
 enum imap_status mailbox_last_status(const struct mailbox *m)
@@ -66,10 +73,11 @@ int mailbox_tagged(struct mailbox *m, const struct imap_reply *r, struct err *e)
 	note_reply(m, r->status, r->code);
 	if (r->status == STATUS_OK)
 		return 0;
-	return err_set(e, r->status == STATUS_NO ? ERR_TEMP : ERR_PROTOCOL,
-		       "the server says %s %s%.*s%s%.*s", r->status == STATUS_NO ? "NO" : "BAD",
-		       open, (int)MIN(r->code.n, 100), r->code.p ? r->code.p : "", shut,
-		       (int)MIN(r->text.n, 200), r->text.p ? r->text.p : "");
+	err_set(e, r->status == STATUS_NO ? ERR_TEMP : ERR_PROTOCOL,
+		"the server says %s %s%.*s%s%.*s", r->status == STATUS_NO ? "NO" : "BAD", open,
+		(int)MIN(r->code.n, 100), r->code.p ? r->code.p : "", shut,
+		(int)MIN(r->text.n, 200), r->text.p ? r->text.p : "");
+	return refused(m, r, e);
 }
 
 static void note_counts(struct mailbox *m, const struct frame *f)
@@ -108,6 +116,7 @@ static int goodbye(struct mailbox *m, const struct imap_reply *r, struct err *e)
 		return 0;
 	err_set(e, ERR_TEMP, "the server says BYE %.*s", (int)MIN(r->text.n, 200),
 		r->text.p ? r->text.p : "");
+	(void)refused(m, r, e);
 	return transport_poison(m->t, e);
 }
 
@@ -436,7 +445,7 @@ static int login(struct mailbox *m, const struct job_side *side, struct err *e)
 		r = login_command(m, side, e);
 	if (r == 0)
 		return 0;
-	if (m->last_status == STATUS_NO && !mailbox_code_is_temporary(slice_of(m->last_code)))
+	if (m->last_status == STATUS_NO && !e->later.whom)
 		e->kind = ERR_AUTH;
 	return err_wrap(e, "login as \"%s\"", side->login);
 }
@@ -461,6 +470,7 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 	struct mailbox *m = mem_new(sizeof *m);
 
 	m->t = t;
+	m->which = side->which;
 	m->r = frame_reader_new(t);
 	if (log_in(m, side, e) < 0) {
 		mailbox_close(&m);

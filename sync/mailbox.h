@@ -6,11 +6,11 @@
  * Names of folders are wire names (modified UTF-7 as the server gave them); they are quoted
  * here. CR, LF or NUL in a name, flag or login is ERR_INPUT, and nothing is sent.
  *
- * Errors: ERR_TEMP (network, time-out, NO with a code that means "later", any other NO after
- * login), ERR_AUTH (login refused), ERR_TLS, ERR_PROTOCOL (BAD, nonsense), ERR_LIMIT,
- * ERR_INPUT. After a NO or BAD the connection goes on: mailbox_is_usable() says whether,
- * mailbox_last_status() and mailbox_last_code() say what the server answered. Nothing here is
- * retried.
+ * Errors: ERR_TEMP (network, time-out, an answer that means "later" (sync/hint.h; err.later
+ * says how long), any other NO after login), ERR_FULL (quota), ERR_AUTH (login refused),
+ * ERR_TLS, ERR_PROTOCOL (BAD, nonsense), ERR_LIMIT, ERR_INPUT. After a NO or BAD the connection
+ * goes on: mailbox_is_usable() says whether, mailbox_last_status() and mailbox_last_code() say
+ * what the server answered. Nothing here is retried.
  */
 #ifndef SYNC_MAILBOX_H
 #define SYNC_MAILBOX_H

@@ -5,6 +5,7 @@
 #ifndef SYNC_MAILBOX_IMPL_H
 #define SYNC_MAILBOX_IMPL_H
 
+#include "sync/hint.h"
 #include "sync/mailbox.h"
 
 #define TAG_MAX		  16
@@ -13,6 +14,7 @@
 
 struct mailbox {
 	struct transport *t;
+	enum side which;
 	struct frame_reader *r;
 	struct buf capabilities; /* the words, as the server last gave them */
 	struct mailbox_caps caps;
@@ -61,8 +63,8 @@ int mailbox_fail(struct mailbox *m, enum err_kind kind, const char *text, struct
 void mailbox_next_tag(struct mailbox *m, char tag[TAG_MAX]);
 /* May a literal of n bytes be sent without waiting? */
 bool mailbox_may_push(const struct mailbox *m, uint64_t n);
-/* Is a NO with this code one that may go away by itself? */
-bool mailbox_code_is_temporary(struct slice code);
+/* Is this NO or BAD one that may go away by itself? */
+bool mailbox_is_temporary(const struct imap_reply *r);
 
 /* Can this be sent as a folder's name? ERR_INPUT if not. */
 int mailbox_check_name(const char *name, struct err *e) MUST_CHECK;

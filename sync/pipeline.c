@@ -282,9 +282,9 @@ static void take_answer(struct sender *s, struct batch_message *m, const struct 
 		take_appenduid(m, r->code);
 		return;
 	}
-	m->appended = r->status == STATUS_NO && mailbox_code_is_temporary(r->code)
-			      ? APPEND_TEMPORARY
-			      : APPEND_REFUSED;
+	m->appended = mailbox_is_temporary(r) ? APPEND_TEMPORARY : APPEND_REFUSED;
+	m->later = why.later;
+	m->full = why.kind == ERR_FULL;
 	m->text = mem_strn(why.text, strnlen(why.text, APPEND_TEXT_MAX));
 }
 

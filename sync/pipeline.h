@@ -49,7 +49,9 @@ struct batch_message {
 	bool skip; /* set by the caller: do not append this one */
 	enum append_result appended;
 	uint32_t new_uidvalidity, new_uid;
-	char *text; /* owned: code and text of a NO or BAD; NULL: none */
+	char *text;	    /* owned: code and text of a NO or BAD; NULL: none */
+	struct later later; /* APPEND_TEMPORARY: what the server asks for */
+	bool full;	    /* the same: it has no room */
 
 	uint64_t at; /* private: where its bytes are in the spool */
 };

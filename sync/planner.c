@@ -10,7 +10,7 @@ static const struct plan rest = { .step = PLAN_REST };
 static struct plan at(enum plan_step step, const struct user *u, int64_t due,
 		      const struct gate_view *v, bool asked)
 {
-	if (!asked && due > v->now)
+	if (!asked && MAX(due, u->progress.not_before) > v->now)
 		return rest;
 	return (struct plan){ .step = step,
 			      .rank = u->go || asked ? RANK_GO : RANK_OTHER,
@@ -113,8 +113,11 @@ int64_t plan_backoff_ms(int retry_s, int failures)
 	return MIN(ms, PLAN_BACKOFF_MAX_MS);
 }
 
-int plan_workers_max(const struct settings *s)
+int64_t plan_wait_ms(int retry_s, int failures, const struct job_result *r)
 {
-	return MIN(s->sync.workers,
-		   MIN(s->backend[SIDE_OLD].connections, s->backend[SIDE_NEW].connections));
+	int64_t ours = plan_backoff_ms(retry_s, failures);
+
+	if (r && r->later.wait_ms)
+		return MIN(MAX(r->later.wait_ms, PLAN_TOLD_MIN_MS), PLAN_BACKOFF_MAX_MS);
+	return r && r->kind == ERR_FULL ? MAX(ours, PLAN_FULL_MS) : ours;
 }

@@ -7,9 +7,12 @@
 #define SYNC_PLANNER_H
 
 #include "sync/gate.h"
+#include "sync/job.h"
 
 #define PLAN_BACKOFF_MAX_MS 3600000 /* no wait between two tries is longer */
 #define PLAN_PASS_GAP_MS    1000    /* between two passes of a user */
+#define PLAN_FULL_MS	    600000  /* a full mailbox is not looked at again sooner */
+#define PLAN_TOLD_MIN_MS    1000    /* the shortest wait that a server can ask for */
 
 enum plan_step {
 	PLAN_REST,   /* nothing now */
@@ -41,7 +44,7 @@ int plan_compare(const struct plan *a, const struct plan *b);
  */
 int64_t plan_backoff_ms(int retry_s, int failures);
 
-/* Workers that may run at once: by sync.workers and by each backend's connections. */
-int plan_workers_max(const struct settings *s);
+/* The wait after this result (NULL: none came): as a server said, else as above. */
+int64_t plan_wait_ms(int retry_s, int failures, const struct job_result *r);
 
 #endif

@@ -196,6 +196,14 @@ static void events_come_back(void **state UNUSED)
 	assert_false(out.result.ok);
 	assert_int_equal(out.result.kind, ERR_AUTH);
 	assert_string_equal(out.result.text, "old: refused\nnow");
+	assert_int_equal(out.result.later.whom, LATER_NOBODY);
+
+	ev.result.later = (struct later){ LATER_HOST, SIDE_NEW, 299961, true };
+	out = there_and_back(&ev);
+	assert_int_equal(out.result.later.whom, LATER_HOST);
+	assert_int_equal(out.result.later.side, SIDE_NEW);
+	assert_int_equal(out.result.later.wait_ms, 299961);
+	assert_true(out.result.later.fewer);
 }
 
 static void bad_events_are_refused(void **state UNUSED)
@@ -206,6 +214,9 @@ static void bad_events_are_refused(void **state UNUSED)
 		"{\"event\":\"waiting\",\"more\":1}",
 		"{\"event\":\"result\",\"ok\":true,\"text\":\"\"}",
 		"{\"event\":\"result\",\"ok\":false,\"kind\":\"none\",\"text\":\"\"}",
+		"{\"event\":\"result\",\"ok\":false,\"kind\":\"full\",\"text\":\"\",\"later\":"
+		"{\"whom\":\"host\",\"side\":\"old\",\"wait_ms\":-1,\"fewer\":true}}",
+		"{\"event\":\"result\",\"ok\":false,\"kind\":\"full\",\"text\":\"\",\"later\":7}",
 		"{\"event\":\"progress\",\"folder\":\"x\",\"done\":-1,\"total\":0,\"messages\":"
 		"0,"
 		"\"bytes\":0}",

@@ -90,6 +90,18 @@ static const struct {
 	{ NO_TO("[UNAVAILABLE] later"), ERR_TEMP },
 	{ NO_TO("[INUSE] later"), ERR_TEMP },
 	{ NO_TO("[LIMIT] too many"), ERR_TEMP },
+	/* case 65: in words only, as Exchange and Courier have it */
+	{ NO_TO("Request is throttled. Suggested Backoff Time: 299961 milliseconds"),
+	  ERR_TEMP },
+	{ { HELLO, S("m1 BAD Request is throttled.\r\n"), LOGOUT("m2"), SCRIPT_END },
+	  ERR_TEMP },
+	{ NO_TO("Error: too many connections from your host"), ERR_TEMP },
+	{ NO_TO("[AUTHENTICATIONFAILED] Too many login failures"), ERR_AUTH },
+	/* case 66: Exchange may take a bad password, and say so only later */
+	{ { HELLO, S("m1 OK in\r\n"), C("m2 CAPABILITY\r\n"),
+	    S("m2 BAD User is authenticated but not connected.\r\n"), LOGOUT("m3"),
+	    SCRIPT_END },
+	  ERR_TEMP },
 	{ NO_TO("[SERVERBUG] oh"), ERR_TEMP },
 	{ { HELLO, S("m1 BAD what\r\n"), LOGOUT("m2"), SCRIPT_END }, ERR_PROTOCOL },
 	{ { HELLO, S("* BYE too many connections\r\n"), SCRIPT_END }, ERR_TEMP },

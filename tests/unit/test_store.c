@@ -873,6 +873,32 @@ static void test_go(void **state UNUSED)
 	assert_true(numbers_of("u00003").go && !numbers_of("u00000").go);
 }
 
+static int sum_latency(const struct latency_row *l, void *arg)
+{
+	int64_t *sum = arg;
+
+	assert_int_equal(l->at, store_now_ms(st));
+	*sum += l->commands * 1000 + l->typical_us + (l->side == SIDE_NEW ? 100000 : 0);
+	return 0;
+}
+
+static void test_latency(void **state UNUSED)
+{
+	int64_t incarnation, sum = 0;
+
+	clock_test_freeze();
+	OK(store_node_join(st, "p1", &incarnation, &err));
+	OK(store_latency_write(st, "p1", SIDE_OLD, 7, 900, &err));
+	OK(store_latency_write(st, "p1", SIDE_OLD, 3, 40, &err)); /* the last one counts */
+	OK(store_latency_write(st, "p1", SIDE_NEW, 2, 5, &err));
+	OK(store_latency_each(st, sum_latency, &sum, &err));
+	assert_int_equal(sum, 3040 + 102005);
+	OK(store_node_leave(st, "p1", incarnation, &err)); /* it takes its figures with it */
+	sum = 0;
+	OK(store_latency_each(st, sum_latency, &sum, &err));
+	assert_int_equal(sum, 0);
+}
+
 static void test_progress_and_failures(void **state UNUSED)
 {
 	char no[] = "no";
@@ -886,7 +912,9 @@ static void test_progress_and_failures(void **state UNUSED)
 			      .verified = 8,
 			      .exceptions = 9,
 			      .bytes = 1LL << 40,
-			      .last_arrival = 11 };
+			      .last_arrival = 11,
+			      .quota = no,
+			      .not_before = 12 };
 	struct user u;
 
 	clock_test_freeze();
@@ -904,6 +932,8 @@ static void test_progress_and_failures(void **state UNUSED)
 		    u.progress.copied == 7);
 	assert_true(u.progress.verified == 8 && u.progress.exceptions == 9);
 	assert_true(u.progress.bytes == 1LL << 40 && u.progress.last_arrival == 11);
+	assert_string_equal(u.progress.quota, "no");
+	assert_int_equal(u.progress.not_before, 12);
 	user_release(&u);
 	/* A good pass: no failures in a row any more. */
 	p.pass_error = NULL;
@@ -1633,6 +1663,7 @@ int main(void)
 		TEST(test_sessions_filtered_in_pages),
 		TEST(test_holds_and_strangers),
 		TEST(test_usage),
+		TEST(test_latency),
 		TEST(test_answers),
 		TEST(test_drain),
 		TEST(test_trace_until_it_is_full),
