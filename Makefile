@@ -125,13 +125,18 @@ fuzz: deps
 show-libs:
 	@echo $(LIBS)
 
-# BENCH=quick: a minute, for a look. BENCH="--cells idle,NOOP --peers mailferry,haproxy --rounds 5": a part.
-# Only the whole, slow run writes docs/benchmarks.md.
+# BENCH=quick: a minute, for a look. BENCH="--cells idle,NOOP --peers mailferry,haproxy --rounds 5" or
+# BENCH="--cells users --copiers mailferry,mbsync": a part. Only the whole, slow run writes docs/benchmarks.md.
 BENCH ?=
 bench-proxy:
 	tests/deps --bench
 	@$(MAKE) --no-print-directory all bench-tools
 	$(PYTHON) tests/bench/bench.py --build $(BUILD) \
+		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
+bench-sync:
+	tests/deps --bench
+	@$(MAKE) --no-print-directory all bench-tools
+	$(PYTHON) tests/bench/sync.py --build $(BUILD) \
 		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
 
 # ---- the rest
@@ -177,9 +182,10 @@ help:
 	@echo 'make test-full  the suite with its long parts'
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
+	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help

@@ -13,8 +13,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -29,10 +27,11 @@ sys.path.insert(0, HERE)
 import peers  # noqa: E402
 from lib import ca, processes  # noqa: E402
 from peers import Way  # noqa: E402
+from report import chosen_of, machine, show, version, write_into  # noqa: E402
 
 GENERATOR_TIMEOUT_S = 120
 WARM_IDLERS = 100
-BEGIN, END = "<!-- results: written by make bench-proxy -->", "<!-- end of results -->"
+MARK = "results: written by make bench-proxy"
 
 
 class Load:
@@ -273,10 +272,6 @@ def bar_of(cell, medians):
     return None, ""
 
 
-def show(value):
-    return "–" if value is None else "%.3g" % value if value < 100 else "%.0f" % value
-
-
 def table(cells, chosen, results):
     names = [p.name for p in chosen]
     rows = ["| | unit | bar | %s | |" % " | ".join(names), "|---|---|---|%s---|" % ("---|" * len(names))]
@@ -294,18 +289,6 @@ def table(cells, chosen, results):
     return rows
 
 
-def version(package):
-    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
-    return done.stdout or "?"
-
-
-def machine():
-    with open("/proc/cpuinfo") as f:
-        model = re.search(r"model name\s*:\s*(.*)", f.read())
-    return "%d × %s, Linux %s, OpenSSL %s" % (os.cpu_count(), model.group(1) if model else platform.machine(),
-                                              platform.release().split("-")[0], version("libssl3"))
-
-
 def report(options, cells, chosen, results, held):
     lines = ["%s. %s." % (datetime.date.today().isoformat(), machine()),
              "Peers: %s." % ", ".join("%s %s" % (p.name, version(p.package)) for p in chosen if p.package),
@@ -316,16 +299,6 @@ def report(options, cells, chosen, results, held):
         lines += ["", "20,000 idle TLS-TLS sessions on 2 cores, 3 nodes:", ""]
         lines += ["- %s" % row for row in held]
     return "\n".join(lines)
-
-
-def write_into(path, text):
-    """Between the two marks; what is written by hand around them stays."""
-    with open(path, encoding="utf-8") as f:
-        head, _, rest = f.read().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write("%s%s\n\n%s\n\n%s%s" % (head, BEGIN, text, END, tail))
-    os.rename(path + ".new", path)
 
 
 # ---- a run
@@ -346,11 +319,6 @@ def run_rounds(bench, options, cells, chosen):
                 print("round %d  %-32s %-14s %8.3f %s" % (number + 1, cell.name, peer.name, value, cell.unit),
                       flush=True)
     return results
-
-
-def chosen_of(all_, text):
-    words = [w for w in (text or "").split(",") if w]
-    return [x for x in all_ if not words or any(w.lower() in x.name.lower() for w in words)]
 
 
 def main():
@@ -381,7 +349,7 @@ def main():
     text = report(options, cells, chosen, results, held)
     print("\n" + text)
     if options.write:
-        write_into(options.write, text)
+        write_into(options.write, MARK, text)
     complete = all(results.get(c.name, {}).get(p.name) for c in cells for p in chosen if c.suits(p))
     return 0 if complete else 1
 

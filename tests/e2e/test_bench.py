@@ -1,14 +1,19 @@
-"""The tools of `make bench-proxy` at their smallest, so that they do not rot."""
+"""The tools of `make bench-proxy` and `make bench-sync` at their smallest, so that they do not rot."""
 
 import os
 import statistics
 import sys
+import tempfile
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench"))
 import bench  # noqa: E402
+import copiers  # noqa: E402
+import mailboxes  # noqa: E402
 import peers  # noqa: E402
+import report  # noqa: E402
+import sync  # noqa: E402
 from lib import processes  # noqa: E402
 
 
@@ -70,8 +75,42 @@ def test_the_table_says_where_a_bar_is_missed(tmp_path):
     assert rows[2:] == ["| idle | KiB | ≤ 2 | 2 | – | met |",
                         "| ping | us | ≤ 0.5 × haproxy | 6 | 10 (0.60) | **missed**: 1.20 × |"]
     page = tmp_path / "page.md"
-    page.write_text("# By hand\n%s\nold\n%s\nalso by hand\n" % (bench.BEGIN, bench.END), encoding="utf-8")
-    bench.write_into(str(page), "new")
+    page.write_text("# By hand\n%s\nold\n%s\nalso by hand\n" % ("<!-- %s -->" % bench.MARK, report.END), encoding="utf-8")
+    report.write_into(str(page), bench.MARK, "new")
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand\n") and text.endswith("\nalso by hand\n")
     assert "new" in text and "old" not in text
+
+
+@pytest.fixture
+def open_folder():
+    """One that Dovecot's unprivileged user may enter."""
+    with tempfile.TemporaryDirectory(prefix="mailferry-test-") as folder:
+        yield folder
+
+
+def test_a_mailbox_is_copied_changed_and_compared(open_folder):
+    from lib.mailferry import build_folder
+    with sync.Bench(build_folder(), open_folder, users=2, messages=60) as b:
+        results = sync.Results()
+        sync.one_mailbox(b, copiers.Mailferry, 50, results, look=True)
+        assert results.words == {"mailferry": "perfect"}
+        sync.many_users(b, copiers.Mailferry, 0, results, look=True)
+        assert results.median("2 users × 200, 8 at a time, 0 ms (users/min)", "mailferry") > 0
+        assert min(results.median(row, "mailferry") for row in sync.BARS if "50 ms (s)" in row) > 0.05
+
+
+def test_the_reader_names_what_a_copy_lacks():
+    maker = mailboxes.Maker(7)
+    a, b, c = (sync.reader.Message(i, frozenset(), 1, maker.message(700).hex(), 700, "") for i in (1, 2, 3))
+    old = {("INBOX",): sync.reader.Folder(("INBOX",), b"INBOX", True, 1, [a, b])}
+
+    def new(*messages, subscribed=True):
+        return {("INBOX",): sync.reader.Folder(("INBOX",), b"INBOX", subscribed, 1, list(messages))}
+
+    def at(message, uid):
+        return sync.reader.dataclasses.replace(message, uid=uid)
+    assert sync.fidelity(old, new(a, b)) == "perfect"
+    assert sync.fidelity(old, new(a)) == "missing 1"
+    assert sync.fidelity(old, new(a, c)) == "altered 1"
+    assert sync.fidelity(old, new(at(a, 9), b, subscribed=False)) == "subscriptions 1, folders out of order 1"
