@@ -16,66 +16,6 @@ class Hangup(Exception):
     """The fake ends this connection."""
 
 
-class Fake:
-    """
-    greeting   its first line
-    context    an ssl.SSLContext for STARTTLS and STLS
-    users      {login: password}; tokens {login: token}
-    heard      every line that came, of all connections; probes of mailferry's among them
-    logins     (how, login) of those that were let in
-    rules      {verb: bytes or function(fake, talk, tag, rest)} go before what it would do itself;
-               bytes may hold %t for the tag
-    """
-
-    def __init__(self, users=None, tokens=None, context=None):
-        self.users, self.tokens, self.context = dict(users or {}), dict(tokens or {}), context
-        self.heard, self.logins, self.rules = [], [], {}
-        self.connections = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        """Nobody can connect any more; connections stay."""
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(Talk(self, sock),), daemon=True).start()
-
-    def _serve(self, talk):
-        try:
-            self.serve(talk)
-        except (Hangup, OSError):
-            pass
-        talk.close()
-
-    def probes(self):
-        """How often it was asked what it can do, and left behind that."""
-        return sum(line in (b"P LOGOUT", b"QUIT") for line in self.heard)
-
-    def check_plain(self, message):
-        """The login of a PLAIN message that is right, or None."""
-        authzid, name, password = message.split(b"\0")
-        name = name.decode()
-        if self.users.get(name) != password.decode():
-            return None
-        return "%s*%s" % (authzid.decode(), name) if authzid and authzid.decode() != name else name
-
-    def check_token(self, message):
-        """The same of either mechanism with a token."""
-        found = re.match(rb"(?:user=([^\x01]*)|n,a=([^\x01,]*),)\x01(?:.*\x01)?auth=Bearer ([^\x01]*)\x01\x01$", message)
-        plain, escaped, token = (g and g.decode() for g in found.groups())
-        name = plain or escaped.replace("=2C", ",").replace("=3D", "=")
-        return name if self.tokens.get(name) == token else None
-
-
 class Talk:
     def __init__(self, fake, sock):
         self.fake, self.sock, self._file = fake, sock, sock.makefile("rb")
@@ -107,6 +47,69 @@ class Talk:
             self.sock.close()
         except OSError:
             pass
+
+
+class Fake:
+    """
+    greeting   its first line
+    context    an ssl.SSLContext for STARTTLS and STLS
+    users      {login: password}; tokens {login: token}
+    heard      every line that came, of all connections; probes of mailferry's among them
+    logins     (how, login) of those that were let in
+    talk       the class of its connections
+    rules      {verb: bytes or function(fake, talk, tag, rest)} go before what it would do itself;
+               bytes may hold %t for the tag
+    """
+
+    talk = Talk
+
+    def __init__(self, users=None, tokens=None, context=None):
+        self.users, self.tokens, self.context = dict(users or {}), dict(tokens or {}), context
+        self.heard, self.logins, self.rules = [], [], {}
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
+
+    def close(self):
+        """Nobody can connect any more; connections stay."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(self.talk(self, sock),), daemon=True).start()
+
+    def _serve(self, talk):
+        try:
+            self.serve(talk)
+        except (Hangup, OSError):
+            pass
+        talk.close()
+
+    def probes(self):
+        """How often it was asked what it can do, and left behind that."""
+        return sum(line in (b"P LOGOUT", b"QUIT") for line in self.heard)
+
+    def check_plain(self, message):
+        """The login of a PLAIN message that is right, or None."""
+        authzid, name, password = message.split(b"\0")
+        name = name.decode()
+        if self.users.get(name) != password.decode():
+            return None
+        return "%s*%s" % (authzid.decode(), name) if authzid and authzid.decode() != name else name
+
+    def check_token(self, message):
+        """The same of either mechanism with a token."""
+        found = re.match(rb"(?:user=([^\x01]*)|n,a=([^\x01,]*),)\x01(?:.*\x01)?auth=Bearer ([^\x01]*)\x01\x01$", message)
+        plain, escaped, token = (g and g.decode() for g in found.groups())
+        name = plain or escaped.replace("=2C", ",").replace("=3D", "=")
+        return name if self.tokens.get(name) == token else None
 
 
 CHALLENGE = base64.b64encode(b'{"status":"401","schemes":"bearer","scope":"mail"}')
@@ -231,6 +234,10 @@ class FakeImap(Fake):
                 strings.append(talk.read(n))
                 rest = talk.line()
                 how += " plus" if plus else " sync"
+            else:
+                atom, _, rest = rest.lstrip(b" ").partition(b" ")
+                strings.append(atom)
+                how += " atom"
         name, password = (s.decode() for s in strings)
         self.finish(talk, tag, how, name if self.users.get(name) == password else None)
 
