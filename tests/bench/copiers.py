@@ -5,6 +5,7 @@ import os
 import shutil
 
 import mailboxes
+from lib.copier import job_of
 
 PASSWORD = "secret"
 
@@ -60,9 +61,8 @@ class Mailferry(Copier):
                 "password": server.users[user]}
 
     def commands(self, user):
-        job = {"kind": "pass", "user": user, "journal": self.path(user + ".journal"), "fence_s": 30, "connect_s": 20,
-               "io_s": 120, "message_max": 2 ** 31, "delete_brake": 50, "delete_brake_percent": 5, "from": "old",
-               "old": self.side(self.old, self.ports[0], user), "new": self.side(self.new, self.ports[1], user)}
+        job = job_of(user, self.path(user + ".journal"), self.side(self.old, self.ports[0], user),
+                     self.side(self.new, self.ports[1], user), fence_s=30, connect_s=20, io_s=120, message_max=2 ** 31)
         return [([os.path.join(self.build, "mailferry-sync"), "--worker"],
                  self.write(user + ".job", json.dumps(job) + "\n"))]
 

@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lib import mail, reader  # noqa: E402
 from lib.ca import CA  # noqa: E402
+from lib.copier import Copier  # noqa: E402
 from lib.courier import Courier  # noqa: E402
 from lib.cyrus import Cyrus  # noqa: E402
 from lib.dovecot import Dovecot  # noqa: E402
@@ -57,6 +58,17 @@ class Person:
 
     def __repr__(self):
         return self.name
+
+
+class StageCopier(Copier):
+    """Between the stage's servers, for a person of its pool."""
+
+    def __init__(self, stage, person, folder):
+        super().__init__(stage.old, stage.new, stage.ca, person.name, person.password, folder)
+        self.context = stage.context
+
+    def difference(self):
+        return super().difference(self.context)
 
 
 class Stage:
@@ -158,6 +170,11 @@ def tidy(request):
 @pytest.fixture
 def person(stage):
     return stage.take()
+
+
+@pytest.fixture
+def copier(stage, person, tmp_path):
+    return StageCopier(stage, person, str(tmp_path))
 
 
 class Checked(Mailferry):

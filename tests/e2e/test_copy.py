@@ -4,66 +4,14 @@ step and run again it loses nothing and doubles nothing.
 """
 
 import json
-import os
-import subprocess
 
 import pytest
 
-from lib import mail, reader
+from lib import mail
+from lib.copier import KILLED
 from lib.imapclient import ImapClient, No
-from lib.mailferry import build_folder
 
-KILLED = 99                     # exit status of a worker that MAILFERRY_STOP_AT_STEP stopped
 STEPS_MAX = 60
-
-
-class Copier:
-    def __init__(self, stage, person, folder):
-        self.stage, self.person = stage, person
-        self.journal = os.path.join(folder, person.name + ".journal")
-
-    def side(self, server):
-        return {"host": server.address, "port": server.ports["imaps"], "tls": "implicit", "proxy_protocol": "none",
-                "tls_name": server.tls_name, "tls_ca_file": self.stage.ca.cert, "tls_pin": None,
-                "login": self.person.name, "authzid": None, "password": self.person.password}
-
-    def run(self, kind="pass", stop_at=0, **changes):
-        """(exit status, result event or None)"""
-        job = {"kind": kind, "user": self.person.name, "journal": self.journal, "fence_s": 1,
-               "connect_s": 10, "io_s": 30, "message_max": 1 << 30, "delete_brake": 50,
-               "delete_brake_percent": 5, "old": self.side(self.stage.old),
-               "new": self.side(self.stage.new), "from": "old"}
-        job.update(changes)
-        env = dict(os.environ, MAILFERRY_STOP_AT_STEP=str(stop_at))
-        text = json.dumps(job) + "\n" + ("go\n" if kind == "final" else "")
-        done = subprocess.run([os.path.join(build_folder(), "mailferry-sync"), "--worker"], input=text,
-                              capture_output=True, text=True, env=env, timeout=120)
-        assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
-        events = [json.loads(line) for line in done.stdout.splitlines()]
-        results = [e for e in events if e["event"] == "result"]
-        return done.returncode, results[-1] if results else None
-
-    def until_clean(self, passes=4):
-        for _ in range(passes):
-            code, result = self.run()
-            assert code == 0 and result["ok"], result
-            if result["clean"]:
-                return result
-        raise AssertionError("not clean after %d passes: %s" % (passes, result["text"]))
-
-    def forget(self):
-        for end in ("", "-wal", "-shm"):
-            if os.path.exists(self.journal + end):
-                os.unlink(self.journal + end)
-
-    def difference(self):
-        return reader.compare(self.stage.read(self.stage.old, self.person),
-                              self.stage.read(self.stage.new, self.person))
-
-
-@pytest.fixture
-def copier(stage, person, tmp_path):
-    return Copier(stage, person, str(tmp_path))
 
 
 def connect(stage, server, person):
@@ -222,15 +170,7 @@ def test_trailing_without_a_journal_brings_nothing(copier, old):
 
 def test_two_workers_of_one_user(copier, old):
     fill(old)
-    env = dict(os.environ)
-    job = json.dumps(dict(kind="final", user=copier.person.name, journal=copier.journal, fence_s=1,
-                          connect_s=10, io_s=30, message_max=1 << 30, delete_brake=50,
-                          delete_brake_percent=5, old=copier.side(copier.stage.old),
-                          new=copier.side(copier.stage.new), **{"from": "old"})) + "\n"
-    first = subprocess.Popen([os.path.join(build_folder(), "mailferry-sync"), "--worker"], text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
-    first.stdin.write(job)
-    first.stdin.flush()
+    first = copier.start("final", go=False)
     assert json.loads(first.stdout.readline())["event"] == "waiting"
     code, result = copier.run()
     assert not result["ok"] and "in use" in result["text"], result
@@ -241,10 +181,10 @@ def test_two_workers_of_one_user(copier, old):
 
 
 def test_wrong_password_says_so(copier, old):
-    code, result = copier.run("probe", new=dict(copier.side(copier.stage.new), password="wrong"))
+    code, result = copier.run("probe", new=dict(copier.sides["new"], password="wrong"))
     assert not result["ok"] and result["kind"] == "auth" and result["text"].startswith("new: "), result
 
 
 def test_certificate_of_another_name_is_not_trusted(copier, old):
-    code, result = copier.run("probe", old=dict(copier.side(copier.stage.old), tls_name="mail.example.org"))
+    code, result = copier.run("probe", old=dict(copier.sides["old"], tls_name="mail.example.org"))
     assert not result["ok"] and result["kind"] == "tls", result
