@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/login_name.h"
 #include "common/user_state.h"
+#include "config/rate_times.h"
 
 enum protocol_kind { PROTO_IMAP, PROTO_POP3, PROTOS };
 enum tls_mode { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT, TLS_MODES };
@@ -57,6 +58,9 @@ struct backend_conf {
 	char *auth_from;      /* "old" or "new", never this one; set if proxy_master_user is */
 	bool allow_cleartext; /* TLS_NONE to a host that is not this one */
 	int connections;      /* the sync engine's most at once */
+	int64_t rate;	      /* the same: bytes/s there and back; 0: no limit */
+	int message_rate;     /* messages/s; 0: no limit */
+	char *rate_times;     /* other numbers by the time of day; NULL: none */
 	/* how the client's address is told there, if at all */
 	enum proxy_protocol proxy_protocol;
 	bool id_forward, xclient; /* IMAP's ID, POP3's XCLIENT */
@@ -106,9 +110,11 @@ struct settings {
 		int fence_s; /* after a lost connection an unseen message is believed lost only
 				after this */
 		int retry_s; /* after a failed pass; doubles, up to 1 h */
-		int trailing_quiet_days;  /* then a trailing user is done */
-		int connect_s, io_s;	  /* towards the servers */
-		int64_t message_max;	  /* bytes; a larger message is an exception */
+		int trailing_quiet_days; /* then a trailing user is done */
+		int connect_s, io_s;	 /* towards the servers */
+		int64_t message_max;	 /* bytes; a larger message is an exception */
+		int64_t user_rate;	 /* bytes/s of one user's copy; 0: no limit */
+		int user_message_rate;
 		int delete_brake;	  /* most deletes per folder and pass … */
 		int delete_brake_percent; /* … or this share of it, whichever is more */
 	} sync;
@@ -170,9 +176,9 @@ bool settings_cleartext(const struct backend_conf *b, enum protocol_kind p);
 
 /*
  * A reload: takes from *fresh what may change in a running process. Each setting that differs
- * is named to `told` ("backend \"old\": host"): taken, or kept as it is because it needs a restart. *fresh
- * ends up with the values that were replaced and is still the caller's to release. Texts that a
- * reload can change must not be borrowed across events.
+ * is named to `told` ("backend \"old\": host"): taken, or kept as it is because it needs a
+ * restart. *fresh ends up with the values that were replaced and is still the caller's to
+ * release. Texts that a reload can change must not be borrowed across events.
  */
 typedef void settings_told_fn(const char *what, bool taken, void *arg);
 void settings_take(struct settings *now, struct settings *fresh, settings_told_fn *told,

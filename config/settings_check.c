@@ -305,7 +305,7 @@ static void check_backend(const struct settings *s, enum side side, const struct
 {
 	const struct backend_conf *b = &s->backend[side];
 	const char *title = side_name(side);
-	char what[64];
+	char what[256];
 
 	if (!scan_has(scan, SECTION_BACKEND, title, NULL)) {
 		mistake_add(m, 1, "backend \"%s\" is missing", title);
@@ -321,6 +321,9 @@ static void check_backend(const struct settings *s, enum side side, const struct
 			"backend \"%s\": login_format must hold %%u or %%n (also %%d, %%%%), "
 			"not \"%s\"",
 			title, b->login_format);
+	if (rate_times_check(b->rate_times, what, sizeof what) < 0)
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "rate_times"),
+			    "backend \"%s\": rate_times: %s", title, what);
 	if (b->tls_pin && !is_pin(b->tls_pin))
 		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "tls_pin"),
 			    "backend \"%s\": tls_pin must be \"sha256:\" and 64 hex digits",

@@ -96,6 +96,13 @@ const struct setting_row setting_rows[] = {
 	    "none)."),
 	INT("connections", AT_BACKEND(connections), "16", 1, 1000, "",
 	    "Most connections of the copier at once."),
+	ROW("rate", AT_BACKEND(rate), SIZE, "0", 0, RATE_BYTES_MAX, "bytes/s", false, true,
+	    "What the copier moves there and back, all workers together; 0: as fast as it goes."),
+	INT("message_rate", AT_BACKEND(message_rate), "0", 0, RATE_MESSAGES_MAX, "/s",
+	    "Messages read or written there by the copier; 0: any number."),
+	TEXT("rate_times", AT_BACKEND(rate_times), NULL, true,
+	     "Other numbers by the clock of this host: \"08:00-18:00 bytes=2M messages=5 "
+	     "connections=4, 22:00-06:00 bytes=0\"; the first window that holds counts."),
 	ROW("proxy_protocol", AT_BACKEND(proxy_protocol), PROXY, "none", 0, 0, "", false, true,
 	    "none, v1 or v2: PROXY header in front of every connection; the server must expect "
 	    "it."),
@@ -171,6 +178,11 @@ const struct setting_row setting_rows[] = {
 	ROW("message_max", AT(SECTION_SYNC, sync.message_max), SIZE, "1G", 1024, 1LL << 40,
 	    "bytes", false, true,
 	    "A larger message is reported, not copied. K, M, G count in 1024s."),
+	ROW("user_rate", AT(SECTION_SYNC, sync.user_rate), SIZE, "0", 0, RATE_BYTES_MAX,
+	    "bytes/s", false, true,
+	    "What one user's copy moves from or to each server; 0: as fast as it goes."),
+	INT("user_message_rate", AT(SECTION_SYNC, sync.user_message_rate), "0", 0,
+	    RATE_MESSAGES_MAX, "/s", "Messages of one user's copy; 0: any number."),
 	INT("delete_brake", AT(SECTION_SYNC, sync.delete_brake), "50", 0, 1000000000, "",
 	    "Most deletions per folder and pass before a person is asked …"),
 	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100,
@@ -250,7 +262,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 98, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 103, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

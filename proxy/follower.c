@@ -61,6 +61,7 @@ enum order_kind {
 	ORDER_STRANGER,
 	ORDER_USES,
 	ORDER_LEAVING,
+	ORDER_LATENCY,
 	ORDER_CERTIFICATES
 };
 struct order {
@@ -71,6 +72,7 @@ struct order {
 	int64_t change, at, held_ms;
 	enum user_state state;
 	enum direction direction;
+	enum side side;
 	struct session_row row; /* its texts are ours */
 	int64_t trace;
 	struct trace_line line;	  /* its texts are name, proto and text */
@@ -146,8 +148,8 @@ static void reload(struct proxy *p, int64_t request)
 	struct err e = { 0 };
 	int rc = proxy_reload(p, &e);
 
-	follower_answer(p->follower,
-			&(struct answer_row){ .request = request, .doing = rc < 0 ? e.text : "" });
+	follower_answer(p->follower, &(struct answer_row){ .request = request,
+							   .doing = rc < 0 ? e.text : "" });
 }
 
 static void apply(struct proxy *p, struct news *n)
@@ -462,6 +464,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 		return write_uses(f, o->uses, e);
 	case ORDER_LEAVING:
 		return mark(f, true, e);
+	case ORDER_LATENCY:
+		return store_latency_write(f->store, node, o->side, o->change, o->at, e);
 	case ORDER_CERTIFICATES:
 		return store_certificates_write(f->store, node, o->certificates,
 						o->certificate_count, e);
@@ -788,6 +792,14 @@ void follower_uses(struct follower *f, const uint32_t counts[USAGES])
 
 	memcpy(o.uses, counts, size);
 	send_order(f, o);
+}
+
+void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us)
+{
+	send_order(f, (struct order){ .kind = ORDER_LATENCY,
+				      .side = side,
+				      .change = commands,
+				      .at = typical_us });
 }
 
 void follower_leaving(struct follower *f)

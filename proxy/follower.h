@@ -34,6 +34,8 @@ void follower_trace(struct follower *f, int64_t trace, const struct trace_line *
 void follower_answer(struct follower *f, const struct answer_row *a);
 /* Sessions that used each extension since the last call. */
 void follower_uses(struct follower *f, const uint32_t counts[USAGES]);
+/* Answers of this server to live users in the last seconds, and the median time they took. */
+void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us);
 void follower_stranger(struct follower *f, const char *name);
 /* Instead of those told before. */
 void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n);

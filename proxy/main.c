@@ -17,6 +17,7 @@
 #include "proxy/control.h"
 #include "proxy/ending.h"
 #include "proxy/follower.h"
+#include "proxy/latency.h"
 #include "proxy/life.h"
 #include "proxy/listener.h"
 #include "proxy/lookup.h"
@@ -172,6 +173,7 @@ static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		sessions_look(p);
 		uses_write(p);
 	}
+	latency_tick(p, now);
 	life_tick(p);
 	beat(n, now);
 }

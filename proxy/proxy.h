@@ -9,6 +9,7 @@
 #include "certs/server.h"
 #include "common/wire/usage.h"
 #include "config/settings.h"
+#include "proxy/latency.h"
 #include "proxy/meters.h"
 #include "proxy/stream.h"
 
@@ -37,6 +38,8 @@ struct proxy {
 	struct backend *backend[SIDES];
 	struct caps *caps;     /* what they can do before login */
 	uint32_t uses[USAGES]; /* sessions that used it, since the follower was told */
+	struct latency latency[SIDES];
+	int64_t latency_ms;    /* when it was told */
 	struct probes *probes; /* NULL: the node leaves */
 	struct follower *follower;
 	struct listeners *listeners;

@@ -143,6 +143,7 @@ struct session {
 		struct pop3_boundary pop3;
 	} open;
 	uint64_t bytes_up, bytes_down;
+	int64_t asked_ms; /* the backend owes an answer since then (latency.h); 0: none */
 	/* what the store's row says, to write changes only */
 	enum session_state row_state;
 	int64_t row_ms;

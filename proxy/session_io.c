@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/wire/alien.h"
+#include "proxy/latency.h"
 #include "proxy/session_impl.h"
 
 #define INPUT_KEEP (64 * 1024) /* of a client whose next command must wait */
@@ -24,6 +25,7 @@ void session_send_up(struct session *s, const void *p, size_t n)
 	if (n == 0)
 		return;
 	s->bytes_up += n;
+	latency_asked(s);
 	metrics_add(s->proxy->metrics, METER_BYTES, AT(s->protocol->kind, WAY_UP), (double)n);
 	stream_write(s->backend, p, n);
 	if (stream_queued(s->backend) > STREAM_HIGH)
@@ -208,6 +210,7 @@ static void backend_data(struct session *s)
 		break;
 	case SESSION_RELAY:
 	case SESSION_DRAIN:
+		latency_answered(s);
 		if (may_forward(s))
 			s->protocol->pass_down(s);
 		break;

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "sync/hosts.h"
 #include "sync/order.h"
+#include "sync/speed.h"
 
 #define TICK_MS	    250	  /* the net under the nudges */
 #define SCAN_GAP_MS 100	  /* nodes nudge once a second each; not every nudge is worth a look */
@@ -41,6 +42,7 @@ struct engine {
 	size_t choice_count, choice_size;
 	struct gate_view view;
 	struct hosts hosts;
+	struct speed *speed;
 	int queued;
 	int64_t next_scan; /* monotonic */
 	bool nudged, stopping;
@@ -117,7 +119,8 @@ static int workers_max(struct engine *en)
 	int n = s->sync.workers;
 
 	for (int i = 0; i < SIDES; i++)
-		n = MIN(n, hosts_limit(&en->hosts, (enum side)i, s->backend[i].connections,
+		n = MIN(n, hosts_limit(&en->hosts, (enum side)i,
+				       speed_connections(en->speed, (enum side)i),
 				       clock_mono_ms()));
 	return n;
 }
@@ -654,6 +657,7 @@ static void tick(struct engine *en)
 {
 	int64_t now = clock_mono_ms();
 
+	speed_tick(en->speed);
 	tick_cutovers(en);
 	if (en->stopping)
 		return;
@@ -677,6 +681,8 @@ struct engine *engine_new(const struct engine_opts *o)
 	struct timeval t = { .tv_usec = TICK_MS * 1000 };
 
 	en->o = *o;
+	en->speed = speed_new(o->store, o->settings);
+	en->o.shop.pace_fd = speed_fd(en->speed);
 	en->timer = event_new(o->base, -1, EV_PERSIST, on_timer, en);
 	event_add(en->timer, &t);
 	return en;
@@ -686,6 +692,7 @@ void engine_free(struct engine **en)
 {
 	ASSERT(engine_idle(*en));
 	event_free((*en)->timer);
+	speed_free(&(*en)->speed);
 	names_release(&(*en)->asked);
 	names_release(&(*en)->traced);
 	mem_free(&(*en)->choices);
@@ -765,9 +772,13 @@ static void why_servers(struct engine *en, const struct user *u, engine_item_fn 
 	struct gate_item i = { .name = "servers" };
 
 	for (int s = 0; s < SIDES; s++) {
-		hosts_text(&en->hosts, (enum side)s, en->o.settings->backend[s].connections,
+		hosts_text(&en->hosts, (enum side)s, speed_connections(en->speed, (enum side)s),
 			   clock_mono_ms(), i.text, sizeof i.text);
 		i.ok = !hosts_paused(&en->hosts, (enum side)s, clock_mono_ms());
+		if (i.text[0])
+			fn(&i, to);
+		speed_text(en->speed, (enum side)s, i.text, sizeof i.text);
+		i.ok = true;
 		if (i.text[0])
 			fn(&i, to);
 	}

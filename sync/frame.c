@@ -176,6 +176,7 @@ static int body_stream(struct frame_reader *r, struct slice before, uint64_t lef
 {
 	const struct frame_sink *sink = r->sink;
 
+	transport_message(r->t);
 	if (sink->begin(sink->arg, before, left, e) < 0)
 		return transport_poison(r->t, e);
 	while (left > 0) {

@@ -240,6 +240,9 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 		add_number(out, "bytes", ev->bytes);
 		buf_add_str(out, "}\n");
 		return;
+	case JOB_EVENT_MOVING:
+		buf_add_str(out, "{\"event\":\"moving\"}\n");
+		return;
 	case JOB_EVENT_RESULT:
 		job_result_write(&ev->result, out);
 		return;
@@ -584,6 +587,8 @@ static int take_event(struct object *o, struct job_event *ev)
 
 	if (strcmp(name, "waiting") == 0) {
 		ev->kind = JOB_EVENT_WAITING;
+	} else if (strcmp(name, "moving") == 0) {
+		ev->kind = JOB_EVENT_MOVING;
 	} else if (strcmp(name, "progress") == 0) {
 		ev->kind = JOB_EVENT_PROGRESS;
 		if (take_progress(o, ev) < 0)
@@ -593,7 +598,7 @@ static int take_event(struct object *o, struct job_event *ev)
 		if (take_result(o, &ev->result) < 0)
 			return -1;
 	} else {
-		return wrong(o, "event", "waiting, progress or result");
+		return wrong(o, "event", "waiting, progress, moving or result");
 	}
 	return whole(o);
 }

@@ -25,6 +25,7 @@
  *	{"event":"waiting"}
  *	{"event":"progress","folder":NAME,"done":n,"total":n,"messages":n,"bytes":n}	at most
  *4 a second
+ *	{"event":"moving"}	a sign of life: bytes move (sync/pulse.h)
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
  *	 "arrived":n,	trailing: messages brought
@@ -92,7 +93,12 @@ int job_parse(struct slice line, struct job *out, struct err *e) MUST_CHECK;
 /* The worker's side: one result line. The engine's side: parses an event line into *event. */
 void job_result_write(const struct job_result *r, struct buf *out);
 
-enum job_event_kind { JOB_EVENT_WAITING, JOB_EVENT_PROGRESS, JOB_EVENT_RESULT };
+enum job_event_kind {
+	JOB_EVENT_WAITING,
+	JOB_EVENT_PROGRESS,
+	JOB_EVENT_MOVING,
+	JOB_EVENT_RESULT
+};
 struct job_event {
 	enum job_event_kind kind;
 	struct job_result result; /* RESULT */

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
+#include "sync/pace.h"
+#include "sync/pulse.h"
 #include "sync/pass.h"
 
 #define PROGRESS_MS 250 /* at most so often */
@@ -61,6 +63,11 @@ static void send_event(const struct job_event *ev)
 	job_event_write(ev, &out);
 	if (write_out(&out) < 0)
 		_exit(1); /* nobody hears us: the engine is gone */
+}
+
+static void on_pulse(void)
+{
+	send_event(&(struct job_event){ .kind = JOB_EVENT_MOVING });
 }
 
 static void on_progress(const struct pass_progress *p, void *arg)
@@ -177,8 +184,12 @@ int job_main(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	log_open("worker", LOG_INFO);
+	pace_attach();
 	if (take_job(&life) < 0)
 		return 1;
+	pulse_start(on_pulse);
+	if (life.job.kind == JOB_FINAL)
+		pace_urgent();
 	do_job(&life, &ev.result);
 	send_event(&ev);
 	job_release(&life.job);

@@ -419,6 +419,7 @@ static int append_one(struct sender *s, struct batch_message *m, struct err *e)
 
 	if (wait_room(s, m->digest.size, e) < 0)
 		return -1;
+	transport_message(t);
 	w = window_add(s, m);
 	append_command(s, &c, w);
 	r = send_text(s, &c, w, &refused, e);

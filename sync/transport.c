@@ -14,9 +14,12 @@
 #include "certs/tls.h"
 #include "common/clock.h"
 #include "common/sockets.h"
+#include "sync/pace.h"
+#include "sync/pulse.h"
 
 struct transport {
-	int fd;			/* -1: from memory */
+	int fd; /* -1: from memory */
+	enum side which;
 	struct tls_client *tls; /* NULL: this server is spoken to in clear */
 	SSL *ssl;		/* NULL: not yet, or never */
 	int io_ms;
@@ -63,6 +66,11 @@ bool transport_is_broken(const struct transport *t)
 bool transport_is_secure(const struct transport *t)
 {
 	return t->ssl != NULL;
+}
+
+void transport_message(const struct transport *t)
+{
+	pace_wait(t->which, PACE_MESSAGES, 1);
 }
 
 int64_t transport_bytes_in(const struct transport *t)
@@ -190,15 +198,24 @@ static ssize_t write_step(struct transport *t, const void *p, size_t n, short *w
 	return fail_errno(t, "write", e);
 }
 
+/* Bytes went either way: waits where that is too fast, and lets the process show it lives. */
+static void moved(const struct transport *t, ssize_t n)
+{
+	pace_wait(t->which, PACE_BYTES, n);
+	pulse_beat();
+}
+
 /* One read into the input; 1 something came, 0 would wait for *want, -1 broken. */
 static int fill(struct transport *t, short *want, struct err *e)
 {
-	ssize_t r = read_step(t, buf_room(&t->in, TRANSPORT_CHUNK), TRANSPORT_CHUNK, want, e);
+	ssize_t r = read_step(t, buf_room(&t->in, TRANSPORT_CHUNK),
+			      pace_chunk(t->which, TRANSPORT_CHUNK), want, e);
 
 	if (r <= 0)
 		return (int)r;
 	buf_wrote(&t->in, (size_t)r);
 	t->bytes_in += r;
+	moved(t, r);
 	return 1;
 }
 
@@ -221,7 +238,7 @@ static int send_all(struct transport *t, const char *p, size_t n, struct err *e)
 
 	while (n > 0) {
 		short want = 0;
-		ssize_t r = write_step(t, p, n, &want, e);
+		ssize_t r = write_step(t, p, pace_chunk(t->which, n), &want, e);
 
 		if (r < 0)
 			return -1;
@@ -233,6 +250,7 @@ static int send_all(struct transport *t, const char *p, size_t n, struct err *e)
 		p += r;
 		n -= (size_t)r;
 		t->bytes_out += r;
+		moved(t, r);
 		end = ends_at(t, t->io_ms);
 	}
 	return 0;
@@ -302,6 +320,18 @@ int transport_more(struct transport *t, struct err *e)
 
 /* ---- opening */
 
+/* With a limit, what the kernel takes in advance must be little against it. */
+static void limit_buffers(const struct transport *t)
+{
+	size_t most = pace_chunk(t->which, SIZE_MAX);
+	int size = (int)MIN(MAX(most, (size_t)4096), (size_t)INT_MAX);
+
+	if (most == SIZE_MAX)
+		return;
+	setsockopt(t->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	setsockopt(t->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 static int connect_one(struct transport *t, const struct addrinfo *a, int64_t end,
 		       struct err *e)
 {
@@ -313,6 +343,7 @@ static int connect_one(struct transport *t, const struct addrinfo *a, int64_t en
 		return err_set(e, ERR_TEMP, "%s", strerror(errno));
 	setsockopt(t->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(t->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	limit_buffers(t);
 	if (connect(t->fd, a->ai_addr, a->ai_addrlen) < 0) {
 		why = errno;
 		if (why == EINPROGRESS) {
@@ -433,6 +464,7 @@ int transport_open(const struct job_side *side, int connect_ms, int io_ms,
 {
 	struct transport *t = transport_new(-1, io_ms);
 
+	t->which = side->which;
 	if (open_all(t, side, connect_ms, e) < 0) {
 		transport_poison(t, e);
 		transport_free(&t);

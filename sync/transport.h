@@ -65,6 +65,9 @@ void transport_deadline(struct transport *t, int ms);
 int transport_poison(struct transport *t, const struct err *e);
 bool transport_is_broken(const struct transport *t);
 
+/* A message begins to be read or written: waits for its turn (sync/pace.h). */
+void transport_message(const struct transport *t);
+
 int64_t transport_bytes_in(const struct transport *t); /* as the peer meant them: without TLS */
 int64_t transport_bytes_out(const struct transport *t);
 

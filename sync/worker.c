@@ -8,6 +8,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "sync/pace.h"
+
 #define READ_MAX 65536 /* bytes taken in one turn of the loop */
 
 struct worker {
@@ -103,6 +105,8 @@ static void take_event(struct worker *w, const struct job_event *ev)
 	case JOB_EVENT_PROGRESS:
 		out.kind = WORKER_PROGRESS;
 		break;
+	case JOB_EVENT_MOVING:
+		return; /* its line has counted already */
 	case JOB_EVENT_RESULT:
 		out.kind = WORKER_RESULT;
 		w->has_result = true;
@@ -280,7 +284,11 @@ static void NO_RETURN become(const struct workshop *shop, int in, int out, pid_t
 	 */
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(127);
-	close_range(3, ~0U, 0);
+	if (shop->pace_fd == PACE_FD)
+		fcntl(PACE_FD, F_SETFD, 0);
+	else if (shop->pace_fd >= 0 && dup2(shop->pace_fd, PACE_FD) < 0)
+		_exit(127);
+	close_range(shop->pace_fd >= 0 ? PACE_FD + 1 : PACE_FD, ~0U, 0);
 	execv(shop->program, (char *const *)shop->argv);
 	_exit(127);
 }
@@ -360,6 +368,7 @@ struct workshop workshop_real(struct event_base *base)
 		.go = worker_go,
 		.stop = worker_stop,
 		.base = base,
+		.pace_fd = -1,
 		.program = "/proc/self/exe",
 		.argv = argv,
 	};

@@ -43,6 +43,7 @@ struct workshop {
 	struct event_base *base;
 	const char *program;	 /* to execute */
 	const char *const *argv; /* NULL-terminated */
+	int pace_fd;		 /* of the page that all workers share; -1: none */
 	int silence_ms;		 /* 0: by the job's own deadlines */
 };
 

@@ -1,0 +1,146 @@
+/* Hides: the arithmetic of clocks, and how the page comes to a worker. */
+#include "sync/pace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "sync/pulse.h"
+
+#define SECOND_US 1000000
+#define NAP_US	  200000
+
+static bool urgent;
+static struct pace_page *page;			     /* NULL: no limits */
+static struct pace_clock of_user[SIDES][PACE_WHATS]; /* this worker's user */
+
+int64_t pace_book(struct pace_clock *c, int64_t n, int64_t now_us)
+{
+	int64_t rate = atomic_load(&c->rate), due = atomic_load(&c->due_us), next;
+
+	if (rate <= 0)
+		return 0;
+	do {
+		int64_t start = MAX(due, now_us - PACE_BURST_MS * 1000);
+
+		/* A clock that stands in a far future is none of ours. */
+		start = MIN(start, now_us + PACE_WAIT_MAX_MS * 1000);
+		next = start + (int64_t)((double)n * SECOND_US / (double)rate);
+	} while (!atomic_compare_exchange_weak(&c->due_us, &due, next));
+	return MIN(MAX(next - now_us, 0), PACE_WAIT_MAX_MS * 1000);
+}
+
+/* ---- the page */
+
+int pace_page_new(struct pace_page **out, int *fd, struct err *e)
+{
+	void *p;
+
+	*fd = memfd_create("mailferry-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0 || ftruncate(*fd, sizeof **out) < 0 ||
+	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_set(e, ERR_TEMP, "a page for the workers: %s", strerror(errno));
+	p = mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (p == MAP_FAILED)
+		return err_set(e, ERR_TEMP, "a page for the workers: %s", strerror(errno));
+	*out = p;
+	return 0;
+}
+
+void pace_page_free(struct pace_page **p, int *fd)
+{
+	if (*p)
+		munmap(*p, sizeof **p);
+	*p = NULL;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void pace_use(struct pace_page *p)
+{
+	page = p;
+}
+
+void pace_urgent(void)
+{
+	urgent = true;
+}
+
+void pace_attach(void)
+{
+	int seals = fcntl(PACE_FD, F_GET_SEALS);
+	struct stat st;
+	void *p;
+
+	/* A sealed memfd of this size is ours: started by hand there is none. */
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(PACE_FD, &st) < 0 ||
+	    st.st_size != (off_t)sizeof *page)
+		return;
+	p = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, PACE_FD, 0);
+	if (p != MAP_FAILED)
+		page = p;
+	close(PACE_FD);
+}
+
+/* ---- turns */
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * SECOND_US + t.tv_nsec / 1000;
+}
+
+/* In short naps: a limit may be lifted meanwhile, and a sleeper must not look dead. */
+static void wait_for_turn(const struct pace_clock *c, int64_t us)
+{
+	int64_t end = now_us() + us;
+
+	while (us > 0 && atomic_load(&c->rate) > 0) {
+		struct timespec t = { .tv_nsec = MIN(us, NAP_US) * 1000 };
+
+		nanosleep(&t, NULL);
+		pulse_beat();
+		us = end - now_us();
+	}
+}
+
+/* A twentieth of a second's worth, so that nobody waits long for a turn. */
+size_t pace_chunk(enum side side, size_t want)
+{
+	int64_t most = (int64_t)want;
+
+	if (!page || urgent)
+		return want;
+	for (int i = 0; i < 2; i++) {
+		int64_t rate = atomic_load(i ? &page->user_rate[PACE_BYTES]
+					     : &page->host[side][PACE_BYTES].rate);
+
+		if (rate > 0)
+			most = MIN(most, MAX(rate / 20, PACE_CHUNK_MIN));
+	}
+	return (size_t)most;
+}
+
+void pace_wait(enum side side, enum pace_what what, int64_t n)
+{
+	struct pace_clock *user = &of_user[side][what], *host;
+	int64_t now, for_host, for_user;
+
+	if (!page)
+		return;
+	if (what == PACE_BYTES)
+		atomic_fetch_add(&page->moved[side], n);
+	host = &page->host[side][what];
+	atomic_store(&user->rate, atomic_load(&page->user_rate[what]));
+	now = now_us();
+	for_host = pace_book(host, n, now);
+	for_user = pace_book(user, n, now);
+	if (!urgent)
+		wait_for_turn(for_host > for_user ? host : user, MAX(for_host, for_user));
+}

@@ -1,0 +1,52 @@
+/*
+ * How fast the workers go: one page of clocks that all of them share with the engine, so that a
+ * limit holds for all of them together and none of it lies idle. The engine sets the rates; who
+ * moves something books it on the clock and waits for its turn (GCRA, the virtual scheduling of
+ * a leaky bucket). A worker can harm nothing with the page but speed: no wait for a turn is
+ * longer than PACE_WAIT_MAX_MS.
+ */
+#ifndef SYNC_PACE_H
+#define SYNC_PACE_H
+
+#include "common/err.h"
+#include "common/user_state.h"
+
+#define PACE_FD		 3     /* of the page in a worker */
+#define PACE_BURST_MS	 100   /* what was not used so long ago is lost */
+#define PACE_WAIT_MAX_MS 60000 /* for one turn */
+#define PACE_CHUNK_MIN	 512   /* bytes moved at once, however slow */
+
+enum pace_what { PACE_BYTES, PACE_MESSAGES, PACE_WHATS };
+
+struct pace_clock {
+	_Atomic int64_t rate;	/* units per second; 0: no limit */
+	_Atomic int64_t due_us; /* when all that was booked is paid for */
+};
+
+/* Books n units at now_us; returns after how many µs they may be moved. Any thread, any
+ * process. */
+int64_t pace_book(struct pace_clock *c, int64_t n, int64_t now_us);
+
+struct pace_page {
+	struct pace_clock host[SIDES][PACE_WHATS];
+	_Atomic int64_t user_rate[PACE_WHATS]; /* of each user; clocks of their own */
+	_Atomic int64_t moved[SIDES]; /* bytes, by all workers since the engine's start */
+};
+
+/* The engine's: a new page, and the descriptor that workers get as PACE_FD. */
+int pace_page_new(struct pace_page **out, int *fd, struct err *e) MUST_CHECK;
+void pace_page_free(struct pace_page **p, int *fd);
+
+/* A worker's: uses the page if it was given one; else nothing below ever waits. */
+void pace_attach(void);
+/* The last delta of a cutover: people wait. It books what it moves, and never waits. */
+void pace_urgent(void);
+/* For tests: the same with this page. NULL: none. */
+void pace_use(struct pace_page *p);
+
+/* Most bytes to move at once towards this server. */
+size_t pace_chunk(enum side side, size_t want);
+/* n units were moved, or are about to be: waits until that is right. Any thread. */
+void pace_wait(enum side side, enum pace_what what, int64_t n);
+
+#endif

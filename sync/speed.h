@@ -1,0 +1,24 @@
+/*
+ * The engine's hand on the workers' speed: limits of the settings by the time of day, less
+ * while live users wait for a server's answers.
+ */
+#ifndef SYNC_SPEED_H
+#define SYNC_SPEED_H
+
+#include "common/store.h"
+#include "config/settings.h"
+
+struct speed;
+
+/* Borrows both. */
+struct speed *speed_new(struct store *st, const struct settings *s);
+void speed_free(struct speed **sp);
+int speed_fd(const struct speed *sp); /* for workers; borrowed */
+/* Often: looks at the clock and, every few seconds, at what the nodes measured. */
+void speed_tick(struct speed *sp);
+/* Connections to this server at once, by the settings and the time of day. */
+int speed_connections(const struct speed *sp, enum side side);
+/* What slows the copier there, "" if nothing. */
+void speed_text(const struct speed *sp, enum side side, char *out, size_t size);
+
+#endif
