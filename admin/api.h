@@ -21,6 +21,7 @@
 #define API_TRACE_S_MAX	    86400
 #define API_TRACE_BYTES	    (1 << 20) /* … or with so many bytes of lines */
 #define API_TRACE_BYTES_MAX (1 << 28)
+#define API_SAMPLE_MAX	    1000000000
 #define API_NAMES_MAX	    1000 /* users named in one POST */
 
 /* What a user's cutover waits for, in the words of `mailferry why`. */
@@ -37,6 +38,17 @@ struct api_live {
 	const char *folder; /* "" at first; borrowed */
 	int64_t done, total, messages, bytes;
 	int64_t started; /* ms since 1970 */
+};
+
+/* How a comparison of a user stands. */
+struct api_verified {
+	const char *
+		state; /* "none", "waiting", "running", "failed", "done"; borrowed, as is all */
+	const char *text;  /* failed: why */
+	const char *grade; /* done: "perfect" …; else "" */
+	int64_t same, missing, altered,
+		other;	  /* done: messages; other: findings of other kinds */
+	json_t *document; /* if asked for; of the caller; NULL: none */
 };
 
 struct api_engine {
@@ -66,6 +78,11 @@ struct api_hooks {
 	/* true: a worker is at it, *out is filled. */
 	bool (*live)(const char *name, struct api_live *out, void *arg);
 	void (*engine)(struct api_engine *out, void *arg);
+	/* Compare both sides of this user; headers_only with sample as in sync/audit_user.h. */
+	int (*verify)(const char *name, bool headers_only, int64_t sample, void *arg,
+		      struct err *e);
+	void (*verified)(const char *name, bool with_document, struct api_verified *out,
+			 void *arg);
 	/* Log all levels for this user in the engine and its workers. Nodes hear it through the
 	 * store. */
 	void (*trace)(const char *name, bool on, void *arg);

@@ -191,6 +191,95 @@ int api_post_retry(struct api_call *c)
 	return status;
 }
 
+/* ---- verify */
+
+/* {"level": "full" | "headers" | "sample", "sample": k}. 0, or the status of a refusal. */
+static int asked_level(struct api_call *c, bool *headers_only, int64_t *sample)
+{
+	const char *level = json_string_value(json_object_get(c->in, "level"));
+	const json_t *k = json_object_get(c->in, "sample");
+	bool sampled = level && strcmp(level, "sample") == 0;
+
+	*headers_only = sampled || (level && strcmp(level, "headers") == 0);
+	*sample = sampled ? json_integer_value(k) : 0;
+	if ((level && !*headers_only && strcmp(level, "full") != 0) ||
+	    (sampled && (*sample < 1 || *sample > API_SAMPLE_MAX)))
+		return api_refuse(c, 400, "levels: full, headers, sample with \"sample\": 1 …",
+				  "no such level");
+	return 0;
+}
+
+int api_post_verify(struct api_call *c)
+{
+	struct choice w;
+	struct err e = { 0 };
+	bool headers_only;
+	int64_t sample;
+	int rc = 0, status = asked_level(c, &headers_only, &sample);
+
+	if (status)
+		return status;
+	if (!c->api->hooks->verify)
+		return api_refuse(c, 501, "start the engine", "there is no engine to compare");
+	status = choose(c, false, &w);
+	for (size_t i = 0; status == 0 && rc == 0 && i < w.count; i++)
+		rc = c->api->hooks->verify(w.names[i], headers_only, sample, c->api->arg, &e);
+	if (status == 0) {
+		put_choice(c, &w);
+		status = rc < 0 ? api_fail(c, &e) : 202;
+	}
+	choice_release(&w);
+	return status;
+}
+
+static void put_verified(struct api_call *c, const char *name, bool with_document, json_t *list)
+{
+	struct api_verified v = { .state = "none", .text = "", .grade = "" };
+	json_t *j;
+
+	if (c->api->hooks->verified)
+		c->api->hooks->verified(name, with_document, &v, c->api->arg);
+	j = json_pack("{s:o, s:s, s:o, s:s, s:I, s:I, s:I, s:I}", "name", api_json_text(name),
+		      "state", v.state, "text", api_json_text(v.text), "grade", v.grade, "same",
+		      (json_int_t)v.same, "missing", (json_int_t)v.missing, "altered",
+		      (json_int_t)v.altered, "other", (json_int_t)v.other);
+	if (v.document)
+		json_object_set_new(j, "document", v.document);
+	json_array_append_new(list, j);
+}
+
+static int one_verified(const struct user *u, void *arg)
+{
+	struct api_call *c = arg;
+
+	put_verified(c, u->name, false, json_object_get(c->out, "users"));
+	return 0;
+}
+
+int api_get_verify(struct api_call *c)
+{
+	const char *wave = http_param(c->request, "wave"), *user = NULL;
+	struct user_filter f = { .wave = wave };
+	struct user u = { 0 };
+	struct err e = { 0 };
+	int got, status = api_asked_user(c, &user);
+
+	if (status)
+		return status;
+	if (!user == !wave)
+		return api_refuse(c, 400, "give ?user= or ?wave=", "whom is this about?");
+	json_object_set_new(c->out, "users", json_array());
+	if (wave)
+		return store_users_each(c->api->store, &f, one_verified, c, &e) < 0
+			       ? api_fail(c, &e)
+			       : 200;
+	got = store_user_get(c->api->store, user, &u, &e);
+	if (got > 0)
+		put_verified(c, u.name, true, json_object_get(c->out, "users"));
+	user_release(&u);
+	return got < 0 ? api_fail(c, &e) : got ? 200 : api_no_user(c, user);
+}
+
 /* ---- reload */
 
 static void add_mistake(const char *text, void *to)

@@ -47,6 +47,8 @@ int api_post_import(struct api_call *c);
 int api_post_sync(struct api_call *c);
 int api_post_cutover(struct api_call *c);
 int api_post_retry(struct api_call *c);
+int api_post_verify(struct api_call *c);
+int api_get_verify(struct api_call *c);
 int api_post_reload(struct api_call *c);
 int api_post_requests(struct api_call *c);
 

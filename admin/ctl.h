@@ -32,7 +32,8 @@ struct ctl {
 	const char *config;
 	bool json, help;
 	/* options of single verbs */
-	const char *wave, *state, *node, *side, *proto, *wait, *seconds, *bytes;
+	const char *wave, *state, *node, *side, *proto, *wait, *seconds, *bytes, *level,
+		*check_file, *key;
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
@@ -97,15 +98,15 @@ int64_t ctl_int(const json_t *j, const char *key);
 bool ctl_true(const json_t *j, const char *key);
 
 /*
- * The nodes' answers to a request, owned by the caller: until every node has answered and nothing
- * remains of what was asked, or the time is over. A CTL_ status.
+ * The nodes' answers to a request, owned by the caller: until every node has answered and
+ * nothing remains of what was asked, or the time is over. A CTL_ status.
  */
 int ctl_await_answers(struct ctl *c, int64_t request, int64_t wait_s, json_t **answers);
 
-int ctl_run(struct ctl *c);	   /* run.c */
+int ctl_run(struct ctl *c);	/* run.c */
 int ctl_upgrade(struct ctl *c); /* ctl_upgrade.c */
 int ctl_reload(struct ctl *c);	/* ctl_reload.c */
-int ctl_users(struct ctl *c); /* ctl_show.c … */
+int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_history(struct ctl *c);
 int ctl_strangers(struct ctl *c);
@@ -119,6 +120,7 @@ int ctl_retry(struct ctl *c);
 int ctl_log_level(struct ctl *c);
 int ctl_sync(struct ctl *c);	     /* ctl_sync.c */
 int ctl_cutover(struct ctl *c);	     /* ctl_cutover.c */
+int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
 int ctl_check_backends(struct ctl *c); /* ctl_backends.c */

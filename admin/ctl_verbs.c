@@ -100,6 +100,24 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry retry anna@example.com\n"
 	  "  mailferry retry --wave 1\n",
 	  CTL_WAVE, 0, 1, ctl_retry },
+	{ "verify", "USER | --wave W [--level L]", "compare both sides, message by message",
+	  "Reads all folders on both servers and compares them as they are now: bytes (SHA-256), flags,\n"
+	  "dates, subscriptions. It knows nothing of what the copier wrote down. Levels: full (the\n"
+	  "default: every byte), headers (no body is read), sample=K (headers, and about K messages in\n"
+	  "full; with no difference among them at most 3/K of all differ, at 95 %).\n"
+	  "\n"
+	  "Grades: perfect; good (every message is there, something else differs: flags, a date, line\n"
+	  "ends, mail that is only on new); investigate (bytes differ, or a listing does not add up);\n"
+	  "poor (mail is missing). Exit status 0 only if all are perfect or good. The signed report of\n"
+	  "each user is kept in sync.reports, as JSON and as a page; with --json it is printed.\n"
+	  "\n"
+	  "--check-file FILE tells whether a report is as it was signed; with --key also by whom.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry verify anna@example.com\n"
+	  "  mailferry verify --wave 1 --level sample=200\n"
+	  "  mailferry verify --check-file report.json --key 3b6a27bc…\n",
+	  CTL_WAVE | CTL_NO_WAIT | CTL_VERIFY, 0, 1, ctl_verify },
 	{ "why", "USER", "what a user waits for",
 	  "State, route, everything the next step waits for, live sessions, last moves.\n"
 	  "\n"

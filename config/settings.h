@@ -104,6 +104,7 @@ struct settings {
 	} users;
 	struct {		/* sync { … } */
 		char *dir;	/* journals, one file a user */
+		char *reports;	/* of `mailferry verify`, and the key that signs them */
 		int workers;	/* most at once */
 		int delta_s;	/* ready: a pass every */
 		int trailing_s; /* trailing: a pass every */

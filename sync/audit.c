@@ -11,6 +11,14 @@ const char *audit_finding_name(enum audit_finding f)
 	return names[f];
 }
 
+const char *audit_level_name(enum audit_level l)
+{
+	static const char *const names[] = { "headers", "full" };
+
+	_Static_assert(COUNT(names) == AUDIT_LEVELS, "a name for each level");
+	return names[l];
+}
+
 const char *audit_grade_name(enum audit_grade g)
 {
 	static const char *const names[] = { "perfect", "good", "investigate", "poor" };

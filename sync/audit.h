@@ -46,6 +46,7 @@ enum audit_level {
 	AUDIT_FULL,    /* every byte of every message */
 	AUDIT_LEVELS
 };
+const char *audit_level_name(enum audit_level l); /* "headers" … */
 
 struct audit_message {
 	uint32_t uid;

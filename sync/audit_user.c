@@ -314,9 +314,9 @@ struct tour {
 	int64_t total;
 };
 
-static void add_up(struct audit_totals *sum, const struct audit_totals *t)
+void audit_totals_add(struct audit_totals *sum, const struct audit_totals *t)
 {
-	sum->folders++;
+	sum->folders += t->folders;
 	for (int s = 0; s < SIDES; s++) {
 		sum->messages[s] += t->messages[s];
 		sum->bytes[s] += t->bytes[s];
@@ -339,8 +339,9 @@ static void hand_out(struct tour *t, struct look *l)
 		if (l->t.found[i] &&
 		    (i == AUDIT_FOLDER || i == AUDIT_LISTING || i == AUDIT_SUBSCRIPTION))
 			a->on_found((enum audit_finding)i, l->name[SIDE_OLD], nobody, a->arg);
+	l->t.folders = 1;
 	a->on_folder(l->name[SIDE_OLD], l->name[SIDE_NEW], &l->t, a->arg);
-	add_up(&a->totals, &l->t);
+	audit_totals_add(&a->totals, &l->t);
 }
 
 static void look_release(struct look *l)
@@ -424,7 +425,7 @@ static void count_strangers(struct tour *t)
 			continue;
 		own.messages[SIDE_NEW] = own.found[AUDIT_EXTRA] = new->messages;
 		t->a->on_folder(NULL, new->name, &own, t->a->arg);
-		add_up(&t->a->totals, &own);
+		audit_totals_add(&t->a->totals, &own);
 	}
 }
 

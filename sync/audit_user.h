@@ -41,6 +41,9 @@ struct audit_user {
 	struct audit_totals totals; /* out */
 };
 
+/* Adds a folder's numbers to the user's. */
+void audit_totals_add(struct audit_totals *sum, const struct audit_totals *t);
+
 /* 0: totals are filled. -1: a connection failed, or a folder's listing broke off. */
 int audit_user(struct audit_user *a, struct err *e) MUST_CHECK;
 

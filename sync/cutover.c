@@ -321,6 +321,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 			freeze(c);
 		break;
 	case WORKER_PROGRESS:
+	case WORKER_AUDIT:
 		break;
 	case WORKER_RESULT:
 		take_result(c, ev->result);

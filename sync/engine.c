@@ -331,6 +331,7 @@ static void run_ended(struct run *r, const struct job_result *res, const char *w
 		ended_trailing(r, &u, res, why);
 		break;
 	case JOB_FINAL:
+	case JOB_AUDIT: /* sync/audits.c starts them */
 	case JOB_KINDS:
 		break;
 	}
@@ -346,6 +347,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		r->live.progress = *ev->job;
 		break;
 	case WORKER_WAITING:
+	case WORKER_AUDIT:
 	case WORKER_RESULT:
 		break;
 	case WORKER_ENDED:

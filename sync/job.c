@@ -18,10 +18,8 @@
 #define COUNT_MAX   ((int64_t)1 << 53) /* JSON numbers are exact up to here */
 
 static const char *const kind_names[] = {
-	[JOB_PROBE] = "probe",
-	[JOB_PASS] = "pass",
-	[JOB_FINAL] = "final",
-	[JOB_TRAILING] = "trailing",
+	[JOB_PROBE] = "probe",	     [JOB_PASS] = "pass",   [JOB_FINAL] = "final",
+	[JOB_TRAILING] = "trailing", [JOB_AUDIT] = "audit",
 };
 _Static_assert(COUNT(kind_names) == JOB_KINDS, "a name for every kind");
 
@@ -173,6 +171,10 @@ void job_write(const struct job *j, struct buf *out)
 	add_number(out, "message_max", j->message_max);
 	add_number(out, "delete_brake", j->delete_brake);
 	add_number(out, "delete_brake_percent", j->delete_brake_percent);
+	if (j->kind == JOB_AUDIT) {
+		add_field(out, "level", audit_level_name(j->level));
+		add_number(out, "sample", j->sample);
+	}
 	add_side(out, "old", &j->side[SIDE_OLD]);
 	add_side(out, "new", &j->side[SIDE_NEW]);
 	buf_add_str(out, "}\n");
@@ -225,6 +227,15 @@ void job_result_write(const struct job_result *r, struct buf *out)
 	buf_add_str(out, "}\n");
 }
 
+static void write_audit(const json_t *item, struct buf *out)
+{
+	char *text = json_dumps(item, JSON_COMPACT);
+
+	ASSERT(text);
+	buf_printf(out, "{\"event\":\"audit\",\"item\":%s}\n", text);
+	free(text);
+}
+
 void job_event_write(const struct job_event *ev, struct buf *out)
 {
 	switch (ev->kind) {
@@ -242,6 +253,9 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 		return;
 	case JOB_EVENT_MOVING:
 		buf_add_str(out, "{\"event\":\"moving\"}\n");
+		return;
+	case JOB_EVENT_AUDIT:
+		write_audit(ev->item, out);
 		return;
 	case JOB_EVENT_RESULT:
 		job_result_write(&ev->result, out);
@@ -384,6 +398,11 @@ static const char *name_of_side(int i)
 	return side_name((enum side)i);
 }
 
+static const char *name_of_level(int i)
+{
+	return audit_level_name((enum audit_level)i);
+}
+
 static const char *name_of_proxy(int i)
 {
 	return proxy_protocol_name((enum proxy_protocol)i);
@@ -469,6 +488,17 @@ static int take_side(struct object *job, const char *key, struct job_side *out)
 	return whole(&o);
 }
 
+static int take_audit(struct object *o, struct job *out)
+{
+	int level = 0;
+
+	if (take_name(o, "level", name_of_level, AUDIT_LEVELS, &level) < 0 ||
+	    take_number(o, "sample", 0, COUNT_MAX, &out->sample) < 0)
+		return -1;
+	out->level = (enum audit_level)level;
+	return 0;
+}
+
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
@@ -490,6 +520,8 @@ static int take_job(struct object *o, struct job *out)
 		out->side[s].which = (enum side)s;
 	out->kind = (enum job_kind)kind;
 	out->from = (enum side)from;
+	if (out->kind == JOB_AUDIT && take_audit(o, out) < 0)
+		return -1;
 	return whole(o);
 }
 
@@ -593,12 +625,17 @@ static int take_event(struct object *o, struct job_event *ev)
 		ev->kind = JOB_EVENT_PROGRESS;
 		if (take_progress(o, ev) < 0)
 			return -1;
+	} else if (strcmp(name, "audit") == 0) {
+		ev->kind = JOB_EVENT_AUDIT;
+		ev->item = json_incref(take(o, "item"));
+		if (!json_is_object(ev->item))
+			return wrong(o, "item", "an object");
 	} else if (strcmp(name, "result") == 0) {
 		ev->kind = JOB_EVENT_RESULT;
 		if (take_result(o, &ev->result) < 0)
 			return -1;
 	} else {
-		return wrong(o, "event", "waiting, progress, moving or result");
+		return wrong(o, "event", "one of those in sync/job.h");
 	}
 	return whole(o);
 }
@@ -613,5 +650,13 @@ int job_event_parse(struct slice line, struct job_event *out, struct err *e)
 		return err_wrap(e, "worker");
 	rc = take_event(&o, out);
 	json_decref(o.json);
+	if (rc < 0)
+		job_event_release(out);
 	return rc < 0 ? err_wrap(e, "worker") : 0;
+}
+
+void job_event_release(struct job_event *ev)
+{
+	json_decref(ev->item);
+	ev->item = NULL;
 }

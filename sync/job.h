@@ -3,7 +3,7 @@
  * writes one JSON object and a newline to its standard input, and reads JSON lines from its
  *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
- * In:	{"kind": "probe" | "pass" | "final" | "trailing",
+ * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n, "message_max":
  *n, "delete_brake": n, "delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" |
  *"new"} SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "proxy_protocol":
@@ -20,12 +20,15 @@
  *"go\n" on standard input; then: pass, and the short gate: UID lists, counts and flags of all
  *folders on both sides, digests of what this delta brought, old's STATUS equal before and
  *after. trailing	new mail on old only; no deletes, no flags, nothing resurrected.
+ *   audit	compares both sides as they are ("level": "headers" | "full", "sample": n);
+ *changes nothing and opens no journal.
  *
  * Out, one line each:
  *	{"event":"waiting"}
  *	{"event":"progress","folder":NAME,"done":n,"total":n,"messages":n,"bytes":n}	at most
  *4 a second
  *	{"event":"moving"}	a sign of life: bytes move (sync/pulse.h)
+ *	{"event":"audit","item":{…}}	a piece of a comparison (sync/audit_wire.h)
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
  *	 "arrived":n,	trailing: messages brought
@@ -44,12 +47,15 @@
 #ifndef SYNC_JOB_H
 #define SYNC_JOB_H
 
+#include <jansson.h>
+
 #include "common/err.h"
 #include "common/secret.h"
 #include "common/user_state.h"
 #include "config/settings.h"
+#include "sync/audit.h"
 
-enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_KINDS };
+enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_KINDS };
 
 #define JOB_LINE_MAX (256 * 1024) /* bytes of one JSON line, either way */
 
@@ -72,6 +78,8 @@ struct job {
 	int fence_s, connect_s, io_s;
 	int64_t message_max;
 	int delete_brake, delete_brake_percent;
+	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
+	int64_t sample;
 };
 
 struct job_result {
@@ -90,13 +98,17 @@ void job_write(const struct job *j, struct buf *out);
 /* The worker's side: parses it. */
 int job_parse(struct slice line, struct job *out, struct err *e) MUST_CHECK;
 
-/* The worker's side: one result line. The engine's side: parses an event line into *event. */
+/*
+ * The worker's side: one result line. The engine's side: parses an event line into *event,
+ * which is released after use.
+ */
 void job_result_write(const struct job_result *r, struct buf *out);
 
 enum job_event_kind {
 	JOB_EVENT_WAITING,
 	JOB_EVENT_PROGRESS,
 	JOB_EVENT_MOVING,
+	JOB_EVENT_AUDIT,
 	JOB_EVENT_RESULT
 };
 struct job_event {
@@ -104,7 +116,9 @@ struct job_event {
 	struct job_result result; /* RESULT */
 	char folder[256];	  /* PROGRESS */
 	int64_t done, total, messages, bytes;
+	json_t *item; /* AUDIT */
 };
+void job_event_release(struct job_event *ev);
 int job_event_parse(struct slice line, struct job_event *out, struct err *e) MUST_CHECK;
 void job_event_write(const struct job_event *ev, struct buf *out);
 

@@ -6,9 +6,10 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
+#include "sync/audit_wire.h"
 #include "sync/pace.h"
-#include "sync/pulse.h"
 #include "sync/pass.h"
+#include "sync/pulse.h"
 
 #define PROGRESS_MS 250 /* at most so often */
 
@@ -135,6 +136,47 @@ static int run_pass(struct worker_life *life, struct mailbox *box[SIDES],
 	return rc;
 }
 
+/* ---- a comparison */
+
+static void send_item(json_t *item)
+{
+	struct job_event ev = { .kind = JOB_EVENT_AUDIT, .item = item };
+
+	send_event(&ev);
+	job_event_release(&ev);
+}
+
+static void on_folder(const char *old_name, const char *new_name, const struct audit_totals *t,
+		      void *arg UNUSED)
+{
+	send_item(audit_wire_folder(old_name, new_name, t));
+}
+
+static void on_found(enum audit_finding f, const char *folder, const uint32_t uid[SIDES],
+		     void *arg UNUSED)
+{
+	send_item(audit_wire_finding(f, folder, uid));
+}
+
+static int run_audit(const struct job *job, struct mailbox *box[SIDES], struct job_result *out,
+		     struct err *e)
+{
+	struct audit_user a = { .box = { box[SIDE_OLD], box[SIDE_NEW] },
+				.level = job->level,
+				.sample = job->sample,
+				.on_folder = on_folder,
+				.on_found = on_found };
+
+	if (audit_user(&a, e) < 0)
+		return -1;
+	out->ok = true;
+	out->clean = audit_grade(a.totals.found) == GRADE_PERFECT;
+	out->messages = a.totals.messages[SIDE_OLD];
+	out->bytes = a.totals.bytes[SIDE_OLD];
+	out->verified = a.totals.same;
+	return 0;
+}
+
 static void do_job(struct worker_life *life, struct job_result *out)
 {
 	struct mailbox *box[SIDES] = { NULL, NULL };
@@ -144,6 +186,8 @@ static void do_job(struct worker_life *life, struct job_result *out)
 
 	if (rc == 0 && life->job.kind == JOB_PROBE)
 		*out = (struct job_result){ .ok = true, .clean = true };
+	else if (rc == 0 && life->job.kind == JOB_AUDIT)
+		rc = run_audit(&life->job, box, out, &e);
 	else if (rc == 0)
 		rc = run_pass(life, box, out, &e);
 	if (rc < 0) {

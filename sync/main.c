@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/harden.h"
 #include "common/notify.h"
+#include "sync/audits.h"
 #include "sync/engine.h"
 
 #define EXIT_OK	    0
@@ -21,6 +22,8 @@ struct program {
 	struct event_base *base;
 	struct store *store;
 	struct engine *engine;
+	struct audits *audits;
+	struct workshop shop;
 	struct api *api;
 	struct http_server *http;
 	struct event *signals[3], *nudged, *ending, *beat;
@@ -105,6 +108,37 @@ static void hook_engine(struct api_engine *out, void *arg)
 				    .cutovers = n.cutovers };
 }
 
+static int hook_verify(const char *name, bool headers_only, int64_t sample, void *arg,
+		       struct err *e)
+{
+	struct program *p = arg;
+
+	return audits_ask(p->audits, name, headers_only ? AUDIT_HEADERS : AUDIT_FULL, sample,
+			  e);
+}
+
+static void hook_verified(const char *name, bool with_document, struct api_verified *out,
+			  void *arg)
+{
+	struct program *p = arg;
+	struct audit_status s;
+
+	audits_find(p->audits, name, with_document, &s);
+	*out = (struct api_verified){
+		.state = audit_state_name(s.state),
+		.text = s.text,
+		.grade = s.state == AUDIT_DONE ? audit_grade_name(audit_grade(s.totals.found))
+					       : "",
+		.same = s.totals.same,
+		.missing = s.totals.found[AUDIT_MISSING],
+		.altered = s.totals.found[AUDIT_ALTERED],
+		.document = s.document,
+	};
+	for (int i = 0; i < AUDIT_FINDINGS; i++)
+		if (i != AUDIT_MISSING && i != AUDIT_ALTERED)
+			out->other += s.totals.found[i];
+}
+
 static void hook_trace(const char *name, bool on, void *arg)
 {
 	struct program *p = arg;
@@ -174,6 +208,8 @@ static const struct api_hooks hooks = {
 	.why = hook_why,
 	.live = hook_live,
 	.engine = hook_engine,
+	.verify = hook_verify,
+	.verified = hook_verified,
 	.trace = hook_trace,
 	.reload = hook_reload,
 };
@@ -190,7 +226,7 @@ static void on_nudge(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 static void end_when_idle(struct program *p)
 {
-	if (engine_idle(p->engine))
+	if (engine_idle(p->engine) && audits_idle(p->audits))
 		event_base_loopbreak(p->base);
 }
 
@@ -206,6 +242,7 @@ static void on_term(evutil_socket_t sig, short what UNUSED, void *arg)
 
 	log_info(NULL, "signal %d: stopping", (int)sig);
 	engine_stop(p->engine);
+	audits_stop(p->audits);
 	event_add(p->ending, &t);
 	end_when_idle(p);
 }
@@ -291,10 +328,13 @@ static int start(struct program *p, bool new_store, struct err *e)
 	p->base = event_base_new();
 	if (!p->base)
 		return err_set(e, ERR_TEMP, "no event loop");
+	p->shop = workshop_real(p->base);
 	p->engine = engine_new(&(struct engine_opts){ .base = p->base,
 						      .store = p->store,
 						      .settings = &p->settings,
-						      .shop = workshop_real(p->base) });
+						      .shop = p->shop });
+	p->audits = audits_new(&(struct audits_opts){
+		.store = p->store, .settings = &p->settings, .shop = &p->shop });
 	watch(p);
 	return start_api(p, e);
 }
@@ -311,6 +351,7 @@ static void stop(struct program *p)
 	api_free(&p->api);
 	if (p->engine)
 		engine_free(&p->engine);
+	audits_free(&p->audits);
 	for (size_t i = 0; i < COUNT(p->signals); i++)
 		drop_event(p->signals[i]);
 	drop_event(p->nudged);

@@ -107,6 +107,9 @@ static void take_event(struct worker *w, const struct job_event *ev)
 		break;
 	case JOB_EVENT_MOVING:
 		return; /* its line has counted already */
+	case JOB_EVENT_AUDIT:
+		out.kind = WORKER_AUDIT;
+		break;
 	case JOB_EVENT_RESULT:
 		out.kind = WORKER_RESULT;
 		w->has_result = true;
@@ -135,6 +138,7 @@ static void take_line(struct worker *w, struct slice line)
 	}
 	deadline_in(w, w->silence_ms);
 	take_event(w, &ev);
+	job_event_release(&ev);
 }
 
 static void take_lines(struct worker *w)

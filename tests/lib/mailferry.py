@@ -95,6 +95,7 @@ class Mailferry:
         sections["store"] = {"path": os.path.join(folder, "store", "mailferry.db")}
         sections["run"]["dir"] = self.run_dir
         sections["sync"]["dir"] = os.path.join(folder, "journals")
+        sections["sync"]["reports"] = os.path.join(folder, "reports")
         if self.account:
             sections["run"]["user"] = self.account.pw_name
         certificate, key = ca.issue("localhost")

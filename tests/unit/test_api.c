@@ -84,8 +84,15 @@ static bool hook_reload(const struct api_reload *r, void *arg UNUSED)
 	return good_settings;
 }
 
-static const struct api_hooks hooks = { hook_poke,   hook_sync,	 hook_why,   hook_live,
-					hook_engine, hook_trace, hook_reload };
+static const struct api_hooks hooks = {
+	.poke = hook_poke,
+	.sync_now = hook_sync,
+	.why = hook_why,
+	.live = hook_live,
+	.engine = hook_engine,
+	.trace = hook_trace,
+	.reload = hook_reload,
+};
 
 /* ---- server and client */
 
