@@ -37,7 +37,8 @@ static bool put_level(const char *level, json_t *body)
 	const char *k = level && strncmp(level, "sample=", 7) == 0 ? level + 7 : NULL;
 	uint64_t n = 0;
 
-	if (k && slice_u64(slice_of(k), INT32_MAX, &n) < 0)
+	if (k ? slice_u64(slice_of(k), INT32_MAX, &n) < 0 || n == 0
+	      : level && strcmp(level, "full") != 0 && strcmp(level, "headers") != 0)
 		return false;
 	json_object_set_new(body, "level", json_string(k ? "sample" : level ? level : "full"));
 	if (k)

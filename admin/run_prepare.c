@@ -49,6 +49,8 @@ static int make_folders(struct run *r, struct err *e)
 	if (rc == 0)
 		rc = make_folder(r->settings->sync.dir, 0700, &r->user, e);
 	if (rc == 0)
+		rc = make_folder(r->settings->sync.reports, 0700, &r->user, e);
+	if (rc == 0)
 		rc = make_folder(r->settings->run.dir, 0750, &r->user, e);
 	return rc;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <search.h>
-#include <sys/stat.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -137,12 +136,8 @@ static int sign_and_keep(struct audit *x, struct err *e)
 	char *key = mem_printf("%s/" KEY_FILE, dir);
 	struct signer *s = NULL;
 	json_t *document;
-	int rc;
+	int rc = signer_open(key, &s, e);
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		rc = err_set(e, ERR_STORE, "%s: %s", dir, strerror(errno));
-	else
-		rc = signer_open(key, &s, e);
 	if (rc == 0) {
 		document =
 			report_finish(x->report, &x->totals, clock_real_ms() - x->started, s);

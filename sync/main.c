@@ -323,7 +323,8 @@ static int start_api(struct program *p, struct err *e)
 static int start(struct program *p, bool new_store, struct err *e)
 {
 	if (make_dir(p->settings.run.dir, e) < 0 || make_dir(p->settings.sync.dir, e) < 0 ||
-	    take_lock(p, e) < 0 || open_store(p, new_store, e) < 0)
+	    make_dir(p->settings.sync.reports, e) < 0 || take_lock(p, e) < 0 ||
+	    open_store(p, new_store, e) < 0)
 		return -1;
 	p->base = event_base_new();
 	if (!p->base)
