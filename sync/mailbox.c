@@ -94,6 +94,15 @@ static void note_counts(struct mailbox *m, const struct frame *f)
 		m->exists--;
 }
 
+/* With QRESYNC on, what goes while we look is told like this (RFC 7162 3.2.10.2). */
+static void note_expunged(const struct uid_range *r, bool earlier, void *arg)
+{
+	struct mailbox *m = arg;
+
+	if (!earlier)
+		m->exists -= MIN(m->exists, r->hi - r->lo + 1);
+}
+
 static void note_capabilities(struct mailbox *m, struct slice words)
 {
 	buf_drain(&m->capabilities, buf_len(&m->capabilities));
@@ -125,6 +134,7 @@ int mailbox_next(struct mailbox *m, struct frame *f, struct err *e)
 	if (frame_next(m->r, f, e) < 0)
 		return -1;
 	note_counts(m, f);
+	(void)vanished_read(f->reply.text, note_expunged, m);
 	if (f->kind == FRAME_TAGGED || f->kind == FRAME_STATUS)
 		look_for_capabilities(m, f->reply.code);
 	else
@@ -289,9 +299,10 @@ int mailbox_check_name(const char *name, struct err *e)
 
 /* ---- capabilities */
 
-static uint64_t append_limit(struct slice words)
+/* The number of a word "NAME=n"; 0: none. */
+static uint64_t limit_of(struct slice words, const char *word)
 {
-	static const char word[] = "APPENDLIMIT=";
+	const size_t word_n = strlen(word);
 	uint64_t limit = 0;
 
 	while (words.n > 0) {
@@ -299,8 +310,8 @@ static uint64_t append_limit(struct slice words)
 		size_t skip = MIN(w.n + 1, words.n);
 
 		if (slice_starts_nocase(w, word) &&
-		    slice_u64((struct slice){ w.p + sizeof word - 1, w.n - (sizeof word - 1) },
-			      UINT64_MAX, &limit) < 0)
+		    slice_u64((struct slice){ w.p + word_n, w.n - word_n }, UINT64_MAX,
+			      &limit) < 0)
 			limit = 0;
 		words = (struct slice){ words.p + skip, words.n - skip };
 	}
@@ -332,7 +343,8 @@ static void caps_read(struct mailbox *m)
 		.enable = has(m, "ENABLE") || rev2,
 		.move = has(m, "MOVE") || rev2,
 		.idle = has(m, "IDLE") || rev2,
-		.append_limit = append_limit(buf_slice(&m->capabilities)),
+		.append_limit = limit_of(buf_slice(&m->capabilities), "APPENDLIMIT="),
+		.message_limit = limit_of(buf_slice(&m->capabilities), "MESSAGELIMIT="),
 	};
 }
 
@@ -512,7 +524,13 @@ void mailbox_close(struct mailbox **at)
 	buf_release(&m->capabilities);
 	buf_release(&m->permanent_flags);
 	free(m->selected);
+	free(m->opening);
 	mem_free(at);
+}
+
+uint32_t mailbox_exists(const struct mailbox *m)
+{
+	return m->exists;
 }
 
 bool mailbox_is_usable(const struct mailbox *m)

@@ -33,7 +33,8 @@ struct mailbox_caps {			  /* of the server after login */
 	bool uidplus, unselect, namespaces, special_use, create_special_use, list_extended,
 		list_status;
 	bool multiappend, condstore, qresync, enable, move, idle;
-	uint64_t append_limit; /* RFC 7889 APPENDLIMIT=n; 0: none known */
+	uint64_t append_limit;	/* RFC 7889 APPENDLIMIT=n; 0: none known */
+	uint64_t message_limit; /* RFC 9738 MESSAGELIMIT=n: messages of one command; 0: any */
 };
 
 /*
@@ -104,17 +105,21 @@ struct namespace_info {
 	struct folder_list
 		others; /* other users' and shared: only name (a prefix), separator */
 };
-/* Without NAMESPACE: prefix "" and the separator of LIST "" "". */
-int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err *e) MUST_CHECK;
 void namespace_info_release(struct namespace_info *n);
 
 /*
- * All folders, in the server's order. LIST and LSUB where LIST-EXTENDED and LIST-STATUS are
- * offered, else a STATUS each as well, pipelined. Subscriptions to folders that do not exist
- * are listed too, with noselect. The selected folder's numbers may be stale (RFC 3501 6.3.10):
- * have none selected. A LIST line that cannot be read is an error: its folder would be missed.
+ * All there is to know of the folders in one round trip, or where LIST-STATUS is missing with
+ * one for every window of STATUS commands. begin sends, so that the other server can be asked
+ * before end waits; between them nothing else may be asked of m.
+ *
+ * What is selected is left before: its numbers would be stale (RFC 3501 6.3.10).
+ * folders: all, in the server's order. Subscriptions to folders that do not exist are listed
+ * too, with noselect. A LIST line that cannot be read is an error: its folder would be missed.
+ * space: without NAMESPACE prefix "" and the separator of LIST "" ""; NULL: not asked for.
  */
-int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e) MUST_CHECK;
+int mailbox_survey_begin(struct mailbox *m, bool namespaces, struct err *e) MUST_CHECK;
+int mailbox_survey_end(struct mailbox *m, struct namespace_info *space,
+		       struct folder_list *folders, struct err *e) MUST_CHECK;
 /* STATUS of one folder, fresh. Fills name (allocated) and the numbers; release with
  * folder_info_release(). */
 int mailbox_status(struct mailbox *m, const char *name, struct folder_info *out,
@@ -168,7 +173,7 @@ struct listing {
 /*
  * UID, flags, date and size of all messages with lo <= UID <= hi (hi 0: to the end), as they
  * come, in constant memory. Server order, usually ascending. A server that cuts the listing
- * short (MESSAGELIMIT) is ERR_LIMIT.
+ * short (MESSAGELIMIT, RFC 9738) is asked for the rest; ERR_LIMIT if it gives nothing more.
  */
 int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_message_fn *fn,
 		     void *arg, struct listing *out, struct err *e) MUST_CHECK;
@@ -180,6 +185,12 @@ typedef int mailbox_header_fn(const struct message_info *i, struct slice header,
 int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn,
 		    void *arg, struct listing *out, struct err *e) MUST_CHECK;
 
+/* The same as mailbox_messages() of these, strictly ascending; those that are not there are not
+ * missed. */
+int mailbox_messages_of(struct mailbox *m, const uint32_t *uids, size_t n,
+			mailbox_message_fn *fn, void *arg, struct listing *out,
+			struct err *e) MUST_CHECK;
+
 struct uid_list { /* ascending, each once */
 	uint32_t *at;
 	size_t count;
@@ -188,6 +199,36 @@ struct uid_list { /* ascending, each once */
 int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *out,
 		 struct err *e) MUST_CHECK;
 void uid_list_release(struct uid_list *l);
+
+/*
+ * What one look at a folder shows: how it stands, and with a modseq to go on from, what has
+ * changed since. The caller sets on_message and arg.
+ */
+struct uid_range {
+	uint32_t lo, hi;
+};
+struct changes {
+	mailbox_message_fn *on_message; /* what is new or has other flags */
+	void *arg;
+
+	bool told;	    /* the changes were told, all of them; else only selected counts */
+	bool with_vanished; /* and so was what has gone (QRESYNC), in these ranges: they may */
+	struct uid_range *vanished; /* name UIDs that never were */
+	size_t vanished_count;
+	uint32_t exists; /* messages, after all that */
+};
+void changes_release(struct changes *c);
+/*
+ * Opens the folder (EXAMINE if read_only) and asks what has changed since that modseq (0: does
+ * not ask): one round trip. begin sends, so that a look at another server can go out before
+ * end waits for the answers; between them nothing else may be asked of m.
+ */
+int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,
+		       struct err *e) MUST_CHECK;
+int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,
+		     struct err *e) MUST_CHECK;
+/* Messages in the selected folder, as far as the server has said by now. */
+uint32_t mailbox_exists(const struct mailbox *m);
 
 enum store_how { STORE_SET, STORE_ADD, STORE_REMOVE };
 /*

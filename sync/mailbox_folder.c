@@ -354,23 +354,6 @@ static void list_command(const struct mailbox *m, struct command *c)
 		command_printf(c, " RETURN (%s)", use);
 }
 
-int mailbox_folders(struct mailbox *m, struct folder_list *out, struct err *e)
-{
-	struct folder_list l = { 0 };
-	struct command list = { 0 }, lsub = { 0 };
-
-	list_command(m, &list);
-	command_printf(&lsub, "LSUB \"\" \"*\"");
-	if (command_run(m, &list, on_list, &l, e) < 0 ||
-	    command_run(m, &lsub, on_lsub, &l, e) < 0 || status_each(m, &l, e) < 0) {
-		command_release(&lsub);
-		folder_list_release(&l);
-		return err_wrap(e, "listing folders");
-	}
-	*out = l;
-	return 0;
-}
-
 /* ---- NAMESPACE: libetpan's parser crashes on garbage, so this one is ours (RFC 2342 5) */
 
 /* A quoted string. Prefixes as literals are not seen in practice: they fail the parse. */
@@ -468,41 +451,6 @@ static int on_separator(const struct frame *f, void *arg, struct err *e)
 	return 0;
 }
 
-static int namespace_guess(struct mailbox *m, struct namespace_info *out, struct err *e)
-{
-	struct command c = { 0 };
-	char separator = 0;
-
-	command_printf(&c, "LIST \"\" \"\"");
-	if (command_run(m, &c, on_separator, &separator, e) < 0)
-		return err_wrap(e, "asking for the hierarchy separator");
-	*out = (struct namespace_info){ .prefix = mem_str(""), .separator = separator };
-	return 0;
-}
-
-int mailbox_namespace(struct mailbox *m, struct namespace_info *out, struct err *e)
-{
-	struct namespaces_seen n = { 0 };
-	struct command c = { 0 };
-
-	if (!m->caps.namespaces)
-		return namespace_guess(m, out, e);
-	command_printf(&c, "NAMESPACE");
-	if (command_run(m, &c, on_namespace, &n, e) < 0) {
-		folder_list_release(&n.own);
-		folder_list_release(&n.others);
-		return err_wrap(e, "asking for namespaces");
-	}
-	if (n.own.count == 0) {
-		folder_list_release(&n.others);
-		return namespace_guess(m, out, e);
-	}
-	*out = (struct namespace_info){ mem_str(n.own.at[0].name), n.own.at[0].separator,
-					n.others };
-	folder_list_release(&n.own);
-	return 0;
-}
-
 void namespace_info_release(struct namespace_info *n)
 {
 	free(n->prefix);
@@ -594,7 +542,14 @@ static void on_select_code(struct selecting *s, struct slice code)
 		o->highestmodseq = v;
 	else if (slice_is_nocase(code, "UIDNOTSTICKY"))
 		o->uid_not_sticky = true;
-	else if (flags_within(code, "PERMANENTFLAGS", &flags)) {
+	else if (slice_is_nocase(code, "NOMODSEQ")) /* RFC 7162 3.1.2.2: not for this folder */
+		o->highestmodseq = 0;
+	else if (slice_is_nocase(code, "CLOSED")) {
+		/* RFC 7162 3.2.11: all that came before belongs to the folder that was left */
+		*o = (struct selected){ 0 };
+		s->m->exists = 0;
+		s->permanent = false;
+	} else if (flags_within(code, "PERMANENTFLAGS", &flags)) {
 		keep_flags(s, flags);
 		s->permanent = true;
 	}
@@ -621,23 +576,53 @@ static void forget_selected(struct mailbox *m)
 	buf_add(&m->permanent_flags, "", 1);
 }
 
-int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct selected *out,
-		   struct err *e)
+void select_command(struct mailbox *m, struct command *c, const char *name, bool read_only)
 {
-	struct selecting s = { .m = m, .out = out };
-
-	*out = (struct selected){ 0 };
 	forget_selected(m);
-	if (name_command(m, read_only ? "EXAMINE" : "SELECT", name, "", on_select, &s, e) < 0)
-		return -1;
-	m->selected = mem_str(name);
+	mem_free(&m->opening);
+	m->opening = mem_str(name);
+	m->opening_read_only = read_only;
+	command_printf(c, "%s ", read_only ? "EXAMINE" : "SELECT");
+	command_astring(m, c, slice_of(name));
+}
+
+static int opened(struct mailbox *m, struct selected *out, struct err *e)
+{
+	m->selected = m->opening;
+	m->opening = NULL;
 	out->messages = m->exists;
 	out->read_only = mailbox_last_code_is(m, "READ-ONLY");
 	out->permanent_flags = buf_slice(&m->permanent_flags).p;
 	if (out->uidvalidity == 0)
 		return err_set(e, ERR_PROTOCOL, "folder \"%s\": the server gave no UIDVALIDITY",
-			       name);
+			       m->selected);
 	return 0;
+}
+
+int select_answer(struct mailbox *m, const char *tag, struct selected *out, struct err *e)
+{
+	struct selecting s = { .m = m, .out = out };
+
+	*out = (struct selected){ 0 };
+	if (command_wait(m, tag, on_select, &s, e) < 0)
+		return err_wrap(e, "%s \"%s\"", m->opening_read_only ? "EXAMINE" : "SELECT",
+				m->opening);
+	return opened(m, out, e);
+}
+
+int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct selected *out,
+		   struct err *e)
+{
+	struct selecting s = { .m = m, .out = out };
+	struct command c = { 0 };
+
+	*out = (struct selected){ 0 };
+	if (mailbox_check_name(name, e) < 0)
+		return -1;
+	select_command(m, &c, name, read_only);
+	if (command_run(m, &c, on_select, &s, e) < 0)
+		return err_wrap(e, "%s \"%s\"", read_only ? "EXAMINE" : "SELECT", name);
+	return opened(m, out, e);
 }
 
 int mailbox_unselect(struct mailbox *m, struct err *e)
@@ -660,4 +645,122 @@ int mailbox_unselect(struct mailbox *m, struct err *e)
 		return err_wrap(e, "leaving folder \"%s\"", m->selected);
 	forget_selected(m);
 	return 0;
+}
+
+/* ---- all of it at once */
+
+static int ask(struct mailbox *m, char tag[TAG_MAX], const char *text, struct err *e)
+{
+	struct command c = { 0 };
+	int r;
+
+	command_printf(&c, "%s", text);
+	r = command_send(m, &c, tag, NULL, NULL, e);
+	command_release(&c);
+	return r;
+}
+
+static int ask_list(struct mailbox *m, struct err *e)
+{
+	struct command c = { 0 };
+	int r;
+
+	list_command(m, &c);
+	r = command_send(m, &c, m->survey.list, NULL, NULL, e);
+	command_release(&c);
+	return r;
+}
+
+/* UNSELECT goes with the rest; without it, leaving takes its own round trips. */
+static int ask_unselect(struct mailbox *m, struct err *e)
+{
+	m->survey.unselect[0] = '\0';
+	if (!m->selected)
+		return 0;
+	if (!m->caps.unselect)
+		return mailbox_unselect(m, e);
+	return ask(m, m->survey.unselect, "UNSELECT", e);
+}
+
+int mailbox_survey_begin(struct mailbox *m, bool namespaces, struct err *e)
+{
+	m->survey.namespaces[0] = '\0';
+	if (ask_unselect(m, e) < 0 ||
+	    (namespaces && ask(m, m->survey.namespaces,
+			       m->caps.namespaces ? "NAMESPACE" : "LIST \"\" \"\"", e) < 0) ||
+	    ask_list(m, e) < 0 || ask(m, m->survey.lsub, "LSUB \"\" \"*\"", e) < 0)
+		return err_wrap(e, "asking for folders");
+	return transport_flush(m->t, e);
+}
+
+struct surveying {
+	struct folder_list folders;
+	struct namespaces_seen spaces;
+	char separator; /* of a LIST "" "" */
+};
+
+static int namespaces_answer(struct mailbox *m, struct surveying *s, struct err *e)
+{
+	if (!m->survey.namespaces[0])
+		return 0;
+	if (m->caps.namespaces)
+		return command_wait(m, m->survey.namespaces, on_namespace, &s->spaces, e);
+	return command_wait(m, m->survey.namespaces, on_separator, &s->separator, e);
+}
+
+/* Leaving answered NO: some folder is still open, and then numbers may be stale. */
+static int answers(struct mailbox *m, struct surveying *s, struct err *e)
+{
+	if (m->survey.unselect[0]) {
+		if (command_wait(m, m->survey.unselect, NULL, NULL, e) < 0)
+			return -1;
+		forget_selected(m);
+	}
+	if (namespaces_answer(m, s, e) < 0 ||
+	    command_wait(m, m->survey.list, on_list, &s->folders, e) < 0 ||
+	    command_wait(m, m->survey.lsub, on_lsub, &s->folders, e) < 0)
+		return -1;
+	return status_each(m, &s->folders, e);
+}
+
+/* A server may offer NAMESPACE and name none of our own. */
+static int own_namespace(struct mailbox *m, struct surveying *s, struct namespace_info *out,
+			 struct err *e)
+{
+	if (m->caps.namespaces && s->spaces.own.count == 0) {
+		if (ask(m, m->survey.namespaces, "LIST \"\" \"\"", e) < 0 ||
+		    command_wait(m, m->survey.namespaces, on_separator, &s->separator, e) < 0)
+			return -1;
+	}
+	if (s->spaces.own.count)
+		*out = (struct namespace_info){ mem_str(s->spaces.own.at[0].name),
+						s->spaces.own.at[0].separator,
+						s->spaces.others };
+	else
+		*out = (struct namespace_info){ .prefix = mem_str(""),
+						.separator = s->separator,
+						.others = s->spaces.others };
+	s->spaces.others = (struct folder_list){ 0 };
+	return 0;
+}
+
+int mailbox_survey_end(struct mailbox *m, struct namespace_info *space,
+		       struct folder_list *folders, struct err *e)
+{
+	struct surveying s = { 0 };
+	int r = answers(m, &s, e);
+
+	if (r == 0 && m->survey.namespaces[0])
+		r = own_namespace(m, &s, space, e);
+	if (r == 0) {
+		*folders = s.folders;
+		s.folders = (struct folder_list){ 0 };
+	} else if (mailbox_is_usable(m)) {
+		/* answers are still under way that nobody will wait for */
+		r = transport_poison(m->t, e);
+	}
+	folder_list_release(&s.folders);
+	folder_list_release(&s.spaces.own);
+	folder_list_release(&s.spaces.others);
+	return r < 0 ? err_wrap(e, "listing folders") : 0;
 }

@@ -26,6 +26,17 @@ struct mailbox {
 	char *selected;		    /* the folder's name; NULL: none */
 	uint32_t exists;	    /* messages in it, as far as the server has said */
 	struct buf permanent_flags; /* NUL-terminated */
+
+	char *opening; /* the folder that SELECT or EXAMINE is on its way for */
+	bool opening_read_only;
+	bool enable_asked, qresync_on; /* RFC 7162 3.2.3 */
+	struct {		       /* mailbox_look.c: commands on their way; "": none */
+		char enable[TAG_MAX], select[TAG_MAX], changes[TAG_MAX];
+		bool with_vanished;
+	} look;
+	struct { /* mailbox_folder.c: the same */
+		char unselect[TAG_MAX], namespaces[TAG_MAX], list[TAG_MAX], lsub[TAG_MAX];
+	} survey;
 };
 
 /* A command being written: text without tag and CRLF, and where it must wait for "+ …". */
@@ -65,6 +76,16 @@ void mailbox_next_tag(struct mailbox *m, char tag[TAG_MAX]);
 bool mailbox_may_push(const struct mailbox *m, uint64_t n);
 /* Is this NO or BAD one that may go away by itself? */
 bool mailbox_is_temporary(const struct imap_reply *r);
+
+/* SELECT or EXAMINE: what was selected is forgotten when it is written, not answered. */
+void select_command(struct mailbox *m, struct command *c, const char *name, bool read_only);
+int select_answer(struct mailbox *m, const char *tag, struct selected *out,
+		  struct err *e) MUST_CHECK;
+
+/* "VANISHED [(EARLIER) ]set" (RFC 7162 3.2.10): 1 and fn for each range; 0: something else; -1:
+ * not to be understood. */
+typedef void vanished_fn(const struct uid_range *r, bool earlier, void *arg);
+int vanished_read(struct slice text, vanished_fn *fn, void *arg);
 
 /* Can this be sent as a folder's name? ERR_INPUT if not. */
 int mailbox_check_name(const char *name, struct err *e) MUST_CHECK;

@@ -262,10 +262,38 @@ bool frame_is_odd_fetch(const struct frame *f)
 	       slice_starts_nocase(rest, " FETCH");
 }
 
+/* ---- sets of UIDs */
+
+size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n)
+{
+	const size_t start = buf_len(out), range_max = 2 * sizeof "4294967295,";
+	size_t i = 0;
+
+	while (i < n && (i == 0 || buf_len(out) - start + range_max <= MAILBOX_SET_MAX)) {
+		size_t first = i;
+
+		while (i + 1 < n && uids[i + 1] == uids[i] + 1)
+			i++;
+		buf_printf(out, "%s%" PRIu32, first ? "," : "", uids[first]);
+		if (i > first)
+			buf_printf(out, ":%" PRIu32, uids[i]);
+		i++;
+	}
+	return i;
+}
+
+static void check_uids(const uint32_t *uids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ASSERT(uids[i] > (i ? uids[i - 1] : 0));
+}
+
 /* ---- listings */
 
 struct lister {
 	uint32_t lo, hi;
+	uint32_t low,
+		high; /* least and greatest UID that the present command answered; 0: none */
 	mailbox_message_fn *on_message; /* one of these */
 	mailbox_header_fn *on_header;
 	struct uid_list *uids;
@@ -282,18 +310,25 @@ static void uid_add(struct uid_list *l, uint32_t uid)
 	l->at[l->count++] = uid;
 }
 
+static void note_bounds(struct lister *l, uint32_t uid)
+{
+	l->out->messages++;
+	l->low = l->low ? MIN(l->low, uid) : uid;
+	l->high = MAX(l->high, uid);
+}
+
 static int hand_out(struct lister *l, const struct frame *f, const struct fetch_items *i,
 		    struct err *e)
 {
 	if (l->uids) {
 		uid_add(l->uids, i->info.uid);
-		l->out->messages++;
+		note_bounds(l, i->info.uid);
 		return 0;
 	}
 	/* An answer without all items is news of a change, not an answer to us. */
 	if (!i->has_flags || !i->has_size || !i->has_date || (l->on_header && !i->has_body))
 		return 0;
-	l->out->messages++;
+	note_bounds(l, i->info.uid);
 	if (l->on_message)
 		return l->on_message(&i->info, l->arg, e);
 	return l->on_header(&i->info, f->bodies ? buf_slice(&l->header) : i->body, l->arg, e);
@@ -349,17 +384,60 @@ static int run_listing(struct mailbox *m, struct lister *l, const char *items, s
 {
 	struct command c = { 0 };
 
+	l->low = l->high = 0;
 	command_printf(&c, "UID FETCH %" PRIu32 ":", l->lo);
 	if (l->hi)
 		command_printf(&c, "%" PRIu32 " %s", l->hi, items);
 	else
 		command_printf(&c, "* %s", items);
-	if (command_run(m, &c, on_listed, l, e) < 0)
-		return -1;
-	if (mailbox_last_code_is(m, "MESSAGELIMIT"))
-		return err_set(e, ERR_LIMIT, "the server cut the listing short: [%s]",
-			       m->last_code);
-	return 0;
+	return command_run(m, &c, on_listed, l, e);
+}
+
+/* Of "MESSAGELIMIT 1000 23221" the second number: the last UID that was worked on; 0: not said.
+ */
+static uint32_t last_worked_on(const struct mailbox *m)
+{
+	uint32_t uid = 0;
+
+	if (sscanf(m->last_code, "%*s %*u %" SCNu32, &uid) != 1)
+		return 0;
+	return uid;
+}
+
+/*
+ * RFC 9738 3.1: a server that works on so many messages only begins with the highest UIDs and
+ * says where it stopped. One that begins with the lowest is understood too. true: *next is
+ * still to be asked for.
+ */
+static bool next_page(const struct mailbox *m, const struct lister *l, struct uid_range *next)
+{
+	uint32_t stopped = last_worked_on(m);
+
+	if (stopped == l->high && stopped != l->low) {
+		*next = (struct uid_range){ l->high + 1, l->hi };
+		return l->high < (l->hi ? l->hi : UINT32_MAX);
+	}
+	*next = (struct uid_range){ l->lo, MIN(l->low, stopped ? stopped : l->low) - 1 };
+	return next->hi >= next->lo;
+}
+
+static int run_pages(struct mailbox *m, struct lister *l, const char *items, struct err *e)
+{
+	struct uid_range next;
+
+	for (;;) {
+		if (run_listing(m, l, items, e) < 0)
+			return -1;
+		if (!mailbox_last_code_is(m, "MESSAGELIMIT"))
+			return 0;
+		if (!l->low)
+			return err_set(e, ERR_LIMIT, "the server cut the listing short: [%s]",
+				       m->last_code);
+		if (!next_page(m, l, &next))
+			return 0;
+		l->lo = next.lo;
+		l->hi = next.hi;
+	}
 }
 
 static int list(struct mailbox *m, struct lister *l, const char *items, struct err *e)
@@ -376,7 +454,7 @@ static int list(struct mailbox *m, struct lister *l, const char *items, struct e
 		return 0;
 	if (l->on_header)
 		frame_set_sink(m->r, &sink);
-	r = run_listing(m, l, items, e);
+	r = run_pages(m, l, items, e);
 	frame_set_sink(m->r, NULL);
 	fetch_scratch_release(&l->scratch);
 	buf_release(&l->header);
@@ -389,6 +467,38 @@ int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_messag
 	struct lister l = { .lo = lo, .hi = hi, .on_message = fn, .arg = arg, .out = out };
 
 	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE)", e);
+}
+
+/* One command for as many as its length and the server's limit allow. */
+static size_t set_write(const struct mailbox *m, struct buf *out, const uint32_t *uids,
+			size_t n)
+{
+	if (m->caps.message_limit)
+		n = (size_t)MIN((uint64_t)n, m->caps.message_limit);
+	return uid_set_write(out, uids, n);
+}
+
+int mailbox_messages_of(struct mailbox *m, const uint32_t *uids, size_t n,
+			mailbox_message_fn *fn, void *arg, struct listing *out, struct err *e)
+{
+	struct lister l = { .lo = n ? uids[0] : 1, .on_message = fn, .arg = arg, .out = out };
+	int r = 0;
+
+	*out = (struct listing){ 0 };
+	check_uids(uids, n);
+	for (size_t done = 0; done < n && r == 0;) {
+		struct command c = { 0 };
+
+		buf_add_str(&c.text, "UID FETCH ");
+		done += set_write(m, &c.text, uids + done, n - done);
+		buf_add_str(&c.text, " (UID FLAGS INTERNALDATE RFC822.SIZE)");
+		r = command_run(m, &c, on_listed, &l, e);
+		if (r == 0 && mailbox_last_code_is(m, "MESSAGELIMIT"))
+			r = err_set(e, ERR_LIMIT, "the server cut the listing short: [%s]",
+				    m->last_code);
+	}
+	fetch_scratch_release(&l.scratch);
+	return r < 0 ? err_wrap(e, "listing folder \"%s\"", m->selected) : 0;
 }
 
 int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn,
@@ -448,30 +558,6 @@ void uid_list_release(struct uid_list *l)
 
 /* ---- changes */
 
-size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n)
-{
-	const size_t start = buf_len(out), range_max = 2 * sizeof "4294967295,";
-	size_t i = 0;
-
-	while (i < n && (i == 0 || buf_len(out) - start + range_max <= MAILBOX_SET_MAX)) {
-		size_t first = i;
-
-		while (i + 1 < n && uids[i + 1] == uids[i] + 1)
-			i++;
-		buf_printf(out, "%s%" PRIu32, first ? "," : "", uids[first]);
-		if (i > first)
-			buf_printf(out, ":%" PRIu32, uids[i]);
-		i++;
-	}
-	return i;
-}
-
-static void check_uids(const uint32_t *uids, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		ASSERT(uids[i] > (i ? uids[i - 1] : 0));
-}
-
 /* "verb set tail" for as many commands as the UIDs need. */
 static int for_sets(struct mailbox *m, const char *verb, const uint32_t *uids, size_t n,
 		    const char *tail, struct err *e)
@@ -481,11 +567,15 @@ static int for_sets(struct mailbox *m, const char *verb, const uint32_t *uids, s
 		struct command c = { 0 };
 
 		buf_printf(&c.text, "%s ", verb);
-		done += uid_set_write(&c.text, uids + done, n - done);
+		done += set_write(m, &c.text, uids + done, n - done);
 		buf_add_str(&c.text, tail);
 		if (command_run(m, &c, NULL, NULL, e) < 0)
 			return err_wrap(e, "folder \"%s\": %s", m->selected ? m->selected : "",
 					verb);
+		if (mailbox_last_code_is(m, "MESSAGELIMIT"))
+			return err_set(e, ERR_LIMIT,
+				       "folder \"%s\": %s: the server did a part of it: [%s]",
+				       m->selected ? m->selected : "", verb, m->last_code);
 	}
 	return 0;
 }

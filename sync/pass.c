@@ -50,23 +50,20 @@ void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
 
 /* ---- folders */
 
-static int list_side(struct pass *p, enum side s, struct err *e)
+/* Both are asked before either answers. spaces: the namespaces too. */
+static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err *e)
 {
-	folder_list_release(&p->list[s]);
-	if (mailbox_unselect(p->lane.box[s], e) < 0 ||
-	    mailbox_folders(p->lane.box[s], &p->list[s], e) < 0)
-		return err_wrap(e, "%s: folders", side_name(s));
-	return 0;
-}
-
-static int list_sides(struct pass *p, struct err *e)
-{
+	for (int s = 0; s < SIDES; s++)
+		if (sides[s] && mailbox_survey_begin(p->lane.box[s], spaces, e) < 0)
+			return err_wrap(e, "%s", side_name((enum side)s));
 	for (int s = 0; s < SIDES; s++) {
-		namespace_info_release(&p->space[s]);
-		if (mailbox_namespace(p->lane.box[s], &p->space[s], e) < 0)
-			return err_wrap(e, "%s: namespace", side_name((enum side)s));
-		if (list_side(p, (enum side)s, e) < 0)
-			return -1;
+		if (!sides[s])
+			continue;
+		folder_list_release(&p->list[s]);
+		if (spaces)
+			namespace_info_release(&p->space[s]);
+		if (mailbox_survey_end(p->lane.box[s], &p->space[s], &p->list[s], e) < 0)
+			return err_wrap(e, "%s", side_name((enum side)s));
 	}
 	return 0;
 }
@@ -253,12 +250,13 @@ static int work_folders(struct pass *p, const struct folder_map *map, struct err
 
 static int round_of_work(struct pass *p, struct err *e)
 {
+	bool both[SIDES] = { true, true };
 	struct folder_map map = { 0 };
 	int rc;
 
 	buf_drain(&p->why, buf_len(&p->why));
 	p->why_count = 0;
-	if (list_sides(p, e) < 0 || map_folders(p, &map, e) < 0)
+	if (list_sides(p, true, both, e) < 0 || map_folders(p, &map, e) < 0)
 		return -1;
 	rc = work_folders(p, &map, e);
 	folder_map_release(&map);
@@ -269,10 +267,10 @@ static int round_of_work(struct pass *p, struct err *e)
 static int has_moved_on(struct pass *p, bool *moved, struct err *e)
 {
 	struct folder_list before = p->list[p->from];
-	bool same;
+	bool same, one[SIDES] = { p->from == SIDE_OLD, p->from == SIDE_NEW };
 
 	p->list[p->from] = (struct folder_list){ 0 };
-	if (list_side(p, p->from, e) < 0) {
+	if (list_sides(p, false, one, e) < 0) {
 		folder_list_release(&before);
 		return -1;
 	}

@@ -170,6 +170,14 @@ static void no_password_without_the_tls_asked_for(void **state UNUSED)
 
 /* ---- folders */
 
+static int survey(struct mailbox *m, struct namespace_info *n, struct folder_list *l,
+		  struct err *e)
+{
+	if (mailbox_survey_begin(m, n != NULL, e) < 0)
+		return -1;
+	return mailbox_survey_end(m, n, l, e);
+}
+
 static const struct step old_style_folders[] = {
 	LOGIN_WITH("UIDPLUS"),
 	C("m2 LIST \"\" \"*\"\r\n"),
@@ -202,7 +210,7 @@ static void folders_of_a_plain_server(void **state UNUSED)
 	struct folder_list l;
 	struct err e = { 0 };
 
-	if (mailbox_folders(m, &l, &e) < 0)
+	if (survey(m, NULL, &l, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_int_equal(l.count, 5);
 	f = &l.at[0];
@@ -242,7 +250,7 @@ static void folders_in_one_answer(void **state UNUSED)
 	struct folder_list l;
 	struct err e;
 
-	assert_int_equal(mailbox_folders(m, &l, &e), 0);
+	assert_int_equal(survey(m, NULL, &l, &e), 0);
 	assert_int_equal(l.count, 1);
 	assert_int_equal(l.at[0].highestmodseq, 99999999999);
 	folder_list_release(&l);
@@ -263,28 +271,35 @@ static void a_folder_that_cannot_be_read_is_not_missed(void **state UNUSED)
 	struct folder_list l;
 	struct err e;
 
-	assert_int_equal(mailbox_folders(m, &l, &e), -1);
+	assert_int_equal(survey(m, NULL, &l, &e), -1);
 	assert_int_equal(e.kind, ERR_PROTOCOL);
 	script_leave(&s, &m);
 }
 
 static const struct step namespaces[] = {
 	LOGIN_WITH("NAMESPACE"),
-	C("m2 NAMESPACE\r\n"),
-	S("* NAMESPACE ((\"INBOX.\" \".\" \"X-P\" (\"a\" \"b)\")))((\"us\\\"er.\" \".\")) ((\"#s/\" \"/\")(\"#p\" NIL))\r\nm2 OK x\r\n"),
-	C("m3 NAMESPACE\r\n"),
-	S("* NAMESPACE ((\"\" \"/\")) NIL\r\nm3 OK x\r\n"),
+	C("m2 NAMESPACE\r\n"
+	  "m3 LIST \"\" \"*\"\r\n"
+	  "m4 LSUB \"\" \"*\"\r\n"),
+	S("* NAMESPACE ((\"INBOX.\" \".\" \"X-P\" (\"a\" \"b)\")))((\"us\\\"er.\" \".\")) ((\"#s/\" \"/\")(\"#p\" NIL))\r\nm2 OK x\r\n"
+	  "m3 OK x\r\nm4 OK x\r\n"),
+	C("m5 NAMESPACE\r\n"
+	  "m6 LIST \"\" \"*\"\r\n"
+	  "m7 LSUB \"\" \"*\"\r\n"),
+	S("* NAMESPACE ((\"\" \"/\")) NIL\r\nm5 OK x\r\n"),
 	SCRIPT_END,
 };
 
+/* All is asked before anything is answered. */
 static void namespaces_are_told_apart(void **state UNUSED)
 {
 	struct script s;
 	struct mailbox *m = script_login(&s, namespaces);
 	struct namespace_info n;
+	struct folder_list l;
 	struct err e = { 0 };
 
-	if (mailbox_namespace(m, &n, &e) < 0)
+	if (survey(m, &n, &l, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(n.prefix, "INBOX.");
 	assert_int_equal(n.separator, '.');
@@ -292,7 +307,8 @@ static void namespaces_are_told_apart(void **state UNUSED)
 	assert_string_equal(n.others.at[0].name, "us\"er.");
 	assert_string_equal(n.others.at[2].name, "#p");
 	namespace_info_release(&n);
-	assert_int_equal(mailbox_namespace(m, &n, &e), -1); /* cut short */
+	folder_list_release(&l);
+	assert_int_equal(survey(m, &n, &l, &e), -1); /* cut short */
 	assert_int_equal(e.kind, ERR_PROTOCOL);
 	script_leave(&s, &m);
 }
@@ -414,6 +430,119 @@ static void listings_are_plain_values(void **state UNUSED)
 	assert_int_equal(u.at[0], 3);
 	assert_int_equal(u.at[1], 9);
 	uid_list_release(&u);
+	script_leave(&s, &m);
+}
+
+/* case 59: RFC 9738 3.1 begins with the highest UIDs; a server that begins with the lowest, or
+ * says only that it stopped, is asked for the rest all the same. */
+static const struct step paging_steps[] = {
+	LOGIN_WITH("MESSAGELIMIT=2"),
+	SELECTED,
+	C("m3 UID FETCH 1:* (UID)\r\n"),
+	S("* 5 FETCH (UID 50)\r\n* 4 FETCH (UID 40)\r\nm3 OK [MESSAGELIMIT 2 40] a part\r\n"),
+	C("m4 UID FETCH 1:39 (UID)\r\n"),
+	S("* 3 FETCH (UID 30)\r\n* 2 FETCH (UID 20)\r\nm4 OK [MESSAGELIMIT 2 20] a part\r\n"),
+	C("m5 UID FETCH 1:19 (UID)\r\n"),
+	S("* 1 FETCH (UID 1)\r\nm5 OK x\r\n"),
+	C("m6 UID FETCH 1:* (UID)\r\n"),
+	S("* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 20)\r\nm6 OK [MESSAGELIMIT 2 20] a part\r\n"),
+	C("m7 UID FETCH 21:* (UID)\r\n"),
+	S("* 5 FETCH (UID 50)\r\nm7 OK x\r\n"),
+	C("m8 UID STORE 1:2 FLAGS.SILENT (\\Seen)\r\n"),
+	S("m8 OK x\r\n"),
+	C("m9 UID STORE 3 FLAGS.SILENT (\\Seen)\r\n"),
+	S("m9 OK [MESSAGELIMIT 1] a part\r\n"),
+	LOGOUT("m10"),
+	SCRIPT_END,
+};
+
+static void short_listings_are_asked_on(void **state UNUSED)
+{
+	static const uint32_t three[] = { 1, 2, 3 };
+	struct script s;
+	struct selected sel;
+	struct mailbox *m = selected(&s, paging_steps, &sel);
+	struct uid_list u;
+	struct err e = { 0 };
+
+	assert_int_equal(mailbox_caps(m)->message_limit, 2);
+	assert_int_equal(mailbox_uids(m, 1, 0, &u, &e), 0);
+	assert_int_equal(u.count, 5);
+	assert_int_equal(u.at[0], 1);
+	uid_list_release(&u);
+	assert_int_equal(mailbox_uids(m, 1, 0, &u, &e), 0);
+	assert_int_equal(u.count, 3);
+	uid_list_release(&u);
+	/* a change is never half done in silence */
+	assert_int_equal(mailbox_store(m, three, 3, STORE_SET, "\\Seen", &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
+	script_leave(&s, &m);
+}
+
+#define ANSWER_71                                                                               \
+	"* 9 EXISTS\r\n* VANISHED 4\r\n* OK [CLOSED] the other\r\n* 3 EXISTS\r\n"               \
+	"* OK [UIDVALIDITY 11] x\r\n* OK [UIDNEXT 90] x\r\n* OK [HIGHESTMODSEQ 80] x\r\nm4 OK " \
+	"[READ-WRITE] x\r\n"
+#define ONE_CHANGED                                                                             \
+	"* 2 FETCH (UID 8 MODSEQ (75) FLAGS (\\Seen) RFC822.SIZE 3 INTERNALDATE \"01-Jan-2001 " \
+	"00:00:00 +0000\")\r\n"
+
+/* case 62: what comes before CLOSED belongs to the folder that was left. */
+static const struct step look_steps[] = {
+	LOGIN_WITH("ENABLE CONDSTORE QRESYNC"),
+	C("m2 ENABLE QRESYNC\r\nm3 EXAMINE \"INBOX\"\r\n"),
+	S("* ENABLED QRESYNC\r\nm2 OK x\r\n* 4 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nm3 OK x\r\n"),
+	C("m4 SELECT \"b\"\r\n"
+	  "m5 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 70 VANISHED)\r\n"),
+	S(ANSWER_71 "* VANISHED (EARLIER) 1:2,9:7\r\n" ONE_CHANGED
+		    "* 2 FETCH (FLAGS (\\Seen))\r\n* VANISHED 8\r\nm5 OK x\r\n"),
+	C("m6 EXAMINE \"c\"\r\n"
+	  "m7 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 5 VANISHED)\r\n"),
+	S("* 0 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [NOMODSEQ] x\r\nm6 OK x\r\nm7 BAD what\r\n"),
+	C("m8 EXAMINE \"d\"\r\n"
+	  "m9 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 5 VANISHED)\r\n"),
+	S("m8 NO [NONEXISTENT] gone\r\nm9 BAD none selected\r\n"),
+	C("m10 EXAMINE \"e\"\r\n"
+	  "m11 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 5 VANISHED)\r\n"),
+	S("* OK [UIDVALIDITY 7] x\r\n* OK [HIGHESTMODSEQ 80] x\r\nm10 OK x\r\n"
+	  "* VANISHED (EARLIER) 1:x\r\nm11 OK x\r\n"),
+	LOGOUT("m12"),
+	SCRIPT_END,
+};
+
+static int look(struct mailbox *m, const char *name, bool read_only, uint64_t since,
+		struct selected *sel, struct changes *c, struct err *e)
+{
+	if (mailbox_look_begin(m, name, read_only, since, e) < 0)
+		return -1;
+	return mailbox_look_end(m, sel, c, e);
+}
+
+static void a_look_tells_what_changed(void **state UNUSED)
+{
+	struct script s;
+	struct mailbox *m = script_login(&s, look_steps);
+	struct listed l = { 0 };
+	struct changes c = { .on_message = on_listed, .arg = &l };
+	struct selected sel;
+	struct err e = { 0 };
+
+	assert_int_equal(look(m, "INBOX", true, 0, &sel, &c, &e), 0);
+	assert_true(!c.told && sel.messages == 4);
+	assert_int_equal(look(m, "b", false, 70, &sel, &c, &e), 0);
+	assert_true(c.told && c.with_vanished);
+	assert_int_equal(sel.messages, 3);
+	assert_int_equal(c.exists, 2);
+	assert_string_equal(l.text, "8/3/\\Seen/ 1-Jan-2001 00:00:00 +0000/978307200\n");
+	assert_int_equal(c.vanished_count, 3);
+	assert_true(c.vanished[1].lo == 7 && c.vanished[1].hi == 9);
+	assert_int_equal(look(m, "c", true, 5, &sel, &c, &e), 0);
+	assert_true(!c.told && sel.highestmodseq == 0);
+	assert_int_equal(look(m, "d", true, 5, &sel, &c, &e), -1);
+	assert_true(mailbox_is_usable(m) && mailbox_last_status(m) == STATUS_BAD);
+	assert_int_equal(look(m, "e", true, 5, &sel, &c, &e), 0);
+	assert_false(c.told);
+	changes_release(&c);
 	script_leave(&s, &m);
 }
 
@@ -543,6 +672,8 @@ int main(void)
 		cmocka_unit_test(namespaces_are_told_apart),
 		cmocka_unit_test(what_exists_need_not_be_created),
 		cmocka_unit_test(listings_are_plain_values),
+		cmocka_unit_test(short_listings_are_asked_on),
+		cmocka_unit_test(a_look_tells_what_changed),
 		cmocka_unit_test(headers_come_whole),
 		cmocka_unit_test(changes_name_their_messages),
 		cmocka_unit_test(empty_folders_are_not_asked),

@@ -1,0 +1,231 @@
+/* Hides: how a folder is opened and asked for what changed in it in one go (RFC 7162). */
+#include "sync/mailbox_impl.h"
+
+#include <inttypes.h>
+
+/* ---- VANISHED */
+
+static bool take_text(struct slice *s, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!slice_starts_nocase(*s, word))
+		return false;
+	*s = (struct slice){ s->p + n, s->n - n };
+	return true;
+}
+
+static bool take_uid(struct slice *s, uint32_t *out)
+{
+	uint64_t v;
+	size_t n = 0;
+
+	while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+		n++;
+	if (slice_u64((struct slice){ s->p, n }, UINT32_MAX, &v) < 0 || v == 0)
+		return false;
+	*s = (struct slice){ s->p + n, s->n - n };
+	*out = (uint32_t)v;
+	return true;
+}
+
+static bool take_range(struct slice *s, struct uid_range *out)
+{
+	uint32_t last;
+
+	if (!take_uid(s, &out->lo))
+		return false;
+	out->hi = out->lo;
+	if (!take_text(s, ":"))
+		return true;
+	if (!take_uid(s, &last))
+		return false;
+	out->hi = MAX(out->lo, last); /* "5:3" is 3:5 (RFC 3501 9 seq-range) */
+	out->lo = MIN(out->lo, last);
+	return true;
+}
+
+int vanished_read(struct slice text, vanished_fn *fn, void *arg)
+{
+	struct uid_range r;
+	bool earlier;
+
+	if (!take_text(&text, "VANISHED "))
+		return 0;
+	earlier = take_text(&text, "(EARLIER) ");
+	do {
+		if (!take_range(&text, &r))
+			return -1;
+		fn(&r, earlier, arg);
+	} while (take_text(&text, ","));
+	return text.n == 0 ? 1 : -1;
+}
+
+/* ---- asking */
+
+static int ask(struct mailbox *m, struct command *c, char tag[TAG_MAX], struct err *e)
+{
+	int r = command_send(m, c, tag, NULL, NULL, e);
+
+	command_release(c);
+	return r;
+}
+
+/* Once, and before anything is selected; whether it worked shows in the answer (RFC 5161 3.1).
+ */
+static int ask_enable(struct mailbox *m, struct err *e)
+{
+	struct command c = { 0 };
+
+	if (!m->caps.qresync || !m->caps.enable || m->enable_asked)
+		return 0;
+	m->enable_asked = m->qresync_on = true;
+	command_printf(&c, "ENABLE QRESYNC");
+	return ask(m, &c, m->look.enable, e);
+}
+
+static int ask_changes(struct mailbox *m, uint64_t since, struct err *e)
+{
+	struct command c = { 0 };
+
+	m->look.changes[0] = '\0';
+	m->look.with_vanished = since && m->qresync_on;
+	if (!since || !m->caps.condstore)
+		return 0;
+	command_printf(
+		&c,
+		"UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE %" PRIu64
+		"%s)",
+		since, m->qresync_on ? " VANISHED" : "");
+	return ask(m, &c, m->look.changes, e);
+}
+
+int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,
+		       struct err *e)
+{
+	struct command c = { 0 };
+	bool enable;
+
+	if (mailbox_check_name(name, e) < 0)
+		return -1;
+	m->look.enable[0] = '\0';
+	enable = !m->selected;
+	select_command(m, &c, name, read_only);
+	/* A "+" that the name needs must not be looked for among the answers of ENABLE. */
+	if ((enable && !c.wait_count && ask_enable(m, e) < 0) ||
+	    ask(m, &c, m->look.select, e) < 0) {
+		command_release(&c);
+		return -1;
+	}
+	if (ask_changes(m, since, e) < 0)
+		return -1;
+	return transport_flush(m->t, e);
+}
+
+/* ---- the answers */
+
+static int on_enabled(const struct frame *f, void *arg, struct err *e UNUSED)
+{
+	if (slice_starts_nocase(f->reply.text, "ENABLED"))
+		*(bool *)arg = true;
+	return 0;
+}
+
+/* Waits for one whose refusal is no harm: 0 OK, 1 refused, -1 lost. */
+static int wait_for_any(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
+			struct err *e)
+{
+	if (command_wait(m, tag, fn, arg, e) == 0)
+		return 0;
+	if (!mailbox_is_usable(m))
+		return -1;
+	err_clear(e);
+	return 1;
+}
+
+static int end_enable(struct mailbox *m, struct err *e)
+{
+	bool enabled = false;
+	int r = wait_for_any(m, m->look.enable, on_enabled, &enabled, e);
+
+	m->qresync_on = r == 0 && enabled;
+	return r < 0 ? -1 : 0;
+}
+
+struct changing {
+	struct changes *out;
+	struct fetch_scratch scratch;
+};
+
+static void note_vanished(const struct uid_range *r, bool earlier UNUSED, void *arg)
+{
+	struct changes *c = arg;
+
+	if ((c->vanished_count & (c->vanished_count + 1)) == 0)
+		c->vanished =
+			mem_grow(c->vanished, c->vanished_count * 2 + 1, sizeof *c->vanished);
+	c->vanished[c->vanished_count++] = *r;
+}
+
+static int on_changed(const struct frame *f, void *arg, struct err *e)
+{
+	struct changing *c = arg;
+	struct fetch_items i;
+
+	if (frame_is_odd_fetch(f) || vanished_read(f->reply.text, note_vanished, c->out) < 0)
+		c->out->told = false;
+	/* An answer without all items is news of a change that comes only now: the next look
+	 * tells of it again. */
+	if (!fetch_items_read(f, &c->scratch, &i) || !i.has_uid || !i.has_flags ||
+	    !i.has_size || !i.has_date)
+		return 0;
+	return c->out->on_message(&i.info, c->out->arg, e);
+}
+
+static int end_changes(struct mailbox *m, struct changes *out, struct err *e)
+{
+	struct changing c = { .out = out };
+	int r;
+
+	out->told = true;
+	out->with_vanished = m->look.with_vanished;
+	r = wait_for_any(m, m->look.changes, on_changed, &c, e);
+	fetch_scratch_release(&c.scratch);
+	if (r != 0 || mailbox_last_code_is(m, "MESSAGELIMIT"))
+		out->told = false;
+	return r < 0 ? -1 : 0;
+}
+
+/* The folder cannot be opened: what was asked behind it has an answer too. */
+static int end_failed(struct mailbox *m, struct err *e)
+{
+	struct err ignored = { 0 };
+
+	if (mailbox_is_usable(m) && m->look.changes[0] &&
+	    wait_for_any(m, m->look.changes, NULL, NULL, &ignored) < 0)
+		*e = ignored;
+	return -1;
+}
+
+int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,
+		     struct err *e)
+{
+	out->told = false;
+	if (m->look.enable[0] && end_enable(m, e) < 0)
+		return -1;
+	if (select_answer(m, m->look.select, selected, e) < 0)
+		return end_failed(m, e);
+	if (m->look.changes[0] && end_changes(m, out, e) < 0)
+		return err_wrap(e, "changes in folder \"%s\"", m->selected);
+	/* What it said of changes means nothing without a number to go on from. */
+	if (!selected->highestmodseq || !selected->uidvalidity)
+		out->told = false;
+	out->exists = m->exists;
+	return 0;
+}
+
+void changes_release(struct changes *c)
+{
+	mem_free(&c->vanished);
+	c->vanished_count = 0;
+}
