@@ -453,8 +453,8 @@ static int visit_all(struct tour *t, struct err *e)
 static int list_sides(struct tour *t, struct err *e)
 {
 	for (int s = 0; s < SIDES; s++)
-		if (mailbox_namespace(t->a->box[s], &t->space[s], e) < 0 ||
-		    mailbox_folders(t->a->box[s], &t->list[s], e) < 0)
+		if (mailbox_survey_begin(t->a->box[s], true, e) < 0 ||
+		    mailbox_survey_end(t->a->box[s], &t->space[s], &t->list[s], e) < 0)
 			return err_wrap(e, "%s: folders", side_name((enum side)s));
 	for (size_t i = 0; i < t->list[SIDE_OLD].count; i++)
 		t->total += t->list[SIDE_OLD].at[i].messages;
