@@ -112,6 +112,7 @@ struct settings {
 				after this */
 		int retry_s; /* after a failed pass; doubles, up to 1 h */
 		int trailing_quiet_days; /* then a trailing user is done */
+		int connections;	 /* to each server, for one user */
 		int connect_s, io_s;	 /* towards the servers */
 		int64_t message_max;	 /* bytes; a larger message is an exception */
 		int64_t user_rate;	 /* bytes/s of one user's copy; 0: no limit */

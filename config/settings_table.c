@@ -163,6 +163,8 @@ const struct setting_row setting_rows[] = {
 	     "Reports of `mailferry verify`, and the key that signs them."),
 	INT("workers", AT(SECTION_SYNC, sync.workers), "4", 1, 256, "",
 	    "Users copied at once."),
+	INT("connections", AT(SECTION_SYNC, sync.connections), "4", 1, 8, "",
+	    "To each server for one user, where there is work enough for them."),
 	INT("delta_s", AT(SECTION_SYNC, sync.delta_s), "300", 1, 86400, "s",
 	    "Between two passes over a user who is ready."),
 	INT("trailing_s", AT(SECTION_SYNC, sync.trailing_s), "60", 1, 86400, "s",

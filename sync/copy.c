@@ -112,10 +112,10 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 	return verify_folder(w, equal, e);
 }
 
-int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
-		struct err *e)
+int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
+		struct journal_folder *f, struct err *e)
 {
-	struct work w = { .pass = p, .lane = &p->lane, .pair = pair, .f = f };
+	struct work w = { .pass = p, .lane = l, .pair = pair, .f = f };
 	bool equal = false;
 	int rc = open_folder(&w, e);
 
@@ -131,10 +131,10 @@ int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_f
 	return rc;
 }
 
-int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
-		   struct err *e)
+int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pair,
+		   struct journal_folder *f, struct err *e)
 {
-	struct work w = { .pass = p, .lane = &p->lane, .pair = pair, .f = f };
+	struct work w = { .pass = p, .lane = l, .pair = pair, .f = f };
 	int rc = -1;
 
 	if (open_side(&w, p->from, e) < 0 || copy_load_rows(&w, e) < 0 ||
@@ -158,9 +158,9 @@ out:
 	return rc;
 }
 
-int copy_vanished(struct pass *p, struct journal_folder *f, struct err *e)
+int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, struct err *e)
 {
-	struct work w = { .pass = p, .lane = &p->lane, .f = f };
+	struct work w = { .pass = p, .lane = l, .f = f };
 	int rc = -1;
 
 	if (open_side(&w, p->to, e) < 0) {

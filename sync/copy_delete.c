@@ -56,7 +56,7 @@ static int expunge(struct work *w, struct journal_msg **rows, size_t n, struct e
 	if (rc < 0)
 		return err_wrap(e, "%s: deletes in folder %s", side_name(p->to),
 				w->f->name[p->to]);
-	p->result.deleted += (int64_t)n;
+	p->count.deleted += (int64_t)n;
 	return drop_rows(w, rows, n, e);
 }
 

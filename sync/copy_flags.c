@@ -57,7 +57,7 @@ static int send_flags(struct work *w, struct flag_job *jobs, size_t n, struct er
 		return err_wrap(e, "%s: flags in folder %s", side_name(w->pass->to),
 				w->f->name[w->pass->to]);
 	w->touched = true;
-	w->pass->result.flags += (int64_t)n;
+	w->pass->count.flags += (int64_t)n;
 	return write_flag_rows(w, jobs, n, e);
 }
 

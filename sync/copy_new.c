@@ -116,8 +116,8 @@ static int settle(struct work *w, const struct batch_message *m, struct journal_
 		row->uid[p->to] = m->new_uid;
 		row->batch = 0;
 		w->next_uid = MAX(w->next_uid, m->new_uid + 1);
-		p->result.copied++;
-		p->result.bytes += (int64_t)m->digest.size;
+		p->count.copied++;
+		p->count.bytes += (int64_t)m->digest.size;
 		return journal_msg_write(j, w->f, row, NULL, NULL, e);
 	case APPEND_REFUSED:
 		row->state = MSG_EXCEPTION;
@@ -235,7 +235,6 @@ int copy_new(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 	const struct seen **todo = mem_array(w->seen_count[p->from] + 1, sizeof *todo);
-	int64_t before = p->result.copied;
 	uint32_t uids[PASS_BATCH_COUNT];
 	size_t n = 0, k;
 	int rc = 0;
@@ -245,12 +244,10 @@ int copy_new(struct work *w, struct err *e)
 			todo[n++] = &w->seen[p->from][i];
 	for (size_t i = 0; i < n && rc == 0; i += k) {
 		k = next_batch(todo + i, n - i, uids);
-		rc = copy_batch(w, uids, k, e);
+		rc = pass_is_stopping(p, e) < 0 ? -1 : copy_batch(w, uids, k, e);
 		pass_tell(p, w->f->name[p->from], (int64_t)(i + k), (int64_t)n);
 	}
 	free(todo);
-	if (pass_is_trailing(p))
-		p->result.arrived += p->result.copied - before;
 	if (rc < 0 || n == 0)
 		return rc;
 	if (copy_load_rows(w, e) < 0)

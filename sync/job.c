@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "sync/hint.h"
+#include "sync/lanes.h"
 
 #define STRING_MAX  4096 /* bytes of a name, host or path in a job */
 #define PIN_MAX	    128
@@ -168,6 +169,7 @@ void job_write(const struct job *j, struct buf *out)
 	add_number(out, "fence_s", j->fence_s);
 	add_number(out, "connect_s", j->connect_s);
 	add_number(out, "io_s", j->io_s);
+	add_number(out, "connections", j->connections);
 	add_number(out, "message_max", j->message_max);
 	add_number(out, "delete_brake", j->delete_brake);
 	add_number(out, "delete_brake_percent", j->delete_brake_percent);
@@ -499,6 +501,14 @@ static int take_audit(struct object *o, struct job *out)
 	return 0;
 }
 
+static int take_connections(struct object *o, int *out)
+{
+	*out = 1;
+	return json_object_get(o->json, "connections")
+		       ? take_int(o, "connections", 1, LANES_MAX, out)
+		       : 0;
+}
+
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
@@ -510,6 +520,7 @@ static int take_job(struct object *o, struct job *out)
 	    take_int(o, "fence_s", 0, SECONDS_MAX, &out->fence_s) < 0 ||
 	    take_int(o, "connect_s", 1, SECONDS_MAX, &out->connect_s) < 0 ||
 	    take_int(o, "io_s", 1, SECONDS_MAX, &out->io_s) < 0 ||
+	    take_connections(o, &out->connections) < 0 ||
 	    take_number(o, "message_max", 1, BYTES_MAX, &out->message_max) < 0 ||
 	    take_int(o, "delete_brake", 0, INT32_MAX, &out->delete_brake) < 0 ||
 	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||

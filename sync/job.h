@@ -4,8 +4,8 @@
  *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
- *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n, "message_max":
- *n, "delete_brake": n, "delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" |
+ *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n,
+ *	 "connections": n (1 if absent), "message_max": n, "delete_brake": n, "delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" |
  *"new"} SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "proxy_protocol":
  *"none"|"v1"|"v2", "tls_name", "tls_ca_file", "tls_pin", "login", "authzid", "password"}:
  *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
@@ -76,6 +76,7 @@ struct job {
 	enum side from;
 	struct job_side side[SIDES];
 	int fence_s, connect_s, io_s;
+	int connections; /* to each side, at most */
 	int64_t message_max;
 	int delete_brake, delete_brake_percent;
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */

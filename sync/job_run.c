@@ -90,15 +90,6 @@ static void on_progress(const struct pass_progress *p, void *arg)
 
 /* ---- the job */
 
-static int open_boxes(const struct job *job, struct mailbox *box[SIDES], struct err *e)
-{
-	for (int s = 0; s < SIDES; s++)
-		if (mailbox_open(&job->side[s], job->connect_s * 1000, job->io_s * 1000,
-				 &box[s], e) < 0)
-			return err_wrap(e, "%s", side_name((enum side)s));
-	return 0;
-}
-
 static int await_go(void)
 {
 	struct job_event waiting = { .kind = JOB_EVENT_WAITING };
@@ -113,26 +104,15 @@ static int await_go(void)
 	return rc;
 }
 
-static int run_pass(struct worker_life *life, struct mailbox *box[SIDES],
-		    struct job_result *out, struct err *e)
+static int run_pass(struct worker_life *life, struct pass *p, struct err *e)
 {
-	enum side from = life->job.from;
-	struct pass p = { .job = &life->job,
-			  .lane = { .box = { box[SIDE_OLD], box[SIDE_NEW] },
-				    .pool = flag_pool_new() },
-			  .from = from,
-			  .to = from == SIDE_OLD ? SIDE_NEW : SIDE_OLD,
-			  .on_progress = on_progress,
-			  .arg = life };
-	int rc = journal_open(&p.journal, life->job.journal, e);
+	int rc = journal_open(&p->journal, life->job.journal, e);
 
 	if (rc == 0 && life->job.kind == JOB_FINAL && await_go() < 0)
 		rc = err_set(e, ERR_TEMP, "the engine took the last delta back");
 	if (rc == 0)
-		rc = pass_run(&p, e);
-	*out = p.result;
-	journal_close(&p.journal);
-	flag_pool_free(&p.lane.pool);
+		rc = pass_run(p, e);
+	journal_close(&p->journal);
 	return rc;
 }
 
@@ -158,7 +138,7 @@ static void on_found(enum audit_finding f, const char *folder, const uint32_t ui
 	send_item(audit_wire_finding(f, folder, uid));
 }
 
-static int run_audit(const struct job *job, struct mailbox *box[SIDES], struct job_result *out,
+static int run_audit(const struct job *job, struct mailbox *const box[SIDES], struct job_result *out,
 		     struct err *e)
 {
 	struct audit_user a = { .box = { box[SIDE_OLD], box[SIDE_NEW] },
@@ -179,17 +159,24 @@ static int run_audit(const struct job *job, struct mailbox *box[SIDES], struct j
 
 static void do_job(struct worker_life *life, struct job_result *out)
 {
-	struct mailbox *box[SIDES] = { NULL, NULL };
+	enum side from = life->job.from;
+	struct pass p = { .job = &life->job,
+			  .from = from,
+			  .to = from == SIDE_OLD ? SIDE_NEW : SIDE_OLD,
+			  .lanes = { .job = &life->job },
+			  .on_progress = on_progress,
+			  .arg = life };
 	int64_t start = clock_mono_ms();
 	struct err e = { 0 };
-	int rc = open_boxes(&life->job, box, &e);
+	int rc = lane_open(&p.lanes.at[0], &life->job, &e);
 
 	if (rc == 0 && life->job.kind == JOB_PROBE)
-		*out = (struct job_result){ .ok = true, .clean = true };
+		p.result = (struct job_result){ .ok = true, .clean = true };
 	else if (rc == 0 && life->job.kind == JOB_AUDIT)
-		rc = run_audit(&life->job, box, out, &e);
+		rc = run_audit(&life->job, p.lanes.at[0].box, &p.result, &e);
 	else if (rc == 0)
-		rc = run_pass(life, box, out, &e);
+		rc = run_pass(life, &p, &e);
+	*out = p.result;
 	if (rc < 0) {
 		out->ok = out->clean = false;
 		out->kind = e.kind;
@@ -197,8 +184,7 @@ static void do_job(struct worker_life *life, struct job_result *out)
 		snprintf(out->text, sizeof out->text, "%s", e.text);
 	}
 	out->took_ms = clock_mono_ms() - start;
-	for (int s = 0; s < SIDES; s++)
-		mailbox_close(&box[s]);
+	lanes_close(&p.lanes);
 }
 
 static int take_job(struct worker_life *life)

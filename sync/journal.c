@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -131,12 +132,27 @@ _Static_assert(MSG_INTENT == 0 && MSG_DONE == 1 && MSG_EXCEPTION == 2,
 	       "numbers inside the statements");
 
 struct journal {
+	pthread_mutex_t mutex; /* recursive: held by every call, and through a transaction */
 	sqlite3 *db;
 	sqlite3_stmt *prepared[STATEMENTS];
 	char *path;
 	int lock;
 	bool in_transaction;
 };
+
+static struct journal *hold(struct journal *j)
+{
+	ASSERT(pthread_mutex_lock(&j->mutex) == 0);
+	return j;
+}
+
+static void let_go(struct journal **j)
+{
+	ASSERT(pthread_mutex_unlock(&(*j)->mutex) == 0);
+}
+
+/* First in every call that others make: the journal is this thread's until the call returns. */
+#define HELD(j) struct journal *held __attribute__((cleanup(let_go), unused)) = hold(j)
 
 static int failed(struct journal *j, struct err *e)
 {
@@ -224,7 +240,12 @@ static int open_file(struct journal *j, struct err *e)
 int journal_open(struct journal **out, const char *path, struct err *e)
 {
 	struct journal *j = mem_new(sizeof *j);
+	pthread_mutexattr_t recursive;
 
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&j->mutex, &recursive);
+	pthread_mutexattr_destroy(&recursive);
 	j->path = mem_str(path);
 	j->lock = -1;
 	if (take_lock(j, e) < 0 || open_file(j, e) < 0) {
@@ -248,6 +269,7 @@ void journal_close(struct journal **jp)
 	sqlite3_close(j->db);
 	if (j->lock >= 0)
 		close(j->lock);
+	pthread_mutex_destroy(&j->mutex);
 	mem_free(&j->path);
 	mem_free(jp);
 }
@@ -323,35 +345,48 @@ static int with_id(struct journal *j, enum statement s, int64_t id, struct err *
 
 int journal_begin(struct journal *j, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, BEGIN, e);
 
 	ASSERT(!j->in_transaction);
 	if (!st || finish(j, st, e) < 0)
 		return -1;
 	j->in_transaction = true;
+	hold(j);
 	return 0;
+}
+
+static void leave_transaction(struct journal *j)
+{
+	j->in_transaction = false;
+	let_go(&j);
 }
 
 int journal_commit(struct journal *j, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, COMMIT, e);
 
 	ASSERT(j->in_transaction);
-	if (!st || finish(j, st, e) < 0)
+	if (!st || finish(j, st, e) < 0) {
+		journal_rollback(j);
 		return -1;
-	j->in_transaction = false;
+	}
+	leave_transaction(j);
 	return 0;
 }
 
 void journal_rollback(struct journal *j)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, ROLLBACK, NULL);
 
 	/* An error inside may have rolled back already; then this one fails, and that is all
 	 * right. */
 	if (st)
 		(void)finish(j, st, NULL);
-	j->in_transaction = false;
+	if (j->in_transaction)
+		leave_transaction(j);
 }
 
 /* ---- folders */
@@ -382,6 +417,7 @@ static void read_folder(sqlite3_stmt *st, struct journal_folder *f)
 
 int journal_folders(struct journal *j, struct journal_folder **out, size_t *n, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, FOLDERS, e);
 	int rc;
 
@@ -401,6 +437,7 @@ int journal_folders(struct journal *j, struct journal_folder **out, size_t *n, s
 int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id,
 		       struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, FOLDER_ADD, e);
 
 	if (!st)
@@ -415,6 +452,7 @@ int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t
 
 int journal_folder_write(struct journal *j, const struct journal_folder *f, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, FOLDER_WRITE, e);
 
 	if (!st)
@@ -432,6 +470,7 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f, stru
 
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e)
 {
+	HELD(j);
 	if (with_id(j, FOLDER_DROP_MSGS, id, e) < 0 ||
 	    with_id(j, FOLDER_DROP_BATCHES, id, e) < 0)
 		return -1;
@@ -440,6 +479,7 @@ int journal_folder_drop(struct journal *j, int64_t id, struct err *e)
 
 int journal_subscriptions(struct journal *j, journal_name_fn *fn, void *arg, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, SUBSCRIPTIONS, e);
 	int rc;
 
@@ -457,6 +497,7 @@ int journal_subscriptions(struct journal *j, journal_name_fn *fn, void *arg, str
 
 int journal_subscribed(struct journal *j, const char *name, bool yes, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, yes ? SUBSCRIBE : UNSUBSCRIBE, e);
 
 	if (!st)
@@ -498,6 +539,7 @@ static void read_msg(sqlite3_stmt *st, const struct journal_folder *f, struct fl
 int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by,
 		 struct flag_pool *p, struct journal_msg **out, size_t *n, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, by == SIDE_OLD ? MSGS_BY_OLD : MSGS_BY_NEW, e);
 	size_t room = 0;
 	int rc;
@@ -535,6 +577,7 @@ static int write_digest(struct journal *j, int64_t id, const struct digest *d, s
 int journal_msg_write(struct journal *j, const struct journal_folder *f, struct journal_msg *m,
 		      const struct digest *d, const char *reason, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, m->id ? MSG_WRITE : MSG_ADD, e);
 
 	if (!st)
@@ -567,6 +610,7 @@ int journal_msg_write(struct journal *j, const struct journal_folder *f, struct 
 
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e)
 {
+	HELD(j);
 	return with_id(j, MSG_DROP, id, e);
 }
 
@@ -580,6 +624,7 @@ static int read_sha(sqlite3_stmt *st, int at, unsigned char out[DIGEST_SIZE])
 
 int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, DIGEST, e);
 	int rc;
 
@@ -600,6 +645,7 @@ int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err
 int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id,
 		 struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, GONE, e);
 	int rc;
 
@@ -616,6 +662,7 @@ int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_
 
 int journal_exceptions(struct journal *j, journal_exception_fn *fn, void *arg, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, EXCEPTIONS, e);
 	int rc;
 
@@ -639,6 +686,7 @@ int journal_exceptions(struct journal *j, journal_exception_fn *fn, void *arg, s
 
 int journal_totals(struct journal *j, struct journal_totals *out, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, TOTALS, e);
 
 	if (!st || next_row(j, st, e) < 1)
@@ -656,6 +704,7 @@ int journal_totals(struct journal *j, struct journal_totals *out, struct err *e)
 
 int journal_batch_open(struct journal *j, struct journal_batch *b, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, BATCH_OPEN, e);
 
 	if (!st)
@@ -673,6 +722,7 @@ int journal_batch_open(struct journal *j, struct journal_batch *b, struct err *e
 
 int journal_batch_fence(struct journal *j, int64_t id, int64_t fence, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, BATCH_FENCE, e);
 
 	if (!st)
@@ -684,12 +734,14 @@ int journal_batch_fence(struct journal *j, int64_t id, int64_t fence, struct err
 
 int journal_batch_close(struct journal *j, int64_t id, struct err *e)
 {
+	HELD(j);
 	return with_id(j, BATCH_CLOSE, id, e);
 }
 
 int journal_batches(struct journal *j, int64_t folder, struct journal_batch **out, size_t *n,
 		    struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, BATCHES, e);
 	int rc;
 
@@ -717,6 +769,7 @@ int journal_batches(struct journal *j, int64_t folder, struct journal_batch **ou
 int journal_first_uid(struct journal *j, int64_t folder, enum side s, uint32_t uidvalidity,
 		      uint32_t *out, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = get(j, FIRST_UID, e);
 
 	*out = 0;

@@ -1,7 +1,9 @@
 /*
  * What the copier knows about one user, durable: which message of old is which message of new,
  * one map for both directions; what was about to be sent; what was verified. One SQLite file
- * per user (WAL, synchronous=FULL, mode 0600), for one process at a time.
+ * per user (WAL, synchronous=FULL, mode 0600), for one process at a time; its threads may share
+ * it: each call locks, and a transaction belongs to one thread from its begin to its end. What
+ * that thread does in between, everybody waits for: no network there.
  *
  * The order of writes is the whole point: a batch is committed as an intent before the first of
  * its bytes leaves, and resolved in one transaction once it is known what arrived.
@@ -31,6 +33,7 @@ void journal_close(struct journal **j);
 
 int journal_begin(struct journal *j, struct err *e) MUST_CHECK;
 int journal_commit(struct journal *j, struct err *e) MUST_CHECK;
+/* After a failed commit there is nothing left to roll back; calling it is fine. */
 void journal_rollback(struct journal *j);
 
 /* ---- folders */

@@ -6,20 +6,33 @@
 
 #define STEP_EXIT 99 /* a worker that a test stopped */
 
+#define LANE_MESSAGES	     400 /* so much work for one lane … */
+#define LANE_FOLDER_MESSAGES 10	 /* … where a folder costs as much as so many messages */
+
 /* ---- small things shared by the parts */
+
+static _Atomic int64_t steps_left; /* 0: no end to them */
+
+/* While there is one thread. */
+static void read_steps(void)
+{
+	const char *at = getenv("MAILFERRY_STOP_AT_STEP");
+	uint64_t n;
+
+	steps_left = at && slice_u64(slice_of(at), INT32_MAX, &n) == 0 ? (int64_t)n : 0;
+}
 
 void pass_step(void)
 {
-	static int64_t left = -1; /* -1: not looked yet; 0: never */
-	uint64_t n;
-
-	if (left < 0) {
-		const char *at = getenv("MAILFERRY_STOP_AT_STEP");
-
-		left = at && slice_u64(slice_of(at), INT32_MAX, &n) == 0 ? (int64_t)n : 0;
-	}
-	if (left > 0 && --left == 0)
+	if (steps_left && --steps_left == 0)
 		_exit(STEP_EXIT);
+}
+
+int pass_is_stopping(const struct pass *p, struct err *e)
+{
+	if (!p->lanes.stopping)
+		return 0;
+	return err_set(e, ERR_TEMP, "stopped: another folder failed");
 }
 
 bool pass_is_trailing(const struct pass *p)
@@ -32,20 +45,24 @@ void pass_unclean(struct pass *p, const char *fmt, ...)
 	char text[ERR_TEXT_MAX];
 	va_list ap;
 
-	if (p->why_count++ >= PASS_NOTES_MAX)
-		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	buf_printf(&p->why, "%s%s", buf_len(&p->why) ? "; " : "", text);
+	pthread_mutex_lock(&p->lock);
+	if (p->why_count++ < PASS_NOTES_MAX)
+		buf_printf(&p->why, "%s%s", buf_len(&p->why) ? "; " : "", text);
+	pthread_mutex_unlock(&p->lock);
 }
 
 void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
 {
-	struct pass_progress now = { folder, done, total, p->result.copied, p->result.bytes };
+	struct pass_progress now = { folder, done, total, p->count.copied, p->count.bytes };
 
-	if (p->on_progress)
-		p->on_progress(&now, p->arg);
+	if (!p->on_progress)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->on_progress(&now, p->arg);
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- folders */
@@ -54,7 +71,7 @@ void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
 static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err *e)
 {
 	for (int s = 0; s < SIDES; s++)
-		if (sides[s] && mailbox_survey_begin(p->lane.box[s], spaces, e) < 0)
+		if (sides[s] && mailbox_survey_begin(p->lanes.at[0].box[s], spaces, e) < 0)
 			return err_wrap(e, "%s", side_name((enum side)s));
 	for (int s = 0; s < SIDES; s++) {
 		if (!sides[s])
@@ -62,7 +79,7 @@ static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err
 		folder_list_release(&p->list[s]);
 		if (spaces)
 			namespace_info_release(&p->space[s]);
-		if (mailbox_survey_end(p->lane.box[s], &p->space[s], &p->list[s], e) < 0)
+		if (mailbox_survey_end(p->lanes.at[0].box[s], &p->space[s], &p->list[s], e) < 0)
 			return err_wrap(e, "%s", side_name((enum side)s));
 	}
 	return 0;
@@ -99,55 +116,114 @@ static struct journal_folder *find_folder(struct journal_folder *at, size_t n, e
 }
 
 /* The folder there, before anything is put into it: a name that exists already is fine. */
-static int make_folder(struct pass *p, const struct folder_pair *pair, struct err *e)
+static int make_folder(struct pass *p, struct mailbox *box, const struct folder_pair *pair,
+		       struct err *e)
 {
 	int rc;
 
 	if (pair->exists)
 		return 0;
-	rc = mailbox_create(p->lane.box[p->to], pair->name[p->to], pair->use, e);
+	rc = mailbox_create(box, pair->name[p->to], pair->use, e);
 	if (rc < 0 && pair->use != USE_NONE &&
-	    mailbox_is_usable(p->lane.box[p->to])) /* not every use may be asked for */
-		rc = mailbox_create(p->lane.box[p->to], pair->name[p->to], USE_NONE, e);
+	    mailbox_is_usable(box)) /* not every use may be asked for */
+		rc = mailbox_create(box, pair->name[p->to], USE_NONE, e);
 	pass_step();
 	return rc < 0 ? err_wrap(e, "%s: create folder %s", side_name(p->to), pair->name[p->to])
 		      : 0;
 }
 
-typedef int folder_fn(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
-		      struct err *e);
+typedef int folder_fn(struct pass *p, struct lane *l, const struct folder_pair *pair,
+		      struct journal_folder *f, struct err *e);
 
-static int with_folder(struct pass *p, const struct folder_pair *pair,
-		       struct journal_folder *known, folder_fn *work, struct err *e)
+struct folder_task {
+	const struct folder_pair *pair;
+	struct journal_folder *f;   /* what the journal knows, or &fresh */
+	struct journal_folder fresh; /* borrows the pair's names */
+	uint32_t messages;	    /* on the side that counts */
+};
+
+struct folder_tasks {
+	struct pass *p;
+	folder_fn *work;
+	struct folder_task *at;
+	size_t count;
+	uint64_t messages;
+	_Atomic size_t done;
+};
+
+/* New folders are made here, one after the other: parents before children. */
+static int take_task(struct folder_tasks *t, const struct folder_pair *pair,
+		     struct journal_folder *known, struct err *e)
 {
-	struct journal_folder fresh = { .name = { pair->name[SIDE_OLD],
-						  pair->name[SIDE_NEW] } };
+	struct pass *p = t->p;
+	const struct folder_info *here =
+		folder_list_find(&p->list[p->from], pair->name[p->from]);
 	const char *names[SIDES] = { pair->name[SIDE_OLD], pair->name[SIDE_NEW] };
+	struct folder_task *task = &t->at[t->count];
 
-	if (known)
-		return needs_work(p, known) ? work(p, pair, known, e) : 0;
-	if (make_folder(p, pair, e) < 0 ||
-	    journal_folder_add(p->journal, names, &fresh.id, e) < 0)
-		return -1;
-	return work(p, pair, &fresh, e);
+	if (known && !needs_work(p, known))
+		return 0;
+	*task = (struct folder_task){ .pair = pair, .f = known };
+	task->messages = here ? here->messages : 0;
+	if (!known) {
+		task->fresh.name[SIDE_OLD] = pair->name[SIDE_OLD];
+		task->fresh.name[SIDE_NEW] = pair->name[SIDE_NEW];
+		if (make_folder(p, p->lanes.at[0].box[p->to], pair, e) < 0 ||
+		    journal_folder_add(p->journal, names, &task->fresh.id, e) < 0)
+			return -1;
+	}
+	t->messages += task->messages;
+	t->count++;
+	return 0;
+}
+
+/* The largest first, so that the lanes end together. */
+static int by_messages(const void *a, const void *b)
+{
+	uint32_t x = ((const struct folder_task *)a)->messages,
+		 y = ((const struct folder_task *)b)->messages;
+
+	return (x < y) - (x > y);
+}
+
+static int run_task(struct lane *l, size_t at, void *arg, struct err *e)
+{
+	struct folder_tasks *t = arg;
+	struct folder_task *task = &t->at[at];
+	int rc = t->work(t->p, l, task->pair, task->f ? task->f : &task->fresh, e);
+
+	pass_tell(t->p, task->pair->name[t->p->from], (int64_t)++t->done, (int64_t)t->count);
+	return rc;
+}
+
+/* A connection more is worth its login only where there is work for it. */
+static int lanes_wanted(const struct folder_tasks *t)
+{
+	uint64_t n = 1 + (t->messages + t->count * LANE_FOLDER_MESSAGES) / LANE_MESSAGES;
+
+	return (int)MIN(n, (uint64_t)t->p->job->connections);
 }
 
 static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *work,
 		       struct err *e)
 {
+	struct folder_tasks t = { .p = p, .work = work };
 	struct journal_folder *known;
 	size_t n;
 	int rc = journal_folders(p->journal, &known, &n, e);
 
+	t.at = mem_array(map->count + 1, sizeof *t.at);
 	for (size_t i = 0; i < map->count && rc == 0; i++) {
 		const struct folder_pair *pair = &map->at[i];
 
 		if (!pair->container)
-			rc = with_folder(p, pair,
-					 find_folder(known, n, p->from, pair->name[p->from]),
-					 work, e);
-		pass_tell(p, pair->name[p->from], (int64_t)i + 1, (int64_t)map->count);
+			rc = take_task(&t, pair,
+				       find_folder(known, n, p->from, pair->name[p->from]), e);
 	}
+	qsort(t.at, t.count, sizeof *t.at, by_messages);
+	if (rc == 0 && t.count)
+		rc = lanes_run(&p->lanes, t.count, lanes_wanted(&t), run_task, &t, e);
+	free(t.at);
 	journal_folders_free(&known, &n);
 	return rc;
 }
@@ -164,7 +240,7 @@ static int follow_vanished(struct pass *p, struct err *e)
 			folder_list_find(&p->list[p->from], known[i].name[p->from]);
 
 		if (!here || here->noselect)
-			rc = copy_vanished(p, &known[i], e);
+			rc = copy_vanished(p, &p->lanes.at[0], &known[i], e);
 	}
 	journal_folders_free(&known, &n);
 	return rc;
@@ -181,9 +257,9 @@ static int follow_subscriptions(struct pass *p, const struct folder_map *map, st
 
 		if (pair->subscribed == (there && there->subscribed))
 			continue;
-		if (mailbox_subscribe(p->lane.box[p->to], pair->name[p->to], pair->subscribed,
+		if (mailbox_subscribe(p->lanes.at[0].box[p->to], pair->name[p->to], pair->subscribed,
 				      e) < 0) {
-			if (!mailbox_is_usable(p->lane.box[p->to]))
+			if (!mailbox_is_usable(p->lanes.at[0].box[p->to]))
 				return err_wrap(e, "%s: subscriptions", side_name(p->to));
 			pass_unclean(p, "folder %s cannot be subscribed on %s: %s",
 				     pair->name[p->to], side_name(p->to), e->text);
@@ -309,6 +385,10 @@ static int add_up(struct pass *p, struct err *e)
 
 	if (journal_totals(p->journal, &t, e) < 0)
 		return -1;
+	p->result.copied = p->count.copied;
+	p->result.deleted = p->count.deleted;
+	p->result.flags = p->count.flags;
+	p->result.arrived = pass_is_trailing(p) ? p->count.copied : 0;
 	p->result.messages = t.messages;
 	p->result.bytes = t.bytes;
 	p->result.verified = t.verified;
@@ -331,6 +411,8 @@ int pass_run(struct pass *p, struct err *e)
 {
 	int rc = check_journal(p, e);
 
+	read_steps();
+	pthread_mutex_init(&p->lock, NULL);
 	if (rc == 0)
 		rc = p->job->kind == JOB_FINAL ? final_rounds(p, e) : round_of_work(p, e);
 	if (rc == 0)
@@ -340,5 +422,6 @@ int pass_run(struct pass *p, struct err *e)
 		namespace_info_release(&p->space[s]);
 	}
 	buf_release(&p->why);
+	pthread_mutex_destroy(&p->lock);
 	return rc;
 }

@@ -15,9 +15,12 @@
 #ifndef SYNC_PASS_H
 #define SYNC_PASS_H
 
+#include <pthread.h>
+
 #include "sync/folders.h"
 #include "sync/job.h"
 #include "sync/journal.h"
+#include "sync/lanes.h"
 #include "sync/pipeline.h"
 
 #define PASS_BATCH_COUNT 64 /* messages of one intent */
@@ -34,24 +37,34 @@ struct pass_progress {
 };
 typedef void pass_progress_fn(const struct pass_progress *p, void *arg);
 
-/* What works on one folder at a time: a connection to each side. */
-struct lane {
-	struct mailbox *box[SIDES];
-	struct flag_pool *pool;
-};
-
+/*
+ * A pass works on several folders at once, one lane each (sync/lanes.h). What a lane's code,
+ * that is everything that is given a struct work, may touch:
+ *
+ *  - its work, its lane, its journal_folder and its folder_pair: they are nobody else's;
+ *  - of the pass: job, from, to, list, space: only to be read; count: it is atomic; pass_tell(),
+ *    pass_unclean(), pass_step(), pass_is_stopping(): they lock;
+ *  - the journal, which locks itself. journal_begin() keeps all other lanes out until
+ *    journal_commit() or journal_rollback(): between them nothing is sent or awaited.
+ */
 struct pass {
 	const struct job *job;
 	struct journal *journal;
-	struct lane lane;
 	enum side from, to;
+	struct lanes lanes; /* at[0] does what is not one folder's */
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
-	struct job_result result;
-	struct buf why; /* why it is not clean, sentences divided by "; " */
-	unsigned why_count;
+	struct {
+		_Atomic int64_t copied, bytes, deleted, flags;
+	} count;
 	pass_progress_fn *on_progress;
 	void *arg;
+
+	pthread_mutex_t lock; /* of what follows, and of on_progress() */
+	struct buf why;	      /* why it is not clean, sentences divided by "; " */
+	unsigned why_count;
+
+	struct job_result result; /* at the end */
 };
 
 /* A message as one side lists it. */
@@ -79,23 +92,25 @@ struct work {
 };
 
 /*
- * Runs the job's kind on two open mailboxes; p->lane, job, journal, from, to are set. 0:
- * p->result is filled. -1: the pass ended early (*e); all that was done is in the journal.
+ * Runs the job's kind; job, journal, from, to, lanes.job are set, and the first lane is open.
+ * 0: p->result is filled. -1: the pass ended early (*e); all that was done is in the journal.
  */
 int pass_run(struct pass *p, struct err *e) MUST_CHECK;
 /* The pass cannot be called clean. */
 void pass_unclean(struct pass *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total);
 bool pass_is_trailing(const struct pass *p);
+/* Another lane has failed: -1, and e says so. Asked before each batch, and while waiting. */
+int pass_is_stopping(const struct pass *p, struct err *e) MUST_CHECK;
 
 /* copy.c. The folder is worked on and compared; f is written, with settled. */
-int copy_folder(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
-		struct err *e) MUST_CHECK;
+int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
+		struct journal_folder *f, struct err *e) MUST_CHECK;
 /* Only for trailing: who has left old is noted in all folders, before anything is copied. */
-int copy_note_gone(struct pass *p, const struct folder_pair *pair, struct journal_folder *f,
-		   struct err *e) MUST_CHECK;
+int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pair,
+		   struct journal_folder *f, struct err *e) MUST_CHECK;
 /* The folder is gone on the side that counts: its mail follows, within the brake. */
-int copy_vanished(struct pass *p, struct journal_folder *f, struct err *e) MUST_CHECK;
+int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, struct err *e) MUST_CHECK;
 
 /* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;

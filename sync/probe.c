@@ -10,12 +10,11 @@
 
 /* ---- the pure part */
 
-static const struct digest *sort_digests; /* one worker, one thread */
-
-static int by_canon(const void *a, const void *b)
+static int by_canon(const void *a, const void *b, void *digests)
 {
+	const struct digest *d = digests;
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-	int c = memcmp(sort_digests[x].canon, sort_digests[y].canon, DIGEST_SIZE);
+	int c = memcmp(d[x].canon, d[y].canon, DIGEST_SIZE);
 
 	return c ? c : x < y ? -1 : x > y;
 }
@@ -26,8 +25,7 @@ static size_t *order_of(const struct digest *d, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		at[i] = i;
-	sort_digests = d;
-	qsort(at, n, sizeof *at, by_canon);
+	qsort_r(at, n, sizeof *at, by_canon, (void *)(uintptr_t)d);
 	return at;
 }
 
@@ -198,7 +196,7 @@ static int write_found(struct work *w, const struct doubt *d, const struct candi
 			row->batch = 0;
 			row->uid[p->to] = c->uids[d->match[i]];
 			w->next_uid = MAX(w->next_uid, row->uid[p->to] + 1);
-			p->result.copied++;
+			p->count.copied++;
 			rc = journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
 		}
 		if (rc < 0)
@@ -240,6 +238,8 @@ static int await_fence(struct work *w, struct journal_batch *b, struct err *e)
 			       "folder %s: messages of an earlier pass are in doubt",
 			       w->f->name[p->to]);
 	while ((left = b->fence - clock_real_ms()) > 0) {
+		if (pass_is_stopping(p, e) < 0)
+			return -1;
 		pass_tell(p, w->f->name[p->from], 0, 0);
 		poll(NULL, 0, (int)MIN(left, (int64_t)FENCE_LOOK_MS));
 	}

@@ -9,20 +9,39 @@
 struct proof {
 	struct work *w;
 	struct journal_msg **rows; /* by uid on `to`; those to be compared */
-	size_t count, at, marked;
+	size_t count, at;
+	struct journal_msg *marked[VERIFY_ROWS]; /* not written yet */
+	size_t marked_count;
 };
 
-static int mark(struct proof *pr, struct journal_msg *row, const char *differs, struct err *e)
+static int write_marks(struct proof *pr, struct err *e)
 {
-	struct pass *p = pr->w->pass;
+	struct work *w = pr->w;
+	struct journal *j = w->pass->journal;
 
-	row->verified[p->to] = !differs;
-	if (differs)
-		row->state = MSG_EXCEPTION;
-	if (pr->marked++ % VERIFY_ROWS == VERIFY_ROWS - 1 &&
-	    (journal_commit(p->journal, e) < 0 || journal_begin(p->journal, e) < 0))
+	if (journal_begin(j, e) < 0)
 		return -1;
-	return journal_msg_write(p->journal, pr->w->f, row, NULL, differs, e);
+	for (size_t i = 0; i < pr->marked_count; i++) {
+		struct journal_msg *row = pr->marked[i];
+		bool differs = row->state == MSG_EXCEPTION;
+
+		if (journal_msg_write(j, w->f, row, NULL,
+				      differs ? "the copy has other bytes" : NULL, e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
+	}
+	pr->marked_count = 0;
+	return journal_commit(j, e);
+}
+
+static int mark(struct proof *pr, struct journal_msg *row, bool same, struct err *e)
+{
+	row->verified[pr->w->pass->to] = same;
+	if (!same)
+		row->state = MSG_EXCEPTION;
+	pr->marked[pr->marked_count++] = row;
+	return pr->marked_count == VERIFY_ROWS ? write_marks(pr, e) : 0;
 }
 
 static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
@@ -43,10 +62,7 @@ static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest
 	}
 	if (journal_digest(p->journal, row->id, &ours, e) < 0)
 		return -1;
-	return mark(pr, row,
-		    memcmp(ours.canon, d->canon, DIGEST_SIZE) ? "the copy has other bytes"
-							      : NULL,
-		    e);
+	return mark(pr, row, memcmp(ours.canon, d->canon, DIGEST_SIZE) == 0, e);
 }
 
 int verify_bytes(struct work *w, struct err *e)
@@ -67,14 +83,9 @@ int verify_bytes(struct work *w, struct err *e)
 	if (pr.count)
 		rc = mailbox_noop(w->lane->box[p->to], e);
 	if (pr.count && rc == 0) {
-		rc = journal_begin(p->journal, e);
+		rc = pipeline_digest(w->lane->box[p->to], uids, pr.count, 0, compare, &pr, e);
 		if (rc == 0)
-			rc = pipeline_digest(w->lane->box[p->to], uids, pr.count, 0, compare,
-					     &pr, e);
-		if (rc == 0)
-			rc = journal_commit(p->journal, e);
-		else
-			journal_rollback(p->journal);
+			rc = write_marks(&pr, e);
 		pass_step();
 	}
 	free(uids);

@@ -62,7 +62,8 @@ class Mailferry(Copier):
 
     def commands(self, user):
         job = job_of(user, self.path(user + ".journal"), self.side(self.old, self.ports[0], user),
-                     self.side(self.new, self.ports[1], user), fence_s=30, connect_s=20, io_s=120, message_max=2 ** 31)
+                     self.side(self.new, self.ports[1], user), fence_s=30, connect_s=20, io_s=120,
+                     connections=4, message_max=2 ** 31)
         return [([os.path.join(self.build, "mailferry-sync"), "--worker"],
                  self.write(user + ".job", json.dumps(job) + "\n"))]
 

@@ -16,7 +16,7 @@ TIMEOUT_S = 120
 
 def job_of(user, journal, old, new, kind="pass", **changes):
     """A whole job; old and new as side_of() makes them."""
-    job = {"kind": kind, "user": user, "journal": journal, "fence_s": 1, "connect_s": 10, "io_s": 30,
+    job = {"kind": kind, "user": user, "journal": journal, "fence_s": 1, "connect_s": 10, "io_s": 30, "connections": 1,
            "message_max": 1 << 30, "delete_brake": 50, "delete_brake_percent": 5, "old": old, "new": new,
            "from": "old"}
     job.update(changes)

@@ -33,6 +33,7 @@ static struct job sample(void)
 			 .fence_s = 30,
 			 .connect_s = 8,
 			 .io_s = 60,
+			 .connections = 3,
 			 .message_max = 104857600,
 			 .delete_brake = 50,
 			 .delete_brake_percent = 5 };
@@ -61,6 +62,7 @@ static void comes_back_as_it_went(void **state UNUSED)
 	assert_string_equal(out.user, in.user);
 	assert_string_equal(out.journal, in.journal);
 	assert_int_equal(out.message_max, in.message_max);
+	assert_int_equal(out.connections, 3);
 	assert_int_equal(out.delete_brake_percent, 5);
 	for (int i = 0; i < SIDES; i++) {
 		struct slice a = secret_slice(&in.side[i].password);

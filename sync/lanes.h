@@ -1,0 +1,47 @@
+/*
+ * Several folders of one user at once: each lane is a thread with a connection to each side.
+ * The first lane is the caller's own; the others are opened only when there is work for them,
+ * and a server that refuses them leaves us with fewer.
+ */
+#ifndef SYNC_LANES_H
+#define SYNC_LANES_H
+
+#include "sync/flags.h"
+#include "sync/mailbox.h"
+
+#define LANES_MAX 8 /* of one user; sync.connections */
+
+/*
+ * A connection to each side, and the texts of flags read there. Used by one thread at a time:
+ * nobody else's lane is ever touched.
+ */
+struct lane {
+	struct mailbox *box[SIDES];
+	struct flag_pool *pool; /* NULL: not open */
+	bool refused;		/* the server did not let us; not tried again */
+};
+
+/* Connects and logs in on both sides at the same time. -1: none is open. */
+int lane_open(struct lane *l, const struct job *job, struct err *e) MUST_CHECK;
+void lane_close(struct lane *l); /* a lane that is not open is fine */
+
+struct lanes {
+	const struct job *job;
+	struct lane at[LANES_MAX]; /* at[0] is the caller's; it has to be open */
+	_Atomic bool stopping;	   /* one of them failed: the others end at their next batch */
+};
+
+/* All of them, at the same time. */
+void lanes_close(struct lanes *ls);
+
+/* One task: a folder. Called from the lane's thread. */
+typedef int lanes_fn(struct lane *l, size_t task, void *arg, struct err *e);
+
+/*
+ * Calls fn for tasks 0 … count-1, in order as lanes become free, in at most `most` lanes. -1:
+ * the first error; what was not begun by then is not done.
+ */
+int lanes_run(struct lanes *ls, size_t count, int most, lanes_fn *fn, void *arg,
+	      struct err *e) MUST_CHECK;
+
+#endif
