@@ -5,11 +5,11 @@
  *
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n,
- *	 "connections": n (1 if absent), "message_max": n, "delete_brake": n, "delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" |
- *"new"} SIDE: {"host", "port", "tls": "none"|"starttls"|"implicit", "proxy_protocol":
- *"none"|"v1"|"v2", "tls_name", "tls_ca_file", "tls_pin", "login", "authzid", "password"}:
- *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
- *act for, or null.
+ *	 "connections": n (1 if absent), "message_max": n, "delete_brake": n,
+ *"delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" | "new"} SIDE: {"host",
+ *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
+ *"tls_ca_file", "tls_pin", "login", "authzid", "password"}: optional ones may be null. "login"
+ *is what to authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
  *
  * "from" is the side that counts: "new" only for the passes of a return.
  *

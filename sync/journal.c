@@ -8,8 +8,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define BUSY_MS 2000 /* a backup reading the file; never another worker, they are locked out \
-		      */
+#define BUSY_MS                                                                      \
+	2000 /* a backup reading the file; never another worker, they are locked out \
+	      */
 
 static const char schema[] =
 	"CREATE TABLE folder(id INTEGER PRIMARY KEY,"

@@ -137,9 +137,9 @@ typedef int folder_fn(struct pass *p, struct lane *l, const struct folder_pair *
 
 struct folder_task {
 	const struct folder_pair *pair;
-	struct journal_folder *f;   /* what the journal knows, or &fresh */
+	struct journal_folder *f;    /* what the journal knows, or &fresh */
 	struct journal_folder fresh; /* borrows the pair's names */
-	uint32_t messages;	    /* on the side that counts */
+	uint32_t messages;	     /* on the side that counts */
 };
 
 struct folder_tasks {
@@ -257,8 +257,8 @@ static int follow_subscriptions(struct pass *p, const struct folder_map *map, st
 
 		if (pair->subscribed == (there && there->subscribed))
 			continue;
-		if (mailbox_subscribe(p->lanes.at[0].box[p->to], pair->name[p->to], pair->subscribed,
-				      e) < 0) {
+		if (mailbox_subscribe(p->lanes.at[0].box[p->to], pair->name[p->to],
+				      pair->subscribed, e) < 0) {
 			if (!mailbox_is_usable(p->lanes.at[0].box[p->to]))
 				return err_wrap(e, "%s: subscriptions", side_name(p->to));
 			pass_unclean(p, "folder %s cannot be subscribed on %s: %s",

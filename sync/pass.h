@@ -42,8 +42,8 @@ typedef void pass_progress_fn(const struct pass_progress *p, void *arg);
  * that is everything that is given a struct work, may touch:
  *
  *  - its work, its lane, its journal_folder and its folder_pair: they are nobody else's;
- *  - of the pass: job, from, to, list, space: only to be read; count: it is atomic; pass_tell(),
- *    pass_unclean(), pass_step(), pass_is_stopping(): they lock;
+ *  - of the pass: job, from, to, list, space: only to be read; count: it is atomic;
+ * pass_tell(), pass_unclean(), pass_step(), pass_is_stopping(): they lock;
  *  - the journal, which locks itself. journal_begin() keeps all other lanes out until
  *    journal_commit() or journal_rollback(): between them nothing is sent or awaited.
  */
@@ -110,7 +110,8 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pair,
 		   struct journal_folder *f, struct err *e) MUST_CHECK;
 /* The folder is gone on the side that counts: its mail follows, within the brake. */
-int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, struct err *e) MUST_CHECK;
+int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f,
+		  struct err *e) MUST_CHECK;
 
 /* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
