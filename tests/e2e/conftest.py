@@ -30,7 +30,7 @@ KINDS = {
     "courier": (Courier, {"old": {}, "new": {}}),
 }
 # Of what tests ask for. "dovecot" is its own ways: user*master, transcripts of its sessions, one process each.
-LACKS = {"cyrus": {"dovecot"}, "courier": {"dovecot", "master", "COMPRESS", "LITERAL+"}}
+LACKS = {"cyrus": {"dovecot"}, "courier": {"dovecot", "master", "COMPRESS", "ID", "LITERAL+"}}
 SERVERS = os.environ.get("MAILFERRY_SERVERS", "dovecot,dovecot").split(",")
 SHOWN = 6000    # characters of a log on failure
 

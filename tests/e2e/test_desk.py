@@ -86,7 +86,8 @@ def test_drop_waits_for_what_is_open(ferry, resident, imap):
     c = logged_in(imap, ferry, resident)
     data = mail.message("half", 200_000)
     tag = c.tag()
-    c.send(b"%s APPEND INBOX {%d+}\r\n" % (tag, len(data)) + data[:100_000])
+    c.begin_literal(tag + b" APPEND INBOX", len(data))
+    c.send(data[:100_000])
     wait_row(ferry, resident, state="RELAY")
     done = drop(ferry, resident, "--wait", "1", check=False)
     assert done.returncode == 1 and '"remain":1' in done.stdout.replace(" ", "") and "APPEND" in done.stdout

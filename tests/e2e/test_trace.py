@@ -47,6 +47,7 @@ def test_a_trace_shows_the_conversation_and_no_secret(ferry, resident, imap):
     t.wait_for("-- imap from 127.0.0.1")
     body = mail.message("a-very-private-thing", 3000)
     early.append(b"INBOX", body, b"\\Seen")
+    early.command(b"NOOP")      # Courier: only now is it there for this session
     fetch = early.begin(b"FETCH 1 (FLAGS ENVELOPE BODY[])")
     untagged, _ = early.finish(fetch)
     assert any(body in line for line in untagged)

@@ -60,6 +60,7 @@ class Courier(Server):
     """Its separator is "." and its prefix "INBOX.", whatever is asked for."""
 
     kind = "courier"
+    refuses_after_s = 5
 
     def __init__(self, name, folder, ca, users, masters=None, separator=".", prefix="INBOX."):
         super().__init__(name, folder, ca, users, None, ".", "INBOX.")
@@ -67,6 +68,8 @@ class Courier(Server):
         os.makedirs(os.path.join(folder, "mail"), exist_ok=True)
         for name_in_etc in ETC:
             self._copy_etc(name_in_etc)
+        with open(os.path.join(folder, "etc/passwd"), "a") as passwd:   # whom couriertls becomes at STARTTLS
+            passwd.write("courier:x:%d:%d::/:/bin/false\n" % (self._account.pw_uid, self._account.pw_gid))
         with open(os.path.join(folder, "server-both.pem"), "wb") as both:
             for part in ("server.key", "server.pem"):
                 with open(os.path.join(folder, part), "rb") as f:

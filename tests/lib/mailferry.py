@@ -242,11 +242,11 @@ class Mailferry:
         return self.cli("import", path)
 
     def _row(self, row):
-        """A server without a master user is given the user's own password."""
+        """A server without a master user is given the user's own password, if it has that user."""
         row = dict(row)
         for side, server in self._servers.items():
             column = side + "_password_file"
-            if not server.masters and column not in row:
+            if not server.masters and row["user"] in server.users and column not in row:
                 row[column] = self.secret_file("%s-%s" % (row["user"], side), server.users[row["user"]])
         return row
 

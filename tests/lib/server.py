@@ -24,6 +24,7 @@ class Server:
 
     kind = None     # "dovecot", …
     log_names = ("stderr",)
+    refuses_after_s = 0     # its own delay before it says that a password is wrong
 
     def __init__(self, name, folder, ca, users, masters=None, separator="/", prefix=""):
         self.name, self.folder = name, folder
