@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -9,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lib import mail, reader  # noqa: E402
+from lib import mail, processes, reader  # noqa: E402
 from lib.ca import CA  # noqa: E402
 from lib.copier import Copier  # noqa: E402
 from lib.courier import Courier  # noqa: E402
@@ -36,6 +37,10 @@ SHOWN = 6000    # characters of a log on failure
 
 
 def pytest_configure(config):
+    # TERM (a time-out's) ends the run as Ctrl-C does: every fixture stops what it started. After KILL the
+    # kernel sends TERM to the servers and to mailferry.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    processes.tied = True
     config.addinivalue_line("markers", "full: takes long; only with tests/run --full")
     config.addinivalue_line("markers", "offers(capability): only where the servers offer it")
 

@@ -37,15 +37,19 @@ export SHAREDINDEXFILE=
 
 RUN = """#!/bin/sh
 set -eu
+daemons=
+trap 'kill $daemons' TERM
 mount --make-rprivate /
 mount --bind {folder}/etc /etc
 mount -t tmpfs tmpfs /run
 mkdir -p /run/courier/authdaemon
 {environment}
 {courier}/courier-authlib/authdaemond &
+daemons=$!
 serve() {{
 	{root}/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=1000 -maxperip=1000 \\
 		-nodnslookup -noidentlookup "$@" &
+	daemons="$daemons $!"
 }}
 tls="{root}/usr/bin/couriertls -server -tcpd"
 IMAP_STARTTLS=YES serve {imap} {courier}/courier/imaplogin {root}/usr/bin/imapd Maildir

@@ -147,7 +147,8 @@ class Mailferry:
         with open(self.log, "ab") as log:
             self._log_from = log.tell()    # what an earlier run said does not count
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             start_new_session=True, env=dict(os.environ, **self._env))
+                                             start_new_session=True, env=dict(os.environ, **self._env),
+                                             **processes.tie())
         if up:
             try:
                 processes.wait_until(self._is_up, UP_TIMEOUT_S, "mailferry to be up")

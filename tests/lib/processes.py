@@ -1,10 +1,42 @@
 """Processes by pid: children, stop and go, waiting for an event with a deadline."""
 
+import ctypes
 import os
 import select
 import signal
 import socket
 import time
+
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+_libc = ctypes.CDLL(None)   # loaded before any fork
+tied = False    # see tie(); the tests' conftest sets it, the demo must outlive its command
+
+
+def die_with_parent():
+    """A preexec_fn: TERM for the child as soon as we are gone, however that came."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def tie():
+    """For subprocess: where servers are tied to this process, they get TERM when it is killed."""
+    return {"preexec_fn": die_with_parent} if tied else {}
+
+
+def adopt_orphans():
+    """What is left without a parent below us becomes our child instead of init's; see end_children()."""
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_children():
+    """Ends and reaps all below us, in whatever session, stopped or not."""
+    for pid in descendants(os.getpid()):
+        end(pid, 5)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
 
 
 def wait_until(check, timeout_s=10.0, what="condition"):

@@ -47,7 +47,7 @@ class Server:
         with open(os.path.join(self.folder, "stderr"), "ab") as err:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
                                              start_new_session=True, cwd=self.folder, env=self._env,
-                                             **self._as_user())
+                                             **self._as_user(), **processes.tie())
         try:
             processes.wait_until(self._ready, 15, "%s %s to answer" % (self.kind, self.name))
         except (TimeoutError, RuntimeError) as e:
