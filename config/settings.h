@@ -104,6 +104,7 @@ struct settings {
 	} users;
 	struct {		/* sync { … } */
 		char *dir;	/* journals, one file a user */
+		char *exceptions; /* messages that could not be copied; NULL: in dir */
 		char *reports;	/* of `mailferry verify`, and the key that signs them */
 		int workers;	/* most at once */
 		int delta_s;	/* ready: a pass every */

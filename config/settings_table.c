@@ -159,6 +159,8 @@ const struct setting_row setting_rows[] = {
 
 	PATH("dir", AT(SECTION_SYNC, sync.dir), "/var/lib/mailferry/journals", false,
 	     "Journals, one file per user."),
+	PATH("exceptions", AT(SECTION_SYNC, sync.exceptions), NULL, false,
+	     "Messages that could not be copied, a folder per user; without it: in sync.dir."),
 	PATH("reports", AT(SECTION_SYNC, sync.reports), "/var/lib/mailferry/reports", false,
 	     "Reports of `mailferry verify`, and the key that signs them."),
 	INT("workers", AT(SECTION_SYNC, sync.workers), "4", 1, 256, "",
@@ -266,7 +268,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 105, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 106, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -113,8 +113,7 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 		     const struct digest *d, struct err *e)
 {
 	struct pass *p = w->pass;
-	const struct seen *here = copy_find(w, p->from, here_uid),
-			  *there = copy_find(w, p->to, there_uid);
+	const struct seen *here = copy_find(w, p->from, here_uid);
 	struct journal_msg row = { .state = MSG_DONE,
 				   .size = (uint32_t)d->size,
 				   .date = here->date,
@@ -126,9 +125,6 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 
 	row.uid[p->from] = here_uid;
 	row.uid[p->to] = there_uid;
-	if (there->date != here->date)
-		pass_unclean(p, "folder %s: UID %u was there already, with another date",
-			     w->f->name[p->to], there_uid);
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
 }
 

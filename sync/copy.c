@@ -1,5 +1,5 @@
 /* Hides: one folder: its identity, and the order in which what differs is mended. */
-#include "sync/pass.h"
+#include "sync/exceptions.h"
 
 /* ---- the folder's identity */
 
@@ -94,7 +94,7 @@ static void remember(struct work *w, enum side s)
 
 static int work_trailing(struct work *w, struct err *e)
 {
-	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 ||
+	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 || exceptions_retry(w, e) < 0 ||
 	    copy_list(w, w->pass->from, e) < 0)
 		return -1;
 	return copy_new(w, e);
@@ -104,7 +104,7 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 ||
+	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 || exceptions_retry(w, e) < 0 ||
 	    copy_list(w, p->from, e) < 0 || copy_list(w, p->to, e) < 0 ||
 	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || copy_deletes(w, e) < 0 ||
 	    copy_flags(w, e) < 0 || copy_new(w, e) < 0 || verify_bytes(w, e) < 0)

@@ -1,5 +1,5 @@
 /* Hides: new mail, batch by batch: read, intend, send, settle. */
-#include "sync/pass.h"
+#include "sync/exceptions.h"
 
 static struct journal_msg intent_row(struct work *w, const struct batch_message *m,
 				     int64_t batch, int pos)
@@ -17,13 +17,17 @@ static struct journal_msg intent_row(struct work *w, const struct batch_message 
 	return row;
 }
 
-static const char *unfit(const struct batch_message *m)
+/* Why it cannot be copied, to be freed by the caller; NULL: it can. */
+static char *unfit(const struct batch_message *m, enum exception_kind *kind)
 {
+	*kind = EXCEPTION_UNREADABLE;
 	switch (m->fetched) {
 	case FETCH_UNREADABLE:
-		return "the server lists it but does not give it";
+		return mem_printf("the server lists it but does not give it%s%s",
+				  m->text ? ": " : "", m->text ? m->text : "");
 	case FETCH_TOO_LARGE:
-		return "larger than sync.message_max";
+		*kind = EXCEPTION_SIZE;
+		return mem_str("larger than sync.message_max");
 	case FETCH_NONE:
 	case FETCH_OK:
 	case FETCH_GONE:
@@ -46,42 +50,62 @@ static int is_moved(struct work *w, const struct batch_message *m, bool *moved, 
 	return 0;
 }
 
+/* One that is not sent, but has a row: unfit, or moved on old after the flip. */
+static int write_unsent(struct work *w, const struct batch_message *m, struct journal_msg *row,
+			const char *reason, enum exception_kind kind, struct err *e)
+{
+	const struct seen *listed = copy_find(w, w->pass->from, m->uid);
+	struct journal *j = w->pass->journal;
+
+	*row = intent_row(w, m, 0, 0);
+	row->state = reason ? MSG_EXCEPTION : MSG_GONE;
+	row->verified[w->pass->from] = false;
+	if (reason && listed) { /* nothing better is known */
+		row->size = listed->size;
+		row->date = listed->date;
+	}
+	if (journal_msg_write(j, w->f, row, m->fetched == FETCH_OK ? &m->digest : NULL,
+			      reason ? reason : "moved on old after the flip", e) < 0)
+		return -1;
+	return reason ? exception_add(w, row, kind, "", "", "", true, e) : 0;
+}
+
+static int write_one(struct work *w, struct batch_message *m, struct journal_msg *row,
+		     int64_t batch, int *pos, struct err *e)
+{
+	enum exception_kind kind;
+	char *reason = unfit(m, &kind);
+	bool moved = false;
+	int rc = 0;
+
+	m->skip = true;
+	if (m->fetched == FETCH_OK)
+		rc = is_moved(w, m, &moved, e);
+	if (rc == 0 && (reason || moved)) {
+		rc = write_unsent(w, m, row, reason, kind, e);
+	} else if (rc == 0 && m->fetched == FETCH_OK) {
+		*row = intent_row(w, m, batch, (*pos)++);
+		m->skip = false;
+		mem_free(&m->flags);
+		m->flags = mem_str(row->kept);
+		rc = journal_msg_write(w->pass->journal, w->f, row, &m->digest, NULL, e);
+	}
+	mem_free(&reason);
+	return rc;
+}
+
 /* The intent: all that is to be sent, with its digests and where the other side's UIDs stand.
  */
 static int write_intent(struct work *w, struct batch *b, struct journal_msg *rows,
 			struct journal_batch *batch, struct err *e)
 {
-	struct journal *j = w->pass->journal;
 	int pos = 0;
 
-	if (journal_batch_open(j, batch, e) < 0)
+	if (journal_batch_open(w->pass->journal, batch, e) < 0)
 		return -1;
-	for (size_t i = 0; i < b->count; i++) {
-		struct batch_message *m = &b->at[i];
-		const char *reason = unfit(m);
-		bool moved = false;
-
-		m->skip = true;
-		if (m->fetched == FETCH_GONE)
-			continue;
-		if (m->fetched == FETCH_OK && is_moved(w, m, &moved, e) < 0)
+	for (size_t i = 0; i < b->count; i++)
+		if (write_one(w, &b->at[i], &rows[i], batch->id, &pos, e) < 0)
 			return -1;
-		rows[i] = intent_row(w, m, reason || moved ? 0 : batch->id, pos);
-		if (reason || moved) {
-			rows[i].state = reason ? MSG_EXCEPTION : MSG_GONE;
-			rows[i].verified[w->pass->from] = false;
-			reason = reason ? reason : "moved on old after the flip";
-		} else {
-			pos++;
-			m->skip = false;
-			mem_free(&m->flags);
-			m->flags = mem_str(rows[i].kept);
-		}
-		if (journal_msg_write(j, w->f, &rows[i],
-				      m->fetched == FETCH_OK ? &m->digest : NULL, reason,
-				      e) < 0)
-			return -1;
-	}
 	return 0;
 }
 
@@ -119,10 +143,12 @@ static int settle(struct work *w, const struct batch_message *m, struct journal_
 		p->count.copied++;
 		p->count.bytes += (int64_t)m->digest.size;
 		return journal_msg_write(j, w->f, row, NULL, NULL, e);
-	case APPEND_REFUSED:
+	case APPEND_REFUSED: /* for refused_batch(); until it is done, for the next pass */
 		row->state = MSG_EXCEPTION;
 		row->batch = 0;
-		return journal_msg_write(j, w->f, row, NULL, m->text ? m->text : "refused", e);
+		if (journal_msg_write(j, w->f, row, NULL, m->text ? m->text : "refused", e) < 0)
+			return -1;
+		return exception_add(w, row, EXCEPTION_OTHER, "", "", "", false, e);
 	case APPEND_NOT_SENT:
 	case APPEND_TEMPORARY:
 		return journal_msg_drop(j, row->id, e);
@@ -196,24 +222,82 @@ static int send_batch(struct work *w, struct batch *b, struct err *e)
 		}
 		if (rc == 0)
 			rc = first_temporary(w, b, e);
+		if (rc == 0)
+			rc = refused_batch(w, b, rows, e);
 	}
 	free(rows);
 	return rc;
 }
 
-static int copy_batch(struct work *w, const uint32_t *uids, size_t n, struct err *e)
+/* Listed, but nothing came, or nothing was in it: that may have been a moment's weakness. */
+static bool is_doubtful(const struct work *w, const struct batch_message *m)
+{
+	const struct seen *listed = copy_find(w, w->pass->from, m->uid);
+
+	if (m->fetched == FETCH_OK)
+		return m->digest.size == 0 && listed && listed->size > 0;
+	return m->fetched == FETCH_UNREADABLE || m->fetched == FETCH_GONE;
+}
+
+static int fetch(struct work *w, const uint32_t *uids, size_t n, struct batch *b, struct err *e)
 {
 	struct pass *p = w->pass;
-	struct batch b = { 0 };
-	int rc = pipeline_fetch(w->lane->box[p->from], uids, n, (uint64_t)p->job->message_max,
-				&b, e);
 
-	pass_step();
-	if (rc < 0)
-		err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from]);
-	else
+	if (pipeline_fetch(w->lane->box[p->from], uids, n, (uint64_t)p->job->message_max, b,
+			   e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from]);
+	return 0;
+}
+
+/* Nothing came a second time: is it listed still? Then it is not gone, but cannot be had. */
+static int judge_again(struct work *w, struct batch_message *m, struct err *e)
+{
+	struct mailbox *box = w->lane->box[w->pass->from];
+	struct uid_list still = { 0 };
+
+	if (m->fetched == FETCH_OK && is_doubtful(w, m))
+		m->fetched = FETCH_UNREADABLE;
+	if (m->fetched != FETCH_GONE)
+		return 0;
+	if (mailbox_uids(box, m->uid, m->uid, &still, e) < 0)
+		return -1;
+	if (still.count)
+		m->fetched = FETCH_UNREADABLE;
+	uid_list_release(&still);
+	return 0;
+}
+
+static int copy_again(struct work *w, uint32_t uid, struct err *e)
+{
+	struct batch b = { 0 };
+	int rc = fetch(w, &uid, 1, &b, e);
+
+	if (rc == 0)
+		rc = judge_again(w, &b.at[0], e);
+	if (rc == 0)
 		rc = send_batch(w, &b, e);
 	batch_release(&b);
+	return rc;
+}
+
+static int copy_batch(struct work *w, const uint32_t *uids, size_t n, struct err *e)
+{
+	uint32_t again[PASS_BATCH_COUNT];
+	struct batch b = { 0 };
+	size_t doubtful = 0;
+	int rc = fetch(w, uids, n, &b, e);
+
+	pass_step();
+	for (size_t i = 0; i < b.count && rc == 0; i++)
+		if (is_doubtful(w, &b.at[i])) {
+			again[doubtful++] = b.at[i].uid;
+			b.at[i].fetched = FETCH_NONE;
+		}
+	if (rc == 0)
+		rc = send_batch(w, &b, e);
+	batch_release(&b);
+	for (size_t i = 0; i < doubtful && rc == 0; i++)
+		rc = copy_again(w, again[i], e);
 	return rc;
 }
 

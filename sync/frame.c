@@ -224,8 +224,7 @@ static int literal_take(struct frame_reader *r, uint64_t size, struct frame *out
 {
 	struct slice before = { r->text->str, brace_at(r) };
 
-	if (size > UINT32_MAX) /* the parser's numbers wrap there */
-		return fail(r, ERR_PROTOCOL, "the server's literal has an impossible size", e);
+	/* A body may be of any size (RFC 9051 4.3): the parser never sees it. */
 	if (!r->sink || !is_body(before))
 		return literal_add(r, size, e);
 	if (body_stream(r, before, size, e) < 0)
@@ -291,19 +290,68 @@ static bool is_known(struct slice text)
 	return false;
 }
 
-static enum frame_kind data_parse(struct frame_reader *r, struct frame *out)
+static bool parse(struct frame_reader *r)
 {
 	struct mailimap_parser_context context = { 0 };
 	size_t at = 0;
 
-	if (is_known(out->reply.text) &&
-	    mailimap_response_data_parse(NULL, r->text, &context, &at, &r->data, 0, NULL) ==
-		    MAILIMAP_NO_ERROR &&
-	    r->data) {
+	if (mailimap_response_data_parse(NULL, r->text, &context, &at, &r->data, 0, NULL) !=
+	    MAILIMAP_NO_ERROR)
+		r->data = NULL;
+	return r->data != NULL;
+}
+
+/* Bytes of the item "INTERNALDATE NIL" or "INTERNALDATE "…"" that s begins with; 0: it does
+ * not.
+ */
+static size_t date_item(struct slice s)
+{
+	static const char name[] = "INTERNALDATE ";
+	const size_t n = sizeof name - 1;
+	const char *quote;
+
+	if (!slice_starts_nocase(s, name))
+		return 0;
+	s = (struct slice){ s.p + n, s.n - n };
+	if (slice_starts_nocase(s, "NIL"))
+		return n + 3;
+	quote = s.n > 1 && s.p[0] == '"' ? memchr(s.p + 1, '"', s.n - 1) : NULL;
+	return quote ? n + (size_t)(quote - s.p) + 1 : 0;
+}
+
+/*
+ * A message without a date is better than none: some servers have NIL there, or what is no
+ * date. Cuts the item out of a FETCH answer; false: there is none.
+ */
+static bool cut_date(struct frame_reader *r, struct frame *out)
+{
+	struct slice line = out->line;
+
+	for (size_t i = 1; i < line.n; i++) {
+		struct slice rest = { line.p + i, line.n - i };
+		size_t n = strchr("( ", line.p[i - 1]) ? date_item(rest) : 0;
+
+		if (n == 0)
+			continue;
+		if (n < rest.n && rest.p[n] == ' ') {
+			n++;
+		} else if (line.p[i - 1] == ' ') {
+			i--;
+			n++;
+		}
+		mmap_string_erase(r->text, i, n);
+		out->line = (struct slice){ r->text->str, line.n - n };
+		return imap_reply(out->line, &out->reply) == WIRE_DONE;
+	}
+	return false;
+}
+
+static enum frame_kind data_parse(struct frame_reader *r, struct frame *out)
+{
+	if (is_known(out->reply.text) && (parse(r) || (cut_date(r, out) && parse(r)))) {
 		out->data = r->data;
 		return FRAME_DATA;
 	}
-	r->data = NULL;
 	r->unknown++;
 	return FRAME_OTHER;
 }

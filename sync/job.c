@@ -44,6 +44,7 @@ void job_release(struct job *j)
 {
 	mem_free(&j->user);
 	mem_free(&j->journal);
+	mem_free(&j->exceptions);
 	for (int i = 0; i < SIDES; i++)
 		side_release(&j->side[i]);
 	*j = (struct job){ 0 };
@@ -165,6 +166,7 @@ void job_write(const struct job *j, struct buf *out)
 	buf_printf(out, "{\"kind\":\"%s\"", job_kind_name(j->kind));
 	add_field(out, "user", j->user);
 	add_field(out, "journal", j->journal);
+	add_field(out, "exceptions", j->exceptions);
 	add_field(out, "from", side_name(j->from));
 	add_number(out, "fence_s", j->fence_s);
 	add_number(out, "connect_s", j->connect_s);
@@ -194,6 +196,9 @@ static const struct {
 	{ "bytes", offsetof(struct job_result, bytes) },
 	{ "verified", offsetof(struct job_result, verified) },
 	{ "exceptions", offsetof(struct job_result, exceptions) },
+	{ "waived", offsetof(struct job_result, waived) },
+	{ "repaired", offsetof(struct job_result, repaired) },
+	{ "differences", offsetof(struct job_result, differences) },
 	{ "arrived", offsetof(struct job_result, arrived) },
 	{ "took_ms", offsetof(struct job_result, took_ms) },
 };
@@ -516,6 +521,7 @@ static int take_job(struct object *o, struct job *out)
 	if (take_name(o, "kind", name_of_kind, JOB_KINDS, &kind) < 0 ||
 	    take_string(o, "user", STRING_MAX, false, &out->user) < 0 ||
 	    take_string(o, "journal", STRING_MAX, false, &out->journal) < 0 ||
+	    take_string(o, "exceptions", STRING_MAX, true, &out->exceptions) < 0 ||
 	    take_name(o, "from", name_of_side, SIDES, &from) < 0 ||
 	    take_int(o, "fence_s", 0, SECONDS_MAX, &out->fence_s) < 0 ||
 	    take_int(o, "connect_s", 1, SECONDS_MAX, &out->connect_s) < 0 ||

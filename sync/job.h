@@ -4,7 +4,7 @@
  *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
- *	 "user": NAME, "journal": PATH, "fence_s": n, "connect_s": n, "io_s": n,
+ *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n, "io_s": n,
  *	 "connections": n (1 if absent), "message_max": n, "delete_brake": n,
  *"delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" | "new"} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
@@ -31,6 +31,8 @@
  *	{"event":"audit","item":{…}}	a piece of a comparison (sync/audit_wire.h)
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
+ *	 "waived":n,"repaired":n,"differences":n,	exceptions a person accepts, messages
+ *	 taken only with a repair, messages of which something else than bytes was not kept
  *	 "arrived":n,	trailing: messages brought
  *	 "took_ms":n,"text":"…"}
  *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…",
@@ -73,6 +75,8 @@ struct job_side {
 struct job {
 	enum job_kind kind;
 	char *user, *journal;
+	char *exceptions; /* folder for messages that could not be copied; NULL: they are not
+			     kept */
 	enum side from;
 	struct job_side side[SIDES];
 	int fence_s, connect_s, io_s;
@@ -87,7 +91,8 @@ struct job_result {
 	bool ok, clean;
 	enum err_kind kind; /* when not ok */
 	struct later later; /* when not ok: what a server asked for */
-	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, arrived, took_ms;
+	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, waived, repaired,
+		differences, arrived, took_ms;
 	char text[ERR_TEXT_MAX];
 };
 

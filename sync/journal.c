@@ -1,13 +1,14 @@
 /* Hides: SQLite, the schema, the lock. */
-#include "sync/journal.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "sync/journal_exception.h"
+#include "sync/journal_impl.h"
+
+#define DESK_BUSY_MS 500 /* the desk does not wait longer for a worker's transaction */
 #define BUSY_MS                                                                      \
 	2000 /* a backup reading the file; never another worker, they are locked out \
 	      */
@@ -35,9 +36,31 @@ static const char schema[] =
 	"CREATE UNIQUE INDEX msg_old ON msg(folder, old_uid);"
 	"CREATE UNIQUE INDEX msg_new ON msg(folder, new_uid);"
 	"CREATE INDEX msg_gone ON msg(raw_sha) WHERE state = 3;"
-	"CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
-_Static_assert(MSG_GONE == 3 && JOURNAL_SCHEMA == 1, "numbers inside the schema");
+	"CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;";
+_Static_assert(MSG_GONE == 3, "numbers inside the schema");
+
+/* What came later: steps[n] leads from version n to n + 1. A new journal goes through all of
+ * them. */
+static const char *const steps[] = {
+	[0] = schema,
+	/* what could not be copied, and what was changed before a server took it */
+	[1] = "CREATE TABLE exception(msg INTEGER PRIMARY KEY REFERENCES msg(id) ON DELETE CASCADE,"
+	      " kind INTEGER NOT NULL, tried TEXT NOT NULL, subject TEXT NOT NULL,"
+	      " file TEXT NOT NULL, server TEXT NOT NULL, since INTEGER NOT NULL,"
+	      " retry INTEGER NOT NULL DEFAULT 0, waived INTEGER NOT NULL DEFAULT 0,"
+	      " note TEXT NOT NULL DEFAULT '');"
+	      "INSERT INTO exception(msg, kind, tried, subject, file, server, since, retry)"
+	      " SELECT id, 0, '', '', '', '', 0, 1 FROM msg WHERE state = 2;"
+	      "CREATE TABLE repair(msg INTEGER PRIMARY KEY REFERENCES msg(id) ON DELETE CASCADE,"
+	      " receipt TEXT NOT NULL, refusal TEXT NOT NULL, at INTEGER NOT NULL,"
+	      " size_before INTEGER NOT NULL, size_after INTEGER NOT NULL,"
+	      " raw_before BLOB NOT NULL, raw_after BLOB NOT NULL);"
+	      "CREATE INDEX repair_before ON repair(raw_before);"
+	      "CREATE TABLE difference(msg INTEGER PRIMARY KEY REFERENCES msg(id) ON DELETE CASCADE,"
+	      " what TEXT NOT NULL);",
+};
+_Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
+_Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");
 
 enum statement {
 	BEGIN,
@@ -60,7 +83,6 @@ enum statement {
 	MSG_DROP,
 	DIGEST,
 	GONE,
-	EXCEPTIONS,
 	TOTALS,
 	BATCH_OPEN,
 	BATCH_FENCE,
@@ -108,17 +130,18 @@ static const char *const sql[] = {
 		"UPDATE msg SET raw_sha = ?2, canon_sha = ?3, header_sha = ?4 WHERE id = ?1",
 	[MSG_DROP] = "DELETE FROM msg WHERE id = ?1",
 	[DIGEST] = "SELECT raw_sha, canon_sha, header_sha FROM msg WHERE id = ?1",
-	[GONE] = "SELECT id FROM msg WHERE state = 3 AND raw_sha = ?1 ORDER BY id LIMIT 1",
-	[EXCEPTIONS] = "SELECT folder.old_name, msg.old_uid, msg.new_uid, msg.size, msg.reason"
-		       " FROM msg JOIN folder ON folder.id = msg.folder WHERE msg.state = 2"
-		       " ORDER BY msg.folder, msg.id",
+	[GONE] = "SELECT id FROM msg WHERE state = 3 AND raw_sha = ?1"
+		 " UNION ALL SELECT id FROM repair JOIN msg ON id = msg"
+		 " WHERE state = 3 AND raw_before = ?1 LIMIT 1",
 	[TOTALS] =
 		"SELECT count(*) FILTER (WHERE msg.state = 1),"
 		" coalesce(sum(size) FILTER (WHERE msg.state = 1), 0),"
 		" count(*) FILTER (WHERE msg.state = 1 AND old_verified = old_uidvalidity"
 		"  AND new_verified = new_uidvalidity AND old_verified > 0 AND new_verified > 0),"
-		" count(*) FILTER (WHERE msg.state = 2), count(*) FILTER (WHERE msg.state = 0)"
-		" FROM msg JOIN folder ON folder.id = msg.folder",
+		" count(*) FILTER (WHERE msg.state = 2 AND NOT coalesce(waived, 0)),"
+		" count(*) FILTER (WHERE msg.state = 0)"
+		" FROM msg JOIN folder ON folder.id = msg.folder"
+		" LEFT JOIN exception ON exception.msg = msg.id",
 	[BATCH_OPEN] = "INSERT INTO batch(folder, side, uidvalidity, uidnext, fence)"
 		       " VALUES(?1, ?2, ?3, ?4, ?5)",
 	[BATCH_FENCE] = "UPDATE batch SET fence = ?2 WHERE id = ?1",
@@ -141,23 +164,24 @@ struct journal {
 	bool in_transaction;
 };
 
-static struct journal *hold(struct journal *j)
+struct journal *journal_hold(struct journal *j)
 {
 	ASSERT(pthread_mutex_lock(&j->mutex) == 0);
 	return j;
 }
 
-static void let_go(struct journal **j)
+void journal_let_go(struct journal **j)
 {
 	ASSERT(pthread_mutex_unlock(&(*j)->mutex) == 0);
 }
 
-/* First in every call that others make: the journal is this thread's until the call returns. */
-#define HELD(j) struct journal *held __attribute__((cleanup(let_go), unused)) = hold(j)
-
 static int failed(struct journal *j, struct err *e)
 {
-	return err_set(e, ERR_STORE, "journal %s: %s", j->path, sqlite3_errmsg(j->db));
+	/* Only the desk meets another writer: workers are kept apart by the lock. */
+	bool busy = sqlite3_errcode(j->db) == SQLITE_BUSY && j->lock < 0;
+
+	return err_set(e, busy ? ERR_TEMP : ERR_STORE, "journal %s: %s", j->path,
+		       sqlite3_errmsg(j->db));
 }
 
 /* ---- opening */
@@ -204,23 +228,27 @@ static int read_version(struct journal *j, int *out, struct err *e)
 static int make_schema(struct journal *j, struct err *e)
 {
 	int version = 0;
+	char number[64];
 
 	if (read_version(j, &version, e) < 0)
 		return -1;
 	if (version == JOURNAL_SCHEMA)
 		return 0;
-	if (version != 0)
+	if (version < 0 || version > JOURNAL_SCHEMA)
 		return err_set(e, ERR_STORE, "journal %s: schema %d, this program knows %d",
 			       j->path, version, JOURNAL_SCHEMA);
-	if (run(j, "BEGIN IMMEDIATE", e) < 0 || run(j, schema, e) < 0 ||
-	    run(j, "COMMIT", e) < 0)
+	if (run(j, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
-	return 0;
+	for (; version < JOURNAL_SCHEMA; version++)
+		if (run(j, steps[version], e) < 0)
+			return -1;
+	snprintf(number, sizeof number, "PRAGMA user_version = %d; COMMIT", JOURNAL_SCHEMA);
+	return run(j, number, e);
 }
 
-static int open_file(struct journal *j, struct err *e)
+static int open_file(struct journal *j, int more_flags, struct err *e)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | more_flags;
 	mode_t mask = umask(0077); /* SQLite gives -wal and -shm the mode of the file */
 	int rc = sqlite3_open_v2(j->path, &j->db, flags, NULL);
 
@@ -232,13 +260,12 @@ static int open_file(struct journal *j, struct err *e)
 		return err_set(e, ERR_STORE, "journal %s: %s", j->path, strerror(errno));
 	sqlite3_busy_timeout(j->db, BUSY_MS);
 	if (run(j, "PRAGMA journal_mode = WAL", e) < 0 ||
-	    run(j, "PRAGMA synchronous = FULL", e) < 0 ||
-	    run(j, "PRAGMA foreign_keys = ON", e) < 0)
+	    run(j, "PRAGMA synchronous = FULL", e) < 0)
 		return -1;
-	return make_schema(j, e);
+	return run(j, "PRAGMA foreign_keys = ON", e);
 }
 
-int journal_open(struct journal **out, const char *path, struct err *e)
+static struct journal *journal_new(const char *path)
 {
 	struct journal *j = mem_new(sizeof *j);
 	pthread_mutexattr_t recursive;
@@ -249,12 +276,51 @@ int journal_open(struct journal **out, const char *path, struct err *e)
 	pthread_mutexattr_destroy(&recursive);
 	j->path = mem_str(path);
 	j->lock = -1;
-	if (take_lock(j, e) < 0 || open_file(j, e) < 0) {
+	return j;
+}
+
+int journal_open(struct journal **out, const char *path, struct err *e)
+{
+	struct journal *j = journal_new(path);
+
+	if (take_lock(j, e) < 0 || open_file(j, SQLITE_OPEN_CREATE, e) < 0 ||
+	    make_schema(j, e) < 0) {
 		journal_close(&j);
 		return -1;
 	}
 	*out = j;
 	return 0;
+}
+
+static int open_beside(struct journal *j, struct err *e)
+{
+	int version = 0;
+
+	if (open_file(j, 0, e) < 0)
+		return -1;
+	sqlite3_busy_timeout(j->db, DESK_BUSY_MS);
+	if (read_version(j, &version, e) < 0)
+		return -1;
+	return version == JOURNAL_SCHEMA
+		       ? 1
+		       : err_set(e, ERR_TEMP,
+				 "journal %s: no pass of this program has opened it yet",
+				 j->path);
+}
+
+int journal_open_desk(struct journal **out, const char *path, struct err *e)
+{
+	struct journal *j;
+	int rc;
+
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	j = journal_new(path);
+	rc = open_beside(j, e);
+	if (rc < 0)
+		journal_close(&j);
+	*out = j;
+	return rc;
 }
 
 void journal_close(struct journal **jp)
@@ -314,7 +380,29 @@ static int next_row(struct journal *j, sqlite3_stmt *st, struct err *e)
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
-static void bind_text(sqlite3_stmt *st, int at, const char *s)
+sqlite3_stmt *journal_prepare(struct journal *j, const char *text, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+
+	if (sqlite3_prepare_v2(j->db, text, -1, &st, NULL) != SQLITE_OK)
+		failed(j, e);
+	return st;
+}
+
+int journal_finish(struct journal *j, sqlite3_stmt *st, struct err *e)
+{
+	int rc = finish(j, st, e);
+
+	sqlite3_finalize(st);
+	return rc < 0 ? -1 : sqlite3_changes(j->db);
+}
+
+int journal_row(struct journal *j, sqlite3_stmt *st, struct err *e)
+{
+	return next_row(j, st, e);
+}
+
+void journal_bind_text(sqlite3_stmt *st, int at, const char *s)
 {
 	sqlite3_bind_text(st, at, s ? s : "", -1, SQLITE_STATIC);
 }
@@ -443,8 +531,8 @@ int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t
 
 	if (!st)
 		return -1;
-	bind_text(st, 1, name[SIDE_OLD]);
-	bind_text(st, 2, name[SIDE_NEW]);
+	journal_bind_text(st, 1, name[SIDE_OLD]);
+	journal_bind_text(st, 2, name[SIDE_NEW]);
 	if (finish(j, st, e) < 0)
 		return -1;
 	*id = sqlite3_last_insert_rowid(j->db);
@@ -503,7 +591,7 @@ int journal_subscribed(struct journal *j, const char *name, bool yes, struct err
 
 	if (!st)
 		return -1;
-	bind_text(st, 1, name);
+	journal_bind_text(st, 1, name);
 	return finish(j, st, e);
 }
 
@@ -520,7 +608,7 @@ static void read_msg(sqlite3_stmt *st, const struct journal_folder *f, struct fl
 	*m = (struct journal_msg){
 		.id = sqlite3_column_int64(st, 0),
 		.state = (enum msg_state)sqlite3_column_int(st, 3),
-		.size = (uint32_t)sqlite3_column_int64(st, 4),
+		.size = (uint64_t)sqlite3_column_int64(st, 4),
 		.date = sqlite3_column_int64(st, 5),
 		.flags = pooled(p, st, 6),
 		.kept = pooled(p, st, 7),
@@ -588,14 +676,14 @@ int journal_msg_write(struct journal *j, const struct journal_folder *f, struct 
 		sqlite3_bind_int64(st, 8 + s, m->verified[s] ? f->state[s].uidvalidity : 0);
 	}
 	sqlite3_bind_int(st, 3, (int)m->state);
-	sqlite3_bind_int64(st, 4, m->size);
+	sqlite3_bind_int64(st, 4, (int64_t)m->size);
 	sqlite3_bind_int64(st, 5, m->date);
-	bind_text(st, 6, m->flags);
-	bind_text(st, 7, m->kept);
+	journal_bind_text(st, 6, m->flags);
+	journal_bind_text(st, 7, m->kept);
 	sqlite3_bind_int(st, 10, m->adopted);
 	bind_id(st, 11, m->batch);
 	sqlite3_bind_int(st, 12, m->pos);
-	bind_text(st, 13, reason);
+	journal_bind_text(st, 13, reason);
 	sqlite3_bind_int64(st, 14, f->id);
 	if (m->id)
 		sqlite3_bind_int64(st, 15, m->id);
@@ -659,30 +747,6 @@ int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_
 		*id = sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
 	return rc < 0 ? -1 : 0;
-}
-
-int journal_exceptions(struct journal *j, journal_exception_fn *fn, void *arg, struct err *e)
-{
-	HELD(j);
-	sqlite3_stmt *st = get(j, EXCEPTIONS, e);
-	int rc;
-
-	if (!st)
-		return -1;
-	while ((rc = next_row(j, st, e)) > 0) {
-		struct journal_msg m = { .state = MSG_EXCEPTION, .flags = "", .kept = "" };
-
-		m.uid[SIDE_OLD] = (uint32_t)sqlite3_column_int64(st, 1);
-		m.uid[SIDE_NEW] = (uint32_t)sqlite3_column_int64(st, 2);
-		m.size = (uint32_t)sqlite3_column_int64(st, 3);
-		rc = fn((const char *)sqlite3_column_text(st, 0), &m,
-			(const char *)sqlite3_column_text(st, 4), arg);
-		if (rc) {
-			sqlite3_reset(st);
-			return rc;
-		}
-	}
-	return rc;
 }
 
 int journal_totals(struct journal *j, struct journal_totals *out, struct err *e)

@@ -18,7 +18,7 @@
 #include "sync/digest.h"
 #include "sync/flags.h"
 
-#define JOURNAL_SCHEMA	   1
+#define JOURNAL_SCHEMA	   2 /* see steps[] in journal.c */
 #define JOURNAL_REASON_MAX 256
 
 struct journal;
@@ -82,7 +82,7 @@ struct journal_msg {
 	int64_t id;
 	uint32_t uid[SIDES]; /* 0: none */
 	enum msg_state state;
-	uint32_t size;	   /* on the side it came from */
+	uint64_t size;	   /* on the side it came from */
 	int64_t date;	   /* INTERNALDATE, seconds since 1970 */
 	const char *flags; /* agreed on last, of the side that counts; of the pool */
 	const char *kept;  /* what the other side could keep of them; of the pool */
@@ -106,18 +106,13 @@ int journal_msg_write(struct journal *j, const struct journal_folder *f, struct 
 		      const struct digest *d, const char *reason, struct err *e) MUST_CHECK;
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err *e) MUST_CHECK;
-/* A message in state GONE with these bytes, of any folder: *id, or 0. */
+/* A message in state GONE with these bytes (before a repair), of any folder: *id, or 0. */
 int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id,
 		 struct err *e) MUST_CHECK;
-/* Exceptions with reasons, for people. */
-typedef int journal_exception_fn(const char *folder, const struct journal_msg *m,
-				 const char *reason, void *arg);
-int journal_exceptions(struct journal *j, journal_exception_fn *fn, void *arg,
-		       struct err *e) MUST_CHECK;
-
 struct journal_totals {
-	int64_t messages, bytes, verified, exceptions,
-		in_doubt; /* of rows DONE; verified: on both sides */
+	/* messages, bytes and verified (on both sides) of rows DONE; exceptions but the waived
+	 */
+	int64_t messages, bytes, verified, exceptions, in_doubt;
 };
 int journal_totals(struct journal *j, struct journal_totals *out, struct err *e) MUST_CHECK;
 

@@ -152,14 +152,17 @@ int mailbox_noop(struct mailbox *m, struct err *e) MUST_CHECK;
 
 /* ---- messages of the selected folder */
 
+#define DATE_UNKNOWN INT64_MIN
+
 struct message_info {
 	uint32_t uid;
 	uint32_t size; /* RFC822.SIZE: what the server claims */
 	/* Sorted, one space between, without \Recent and what is no atom; "" if none. */
 	const char *flags;
-	/* INTERNALDATE as APPEND takes it, without quotes: "17-Jul-1996 02:44:25 -0700". */
+	/* INTERNALDATE as APPEND takes it, without quotes: "17-Jul-1996 02:44:25 -0700"; NULL:
+	 * the server has none that can be read. */
 	const char *date;
-	int64_t date_s; /* the same since 1970 */
+	int64_t date_s; /* the same since 1970, or DATE_UNKNOWN */
 };
 /* Strings are borrowed during the call. -1 (with e set) stops and breaks the connection: it is
  * inside an answer. */

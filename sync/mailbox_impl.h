@@ -106,7 +106,7 @@ size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n);
 /* What a FETCH answer said; strings are in the scratch. */
 struct fetch_items {
 	struct message_info info;
-	bool has_uid, has_size, has_flags, has_date;
+	bool has_uid, has_size, has_flags;
 	bool has_body; /* a BODY[…] item, whatever it holds */
 	struct slice
 		body; /* given as a quoted string, or a literal without a sink; p NULL: NIL */

@@ -215,9 +215,9 @@ static void static_read(const struct mailimap_msg_att_static *a, struct fetch_sc
 		out->has_size = true;
 		break;
 	case MAILIMAP_MSG_ATT_INTERNALDATE:
-		out->has_date = a->att_data.att_internal_date &&
-				date_read(a->att_data.att_internal_date, s->date, &i->date_s);
-		i->date = out->has_date ? s->date : NULL;
+		if (a->att_data.att_internal_date &&
+		    date_read(a->att_data.att_internal_date, s->date, &i->date_s))
+			i->date = s->date;
 		break;
 	case MAILIMAP_MSG_ATT_BODY_SECTION:
 		if (a->att_data.att_body_section)
@@ -230,7 +230,7 @@ bool fetch_items_read(const struct frame *f, struct fetch_scratch *s, struct fet
 {
 	const struct mailimap_message_data *d;
 
-	*out = (struct fetch_items){ 0 };
+	*out = (struct fetch_items){ .info.date_s = DATE_UNKNOWN };
 	if (f->kind != FRAME_DATA || f->data->rsp_type != MAILIMAP_RESP_DATA_TYPE_MESSAGE_DATA)
 		return false;
 	d = f->data->rsp_data.rsp_message_data;
@@ -326,7 +326,7 @@ static int hand_out(struct lister *l, const struct frame *f, const struct fetch_
 		return 0;
 	}
 	/* An answer without all items is news of a change, not an answer to us. */
-	if (!i->has_flags || !i->has_size || !i->has_date || (l->on_header && !i->has_body))
+	if (!i->has_flags || !i->has_size || (l->on_header && !i->has_body))
 		return 0;
 	note_bounds(l, i->info.uid);
 	if (l->on_message)

@@ -67,7 +67,8 @@ static void add_short_hash(struct buf *b, const char *user)
 		buf_printf(b, "%02x", hash[i]);
 }
 
-char *order_journal_path(const char *dir, const char *user)
+/* The user's name as that of a file. */
+static char *file_name(const char *user)
 {
 	static const char usual[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@_+-";
@@ -83,8 +84,28 @@ char *order_journal_path(const char *dir, const char *user)
 	/* No name of a file is longer than 255 bytes, and two users never share one. */
 	if (buf_len(&b) >= PLAIN_MAX)
 		add_short_hash(&b, user);
-	out = mem_printf("%s/%.*s.journal", dir, (int)buf_len(&b), buf_slice(&b).p);
+	out = mem_strn(buf_slice(&b).p, buf_len(&b));
 	buf_release(&b);
+	return out;
+}
+
+char *order_journal_path(const char *dir, const char *user)
+{
+	char *name = file_name(user), *out = mem_printf("%s/%s.journal", dir, name);
+
+	mem_free(&name);
+	return out;
+}
+
+char *order_exceptions_path(const struct settings *s, const char *user)
+{
+	char *name = file_name(user), *out;
+
+	if (s->sync.exceptions)
+		out = mem_printf("%s/%s", s->sync.exceptions, name);
+	else
+		out = mem_printf("%s/exceptions/%s", s->sync.dir, name);
+	mem_free(&name);
 	return out;
 }
 
@@ -104,6 +125,7 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	};
 	out->user = mem_str(u->name);
 	out->journal = order_journal_path(s->sync.dir, u->name);
+	out->exceptions = order_exceptions_path(s, u->name);
 	for (int side = 0; side < SIDES; side++) {
 		if (fill_side(&out->side[side], u->login[side], u->password_file[side],
 			      &s->backend[side], e) < 0) {

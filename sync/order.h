@@ -16,5 +16,7 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 /* The user's journal below sync.dir: the name with all unusual bytes as %XX; the caller frees
  * it. */
 char *order_journal_path(const char *dir, const char *user);
+/* The user's folder for messages that could not be copied; the caller frees it. */
+char *order_exceptions_path(const struct settings *s, const char *user);
 
 #endif

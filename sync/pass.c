@@ -1,6 +1,6 @@
 /* Hides: the whole user: which folders need work, what follows them, and when a pass may be
  * called clean. */
-#include "sync/pass.h"
+#include "sync/exceptions.h"
 
 #include <stdarg.h>
 
@@ -332,7 +332,7 @@ static int round_of_work(struct pass *p, struct err *e)
 
 	buf_drain(&p->why, buf_len(&p->why));
 	p->why_count = 0;
-	if (list_sides(p, true, both, e) < 0 || map_folders(p, &map, e) < 0)
+	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 || map_folders(p, &map, e) < 0)
 		return -1;
 	rc = work_folders(p, &map, e);
 	folder_map_release(&map);
@@ -381,14 +381,19 @@ static int final_rounds(struct pass *p, struct err *e)
 
 static int add_up(struct pass *p, struct err *e)
 {
+	struct journal_specials special = { 0 };
 	struct journal_totals t;
 
-	if (journal_totals(p->journal, &t, e) < 0)
+	if (journal_totals(p->journal, &t, e) < 0 ||
+	    journal_specials(p->journal, &special, e) < 0 || exceptions_tidy(p, e) < 0)
 		return -1;
 	p->result.copied = p->count.copied;
 	p->result.deleted = p->count.deleted;
 	p->result.flags = p->count.flags;
 	p->result.arrived = pass_is_trailing(p) ? p->count.copied : 0;
+	p->result.waived = special.waived;
+	p->result.repaired = special.repaired;
+	p->result.differences = special.differences;
 	p->result.messages = t.messages;
 	p->result.bytes = t.bytes;
 	p->result.verified = t.verified;

@@ -7,6 +7,7 @@
  *	copy.c	 one folder: is it still the same, and what is mended in which order
  *	copy_list.c	what each side holds, and what the journal knows of it
  *	copy_new.c	new mail, batch by batch
+ *	refused.c, exceptions.c	what a server will not take
  *	copy_flags.c, copy_delete.c	what changed in mail that is on both sides
  *	probe.c	 what became of a batch whose answers never came
  *	adopt.c	 mail that is on both sides already, but in no journal
@@ -89,6 +90,7 @@ struct work {
 	size_t row_count;
 	uint32_t next_uid; /* the other side's UIDNEXT is at least this */
 	bool touched;	   /* something was changed on the other side since it was listed */
+	int refusals;	   /* messages refused in a row */
 };
 
 /*

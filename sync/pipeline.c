@@ -17,6 +17,7 @@ void batch_release(struct batch *b)
 	}
 	free(b->at);
 	spool_free(&b->spool);
+	digest_stream_free(&b->digests);
 	*b = (struct batch){ 0 };
 }
 
@@ -104,7 +105,7 @@ static enum fetch_result judge(const struct fetcher *f, const struct frame *fram
 {
 	bool whole = frame->bodies == 1 || (frame->bodies == 0 && i->body.p);
 
-	if (!whole || (f->b->spool && (!i->has_flags || !i->has_date)))
+	if (!whole || (f->b->spool && !i->has_flags))
 		return FETCH_UNREADABLE;
 	return f->too_large ? FETCH_TOO_LARGE : FETCH_OK;
 }
@@ -144,24 +145,36 @@ static int on_fetched(const struct frame *frame, void *arg, struct err *e)
 	return 0;
 }
 
-/* One command for at[from..to). A NO leaves messages unread, not gone. */
+/* One command for at[from..to). A NO leaves messages unread, not gone; one that means "later"
+ * says nothing about them. */
 static int fetch_set(struct mailbox *box, struct fetcher *f, struct command *c, size_t from,
 		     size_t to, struct err *e)
 {
 	enum fetch_result missing = FETCH_GONE;
+	struct err no = { 0 };
 
 	f->odd = false;
-	if (command_run(box, c, on_fetched, f, e) < 0) {
-		if (!mailbox_is_usable(box))
+	if (command_run(box, c, on_fetched, f, &no) < 0) {
+		/* [SERVERBUG] is how Dovecot answers for a message that is damaged */
+		bool damaged = mailbox_last_code_is(box, "SERVERBUG");
+
+		if (!mailbox_is_usable(box) || (no.later.whom && !damaged)) {
+			*e = no;
 			return -1;
+		}
 		missing = FETCH_UNREADABLE;
-		err_clear(e);
 	}
 	if (f->odd || mailbox_last_code_is(box, "MESSAGELIMIT"))
 		missing = FETCH_UNREADABLE;
-	for (size_t i = from; i < to; i++)
-		if (f->b->at[i].fetched == FETCH_NONE)
-			f->b->at[i].fetched = missing;
+	for (size_t i = from; i < to; i++) {
+		struct batch_message *m = &f->b->at[i];
+
+		if (m->fetched != FETCH_NONE)
+			continue;
+		m->fetched = missing;
+		if (no.kind)
+			m->text = mem_strn(no.text, strnlen(no.text, APPEND_TEXT_MAX));
+	}
 	return 0;
 }
 
@@ -229,6 +242,29 @@ int pipeline_digest(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t 
 	return 0;
 }
 
+void batch_make(struct batch *out, const struct batch_message *like)
+{
+	batch_start(out, &like->uid, 1);
+	out->spool = spool_new(BATCH_MEMORY_MAX);
+	out->digests = digest_stream_new();
+	out->at[0].flags = mem_str(like->flags);
+	out->at[0].date = mem_str(like->date);
+	out->at[0].date_s = like->date_s;
+}
+
+int batch_add(struct batch *b, struct slice bytes, struct err *e)
+{
+	digest_stream_feed(b->digests, bytes);
+	return spool_add(b->spool, bytes, e);
+}
+
+void batch_end(struct batch *b)
+{
+	digest_stream_end(b->digests, &b->at[0].digest);
+	b->at[0].fetched = FETCH_OK;
+	b->bytes = b->at[0].digest.size;
+}
+
 int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn,
 	       void *arg, struct err *e)
 {
@@ -282,7 +318,9 @@ static void take_answer(struct sender *s, struct batch_message *m, const struct 
 		take_appenduid(m, r->code);
 		return;
 	}
-	m->appended = mailbox_is_temporary(r) ? APPEND_TEMPORARY : APPEND_REFUSED;
+	m->refusal = refusal_of(r);
+	m->appended = mailbox_is_temporary(r) || m->refusal == REFUSAL_FOLDER ? APPEND_TEMPORARY
+									      : APPEND_REFUSED;
 	m->later = why.later;
 	m->full = why.kind == ERR_FULL;
 	m->text = mem_strn(why.text, strnlen(why.text, APPEND_TEXT_MAX));
@@ -358,12 +396,15 @@ static struct sent *window_add(struct sender *s, struct batch_message *m)
 static void append_command(struct sender *s, struct command *c, const struct sent *w)
 {
 	const struct batch_message *m = w->m;
-	bool push = mailbox_may_push(s->to, m->digest.size);
+	bool push =
+		m->digest.size <= APPEND_PUSH_MAX && mailbox_may_push(s->to, m->digest.size);
 
 	command_printf(c, "%s APPEND ", w->tag);
 	command_astring(s->to, c, slice_of(s->folder));
-	buf_printf(&c->text, " (%s) \"%s\" {%" PRIu64 "%s}\r\n", m->flags ? m->flags : "",
-		   m->date, m->digest.size, push ? "+" : "");
+	buf_printf(&c->text, " (%s) ", m->flags ? m->flags : "");
+	if (m->date) /* else the server takes the present time */
+		buf_printf(&c->text, "\"%s\" ", m->date);
+	buf_printf(&c->text, "{%" PRIu64 "%s}\r\n", m->digest.size, push ? "+" : "");
 	if (!push)
 		c->waits[c->wait_count++] = buf_len(&c->text);
 }
@@ -440,7 +481,7 @@ static int check_batch(const struct batch *b, const char *folder, struct err *e)
 		const struct batch_message *m = &b->at[i];
 
 		if (wanted(m) && (mailbox_check_flags(m->flags ? m->flags : "", e) < 0 ||
-				  mailbox_check_date(m->date, e) < 0))
+				  (m->date && mailbox_check_date(m->date, e) < 0)))
 			return err_wrap(e, "message %" PRIu32, m->uid);
 	}
 	return 0;
@@ -454,6 +495,7 @@ static bool is_over_limit(const struct mailbox *to, struct batch_message *m)
 	if (!limit || m->digest.size <= limit)
 		return false;
 	m->appended = APPEND_REFUSED;
+	m->refusal = REFUSAL_SIZE;
 	m->text = mem_printf("larger than the server takes (APPENDLIMIT=%" PRIu64 ")", limit);
 	return true;
 }

@@ -11,11 +11,14 @@
 
 #include "sync/digest.h"
 #include "sync/mailbox.h"
+#include "sync/refusal.h"
 
 #define BATCH_MEMORY_MAX    (4 * 1024 * 1024) /* bytes of one batch kept in memory */
 #define APPEND_WINDOW	    32		      /* APPENDs sent and not yet answered */
 #define APPEND_WINDOW_BYTES (4 * 1024 * 1024) /* their bytes; one larger message goes alone */
 #define APPEND_TEXT_MAX	    200
+#define APPEND_PUSH_MAX \
+	(256 * 1024) /* bytes sent unasked; a larger message may be refused first */
 
 enum fetch_result {
 	FETCH_NONE,	  /* not asked yet */
@@ -48,8 +51,9 @@ struct batch_message {
 
 	bool skip; /* set by the caller: do not append this one */
 	enum append_result appended;
+	enum refusal refusal; /* APPEND_REFUSED: why */
 	uint32_t new_uidvalidity, new_uid;
-	char *text;	    /* owned: code and text of a NO or BAD; NULL: none */
+	char *text; /* owned: code and text of a NO or BAD, to FETCH or APPEND; NULL: none */
 	struct later later; /* APPEND_TEMPORARY: what the server asks for */
 	bool full;	    /* the same: it has no room */
 
@@ -61,7 +65,8 @@ struct batch {			  /* zeroed it is empty */
 	struct batch_message *at; /* one for each UID asked, in that order */
 	size_t count;
 	uint64_t bytes;	     /* of all FETCH_OK */
-	struct spool *spool; /* private */
+	struct spool *spool; /* private, as is what follows */
+	struct digest_stream *digests;
 };
 void batch_release(struct batch *b); /* b is empty and valid afterwards */
 
@@ -75,19 +80,28 @@ void batch_release(struct batch *b); /* b is empty and valid afterwards */
 int pipeline_fetch(struct mailbox *from, const uint32_t *uids, size_t n, uint64_t message_max,
 		   struct batch *out, struct err *e) MUST_CHECK;
 
-/* Reads a message's bytes back: calls fn with pieces in order. For exports and tests. */
+/*
+ * For a message made from a fetched one: a batch of its own, FETCH_OK, with the flags and date
+ * of `like`; its bytes are added, then ended. out must be empty.
+ */
+void batch_make(struct batch *out, const struct batch_message *like);
+int batch_add(struct batch *b, struct slice bytes, struct err *e) MUST_CHECK;
+void batch_end(struct batch *b);
+
+/* Reads a message's bytes back: calls fn with pieces in order; what is not 0 from fn ends it
+ * and is returned. */
 typedef int batch_bytes_fn(struct slice bytes, void *arg, struct err *e);
 int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn,
 	       void *arg, struct err *e) MUST_CHECK;
 
 /*
  * APPENDs to folder, in the batch's order, all messages that are FETCH_OK, not skip and still
- * APPEND_NOT_SENT, with their flags and date; sets appended, new_uid, text. LITERAL+ for any
- * size, LITERAL- up to 4096 bytes, else one that waits for "+". 0: every message sent has its
- * answer (which may be a refusal). -1: the connection is lost or unusable, or a flag or date
- * cannot be sent: those without an answer are APPEND_UNKNOWN or APPEND_NOT_SENT. Never retries.
- * The folder need not be selected. A message above the server's APPENDLIMIT is APPEND_REFUSED
- * without being sent.
+ * APPEND_NOT_SENT, with their flags and date; sets appended, new_uid, text. LITERAL+ up to
+ * APPEND_PUSH_MAX, LITERAL- up to 4096 bytes, else one that waits for "+". 0: every message
+ * sent has its answer (which may be a refusal). -1: the connection is lost or unusable, or a
+ * flag or date cannot be sent: those without an answer are APPEND_UNKNOWN or APPEND_NOT_SENT.
+ * Never retries. The folder need not be selected. A message above the server's APPENDLIMIT is
+ * APPEND_REFUSED without being sent.
  */
 int pipeline_append(struct mailbox *to, const char *folder, struct batch *b,
 		    struct err *e) MUST_CHECK;

@@ -1,6 +1,9 @@
 /* Hides: the proof. Bytes as the other side serves them, then its list of messages against
  * ours. */
+#include "sync/journal_exception.h"
 #include "sync/pass.h"
+
+#include <time.h>
 
 #define VERIFY_ROWS 256 /* marks of one transaction */
 
@@ -110,6 +113,28 @@ static int accept_flags(struct work *w, struct journal_msg *row, const char *the
 	return journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
 }
 
+static const char *date_text(int64_t date, char out[static 40])
+{
+	time_t at = (time_t)date;
+	struct tm tm;
+
+	if (date == DATE_UNKNOWN || !gmtime_r(&at, &tm) || !strftime(out, 40, "%F %T", &tm))
+		snprintf(out, 40, "none");
+	return out;
+}
+
+/* The other side was given the date and keeps another one (Dovecot: none that is more than two
+ * hours ahead). Another copy would not change that: it is reported. */
+static int accept_date(struct work *w, const struct journal_msg *row, const struct seen *there,
+		       struct err *e)
+{
+	char ours[40], theirs[40], text[120];
+
+	snprintf(text, sizeof text, "date: %s instead of %s", date_text(there->date, theirs),
+		 date_text(row->date, ours));
+	return journal_difference(w->pass->journal, row->id, text, e);
+}
+
 static int check_row(struct work *w, struct journal_msg *row, bool *equal, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -126,11 +151,8 @@ static int check_row(struct work *w, struct journal_msg *row, bool *equal, struc
 	} else if (there->flags != row->kept &&
 		   accept_flags(w, row, there->flags, equal, e) < 0) {
 		return -1;
-	} else if (there->date != row->date) {
-		pass_unclean(p, "folder %s: UID %u has another date than on %s",
-			     w->f->name[p->to], row->uid[p->to], side_name(p->from));
 	}
-	return 0;
+	return there && there->date != row->date ? accept_date(w, row, there, e) : 0;
 }
 
 struct strangers {

@@ -99,7 +99,8 @@ static const struct {
 	{ SLICE("* 1 FETCH (ENVELOPE {10}\r\nabc"), STOP, ERR_TEMP },
 	{ SLICE("* 1 FETCH (ENVELOPE {4294967290}\r\nabc"), STOP, ERR_LIMIT },
 	{ SLICE("* LIST () \"/\" {1048577}\r\n"), STOP, ERR_LIMIT },
-	{ SLICE("* 1 FETCH (BODY[] {4294967299}\r\nabc)\r\n"), STOP, ERR_PROTOCOL },
+	{ SLICE("* 1 FETCH (ENVELOPE {4294967299}\r\nabc)\r\n"), STOP, ERR_LIMIT },
+	{ SLICE("* 1 FETCH (BODY[] {2147483647}\r\nabc)\r\n"), STOP, ERR_TEMP },
 	{ SLICE("* 1 FETCH (BODY[] {99999999999999999999}\r\nabc)\r\n"), STOP, ERR_PROTOCOL },
 	{ SLICE("* LIST () \"/\" { 99\r\n"), STOP, ERR_PROTOCOL },
 	{ SLICE("* LIST () \"/\" {99} x\r\n"), STOP, ERR_PROTOCOL },
@@ -131,6 +132,53 @@ static void each_line_has_its_answer(void **state UNUSED)
 		assert_int_equal(frame_unknown(x.r), got == FRAME_OTHER);
 		/* and what comes after the last one is an end, whatever came before */
 		assert_int_equal(frame_next(x.r, &f, &e), -1);
+		fixture_end(&x);
+	}
+}
+
+/* case 28: no number wraps on the way to whoever takes the body. */
+static void a_body_may_be_of_any_size(void **state UNUSED)
+{
+	static const struct {
+		struct slice bytes;
+		uint64_t size;
+	} rows[] = {
+		{ SLICE("* 1 FETCH (BODY[] {2147483647}\r\nabc"), 2147483647u },
+		{ SLICE("* 1 FETCH (BODY[] {4294967297}\r\nabc"), 4294967297u },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct fixture x;
+		struct frame f;
+		struct err e = { 0 };
+
+		fixture_start(&x, rows[i].bytes);
+		assert_int_equal(frame_next(x.r, &f, &e), -1);
+		assert_int_equal(e.kind, ERR_TEMP); /* the server went away in the middle */
+		assert_int_equal(x.seen.announced, rows[i].size);
+		assert_int_equal(buf_len(&x.seen.bytes), 3);
+		fixture_end(&x);
+	}
+}
+
+/* case 31: what is no date takes nothing else of the answer with it. */
+static void a_date_that_is_none_is_left_out(void **state UNUSED)
+{
+	static const struct slice rows[] = {
+		SLICE("* 1 FETCH (UID 7 INTERNALDATE NIL FLAGS (a))\r\n"),
+		SLICE("* 1 FETCH (INTERNALDATE \"yesterday\" UID 7 FLAGS (a))\r\n"),
+		SLICE("* 1 FETCH (UID 7 FLAGS (a) INTERNALDATE NIL)\r\n"),
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct fixture x;
+		struct frame f;
+		struct err e = { 0 };
+
+		fixture_start(&x, rows[i]);
+		assert_int_equal(frame_next(x.r, &f, &e), 0);
+		assert_int_equal(f.kind, FRAME_DATA);
+		assert_slice(f.line, "* 1 FETCH (UID 7 FLAGS (a))");
 		fixture_end(&x);
 	}
 }
@@ -316,6 +364,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_line_has_its_answer),
+		cmocka_unit_test(a_body_may_be_of_any_size),
+		cmocka_unit_test(a_date_that_is_none_is_left_out),
 		cmocka_unit_test(unknown_data_keeps_step),
 		cmocka_unit_test(bodies_go_to_the_sink),
 		cmocka_unit_test(other_literals_stay),

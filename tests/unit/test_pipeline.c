@@ -353,7 +353,9 @@ static void what_cannot_be_sent_is_not_begun(void **state UNUSED)
 /* ---- sizes: a batch that leaves memory, through a window that fills, onto a server that
  * stores it */
 
-#define BIG (700 * 1024)
+#define BIG  (200 * 1024)
+#define MANY 27
+#define FITS 20 /* of them into the window */
 
 static void large_batches_go_through_a_file(void **state UNUSED)
 {
@@ -365,18 +367,18 @@ static void large_batches_go_through_a_file(void **state UNUSED)
 	struct err e = { 0 };
 	size_t half;
 
-	make_batch(&b, 9, BIG);
+	make_batch(&b, MANY, BIG);
 	assert_true(b.bytes > BATCH_MEMORY_MAX);
-	for (unsigned i = 0; i < 9; i++) {
+	for (unsigned i = 0; i < MANY; i++) {
 		buf_printf(&text, "m%u APPEND \"x\" (\\Seen) " SENT_DATE " {%d+}\r\n", i + 2,
 			   BIG);
 		for (size_t k = 0; k < BIG; k++)
 			buf_add(&text, &"\0\r\n"[i % 3], 1);
 		buf_add_str(&text, "\r\n");
-		buf_printf(&answers[i >= 5], "m%u OK x\r\n", i + 2);
+		buf_printf(&answers[i >= FITS], "m%u OK x\r\n", i + 2);
 	}
-	/* The window holds five of them: the rest comes only after answers. */
-	half = buf_len(&text) / 9 * 5;
+	/* The window holds twenty of them: the rest comes only after answers. */
+	half = buf_len(&text) / MANY * FITS;
 	steps[3] = (struct step){ CLIENT, { buf_slice(&text).p, half } };
 	steps[4] = (struct step){ SERVER, buf_slice(&answers[0]) };
 	steps[5] =
@@ -385,7 +387,7 @@ static void large_batches_go_through_a_file(void **state UNUSED)
 	m = script_login(&s, steps);
 	if (pipeline_append(m, "x", &b, &e) < 0)
 		fail_msg("%s", e.text);
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < MANY; i++)
 		assert_int_equal(b.at[i].appended, APPEND_OK);
 	batch_release(&b);
 	script_leave(&s, &m);
