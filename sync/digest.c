@@ -8,7 +8,7 @@
 struct digest_stream {
 	EVP_MD_CTX *raw, *canon;
 	uint64_t size;
-	bool cr;		 /* a CR came, perhaps the first half of a CRLF */
+	uint64_t crs;		 /* CRs that came last: with an LF behind them they are one line end */
 	uint64_t newlines;	 /* not handed on yet: those at the end count as one */
 	char chunk[CANON_CHUNK]; /* canonical bytes gathered for the hash */
 	size_t chunk_n;
@@ -84,15 +84,16 @@ static void canon_put(struct digest_stream *d, char c)
 static void canon_feed(struct digest_stream *d, char c)
 {
 	if (c == '\n') {
-		d->cr = false;
+		d->crs = 0;
 		d->newlines++;
 		return;
 	}
-	if (d->cr) /* a lone one */
-		d->newlines++;
-	d->cr = c == '\r';
-	if (d->cr)
+	if (c == '\r') {
+		d->crs++;
 		return;
+	}
+	d->newlines += d->crs; /* lone ones */
+	d->crs = 0;
 	for (; d->newlines; d->newlines--)
 		canon_put(d, '\n');
 	canon_put(d, c == '\x80' ? '\0' : c);
@@ -188,8 +189,8 @@ void digest_stream_end(struct digest_stream *d, struct digest *out)
 	hash_end(d->canon, out->canon);
 	header_end(d, out->header);
 	buf_drain(&d->header, buf_len(&d->header));
-	d->size = d->newlines = 0;
-	d->cr = d->header_done = false;
+	d->size = d->newlines = d->crs = 0;
+	d->header_done = false;
 }
 
 void digest_of_header(struct slice header, unsigned char out[DIGEST_SIZE])

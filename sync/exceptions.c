@@ -279,6 +279,43 @@ int exception_export(struct work *w, const struct batch *b, const struct batch_m
 	return -1;
 }
 
+static int keep_fetched(struct work *w, const struct journal_msg *row, enum exception_kind kind,
+			const struct batch *b, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	char *file = NULL, *subject = NULL;
+	int rc = exception_export(w, b, &b->at[0], &file, e);
+
+	if (rc == 0)
+		rc = exception_subject(b, &b->at[0], &subject, e);
+	if (rc == 0)
+		rc = journal_begin(j, e);
+	if (rc == 0) {
+		rc = exception_add(w, row, kind, "", subject, file, true, e);
+		if (rc < 0)
+			journal_rollback(j);
+		else
+			rc = journal_commit(j, e);
+	}
+	mem_free(&file);
+	mem_free(&subject);
+	return rc;
+}
+
+int exception_keep(struct work *w, const struct journal_msg *row, enum exception_kind kind,
+		   struct err *e)
+{
+	struct pass *p = w->pass;
+	struct batch b = { 0 };
+	int rc = pipeline_fetch(w->lane->box[p->from], &row->uid[p->from], 1,
+				(uint64_t)p->job->message_max, &b, e);
+
+	if (rc == 0 && b.at[0].fetched == FETCH_OK)
+		rc = keep_fetched(w, row, kind, &b, e);
+	batch_release(&b);
+	return rc;
+}
+
 /* ---- tidying */
 
 struct kept {

@@ -36,6 +36,9 @@ int exception_export(struct work *w, const struct batch *b, const struct batch_m
 /* Its subject, unfolded; the caller frees. */
 int exception_subject(const struct batch *b, const struct batch_message *m, char **out,
 		      struct err *e) MUST_CHECK;
+/* For one whose bytes are not at hand: fetched once more, exported, written down. */
+int exception_keep(struct work *w, const struct journal_msg *row, enum exception_kind kind,
+		   struct err *e) MUST_CHECK;
 
 /* refused.c */
 
