@@ -8,7 +8,7 @@
 struct digest_stream {
 	EVP_MD_CTX *raw, *canon;
 	uint64_t size;
-	uint64_t crs;		 /* CRs that came last: with an LF behind them they are one line end */
+	uint64_t crs; /* CRs that came last: with an LF behind them they are one line end */
 	uint64_t newlines;	 /* not handed on yet: those at the end count as one */
 	char chunk[CANON_CHUNK]; /* canonical bytes gathered for the hash */
 	size_t chunk_n;

@@ -2,11 +2,12 @@
  * What a message is known by: SHA-256 over its exact bytes, over a canonical form of them, and
  * over its canonical header.
  *
- * Servers alter what they store: Dovecot serves a bare LF as CRLF, CR CR LF as CRLF and a NUL as
- * 0x80, others add or hide header lines. The canonical form is what survives that: CRs with an LF
- * behind them, a CR and an LF are one newline, NUL and 0x80 one symbol, the newlines at the end count as one. The canonical header
- * also drops lines that belong to a server (Status, X-UID, …), lines that are no header fields
- * and their continuations, and ends before the first empty line.
+ * Servers alter what they store: Dovecot serves a bare LF as CRLF, CR CR LF as CRLF and a NUL
+ * as 0x80, others add or hide header lines. The canonical form is what survives that: CRs with
+ * an LF behind them, a CR and an LF are one newline, NUL and 0x80 one symbol, the newlines at
+ * the end count as one. The canonical header also drops lines that belong to a server (Status,
+ * X-UID, …), lines that are no header fields and their continuations, and ends before the first
+ * empty line.
  */
 #ifndef SYNC_DIGEST_H
 #define SYNC_DIGEST_H

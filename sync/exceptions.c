@@ -18,7 +18,8 @@ static char *servers(const struct pass *p)
 
 	return mem_printf("%s:%d %s:%d append_limit=%" PRIu64 " message_max=%" PRId64,
 			  j->side[p->from].host, j->side[p->from].port, j->side[p->to].host,
-			  j->side[p->to].port, mailbox_caps(p->lane.box[p->to])->append_limit,
+			  j->side[p->to].port,
+			  mailbox_caps(p->lanes.at[0].box[p->to])->append_limit,
 			  j->message_max);
 }
 

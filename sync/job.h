@@ -4,8 +4,8 @@
  *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
- *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n, "io_s": n,
- *	 "connections": n (1 if absent), "message_max": n, "delete_brake": n,
+ *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
+ *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
  *"delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" | "new"} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "password"}: optional ones may be null. "login"

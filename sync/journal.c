@@ -441,14 +441,14 @@ int journal_begin(struct journal *j, struct err *e)
 	if (!st || finish(j, st, e) < 0)
 		return -1;
 	j->in_transaction = true;
-	hold(j);
+	journal_hold(j);
 	return 0;
 }
 
 static void leave_transaction(struct journal *j)
 {
 	j->in_transaction = false;
-	let_go(&j);
+	journal_let_go(&j);
 }
 
 int journal_commit(struct journal *j, struct err *e)

@@ -31,6 +31,7 @@ int exception_kind_find(const char *name)
 int journal_exception_write(struct journal *j, int64_t msg, const struct journal_exception *x,
 			    struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j,
 		"INSERT INTO exception(msg, kind, tried, subject, file, server, since, retry)"
@@ -64,6 +65,7 @@ static int drop_of(struct journal *j, const char *sql, int64_t msg, struct err *
 
 int journal_exception_end(struct journal *j, int64_t msg, struct err *e)
 {
+	HELD(j);
 	return drop_of(j, "DELETE FROM exception WHERE msg = ?1", msg, e);
 }
 
@@ -101,6 +103,7 @@ static void read_exception(sqlite3_stmt *st, struct journal_exception *x)
 int journal_exceptions_each(struct journal *j, int64_t folder, journal_except_fn *fn, void *arg,
 			    struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j,
 		"SELECT folder.old_name, msg.id, old_uid, new_uid, size, date, reason, kind,"
@@ -140,6 +143,7 @@ static int run_with(struct journal *j, const char *sql, const char *text, struct
 
 int journal_exceptions_wake(struct journal *j, const char *here, struct err *e)
 {
+	HELD(j);
 	if (run_with(j, "UPDATE exception SET retry = 1 WHERE server <> ?1 AND NOT waived",
 		     here, e) < 0)
 		return -1;
@@ -155,6 +159,7 @@ int journal_exceptions_wake(struct journal *j, const char *here, struct err *e)
 int journal_repair_write(struct journal *j, int64_t msg, const struct journal_repair *r,
 			 struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j,
 		"INSERT OR REPLACE INTO repair(msg, receipt, refusal, at, size_before,"
@@ -176,6 +181,7 @@ int journal_repair_write(struct journal *j, int64_t msg, const struct journal_re
 
 int journal_repair_drop(struct journal *j, int64_t msg, struct err *e)
 {
+	HELD(j);
 	return drop_of(j, "DELETE FROM repair WHERE msg = ?1", msg, e);
 }
 
@@ -187,6 +193,7 @@ static void read_sha(sqlite3_stmt *st, int at, unsigned char out[DIGEST_SIZE])
 
 int journal_repairs_each(struct journal *j, journal_repair_fn *fn, void *arg, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j,
 		"SELECT folder.old_name, old_uid, new_uid, receipt, refusal, at, size_before,"
@@ -222,6 +229,7 @@ int journal_repairs_each(struct journal *j, journal_repair_fn *fn, void *arg, st
 
 int journal_difference(struct journal *j, int64_t msg, const char *what, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st;
 
 	if (!*what)
@@ -237,6 +245,7 @@ int journal_difference(struct journal *j, int64_t msg, const char *what, struct 
 
 int journal_specials(struct journal *j, struct journal_specials *out, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j,
 		"SELECT (SELECT count(*) FROM exception JOIN msg ON msg.id = exception.msg"
@@ -262,6 +271,7 @@ int journal_specials(struct journal *j, struct journal_specials *out, struct err
 int journal_waive(struct journal *j, const struct exception_choice *c, bool on,
 		  const char *note, int *n, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j,
 		"UPDATE exception SET waived = ?1, note = ?2 WHERE waived <> ?1 AND msg IN"
@@ -285,6 +295,7 @@ int journal_waive(struct journal *j, const struct exception_choice *c, bool on,
 
 int journal_retry(struct journal *j, int *n, struct err *e)
 {
+	HELD(j);
 	sqlite3_stmt *st =
 		journal_prepare(j, "UPDATE exception SET retry = 1 WHERE waived = 0", e);
 

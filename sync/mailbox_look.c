@@ -176,8 +176,7 @@ static int on_changed(const struct frame *f, void *arg, struct err *e)
 		c->out->told = false;
 	/* An answer without all items is news of a change that comes only now: the next look
 	 * tells of it again. */
-	if (!fetch_items_read(f, &c->scratch, &i) || !i.has_uid || !i.has_flags ||
-	    !i.has_size || !i.has_date)
+	if (!fetch_items_read(f, &c->scratch, &i) || !i.has_uid || !i.has_flags || !i.has_size)
 		return 0;
 	return c->out->on_message(&i.info, c->out->arg, e);
 }

@@ -332,7 +332,8 @@ static int round_of_work(struct pass *p, struct err *e)
 
 	buf_drain(&p->why, buf_len(&p->why));
 	p->why_count = 0;
-	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 || map_folders(p, &map, e) < 0)
+	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 ||
+	    map_folders(p, &map, e) < 0)
 		return -1;
 	rc = work_folders(p, &map, e);
 	folder_map_release(&map);

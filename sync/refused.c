@@ -161,8 +161,8 @@ static int write_taken(struct climb *c, struct journal_batch *batch, struct err 
 	c->row->uid[p->to] = made->new_uid;
 	c->row->batch = 0;
 	w->next_uid = MAX(w->next_uid, made->new_uid + 1);
-	p->result.copied++;
-	p->result.bytes += (int64_t)made->digest.size;
+	p->count.copied++;
+	p->count.bytes += (int64_t)made->digest.size;
 	if (journal_msg_write(p->journal, w->f, c->row, NULL, NULL, e) < 0)
 		return -1;
 	return journal_batch_close(p->journal, batch->id, e);

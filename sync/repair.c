@@ -7,8 +7,9 @@
 #include <inttypes.h>
 
 #define OUT_CHUNK 4096
-#define WORD_TEXT 54 /* of an encoded word, without charset and marks: 75 in all (RFC 2047 2) \
-		      */
+#define WORD_TEXT                                                                   \
+	54 /* of an encoded word, without charset and marks: 75 in all (RFC 2047 2) \
+	    */
 #define FROM_LINE     "X-From-Line: "
 #define UNPARSED_LINE "X-Unparsed-Header: "
 

@@ -1,7 +1,6 @@
 /* Hides: the proof. Bytes as the other side serves them, then its list of messages against
  * ours. */
-#include "sync/journal_exception.h"
-#include "sync/pass.h"
+#include "sync/exceptions.h"
 
 #include <time.h>
 
@@ -27,9 +26,12 @@ static int write_marks(struct proof *pr, struct err *e)
 	for (size_t i = 0; i < pr->marked_count; i++) {
 		struct journal_msg *row = pr->marked[i];
 		bool differs = row->state == MSG_EXCEPTION;
+		int rc = journal_msg_write(j, w->f, row, NULL,
+					   differs ? "the copy has other bytes" : NULL, e);
 
-		if (journal_msg_write(j, w->f, row, NULL,
-				      differs ? "the copy has other bytes" : NULL, e) < 0) {
+		if (rc == 0 && differs)
+			rc = exception_add(w, row, EXCEPTION_ALTERED, "", "", "", true, e);
+		if (rc < 0) {
 			journal_rollback(j);
 			return -1;
 		}
@@ -91,6 +93,10 @@ int verify_bytes(struct work *w, struct err *e)
 			rc = write_marks(&pr, e);
 		pass_step();
 	}
+	/* The message as it should be, for whoever has to look at it. */
+	for (size_t i = 0; i < pr.count && rc == 0; i++)
+		if (rows[i]->state == MSG_EXCEPTION)
+			rc = exception_keep(w, rows[i], EXCEPTION_ALTERED, e);
 	free(uids);
 	free(rows);
 	return rc;
