@@ -4,21 +4,39 @@
 #include <openssl/evp.h>
 
 #define CANON_CHUNK 4096
+#define HEADER_STEP 2048 /* bytes of a header looked at in one go */
 
+/*
+ * The canonical form has CRLF for a newline and 0x80 for the symbol that NUL and 0x80 share, so
+ * that almost every message is its own canonical form but for the newlines at its end: one hash
+ * is enough for both. Where the two part (`odd`), the state of the one becomes that of the
+ * other, and each goes its way.
+ */
 struct digest_stream {
 	EVP_MD_CTX *raw, *canon;
 	uint64_t size;
-	uint64_t crs; /* CRs that came last: with an LF behind them they are one line end */
-	uint64_t newlines;	 /* not handed on yet: those at the end count as one */
-	char chunk[CANON_CHUNK]; /* canonical bytes gathered for the hash */
+	bool odd;
+	bool cr;	   /* the last byte was CR, perhaps the first half of a CRLF */
+	uint64_t crs;	   /* odd: CRs that came last: with an LF behind them one line end */
+	uint64_t newlines; /* not handed on yet: those at the end count as one */
+	char chunk[CANON_CHUNK]; /* odd: canonical bytes gathered for the hash */
 	size_t chunk_n;
 	struct buf header; /* canonical bytes up to the first empty line */
 	bool header_done;
 };
 
+/* Of SHA-256 for ever: asking OpenSSL for it by name each time costs as much as a message. */
 static void hash_start(EVP_MD_CTX *h)
 {
-	ASSERT(EVP_DigestInit_ex(h, EVP_sha256(), NULL) == 1);
+	ASSERT(EVP_DigestInit_ex(h, NULL, NULL) == 1);
+}
+
+static EVP_MD_CTX *hash_new(void)
+{
+	EVP_MD_CTX *h = EVP_MD_CTX_new();
+
+	ASSERT(h && EVP_DigestInit_ex(h, EVP_sha256(), NULL) == 1);
+	return h;
 }
 
 static void hash_add(EVP_MD_CTX *h, const void *p, size_t n)
@@ -36,11 +54,8 @@ struct digest_stream *digest_stream_new(void)
 {
 	struct digest_stream *d = mem_new(sizeof *d);
 
-	d->raw = EVP_MD_CTX_new();
-	d->canon = EVP_MD_CTX_new();
-	ASSERT(d->raw && d->canon);
-	hash_start(d->raw);
-	hash_start(d->canon);
+	d->raw = hash_new();
+	d->canon = hash_new();
 	return d;
 }
 
@@ -54,22 +69,119 @@ void digest_stream_free(struct digest_stream **d)
 	mem_free(d);
 }
 
-/* The header grows until it ends in an empty line, or is longer than what counts. */
-static void header_add(struct digest_stream *d, char c)
+/* ---- the header */
+
+/* Cuts the header at its first empty line, if that is in it behind `from`. */
+static void header_cut(struct digest_stream *d, size_t from)
 {
 	struct slice s = buf_slice(&d->header);
+	const char *end;
 
-	if (d->header_done)
-		return;
-	if (s.n >= DIGEST_HEADER_MAX || (c == '\n' && (s.n == 0 || s.p[s.n - 1] == '\n')))
+	if (s.n >= 2 && memcmp(s.p, "\r\n", 2) == 0) {
+		buf_drain(&d->header, s.n);
 		d->header_done = true;
-	else
-		buf_add(&d->header, &c, 1);
+		return;
+	}
+	end = memmem(s.p + from, s.n - from, "\r\n\r\n", 4);
+	if (end)
+		d->header.end -= s.n - (size_t)(end - s.p) - 2;
+	d->header_done = end || s.n >= DIGEST_HEADER_MAX;
 }
+
+static void header_add(struct digest_stream *d, const char *p, size_t n)
+{
+	while (n > 0 && !d->header_done) {
+		size_t before = buf_len(&d->header), step = MIN(n, (size_t)HEADER_STEP);
+
+		buf_add(&d->header, p, step);
+		header_cut(d, before > 3 ? before - 3 : 0);
+		p += step;
+		n -= step;
+	}
+}
+
+/* ---- bytes that are their own canonical form */
+
+static void newlines_add(EVP_MD_CTX *h, uint64_t n)
+{
+	static const char some[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+	const uint64_t most = (sizeof some - 1) / 2;
+
+	for (; n > 0; n -= MIN(n, most))
+		hash_add(h, some, 2 * (size_t)MIN(n, most));
+}
+
+static void clean_add(struct digest_stream *d, const char *p, size_t n)
+{
+	if (n == 0)
+		return;
+	newlines_add(d->raw, d->newlines);
+	for (; d->newlines && !d->header_done; d->newlines--)
+		header_add(d, "\r\n", 2);
+	d->newlines = 0;
+	hash_add(d->raw, p, n);
+	header_add(d, p, n);
+}
+
+/* All newlines in it are CRLF, but its last CR may be half of one. */
+static void clean_feed(struct digest_stream *d, const char *p, size_t n)
+{
+	uint64_t newlines = 0;
+
+	if (n > 0 && d->cr) {
+		p++, n--;
+		d->newlines++;
+		d->cr = false;
+	}
+	if (n > 0 && p[n - 1] == '\r') {
+		n--;
+		d->cr = true;
+	}
+	for (; n >= 2 && p[n - 1] == '\n'; n -= 2)
+		newlines++;
+	clean_add(d, p, n);
+	d->newlines += newlines;
+}
+
+typedef unsigned char block __attribute__((vector_size(16)));
+
+/* Has a block NUL, or a CR without LF or LF without CR? p[-1] is readable. */
+static bool is_odd_block(const char *p)
+{
+	block at, before, odd;
+	uint64_t half[2];
+
+	memcpy(&at, p, sizeof at);
+	memcpy(&before, p - 1, sizeof before);
+	odd = (block)(at == 0) | ((block)(at == '\n') ^ (block)(before == '\r'));
+	memcpy(half, &odd, sizeof half);
+	return half[0] | half[1];
+}
+
+/* How many bytes from the first on are clean, given what came before. */
+static size_t clean_length(const char *p, size_t n, bool cr)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		if (i > 0 && n - i >= sizeof(block) && !is_odd_block(p + i)) {
+			i += sizeof(block);
+			cr = p[i - 1] == '\r';
+			continue;
+		}
+		if (p[i] == '\0' || (p[i] == '\n') != cr)
+			break;
+		cr = p[i++] == '\r';
+	}
+	return i;
+}
+
+/* ---- bytes that are not */
 
 static void canon_flush(struct digest_stream *d)
 {
 	hash_add(d->canon, d->chunk, d->chunk_n);
+	header_add(d, d->chunk, d->chunk_n);
 	d->chunk_n = 0;
 }
 
@@ -78,7 +190,12 @@ static void canon_put(struct digest_stream *d, char c)
 	if (d->chunk_n == sizeof d->chunk)
 		canon_flush(d);
 	d->chunk[d->chunk_n++] = c;
-	header_add(d, c);
+}
+
+static void canon_newline(struct digest_stream *d)
+{
+	canon_put(d, '\r');
+	canon_put(d, '\n');
 }
 
 static void canon_feed(struct digest_stream *d, char c)
@@ -95,15 +212,35 @@ static void canon_feed(struct digest_stream *d, char c)
 	d->newlines += d->crs; /* lone ones */
 	d->crs = 0;
 	for (; d->newlines; d->newlines--)
-		canon_put(d, '\n');
-	canon_put(d, c == '\x80' ? '\0' : c);
+		canon_newline(d);
+	canon_put(d, c ? c : '\x80');
+}
+
+/* The two part here. What was held back is among the raw bytes already. */
+static void part(struct digest_stream *d)
+{
+	ASSERT(EVP_MD_CTX_copy_ex(d->canon, d->raw) == 1);
+	newlines_add(d->raw, d->newlines);
+	if (d->cr)
+		hash_add(d->raw, "\r", 1);
+	d->crs = d->cr;
+	d->odd = true;
 }
 
 void digest_stream_feed(struct digest_stream *d, struct slice bytes)
 {
+	size_t clean = 0;
+
 	d->size += bytes.n;
-	hash_add(d->raw, bytes.p, bytes.n);
-	for (size_t i = 0; i < bytes.n; i++)
+	if (!d->odd) {
+		clean = clean_length(bytes.p, bytes.n, d->cr);
+		clean_feed(d, bytes.p, clean);
+		if (clean == bytes.n)
+			return;
+		part(d);
+	}
+	hash_add(d->raw, bytes.p + clean, bytes.n - clean);
+	for (size_t i = clean; i < bytes.n; i++)
 		canon_feed(d, bytes.p[i]);
 }
 
@@ -159,7 +296,7 @@ static bool is_blank(struct slice line)
 static void header_end(struct digest_stream *d, unsigned char out[DIGEST_SIZE])
 {
 	struct slice rest = buf_slice(&d->header);
-	EVP_MD_CTX *h = d->canon; /* between two messages */
+	EVP_MD_CTX *h = d->raw; /* between two messages */
 	bool counts = false;
 
 	while (rest.n > 0) {
@@ -168,29 +305,50 @@ static void header_end(struct digest_stream *d, unsigned char out[DIGEST_SIZE])
 		size_t used;
 		bool folded = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 
+		used = MIN(line.n + 1, rest.n);
+		if (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
 		if (!folded)
 			counts = field_counts(line);
 		if (counts && !is_blank(line)) {
 			hash_add(h, line.p, line.n);
 			hash_add(h, "\n", 1);
 		}
-		used = MIN(line.n + 1, rest.n);
 		rest = (struct slice){ rest.p + used, rest.n - used };
 	}
 	hash_end(h, out);
 }
 
+/* Hashes of a message whose bytes are canonical, but perhaps for the newlines at its end. */
+static void clean_end(struct digest_stream *d, struct digest *out)
+{
+	bool same = d->newlines == 1 && !d->cr;
+
+	if (!same)
+		part(d);
+	else
+		newlines_add(d->raw, 1);
+	hash_end(d->raw, out->raw);
+	if (same)
+		memcpy(out->canon, out->raw, DIGEST_SIZE);
+}
+
 void digest_stream_end(struct digest_stream *d, struct digest *out)
 {
-	canon_put(d, '\n');
-	canon_flush(d);
 	out->size = d->size;
-	hash_end(d->raw, out->raw);
-	hash_end(d->canon, out->canon);
+	if (!d->odd)
+		clean_end(d, out);
+	else
+		hash_end(d->raw, out->raw);
+	if (d->odd) {
+		canon_newline(d);
+		canon_flush(d);
+		hash_end(d->canon, out->canon);
+	}
 	header_end(d, out->header);
 	buf_drain(&d->header, buf_len(&d->header));
 	d->size = d->newlines = d->crs = 0;
-	d->header_done = false;
+	d->odd = d->cr = d->header_done = false;
 }
 
 void digest_of_header(struct slice header, unsigned char out[DIGEST_SIZE])

@@ -4,8 +4,9 @@
  *
  * Servers alter what they store: Dovecot serves a bare LF as CRLF, CR CR LF as CRLF and a NUL
  * as 0x80, others add or hide header lines. The canonical form is what survives that: CRs with
- * an LF behind them, a CR and an LF are one newline, NUL and 0x80 one symbol, the newlines at
- * the end count as one. The canonical header also drops lines that belong to a server (Status,
+ * an LF behind them, a CR and an LF are one newline (written as CRLF), NUL and 0x80 one symbol
+ * (written as 0x80), the newlines at the end count as one; so most messages are their own
+ * canonical form. The canonical header also drops lines that belong to a server (Status,
  * X-UID, …), lines that are no header fields and their continuations, and ends before the first
  * empty line.
  */

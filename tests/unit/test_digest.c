@@ -116,6 +116,65 @@ static void a_stream_starts_afresh(void **state UNUSED)
 	assert_true(same(first.header, second.header));
 }
 
+/* The canonical form as its definition has it, without any haste. */
+static struct buf canonical(struct slice s)
+{
+	struct buf out = { 0 };
+	size_t end;
+
+	for (size_t i = 0; i < s.n; i++) {
+		size_t crs = 0;
+
+		while (i + crs < s.n && s.p[i + crs] == '\r')
+			crs++;
+		if (i + crs < s.n && s.p[i + crs] == '\n')
+			i += crs;
+		if (s.p[i] == '\r' || s.p[i] == '\n')
+			buf_add_str(&out, "\r\n");
+		else
+			buf_add(&out, s.p[i] ? &s.p[i] : "\x80", 1);
+	}
+	for (end = buf_len(&out); end >= 2 && buf_slice(&out).p[end - 1] == '\n'; end -= 2)
+		;
+	out.end = out.start + end;
+	buf_add_str(&out, "\r\n");
+	return out;
+}
+
+/* Random bytes of few kinds, long enough for what looks at many at once, in random pieces. */
+static void haste_changes_nothing(void **state UNUSED)
+{
+	static const char odd[] = "\r\n\r\n\0\x80:x \r\n";
+	unsigned seed = 1;
+
+	for (int round = 0; round < 20000; round++) {
+		char text[200];
+		size_t n = (size_t)rand_r(&seed) % sizeof text,
+		       clean = (size_t)rand_r(&seed) % 3;
+		unsigned char want[DIGEST_SIZE];
+		struct digest got;
+		struct buf canon;
+
+		for (size_t i = 0; i < n; i++) {
+			text[i] = 'a';
+			if (rand_r(&seed) % 4 == 0 && i + 1 < n)
+				memcpy(text + i++, "\r\n", 2);
+			else if (clean == 0 && rand_r(&seed) % 8 == 0)
+				text[i] = odd[(size_t)rand_r(&seed) % (sizeof odd - 1)];
+		}
+		canon = canonical((struct slice){ text, n });
+		SHA256((const unsigned char *)buf_slice(&canon).p, buf_len(&canon), want);
+		got = digest_in_pieces((struct slice){ text, n },
+				       1 + (size_t)rand_r(&seed) % 60);
+		assert_memory_equal(got.canon, want, DIGEST_SIZE);
+		SHA256((const unsigned char *)text, n, want);
+		assert_memory_equal(got.raw, want, DIGEST_SIZE);
+		got = digest_of(buf_slice(&canon));
+		assert_true(same(got.canon, got.raw));
+		buf_release(&canon);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +183,7 @@ int main(void)
 		cmocka_unit_test(raw_is_sha256_of_the_bytes),
 		cmocka_unit_test(a_header_alone_gives_the_same),
 		cmocka_unit_test(a_stream_starts_afresh),
+		cmocka_unit_test(haste_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
