@@ -20,7 +20,7 @@ static void *or_die(void *p)
 
 		if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
 			abort();
-		_exit(71); /* EX_OSERR */
+		_exit(MEM_EXIT);
 	}
 	return p;
 }

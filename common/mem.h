@@ -39,7 +39,8 @@
 
 void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4) NO_RETURN;
 
-void *mem_new(size_t size);		    /* zeroed */
+#define MEM_EXIT 71	    /* exit status of a process that ran out of memory: EX_OSERR */
+void *mem_new(size_t size); /* zeroed */
 void *mem_array(size_t count, size_t size); /* zeroed; overflow of the product is a bug */
 void *mem_grow(void *p, size_t count, size_t size); /* the new tail is not zeroed */
 char *mem_str(const char *s);			    /* NULL gives NULL */

@@ -52,6 +52,8 @@ struct backend_conf {
 	char *master_password_file;
 	char *master_format; /* login to send with LOGIN-like masters: "%u*%m"; "" : SASL
 				authzid */
+	char *auth;	     /* of the copier: "plain", "xoauth2", "oauthbearer" */
+	char *token_command; /* prints a token for %u; NULL: tokens are in password files */
 	char *login_format;  /* of the proxy's logins: "%n"; NULL: the store's, or as written */
 	/* The proxy's master: only behind the client's own login at the server auth_from. */
 	char *proxy_master_user, *proxy_master_password_file, *proxy_master_format;
@@ -107,6 +109,8 @@ struct settings {
 		char *exceptions; /* messages that could not be copied; NULL: in dir */
 		char *reports;	  /* of `mailferry verify`, and the key that signs them */
 		int workers;	  /* most at once */
+		int64_t worker_memory; /* bytes of one */
+		char *worker_user; /* they become it if the engine is root; NULL: they stay */
 		int delta_s;	  /* ready: a pass every */
 		int trailing_s;	  /* trailing: a pass every */
 		int fence_s; /* after a lost connection an unseen message is believed lost only

@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include "common/wire/endpoint.h"
+#include "common/wire/sasl.h"
 
 static void check_file(const char *path, unsigned line, const char *what, struct mistakes *m)
 {
@@ -194,6 +196,14 @@ static void check_tls(const struct settings *s, const struct scan *scan, struct 
 		    (const char *[]){ "second_key", "second_certificate" }, scan, m);
 }
 
+static void check_worker_user(const struct settings *s, const struct scan *scan,
+			      struct mistakes *m)
+{
+	if (s->sync.worker_user && !getpwnam(s->sync.worker_user))
+		mistake_add(m, scan_line(scan, SECTION_SYNC, NULL, "worker_user"),
+			    "sync: worker_user: no such user: %s", s->sync.worker_user);
+}
+
 static bool is_pin(const char *pin)
 {
 	const char *hex = pin + sizeof "sha256:" - 1;
@@ -224,6 +234,28 @@ static void check_master(const struct backend_conf *b, const char *title,
 			    "backend \"%s\": master_format must be \"\" or hold %%u and %%m, "
 			    "not \"%s\"",
 			    title, b->master_format);
+}
+
+static void check_auth(const struct backend_conf *b, const char *title, const struct scan *scan,
+		       struct mistakes *m)
+{
+	enum sasl_mech mech = b->auth ? sasl_mech_find(slice_of(b->auth)) : SASL_PLAIN;
+
+	if (mech != SASL_PLAIN && !sasl_mech_is_token(mech))
+		mistake_add(
+			m, scan_line(scan, SECTION_BACKEND, title, "auth"),
+			"backend \"%s\": auth must be plain, xoauth2 or oauthbearer, not \"%s\"",
+			title, b->auth);
+	if (b->token_command && mech == SASL_PLAIN)
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "token_command"),
+			    "backend \"%s\": token_command needs auth = \"xoauth2\" or "
+			    "\"oauthbearer\"",
+			    title);
+	if (b->token_command && b->token_command[0] != '/')
+		mistake_add(m, scan_line(scan, SECTION_BACKEND, title, "token_command"),
+			    "backend \"%s\": token_command must begin with the program's whole "
+			    "path",
+			    title);
 }
 
 /* Made of %u, %n, %d and %%, and different for different users. */
@@ -312,6 +344,7 @@ static void check_backend(const struct settings *s, enum side side, const struct
 		return;
 	}
 	check_master(b, title, scan, m);
+	check_auth(b, title, scan, m);
 	check_circle(s, side, scan, m);
 	check_proxy_master(b, side, scan, m);
 	check_cleartext(b, title, scan, m);
@@ -369,6 +402,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_backend(s, SIDE_OLD, scan, m);
 	check_backend(s, SIDE_NEW, scan, m);
 	check_lookup(s, scan, m);
+	check_worker_user(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

@@ -77,6 +77,12 @@ const struct setting_row setting_rows[] = {
 	TEXT("master_format", AT_BACKEND(master_format), "", true,
 	     "Login sent for the master: \"%u*%m\" (user*master); \"\": SASL PLAIN with "
 	     "authzid."),
+	TEXT("auth", AT_BACKEND(auth), "plain", true,
+	     "How the copier logs in: plain (passwords), xoauth2 or oauthbearer (access tokens "
+	     "in place of passwords)."),
+	TEXT("token_command", AT_BACKEND(token_command), NULL, true,
+	     "\"/path/program %u\": prints a token for this login in its first line; run for "
+	     "each pass, without a shell."),
 	TEXT("login_format", AT_BACKEND(login_format), NULL, true,
 	     "Login that the proxy sends, made of the user's name here: %u all of it, %n and %d "
 	     "what stands before and behind its @. Without it: old_login or new_login of the "
@@ -167,6 +173,12 @@ const struct setting_row setting_rows[] = {
 	    "Users copied at once."),
 	INT("connections", AT(SECTION_SYNC, sync.connections), "4", 1, 8, "",
 	    "To each server for one user, where there is work enough for them."),
+	ROW("worker_memory", AT(SECTION_SYNC, sync.worker_memory), SIZE, "512M", 64 << 20,
+	    RATE_BYTES_MAX, "bytes", false, true,
+	    "Of one worker; more ends it, and costs a retry."),
+	TEXT("worker_user", AT(SECTION_SYNC, sync.worker_user), NULL, true,
+	     "Account of the workers where the engine is root; it gets dir. Without it the "
+	     "engine's own."),
 	INT("delta_s", AT(SECTION_SYNC, sync.delta_s), "300", 1, 86400, "s",
 	    "Between two passes over a user who is ready."),
 	INT("trailing_s", AT(SECTION_SYNC, sync.trailing_s), "60", 1, 86400, "s",
@@ -268,7 +280,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 106, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 110, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -35,7 +35,8 @@ static void PRINTF_LIKE(4, 5)
 static bool can_log_in(const struct user *u, const struct settings *s, enum side side)
 {
 	return u->login[side] && *u->login[side] &&
-	       (u->password_file[side] || s->backend[side].master_user);
+	       (u->password_file[side] || s->backend[side].master_user ||
+		s->backend[side].token_command);
 }
 
 static void check_logins(const struct user *u, const struct settings *s, struct gate_item *i)
@@ -45,7 +46,8 @@ static void check_logins(const struct user *u, const struct settings *s, struct 
 	if (ok[SIDE_OLD] && ok[SIDE_NEW])
 		say(i, true, NULL, "logins for both servers are known");
 	else
-		say(i, false, "import a password file, or set master_user for this backend",
+		say(i, false,
+		    "import a password file, or set master_user or token_command for this backend",
 		    "no login for the %s server", ok[SIDE_OLD] ? "new" : "old");
 }
 

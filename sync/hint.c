@@ -3,43 +3,50 @@
 
 #include <strings.h>
 
+#define FRESH_LOGIN_MS 1000
+
 /* The first row that is in the text counts. */
 static const struct {
 	const char *words;
 	enum later_whom whom;
 	bool fewer;
+	int wait_ms; /* where the server names no time */
 } sentences[] = {
+	/* A token's life is over: the next job brings a new one. */
+	{ "session expired", LATER_COMMAND, false, FRESH_LOGIN_MS },
+	{ "token expired", LATER_COMMAND, false, FRESH_LOGIN_MS },
+	{ "token has expired", LATER_COMMAND, false, FRESH_LOGIN_MS },
 	/* Exchange: "Request is throttled. Suggested Backoff Time: 299961 milliseconds" */
-	{ "suggested backoff time", LATER_USER, true },
-	{ "throttled", LATER_USER, true },
+	{ "suggested backoff time", LATER_USER, true, 0 },
+	{ "throttled", LATER_USER, true, 0 },
 	/* Gmail: "Account exceeded command or bandwidth limits" */
-	{ "exceeded command or bandwidth", LATER_USER, true },
-	{ "exceeded bandwidth", LATER_USER, true },
+	{ "exceeded command or bandwidth", LATER_USER, true, 0 },
+	{ "exceeded bandwidth", LATER_USER, true, 0 },
 	/* Exchange after a login that it took: the mailbox cannot be reached, or must not be by
 	 * IMAP, or the password was wrong after all */
-	{ "authenticated but not connected", LATER_USER, false },
+	{ "authenticated but not connected", LATER_USER, false, 0 },
 	/* Dovecot: "Maximum number of connections from user+IP exceeded" */
-	{ "connections from user", LATER_USER, true },
-	{ "connections per user", LATER_USER, true },
-	{ "too many simultaneous connections", LATER_USER, true }, /* Gmail */
-	{ "user has too many", LATER_USER, true },
+	{ "connections from user", LATER_USER, true, 0 },
+	{ "connections per user", LATER_USER, true, 0 },
+	{ "too many simultaneous connections", LATER_USER, true, 0 }, /* Gmail */
+	{ "user has too many", LATER_USER, true, 0 },
 	/* Courier, Cyrus, Zimbra, Yahoo, load balancers */
-	{ "too many connections", LATER_HOST, true },
-	{ "too many open connections", LATER_HOST, true },
-	{ "too many concurrent", LATER_HOST, true },
-	{ "too many imap connections", LATER_HOST, true },
-	{ "too many logins", LATER_HOST, true },
-	{ "too many sessions", LATER_HOST, true },
-	{ "too many login", LATER_HOST, true },
-	{ "number of connections", LATER_HOST, true },
-	{ "connection limit", LATER_HOST, true },
-	{ "connection rate", LATER_HOST, true },
-	{ "rate limit", LATER_HOST, true },
-	{ "server busy", LATER_HOST, true },
-	{ "server is busy", LATER_HOST, true },
-	{ "too busy", LATER_HOST, true },
-	{ "server unavailable", LATER_HOST, false }, /* Exchange: "Server Unavailable. 15" */
-	{ "overloaded", LATER_HOST, true },
+	{ "too many connections", LATER_HOST, true, 0 },
+	{ "too many open connections", LATER_HOST, true, 0 },
+	{ "too many concurrent", LATER_HOST, true, 0 },
+	{ "too many imap connections", LATER_HOST, true, 0 },
+	{ "too many logins", LATER_HOST, true, 0 },
+	{ "too many sessions", LATER_HOST, true, 0 },
+	{ "too many login", LATER_HOST, true, 0 },
+	{ "number of connections", LATER_HOST, true, 0 },
+	{ "connection limit", LATER_HOST, true, 0 },
+	{ "connection rate", LATER_HOST, true, 0 },
+	{ "rate limit", LATER_HOST, true, 0 },
+	{ "server busy", LATER_HOST, true, 0 },
+	{ "server is busy", LATER_HOST, true, 0 },
+	{ "too busy", LATER_HOST, true, 0 },
+	{ "server unavailable", LATER_HOST, false, 0 }, /* Exchange: "Server Unavailable. 15" */
+	{ "overloaded", LATER_HOST, true, 0 },
 };
 
 static const struct {
@@ -106,6 +113,7 @@ struct later hint_read(struct slice code, struct slice text)
 		if (contains(text, sentences[i].words, &behind)) {
 			l.whom = sentences[i].whom;
 			l.fewer = sentences[i].fewer;
+			l.wait_ms = l.wait_ms ? l.wait_ms : sentences[i].wait_ms;
 		}
 	for (size_t i = 0; i < COUNT(codes) && !l.whom; i++)
 		if (slice_is_nocase(word, codes[i].word)) {

@@ -5,6 +5,7 @@
  */
 #include "sync/job.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -37,6 +38,7 @@ static void side_release(struct job_side *s)
 	mem_free(&s->tls_pin);
 	mem_free(&s->login);
 	mem_free(&s->authzid);
+	mem_free(&s->token_command);
 	secret_release(&s->password);
 }
 
@@ -45,6 +47,7 @@ void job_release(struct job *j)
 	mem_free(&j->user);
 	mem_free(&j->journal);
 	mem_free(&j->exceptions);
+	mem_free(&j->run_as);
 	for (int i = 0; i < SIDES; i++)
 		side_release(&j->side[i]);
 	*j = (struct job){ 0 };
@@ -155,6 +158,8 @@ static void add_side(struct buf *out, const char *key, const struct job_side *s)
 	add_field(out, "tls_pin", s->tls_pin);
 	add_field(out, "login", s->login);
 	add_field(out, "authzid", s->authzid);
+	add_field(out, "mechanism", sasl_mech_name(s->mech));
+	add_field(out, "token_command", s->token_command);
 	add_password(out, secret_slice(&s->password));
 	buf_add_str(out, "}");
 }
@@ -179,6 +184,8 @@ void job_write(const struct job *j, struct buf *out)
 		add_field(out, "level", audit_level_name(j->level));
 		add_number(out, "sample", j->sample);
 	}
+	add_field(out, "run_as", j->run_as);
+	add_number(out, "memory", j->memory);
 	add_side(out, "old", &j->side[SIDE_OLD]);
 	add_side(out, "new", &j->side[SIDE_NEW]);
 	buf_add_str(out, "}\n");
@@ -360,6 +367,13 @@ static int take_number(struct object *o, const char *key, int64_t min, int64_t m
 	return 0;
 }
 
+/* 0 where it is missing. */
+static int take_optional(struct object *o, const char *key, int64_t max, int64_t *out)
+{
+	*out = 0;
+	return json_object_get(o->json, key) ? take_number(o, key, 0, max, out) : 0;
+}
+
 static int take_int(struct object *o, const char *key, int min, int max, int *out)
 {
 	int64_t v = 0;
@@ -472,6 +486,20 @@ static int take_password(struct object *o, struct secret *out)
 	return 0;
 }
 
+/* PLAIN where it is missing. */
+static int take_mechanism(struct object *o, enum sasl_mech *out)
+{
+	char *name = NULL;
+
+	*out = SASL_PLAIN;
+	if (take_string(o, "mechanism", 32, true, &name) < 0)
+		return -1;
+	if (name)
+		*out = sasl_mech_find(slice_of(name));
+	mem_free(&name);
+	return *out == SASL_MECHS ? wrong(o, "mechanism", "one that we know") : 0;
+}
+
 static int take_side(struct object *job, const char *key, struct job_side *out)
 {
 	struct object o = { .json = take(job, key), .what = key, .e = job->e };
@@ -488,6 +516,8 @@ static int take_side(struct object *job, const char *key, struct job_side *out)
 	    take_string(&o, "tls_pin", PIN_MAX, true, &out->tls_pin) < 0 ||
 	    take_string(&o, "login", STRING_MAX, false, &out->login) < 0 ||
 	    take_string(&o, "authzid", STRING_MAX, true, &out->authzid) < 0 ||
+	    take_mechanism(&o, &out->mech) < 0 ||
+	    take_string(&o, "token_command", STRING_MAX, true, &out->token_command) < 0 ||
 	    take_password(&o, &out->password) < 0)
 		return -1;
 	out->tls = (enum tls_mode)tls;
@@ -530,6 +560,8 @@ static int take_job(struct object *o, struct job *out)
 	    take_number(o, "message_max", 1, BYTES_MAX, &out->message_max) < 0 ||
 	    take_int(o, "delete_brake", 0, INT32_MAX, &out->delete_brake) < 0 ||
 	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||
+	    take_string(o, "run_as", NAME_MAX, true, &out->run_as) < 0 ||
+	    take_optional(o, "memory", BYTES_MAX, &out->memory) < 0 ||
 	    take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
 	    take_side(o, "new", &out->side[SIDE_NEW]) < 0)
 		return -1;

@@ -6,9 +6,10 @@
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
- *"delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" | "new"} SIDE: {"host",
+ *"delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" | "new",
+ *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
- *"tls_ca_file", "tls_pin", "login", "authzid", "password"}: optional ones may be null. "login"
+ *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}: optional ones may be null. "login"
  *is what to authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
  *
  * "from" is the side that counts: "new" only for the passes of a return.
@@ -54,6 +55,7 @@
 #include "common/err.h"
 #include "common/secret.h"
 #include "common/user_state.h"
+#include "common/wire/sasl.h"
 #include "config/settings.h"
 #include "sync/audit.h"
 
@@ -69,6 +71,8 @@ struct job_side {
 	enum proxy_protocol proxy_protocol;	/* of the header to send first */
 	char *tls_name, *tls_ca_file, *tls_pin; /* NULL: none */
 	char *login, *authzid;
+	enum sasl_mech mech; /* SASL_PLAIN: a password, by PLAIN or LOGIN; else a token */
+	char *token_command; /* gives the token; NULL: it is in password */
 	struct secret password;
 };
 
@@ -85,6 +89,9 @@ struct job {
 	int delete_brake, delete_brake_percent;
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;
+	/* how the worker confines itself (sync/confine.h) */
+	char *run_as;	/* NULL: stays who it is */
+	int64_t memory; /* bytes; 0: no limit */
 };
 
 struct job_result {

@@ -7,9 +7,11 @@
 
 #include "common/clock.h"
 #include "sync/audit_wire.h"
+#include "sync/confine.h"
 #include "sync/pace.h"
 #include "sync/pass.h"
 #include "sync/pulse.h"
+#include "sync/token.h"
 
 #define PROGRESS_MS 250 /* at most so often */
 
@@ -90,6 +92,18 @@ static void on_progress(const struct pass_progress *p, void *arg)
 
 /* ---- the job */
 
+static int get_tokens(struct job *j, struct err *e)
+{
+	for (int i = 0; i < SIDES; i++) {
+		struct job_side *s = &j->side[i];
+
+		if (s->token_command &&
+		    token_get(s->token_command, s->login, j->io_s * 1000, &s->password, e) < 0)
+			return err_wrap(e, "%s", side_name(s->which));
+	}
+	return 0;
+}
+
 static int await_go(void)
 {
 	struct job_event waiting = { .kind = JOB_EVENT_WAITING };
@@ -168,8 +182,12 @@ static void do_job(struct worker_life *life, struct job_result *out)
 			  .arg = life };
 	int64_t start = clock_mono_ms();
 	struct err e = { 0 };
-	int rc = lane_open(&p.lanes.at[0], &life->job, &e);
+	int rc = get_tokens(&life->job, &e);
 
+	if (rc == 0)
+		rc = confine(&life->job, &e);
+	if (rc == 0)
+		rc = lane_open(&p.lanes.at[0], &life->job, &e);
 	if (rc == 0 && life->job.kind == JOB_PROBE)
 		p.result = (struct job_result){ .ok = true, .clean = true };
 	else if (rc == 0 && life->job.kind == JOB_AUDIT)

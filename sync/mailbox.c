@@ -432,6 +432,75 @@ static int authenticate_plain(struct mailbox *m, const struct job_side *side, st
 	return command_run(m, &c, NULL, NULL, e);
 }
 
+/* The message of either mechanism (Google's XOAUTH2, RFC 7628), in base64. */
+static void write_token(const struct job_side *side, struct buf *out)
+{
+	struct slice token = secret_slice(&side->password);
+	bool bearer = side->mech == SASL_OAUTHBEARER;
+	struct sasl_token t = { .before = slice_of(bearer ? "n,a=" : "user=") };
+	struct buf after = { 0 }, message = { 0 };
+
+	(void)buf_room(&after, token.n + 32); /* growing would leave copies of the token */
+	(void)buf_room(out, 2 * (token.n + strlen(side->login) + 64));
+	buf_add_str(&after, bearer ? ",\1auth=Bearer " : "\1auth=Bearer ");
+	buf_add(&after, token.p, token.n);
+	buf_add_str(&after, "\1\1");
+	t.after = buf_slice(&after);
+	sasl_token_write(side->mech, &t, slice_of(side->login), &message);
+	sasl_base64_encode(buf_slice(&message), out);
+	buf_wipe(&message);
+	buf_wipe(&after);
+}
+
+/* A refusal comes as a challenge first, which wants an answer (RFC 7628 3.2.3). */
+static int token_wait(struct mailbox *m, const char *tag, enum sasl_mech mech, struct err *e)
+{
+	const char *answer = mech == SASL_OAUTHBEARER ? "AQ==\r\n" : "\r\n";
+	bool asked = false;
+	struct frame f;
+
+	for (;;) {
+		if (mailbox_next(m, &f, e) < 0)
+			return -1;
+		if (f.kind == FRAME_TAGGED)
+			return see_tagged(m, &f, tag, e);
+		if (f.kind != FRAME_CONTINUE)
+			continue;
+		if (asked)
+			return mailbox_fail(m, ERR_PROTOCOL, "the server asks twice", e);
+		asked = true;
+		if (transport_write(m->t, answer, strlen(answer), e) < 0)
+			return -1;
+	}
+}
+
+static int authenticate_token(struct mailbox *m, const struct job_side *side, struct err *e)
+{
+	struct command c = { 0 };
+	char tag[TAG_MAX];
+	int r;
+
+	command_printf(&c, "AUTHENTICATE %s", sasl_mech_name(side->mech));
+	if (has(m, "SASL-IR"))
+		command_printf(&c, " ");
+	else {
+		buf_add_str(&c.text, "\r\n");
+		c.waits[c.wait_count++] = buf_len(&c.text);
+	}
+	write_token(side, &c.text);
+	r = command_send(m, &c, tag, NULL, NULL, e);
+	command_release(&c);
+	return r < 0 ? -1 : token_wait(m, tag, side->mech, e);
+}
+
+static bool offers(const struct mailbox *m, enum sasl_mech mech)
+{
+	char word[32];
+
+	snprintf(word, sizeof word, "AUTH=%s", sasl_mech_name(mech));
+	return has(m, word);
+}
+
 static int login_command(struct mailbox *m, const struct job_side *side, struct err *e)
 {
 	struct command c = { 0 };
@@ -448,7 +517,11 @@ static int login(struct mailbox *m, const struct job_side *side, struct err *e)
 	int r;
 
 	m->last_status = STATUS_NONE;
-	if (has(m, "AUTH=PLAIN"))
+	if (sasl_mech_is_token(side->mech) && !offers(m, side->mech))
+		return mailbox_fail(m, ERR_AUTH, "the server takes no tokens of this kind", e);
+	if (sasl_mech_is_token(side->mech))
+		r = authenticate_token(m, side, e);
+	else if (has(m, "AUTH=PLAIN"))
 		r = authenticate_plain(m, side, e);
 	else if (side->authzid || has(m, "LOGINDISABLED"))
 		return mailbox_fail(m, ERR_AUTH, "the server offers no login that we can use",

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "common/harden.h"
 #include "common/notify.h"
 #include "sync/audits.h"
+#include "sync/confine.h"
 #include "sync/engine.h"
 
 #define EXIT_OK	    0
@@ -320,12 +322,30 @@ static int start_api(struct program *p, struct err *e)
 	return rc;
 }
 
+/* Where workers become somebody else, the journals are theirs. */
+static int give_dir(const struct settings *s, struct err *e)
+{
+	const struct passwd *w;
+
+	if (geteuid() != 0 || !s->sync.worker_user)
+		return 0;
+	w = getpwnam(s->sync.worker_user);
+	if (!w)
+		return err_set(e, ERR_INPUT, "sync: worker_user: no such user: %s",
+			       s->sync.worker_user);
+	if (chown(s->sync.dir, w->pw_uid, w->pw_gid) < 0)
+		return err_set(e, ERR_INPUT, "%s: %s", s->sync.dir, strerror(errno));
+	return 0;
+}
+
 static int start(struct program *p, bool new_store, struct err *e)
 {
 	if (make_dir(p->settings.run.dir, e) < 0 || make_dir(p->settings.sync.dir, e) < 0 ||
-	    make_dir(p->settings.sync.reports, e) < 0 || take_lock(p, e) < 0 ||
+	    make_dir(p->settings.sync.reports, e) < 0 || give_dir(&p->settings, e) < 0 ||
+	    take_lock(p, e) < 0 ||
 	    open_store(p, new_store, e) < 0)
 		return -1;
+	confine_check();
 	p->base = event_base_new();
 	if (!p->base)
 		return err_set(e, ERR_TEMP, "no event loop");

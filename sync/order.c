@@ -51,6 +51,12 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 	out->tls_pin = mem_str(b->tls_pin);
 	if (!login || !*login)
 		return err_set(e, ERR_INPUT, "no login is known");
+	out->mech = b->auth ? sasl_mech_find(slice_of(b->auth)) : SASL_PLAIN;
+	out->token_command = mem_str(b->token_command);
+	if (b->token_command) {
+		out->login = mem_str(login);
+		return 0;
+	}
 	if (!password_file)
 		return fill_master(out, login, b, e);
 	out->login = mem_str(login);
@@ -122,8 +128,10 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 		.message_max = s->sync.message_max,
 		.delete_brake = s->sync.delete_brake,
 		.delete_brake_percent = s->sync.delete_brake_percent,
+		.memory = s->sync.worker_memory,
 	};
 	out->user = mem_str(u->name);
+	out->run_as = mem_str(s->sync.worker_user);
 	out->journal = order_journal_path(s->sync.dir, u->name);
 	out->exceptions = order_exceptions_path(s, u->name);
 	for (int side = 0; side < SIDES; side++) {

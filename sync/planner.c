@@ -117,7 +117,9 @@ int64_t plan_wait_ms(int retry_s, int failures, const struct job_result *r)
 {
 	int64_t ours = plan_backoff_ms(retry_s, failures);
 
-	if (r && r->later.wait_ms)
+	/* What concerns one command only is no promise: the third time we choose. */
+	if (r && r->later.wait_ms &&
+	    (r->later.whom != LATER_COMMAND || failures < PLAN_COMMAND_TRIES))
 		return MIN(MAX(r->later.wait_ms, PLAN_TOLD_MIN_MS), PLAN_BACKOFF_MAX_MS);
 	return r && r->kind == ERR_FULL ? MAX(ours, PLAN_FULL_MS) : ours;
 }

@@ -12,6 +12,7 @@
 #define PLAN_BACKOFF_MAX_MS 3600000 /* no wait between two tries is longer */
 #define PLAN_PASS_GAP_MS    1000    /* between two passes of a user */
 #define PLAN_FULL_MS	    600000  /* a full mailbox is not looked at again sooner */
+#define PLAN_COMMAND_TRIES  3	    /* short waits for one command before ours count */
 #define PLAN_TOLD_MIN_MS    1000    /* the shortest wait that a server can ask for */
 
 enum plan_step {

@@ -232,6 +232,8 @@ static void explain_end(struct worker *w, int status, char *text, size_t size)
 {
 	if (w->why[0])
 		snprintf(text, size, "%s", w->why);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT)
+		snprintf(text, size, "worker ran out of memory: sync.worker_memory");
 	else if (WIFSIGNALED(status))
 		snprintf(text, size, "worker was ended by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));

@@ -31,6 +31,8 @@ static const struct {
 	{ "", "Maximum number of connections reached", LATER_HOST, 0, true },
 	{ "", "Server is busy, try later", LATER_HOST, 0, true },
 	{ "", "User is authenticated but not connected.", LATER_USER, 0, false },
+	/* case 74: the next login brings a new token */
+	{ "", "Session expired, please login again.", LATER_COMMAND, 1000, false },
 	/* ordinary refusals */
 	{ "AUTHENTICATIONFAILED", "Too many login failures", LATER_NOBODY, 0, false },
 	{ "OVERQUOTA", "Mailbox is full", LATER_NOBODY, 0, false },
@@ -123,6 +125,9 @@ static void waits_are_told_or_ours(void **state UNUSED)
 	assert_int_equal(plan_wait_ms(60, 9, &r), 299961);
 	r.later.wait_ms = 3;
 	assert_int_equal(plan_wait_ms(60, 0, &r), PLAN_TOLD_MIN_MS);
+	r.later = (struct later){ .whom = LATER_COMMAND, .wait_ms = 1000 };
+	assert_int_equal(plan_wait_ms(60, 0, &r), 1000);
+	assert_int_equal(plan_wait_ms(60, PLAN_COMMAND_TRIES, &r), 480000);
 	/* case 68: a full mailbox does not empty itself in a minute */
 	r = (struct job_result){ .kind = ERR_FULL };
 	assert_int_equal(plan_wait_ms(60, 0, &r), PLAN_FULL_MS);
