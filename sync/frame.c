@@ -384,8 +384,14 @@ static int classify(struct frame_reader *r, struct frame *out, struct err *e)
 
 int frame_next(struct frame_reader *r, struct frame *out, struct err *e)
 {
+	struct slice in;
+
 	*out = (struct frame){ 0 };
 	restart(r);
+	transport_inside(r->t, false);
+	if (input_wait(r, &in, e) < 0)
+		return -1;
+	transport_inside(r->t, true);
 	if (gather(r, out, e) < 0)
 		return -1;
 	out->line = line_end(r);

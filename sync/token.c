@@ -48,12 +48,17 @@ static int start(char *const argv[], int out, pid_t *pid, struct err *e)
 	static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
 	char *const env[] = { path, NULL };
 	posix_spawn_file_actions_t a;
+	posix_spawnattr_t own_group; /* so that what it starts ends with it */
 	int rc;
 
 	posix_spawn_file_actions_init(&a);
 	posix_spawn_file_actions_addopen(&a, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&a, out, STDOUT_FILENO);
-	rc = posix_spawn(pid, argv[0], &a, NULL, argv, env);
+	posix_spawnattr_init(&own_group);
+	posix_spawnattr_setflags(&own_group, POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setpgroup(&own_group, 0);
+	rc = posix_spawn(pid, argv[0], &a, &own_group, argv, env);
+	posix_spawnattr_destroy(&own_group);
 	posix_spawn_file_actions_destroy(&a);
 	return rc ? err_set(e, ERR_INPUT, "%s: %s", argv[0], strerror(rc)) : 0;
 }
@@ -112,7 +117,7 @@ static int run(char *const argv[], int wait_ms, struct secret *out, struct err *
 	in_time = read_all(fds[0], clock_mono_ms() + wait_ms, &said);
 	close(fds[0]);
 	if (!in_time)
-		kill(pid, SIGKILL);
+		kill(-pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!in_time)

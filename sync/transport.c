@@ -25,6 +25,8 @@ struct transport {
 	int io_ms;
 	int64_t deadline; /* clock_mono_ms(); 0: none */
 	struct buf in, out;
+	bool inside; /* of a response: a peer that crawls is given up */
+	int64_t inside_waited, inside_bytes;
 	int64_t bytes_in, bytes_out;
 	bool is_broken;
 	struct err broken; /* the first error */
@@ -123,6 +125,29 @@ static int wait_for(struct transport *t, short events, int64_t end, short *got, 
 	}
 }
 
+void transport_inside(struct transport *t, bool inside)
+{
+	t->inside = inside;
+	t->inside_waited = t->inside_bytes = 0;
+}
+
+/* A byte now and then keeps every deadline, and ends never. */
+static int check_crawl(struct transport *t, int64_t waited_ms, struct err *e)
+{
+	if (!t->inside)
+		return 0;
+	t->inside_waited += waited_ms;
+	if (t->inside_waited < t->io_ms)
+		return 0;
+	if (t->inside_bytes * 1000 < t->inside_waited * TRANSPORT_CRAWL) {
+		err_set(e, ERR_TEMP, "the server crawls: %lld bytes in %lld s",
+			(long long)t->inside_bytes, (long long)t->inside_waited / 1000);
+		return fail(t, e);
+	}
+	t->inside_waited = t->inside_bytes = 0;
+	return 0;
+}
+
 /* ---- one step of reading or writing, never waiting: > 0 bytes, 0 would wait for *want, -1
  * broken */
 
@@ -215,6 +240,7 @@ static int fill(struct transport *t, short *want, struct err *e)
 		return (int)r;
 	buf_wrote(&t->in, (size_t)r);
 	t->bytes_in += r;
+	t->inside_bytes += r;
 	moved(t, r);
 	return 1;
 }
@@ -310,11 +336,15 @@ int transport_more(struct transport *t, struct err *e)
 	for (;;) {
 		short want = 0;
 		int r = fill(t, &want, e);
+		int64_t start;
 
 		if (r != 0)
 			return r < 0 ? -1 : 0;
+		start = clock_mono_ms();
 		if (wait_for(t, want, end, NULL, e) < 0)
 			return err_wrap(e, "waiting for the server");
+		if (check_crawl(t, clock_mono_ms() - start, e) < 0)
+			return -1;
 	}
 }
 

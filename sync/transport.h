@@ -22,6 +22,10 @@
 	(64 * 1024) /* most bytes of one read; writes are gathered up to this \
 		     */
 
+#define TRANSPORT_CRAWL                                                          \
+	64 /* bytes/s in the middle of a response: slower over io_ms is given up \
+	    */
+
 struct transport;
 
 /*
@@ -52,6 +56,9 @@ struct slice transport_input(const struct transport *t);
 void transport_take(struct transport *t, size_t n); /* n <= what transport_input() shows */
 /* Sends what is gathered, then waits until at least one byte more is in the input. */
 int transport_more(struct transport *t, struct err *e) MUST_CHECK;
+
+/* From here to there a response is under way: less than TRANSPORT_CRAWL is no progress. */
+void transport_inside(struct transport *t, bool inside);
 
 /* Gathers, and sends when TRANSPORT_CHUNK is reached. */
 int transport_write(struct transport *t, const void *p, size_t n, struct err *e) MUST_CHECK;
