@@ -104,15 +104,15 @@ struct settings {
 		char *default_domain;
 		bool fold_local;
 	} users;
-	struct {		  /* sync { … } */
-		char *dir;	  /* journals, one file a user */
-		char *exceptions; /* messages that could not be copied; NULL: in dir */
-		char *reports;	  /* of `mailferry verify`, and the key that signs them */
-		int workers;	  /* most at once */
+	struct {		       /* sync { … } */
+		char *dir;	       /* journals, one file a user */
+		char *exceptions;      /* messages that could not be copied; NULL: in dir */
+		char *reports;	       /* of `mailferry verify`, and the key that signs them */
+		int workers;	       /* most at once */
 		int64_t worker_memory; /* bytes of one */
 		char *worker_user; /* they become it if the engine is root; NULL: they stay */
-		int delta_s;	  /* ready: a pass every */
-		int trailing_s;	  /* trailing: a pass every */
+		int delta_s;	   /* ready: a pass every */
+		int trailing_s;	   /* trailing: a pass every */
 		int fence_s; /* after a lost connection an unseen message is believed lost only
 				after this */
 		int retry_s; /* after a failed pass; doubles, up to 1 h */

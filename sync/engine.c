@@ -1,6 +1,8 @@
 /* Hides: the list of what runs now, and when the store is looked through. */
 #include "sync/engine.h"
 
+#include <limits.h>
+
 #include "common/clock.h"
 #include "sync/hosts.h"
 #include "sync/order.h"
@@ -24,6 +26,7 @@ struct run {
 	struct engine_live live;
 	struct worker *worker;	 /* of a pass, probe or trailing pass */
 	struct cutover *cutover; /* or this */
+	int connections;	 /* to each server that it may open */
 	bool cancelled;		 /* we stopped it: it tells nothing about the user */
 	struct log_about about;
 };
@@ -112,17 +115,31 @@ static int runs_count(const struct engine *en, bool cutovers_only)
 	return n;
 }
 
-/* How many may run at once: by the settings, and by what the servers bear. */
-static int workers_max(struct engine *en)
+static int connections_open(const struct engine *en)
 {
-	const struct settings *s = en->o.settings;
-	int n = s->sync.workers;
+	int n = 0;
+
+	for (const struct run *r = en->runs; r; r = r->next)
+		n += r->connections;
+	return n;
+}
+
+/* To each server at once: by the settings and the time of day, and by what the servers bear. */
+static int connections_max(struct engine *en)
+{
+	int n = INT_MAX;
 
 	for (int i = 0; i < SIDES; i++)
 		n = MIN(n, hosts_limit(&en->hosts, (enum side)i,
 				       speed_connections(en->speed, (enum side)i),
 				       clock_mono_ms()));
 	return n;
+}
+
+/* How many may run at once, if each has one connection. */
+static int workers_max(struct engine *en)
+{
+	return MIN(en->o.settings->sync.workers, connections_max(en));
 }
 
 static struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
@@ -300,7 +317,7 @@ static void ended_trailing(const struct run *r, const struct user *u,
 static void tell_hosts(struct run *r, const struct job_result *res)
 {
 	struct engine *en = r->en;
-	int open = runs_count(en, false);
+	int open = connections_open(en);
 
 	if (!res || res->ok || res->later.whom == LATER_NOBODY)
 		return;
@@ -454,6 +471,9 @@ static int start_run(struct run *r, const struct user *u, struct err *e)
 
 	if (order_fill(&j, r->live.kind, u, en->o.settings, e) < 0)
 		return -1;
+	/* What is left of them: at least one, for there was room. */
+	j.connections = MAX(1, MIN(j.connections, connections_max(en) - connections_open(en)));
+	r->connections = r->live.kind == JOB_PROBE ? 1 : j.connections;
 	if (r->live.kind == JOB_FINAL)
 		rc = cutover_start(&r->cutover, &co, u, &j, e);
 	else
@@ -599,7 +619,8 @@ static bool has_room(struct engine *en, enum plan_step step)
 {
 	if (!plan_needs_worker(step))
 		return true;
-	if (runs_count(en, false) >= workers_max(en))
+	if (runs_count(en, false) >= workers_max(en) ||
+	    connections_open(en) >= connections_max(en))
 		return false;
 	return step != PLAN_CUTOVER || runs_count(en, true) < en->o.settings->cutover.parallel;
 }

@@ -152,8 +152,8 @@ static void on_found(enum audit_finding f, const char *folder, const uint32_t ui
 	send_item(audit_wire_finding(f, folder, uid));
 }
 
-static int run_audit(const struct job *job, struct mailbox *const box[SIDES], struct job_result *out,
-		     struct err *e)
+static int run_audit(const struct job *job, struct mailbox *const box[SIDES],
+		     struct job_result *out, struct err *e)
 {
 	struct audit_user a = { .box = { box[SIDE_OLD], box[SIDE_NEW] },
 				.level = job->level,

@@ -341,8 +341,9 @@ static int give_dir(const struct settings *s, struct err *e)
 static int start(struct program *p, bool new_store, struct err *e)
 {
 	if (make_dir(p->settings.run.dir, e) < 0 || make_dir(p->settings.sync.dir, e) < 0 ||
-	    make_dir(p->settings.sync.reports, e) < 0 || give_dir(&p->settings, e) < 0 ||
-	    take_lock(p, e) < 0 ||
+	    make_dir(p->settings.sync.reports, e) < 0 ||
+	    (p->settings.sync.exceptions && make_dir(p->settings.sync.exceptions, e) < 0) ||
+	    give_dir(&p->settings, e) < 0 || take_lock(p, e) < 0 ||
 	    open_store(p, new_store, e) < 0)
 		return -1;
 	confine_check();
