@@ -301,13 +301,18 @@ static int copy_batch(struct work *w, const uint32_t *uids, size_t n, struct err
 	return rc;
 }
 
-static size_t next_batch(const struct seen *const *todo, size_t n, uint32_t *uids)
+/*
+ * Some servers end the connection at the tenth command that they refuse, and then none of a
+ * large batch would ever be done with: in small ones each pass is done with a few.
+ */
+static size_t next_batch(const struct work *w, const struct seen *const *todo, size_t n,
+			 uint32_t *uids)
 {
+	const size_t most = w->wary ? PASS_WARY_COUNT : PASS_BATCH_COUNT;
 	uint64_t bytes = 0;
 	size_t k = 0;
 
-	while (k < n && k < PASS_BATCH_COUNT &&
-	       (k == 0 || bytes + todo[k]->size <= PASS_BATCH_BYTES)) {
+	while (k < n && k < most && (k == 0 || bytes + todo[k]->size <= PASS_BATCH_BYTES)) {
 		bytes += todo[k]->size;
 		uids[k] = todo[k]->uid;
 		k++;
@@ -327,7 +332,7 @@ int copy_new(struct work *w, struct err *e)
 		if (!copy_row_of(w, w->seen[p->from][i].uid))
 			todo[n++] = &w->seen[p->from][i];
 	for (size_t i = 0; i < n && rc == 0; i += k) {
-		k = next_batch(todo + i, n - i, uids);
+		k = next_batch(w, todo + i, n - i, uids);
 		rc = pass_is_stopping(p, e) < 0 ? -1 : copy_batch(w, uids, k, e);
 		pass_tell(p, w->f->name[p->from], (int64_t)(i + k), (int64_t)n);
 	}

@@ -114,6 +114,7 @@ int exceptions_retry(struct work *w, struct err *e)
 	int rc = journal_exceptions_each(w->pass->journal, w->f->id, want, &l, e);
 
 	if (rc == 0 && l.count) {
+		w->wary = true;
 		qsort(l.ids, l.count, sizeof *l.ids, by_id);
 		rc = forget_wanted(w, &l, e);
 		if (rc == 0)

@@ -25,6 +25,7 @@
 #include "sync/pipeline.h"
 
 #define PASS_BATCH_COUNT 64 /* messages of one intent */
+#define PASS_WARY_COUNT	 4  /* of one where messages were refused and their server was lost */
 #define PASS_BATCH_BYTES                                                    \
 	(8 * 1024 * 1024) /* and their bytes; one larger message goes alone \
 			   */
@@ -89,6 +90,7 @@ struct work {
 	struct journal_msg *rows; /* by uid on `from`; those without one first */
 	size_t row_count;
 	uint32_t next_uid; /* the other side's UIDNEXT is at least this */
+	bool wary;	   /* some were refused before: see PASS_WARY_COUNT */
 	bool touched;	   /* something was changed on the other side since it was listed */
 	int refusals;	   /* messages refused in a row */
 };
