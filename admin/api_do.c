@@ -180,8 +180,13 @@ int api_post_retry(struct api_call *c)
 	struct err e = { 0 };
 	int rc = 0, status = choose(c, false, &w);
 
-	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++)
+	if (status == 0)
+		json_object_set_new(c->out, "busy", json_array());
+	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++) {
 		rc = store_user_retry(c->api->store, w.names[i], &e);
+		if (rc >= 0)
+			rc = api_retry_exceptions(c, w.names[i], &e);
+	}
 	if (status == 0) {
 		put_choice(c, &w);
 		status = rc < 0 ? api_fail(c, &e) : 202;

@@ -52,6 +52,12 @@ int api_get_verify(struct api_call *c);
 int api_post_reload(struct api_call *c);
 int api_post_requests(struct api_call *c);
 
+/* api_exceptions.c */
+int api_get_exceptions(struct api_call *c);
+int api_post_waive(struct api_call *c);
+/* The user's exceptions are tried again; whose journal is being written to goes into "busy". */
+int api_retry_exceptions(struct api_call *c, const char *name, struct err *e) MUST_CHECK;
+
 /* A list that stops growing at its limit and then says that there is more. */
 struct api_page {
 	struct api *api;

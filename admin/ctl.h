@@ -34,6 +34,7 @@ struct ctl {
 	/* options of single verbs */
 	const char *wave, *state, *node, *side, *proto, *wait, *seconds, *bytes, *level,
 		*check_file, *key;
+	const char *note, *folder, *uid, *kind; /* waive */
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
@@ -118,6 +119,8 @@ int ctl_trace(struct ctl *c);  /* ctl_trace.c */
 int ctl_import(struct ctl *c); /* ctl_do.c … */
 int ctl_retry(struct ctl *c);
 int ctl_log_level(struct ctl *c);
+int ctl_exceptions(struct ctl *c); /* ctl_exceptions.c … */
+int ctl_waive(struct ctl *c);
 int ctl_sync(struct ctl *c);	     /* ctl_sync.c */
 int ctl_cutover(struct ctl *c);	     /* ctl_cutover.c */
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */

@@ -95,6 +95,20 @@ int ctl_import(struct ctl *c)
 
 /* ---- retry, log-level */
 
+static void print_retry(struct ctl *c, const json_t *answer)
+{
+	const json_t *user;
+	size_t i;
+
+	fprintf(c->out, "%lld users are tried again now\n",
+		(long long)ctl_int(answer, "count"));
+	json_array_foreach (json_object_get(answer, "busy"), i, user) {
+		text_put(c->out, json_string_value(user));
+		fprintf(c->out,
+			": a worker was writing; for the exceptions, retry once more\n");
+	}
+}
+
 int ctl_retry(struct ctl *c)
 {
 	json_t *answer, *body = follow_choice(c, false);
@@ -104,8 +118,7 @@ int ctl_retry(struct ctl *c)
 		return CTL_USAGE;
 	status = ctl_ask(c, "/v1/retry", body, &answer);
 	if (status == CTL_OK && !ctl_json(c, answer))
-		fprintf(c->out, "%lld users are tried again now\n",
-			(long long)ctl_int(answer, "count"));
+		print_retry(c, answer);
 	json_decref(answer);
 	return status;
 }

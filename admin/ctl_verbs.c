@@ -93,8 +93,32 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry cutover --wave 1 --no-wait\n"
 	  "  mailferry cutover --wave 1 --withdraw\n",
 	  CTL_WAVE | CTL_NO_WAIT | CTL_WITHDRAW, 0, 1, ctl_cutover },
+	{ "exceptions", "USER", "messages that could not be copied, and why",
+	  "Each with its folder, UID, date and subject, what the server said, what was tried, and the\n"
+	  "file that holds it. Then the messages that were copied after a repair: what was changed\n"
+	  "where, and the SHA-256 before and after. Kinds: content (refused in every form), size,\n"
+	  "policy (a virus, a rule), unreadable (old does not give it), altered (new serves other bytes).\n"
+	  "\n"
+	  "An exception holds up the user's cutover until it is waived, or the message is gone from old,\n"
+	  "or a later pass could copy it: `mailferry retry` asks for that; another server or limit does too.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry exceptions anna@example.com\n"
+	  "  mailferry exceptions anna@example.com --json\n",
+	  0, 1, 1, ctl_exceptions },
+	{ "waive", "USER --note TEXT {--folder F [--uid N] | --kind K | --all} [--undo]",
+	  "let a cutover go on without some messages",
+	  "The messages stay on old, are listed as waived, and never count as compared. The note says who\n"
+	  "decided it, and why; it is kept in the user's history. Folders and UIDs are those of old, as\n"
+	  "`mailferry exceptions` names them. --undo takes it back.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry waive anna@example.com --folder INBOX --uid 17 --note \"Anna has it on paper\"\n"
+	  "  mailferry waive anna@example.com --kind policy --note \"viruses, ticket 4711\"\n"
+	  "  mailferry waive anna@example.com --kind policy --undo\n",
+	  CTL_WAIVE | CTL_ALL | CTL_UNDO, 1, 1, ctl_waive },
 	{ "retry", "USER | --wave W", "try again now what failed",
-	  "Forgets failures, back-off and the reason for being stuck.\n"
+	  "Forgets failures, back-off and the reason for being stuck, and tries exceptions again.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry retry anna@example.com\n"

@@ -183,6 +183,11 @@ int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const
  */
 int store_user_retry(struct store *st, const char *name, struct err *e) MUST_CHECK;
 
+/* What a person decided about the user without a move: a row of history whose two states are
+ * the present one. */
+int store_user_note(struct store *st, const char *name, const char *actor, const char *why,
+		    struct err *e) MUST_CHECK;
+
 /* ---- what nodes follow */
 
 /*

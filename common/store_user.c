@@ -434,6 +434,18 @@ int store_user_retry(struct store *st, const char *name, struct err *e)
 	return rc;
 }
 
+int store_user_note(struct store *st, const char *name, const char *actor, const char *why,
+		    struct err *e)
+{
+	return one_user(db_run(st->db,
+			       "INSERT INTO history (name, at, from_state, to_state, direction,"
+			       " change, actor, why) SELECT name, ?2, state, state, direction,"
+			       " change, ?3, ?4 FROM users WHERE name = ?1",
+			       ARGS(TEXT(name), INT(db_now_ms(st->db)), TEXT(actor), TEXT(why)),
+			       e),
+			name, e);
+}
+
 int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg, struct err *e)
 {
 	struct rows *r =

@@ -107,8 +107,8 @@ static void check_verified(const struct progress *p, struct gate_item *i)
 static void check_exceptions(const struct progress *p, struct gate_item *i)
 {
 	if (p->exceptions)
-		say(i, false, "see the list of exceptions", "%lld messages could not be copied",
-		    (long long)p->exceptions);
+		say(i, false, "`mailferry exceptions`, then retry or waive them",
+		    "%lld messages could not be copied", (long long)p->exceptions);
 	else
 		say(i, true, NULL, "no exceptions");
 }

@@ -304,11 +304,10 @@ static int open_beside(struct journal *j, struct err *e)
 	sqlite3_busy_timeout(j->db, DESK_BUSY_MS);
 	if (read_version(j, &version, e) < 0)
 		return -1;
-	return version == JOURNAL_SCHEMA
-		       ? 1
-		       : err_set(e, ERR_TEMP,
-				 "journal %s: no pass of this program has opened it yet",
-				 j->path);
+	if (version == JOURNAL_SCHEMA || version == 0) /* 0: it is just being made */
+		return version > 0;
+	return err_set(e, ERR_TEMP, "journal %s: no pass of this program has opened it yet",
+		       j->path);
 }
 
 int journal_open_desk(struct journal **out, const char *path, struct err *e)
@@ -320,7 +319,7 @@ int journal_open_desk(struct journal **out, const char *path, struct err *e)
 		return 0;
 	j = journal_new(path);
 	rc = open_beside(j, e);
-	if (rc < 0)
+	if (rc <= 0)
 		journal_close(&j);
 	*out = j;
 	return rc;

@@ -7,6 +7,7 @@ import hashlib
 import os
 import sqlite3
 import stat
+import tempfile
 import time
 
 import pytest
@@ -15,6 +16,8 @@ from lib import messages, reader
 from lib.copier import Copier
 from lib.fakemail import FakeMail, Refused
 from lib.imapclient import ImapClient, No
+from lib.mailferry import Mailferry
+from lib.processes import wait_until
 from lib.signed import Signer
 
 ANNA, SECRET = "anna@example.com", "secret"
@@ -466,3 +469,80 @@ def test_signed_mail_stays_signed(stage, person, real_copier, tmp_path):
     smime, dkim = (client.uid("FETCH", str(n), "(BODY.PEEK[])")[1][0][1] for n in client.uid("SEARCH", "ALL")[1][0].decode().split())
     client.logout()
     assert signer.smime_holds(smime) and signer.dkim_holds(dkim)
+
+
+# ---- the desk
+
+@pytest.fixture
+def desk(stage, fakes):
+    """mailferry between a fake old and one that will not take poison; anna is imported."""
+    old, new, _ = fakes(Picky)
+    folder = tempfile.mkdtemp(prefix="desk-", dir=stage.folder)
+    os.chmod(folder, 0o755)
+    f = Mailferry(folder, stage.ca, old, new, settings={"run": {"nodes": 1}})
+    yield old, new, f
+    f.stop()
+    assert not f.complaints()
+
+
+def gate(ferry, name):
+    return {i["name"]: i["open"] for i in ferry.cli("why", ANNA)["waits_for"]}[name]
+
+
+def test_the_desk_sees_waives_and_retries(desk):
+    old, new, ferry = desk
+    old.put(ANNA, b"INBOX", messages.sound("good"))
+    for n in (b"one", b"two"):
+        old.put(ANNA, b"INBOX", messages.sound("bad " + n.decode(), b"poison " + n))
+    ferry.start()
+    ferry.import_users([ANNA])
+    wait_until(lambda: len(ferry.cli("exceptions", ANNA)["exceptions"]) == 2, 30, "two exceptions")
+    wait_until(lambda: ferry.user(ANNA)["progress"]["exceptions"] == 2, 30, "the pass to end")
+    listed = ferry.cli("exceptions", ANNA)
+    assert [(x["folder"], x["uid"], x["subject"], x["kind"], x["waived"]) for x in listed["exceptions"]] == [
+        ("INBOX", 2, "bad one", "content", False), ("INBOX", 3, "bad two", "content", False)]
+    for x in listed["exceptions"]:
+        assert "not to my taste" in x["reason"] and "line ends: " in x["tried"] and os.path.exists(x["file"])
+    text = ferry.command("exceptions", ANNA).stdout
+    assert "bad two" in text and "not to my taste" in text and listed["exceptions"][0]["file"] in text
+    assert "2 messages could not be copied" in ferry.command("why", ANNA).stdout
+    assert ferry.state(ANNA) == "syncing"
+
+    assert ferry.command("waive", ANNA, "--all", check=False).returncode == 2       # no note
+    assert ferry.command("waive", ANNA, "--note", "x", check=False).returncode == 1     # which?
+    assert ferry.command("waive", ANNA, "--note", "x", "--kind", "odd", check=False).returncode == 1
+    assert ferry.cli("waive", ANNA, "--folder", "INBOX", "--uid", "2", "--note", "Anna has it")["count"] == 1
+    assert ferry.cli("waive", ANNA, "--folder", "INBOX", "--uid", "2", "--note", "Anna has it")["count"] == 0
+    wait_until(lambda: ferry.user(ANNA)["progress"]["exceptions"] == 1, 30, "one to be waived")
+    assert ferry.state(ANNA) == "syncing"
+    assert ferry.cli("waive", ANNA, "--kind", "content", "--note", "ticket 4711")["count"] == 1
+    ferry.wait_state(ANNA, "ready")
+    assert gate(ferry, "exceptions") and gate(ferry, "verified")
+    said = [(h["actor"], h["why"]) for h in ferry.history(ANNA) if h["from"] == h["to"]]
+    assert [w for _, w in said] == ["waived: 1 message that could not be copied: Anna has it",
+                                    "waived: 1 message that could not be copied: ticket 4711"]
+    assert said[0][0] == "operator uid %d" % os.getuid()
+
+    assert ferry.cli("waive", ANNA, "--all", "--undo")["count"] == 2
+    ferry.wait_state(ANNA, "syncing")
+    new.word = b"something else"
+    assert ferry.cli("retry", ANNA)["busy"] == []
+    ferry.wait_state(ANNA, "ready")
+    assert ferry.cli("exceptions", ANNA)["exceptions"] == [] and held(new) == held(old)
+    assert not os.path.exists(listed["exceptions"][0]["file"])
+
+
+def test_the_desk_sees_repairs(desk):
+    old, new, ferry = desk
+    new.word = b"\0"
+    data = messages.sound("nul", b"a\0b\r\n")
+    old.put(ANNA, b"INBOX", data)
+    ferry.start()
+    ferry.import_users([ANNA])
+    ferry.wait_state(ANNA, "ready")
+    listed = ferry.cli("exceptions", ANNA)
+    (r,) = listed["repairs"]
+    assert listed["exceptions"] == [] and (r["folder"], r["uid"]) == ("INBOX", 1)
+    assert r["changed"] == "1 NUL made 0x80 at %d" % data.index(b"\0") and "not to my taste" in r["refusal"]
+    assert r["sha256_before"] == sha(data) and r["sha256_after"] == sha(data.replace(b"\0", b"\x80"))
+    assert "1 NUL made 0x80" in ferry.command("exceptions", ANNA).stdout
