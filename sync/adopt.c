@@ -125,6 +125,7 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 
 	row.uid[p->from] = here_uid;
 	row.uid[p->to] = there_uid;
+	w->adopted++;
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
 }
 

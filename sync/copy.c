@@ -39,37 +39,60 @@ static int mark_all_gone(struct work *w, struct err *e)
 	return journal_commit(j, e);
 }
 
-static int open_side(struct work *w, enum side s, struct err *e)
+/*
+ * Another UIDVALIDITY, or UIDs that begin again under the same one (some servers give 1 to
+ * every folder they make): what the journal knows by UID means nothing any more.
+ */
+static bool is_another(const struct folder_state *known, const struct selected *now)
+{
+	if (!known->uidvalidity)
+		return false;
+	return known->uidvalidity != now->uidvalidity ||
+	       (now->uidnext && now->uidnext < known->uidnext);
+}
+
+static int check_identity(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
 	struct folder_state *known = &w->f->state[s];
-	bool changed;
+	bool changed = is_another(known, &w->selected[s]), restarted;
 
-	if (mailbox_select(w->lane->box[s], w->f->name[s], s == p->from, &w->selected[s], e) <
-	    0)
-		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
-	changed = known->uidvalidity && known->uidvalidity != w->selected[s].uidvalidity;
+	restarted = changed && known->uidvalidity == w->selected[s].uidvalidity;
 	known->uidvalidity = w->selected[s].uidvalidity;
 	if (!changed)
 		return 0;
 	w->f->settled = false;
-	pass_unclean(p, "folder %s: UIDVALIDITY changed on %s", w->f->name[s], side_name(s));
+	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
+	pass_unclean(p, "folder %s: %s on %s", w->f->name[s],
+		     restarted ? "the UIDs begin again" : "UIDVALIDITY changed", side_name(s));
 	if (!pass_is_trailing(p))
 		return forget_rows(w, e);
 	return s == p->from ? mark_all_gone(w, e) : 0;
+}
+
+static const bool both_sides[SIDES] = { true, true };
+
+/* Batches that are open are settled before anything is concluded. */
+static int settle_batches(struct work *w, struct err *e)
+{
+	if (w->count.in_doubt == 0)
+		return 0;
+	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
+	return probe_batches(w, e);
 }
 
 static int open_folder(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	if (open_side(w, p->from, e) < 0 || open_side(w, p->to, e) < 0)
+	if (copy_look(w, both_sides, e) < 0 || check_identity(w, p->from, e) < 0 ||
+	    check_identity(w, p->to, e) < 0)
 		return -1;
 	w->permanent = w->selected[p->to].any_keyword
 			       ? NULL
 			       : mem_str(w->selected[p->to].permanent_flags);
 	w->next_uid = MAX(w->selected[p->to].uidnext, 1u);
-	return 0;
+	return settle_batches(w, e);
 }
 
 static void close_work(struct work *w)
@@ -77,6 +100,7 @@ static void close_work(struct work *w)
 	for (int s = 0; s < SIDES; s++)
 		mem_free(&w->seen[s]);
 	mem_free(&w->rows);
+	copy_look_release(w);
 	free((char *)(uintptr_t)w->permanent);
 }
 
@@ -92,22 +116,29 @@ static void remember(struct work *w, enum side s)
 						sel->highestmodseq };
 }
 
+/* Nobody has looked at the other side: it has to be listed before it is believed again. */
+static void forget_state(struct work *w, enum side s)
+{
+	w->f->state[s].modseq = 0;
+}
+
 static int work_trailing(struct work *w, struct err *e)
 {
-	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 || exceptions_retry(w, e) < 0 ||
-	    copy_list(w, w->pass->from, e) < 0)
+	bool sides[SIDES] = { false, false };
+
+	sides[w->pass->from] = true;
+	if (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0)
 		return -1;
+	forget_state(w, w->pass->to);
 	return copy_new(w, e);
 }
 
 static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
-	struct pass *p = w->pass;
-
-	if (copy_load_rows(w, e) < 0 || probe_batches(w, e) < 0 || exceptions_retry(w, e) < 0 ||
-	    copy_list(w, p->from, e) < 0 || copy_list(w, p->to, e) < 0 ||
-	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || copy_deletes(w, e) < 0 ||
-	    copy_flags(w, e) < 0 || copy_new(w, e) < 0 || verify_bytes(w, e) < 0)
+	if (exceptions_retry(w, e) < 0 || copy_gather(w, both_sides, e) < 0 ||
+	    copy_drop_lost(w, e) < 0 ||
+	    adopt_unknown(w, e) < 0 || copy_deletes(w, e) < 0 || copy_flags(w, e) < 0 ||
+	    copy_new(w, e) < 0 || verify_bytes(w, e) < 0)
 		return -1;
 	return verify_folder(w, equal, e);
 }
@@ -123,7 +154,8 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 		rc = pass_is_trailing(p) ? work_trailing(&w, e) : work_in_step(&w, &equal, e);
 	if (rc == 0) {
 		remember(&w, p->from);
-		remember(&w, p->to);
+		if (!pass_is_trailing(p))
+			remember(&w, p->to);
 		f->settled = pass_is_trailing(p) || equal;
 		rc = journal_folder_write(p->journal, f, e);
 	}
@@ -135,10 +167,12 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 		   struct journal_folder *f, struct err *e)
 {
 	struct work w = { .pass = p, .lane = l, .pair = pair, .f = f };
+	bool sides[SIDES] = { false, false };
 	int rc = -1;
 
-	if (open_side(&w, p->from, e) < 0 || copy_load_rows(&w, e) < 0 ||
-	    copy_list(&w, p->from, e) < 0)
+	sides[p->from] = true;
+	if (copy_look(&w, sides, e) < 0 || check_identity(&w, p->from, e) < 0 ||
+	    copy_gather(&w, sides, e) < 0)
 		goto out;
 	rc = journal_begin(p->journal, e);
 	for (size_t i = 0; i < w.row_count && rc == 0 && w.adds_up[p->from]; i++) {
@@ -161,16 +195,18 @@ out:
 int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, struct err *e)
 {
 	struct work w = { .pass = p, .lane = l, .f = f };
+	bool sides[SIDES] = { false, false };
 	int rc = -1;
 
-	if (open_side(&w, p->to, e) < 0) {
+	sides[p->to] = true;
+	if (copy_look(&w, sides, e) < 0) {
 		if (!mailbox_is_usable(w.lane->box[p->to]))
 			goto out;
 		rc = journal_folder_drop(p->journal, f->id, e); /* gone there too */
 		goto out;
 	}
 	w.adds_up[p->from] = true;
-	if (copy_load_rows(&w, e) < 0 || copy_list(&w, p->to, e) < 0)
+	if (check_identity(&w, p->to, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
 	rc = copy_deletes(&w, e);
 	if (rc == 0 && w.row_count == 0)

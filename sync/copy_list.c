@@ -8,66 +8,146 @@ static int by_uid(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* ---- listings */
+/* ---- what is seen */
 
-struct listing_in {
-	struct work *w;
-	enum side side;
-	size_t room;
-};
+void copy_see_as(struct work *w, enum side s, const struct seen *m)
+{
+	if (w->seen_count[s] == w->seen_room[s]) {
+		w->seen_room[s] = w->seen_room[s] ? w->seen_room[s] * 2 : 64;
+		w->seen[s] = mem_grow(w->seen[s], w->seen_room[s], sizeof *w->seen[s]);
+	}
+	w->seen[s][w->seen_count[s]++] = *m;
+}
+
+void copy_see(struct work *w, enum side s, const struct message_info *i)
+{
+	struct seen m = { .uid = i->uid,
+			  .size = i->size,
+			  .flags = flags_of(w->lane->pool, slice_of(i->flags)),
+			  .date = i->date_s };
+
+	copy_see_as(w, s, &m);
+}
+
+static bool is_sorted(const struct seen *at, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (at[i - 1].uid > at[i].uid)
+			return false;
+	return true;
+}
+
+void copy_tidy_seen(struct work *w, enum side s)
+{
+	struct seen *at = w->seen[s];
+	size_t kept = 0;
+
+	if (!is_sorted(at, w->seen_count[s])) /* they nearly always are */
+		qsort(at, w->seen_count[s], sizeof *at, by_uid);
+	for (size_t i = 0; i < w->seen_count[s]; i++)
+		if (kept == 0 ||
+		    at[kept - 1].uid != at[i].uid) /* a server may name one twice */
+			at[kept++] = at[i];
+	w->seen_count[s] = kept;
+}
+
+const struct seen *copy_find_among(const struct work *w, enum side s, size_t n, uint32_t uid)
+{
+	struct seen key = { .uid = uid };
+
+	if (!n || !uid)
+		return NULL;
+	return bsearch(&key, w->seen[s], n, sizeof key, by_uid);
+}
+
+const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid)
+{
+	return copy_find_among(w, s, w->seen_count[s], uid);
+}
+
+int64_t copy_known_there(const struct work *w)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < w->row_count; i++)
+		n += copy_find(w, w->pass->to, w->rows[i].uid[w->pass->to]) != NULL;
+	return n;
+}
+
+/* ---- listings */
 
 static int take_message(const struct message_info *i, void *arg, struct err *e UNUSED)
 {
-	struct listing_in *in = arg;
-	struct work *w = in->w;
-	enum side s = in->side;
+	struct side_of *so = arg;
 
-	if (w->seen_count[s] == in->room) {
-		in->room = in->room ? in->room * 2 : 256;
-		w->seen[s] = mem_grow(w->seen[s], in->room, sizeof *w->seen[s]);
-	}
-	w->seen[s][w->seen_count[s]++] = (struct seen){
-		.uid = i->uid,
-		.size = i->size,
-		.flags = flags_of(w->lane->pool, slice_of(i->flags)),
-		.date = i->date_s,
-	};
+	copy_see(so->w, so->side, i);
 	return 0;
 }
 
 int copy_list(struct work *w, enum side s, struct err *e)
 {
-	struct listing_in in = { w, s, 0 };
+	struct side_of so = { w, s };
 	struct listing got;
-	size_t kept = 0;
 
-	mem_free(&w->seen[s]);
 	w->seen_count[s] = 0;
-	if (mailbox_messages(w->lane->box[s], 1, 0, take_message, &in, &got, e) < 0)
-		return -1;
-	if (w->seen_count[s])
-		qsort(w->seen[s], w->seen_count[s], sizeof *w->seen[s], by_uid);
-	for (size_t i = 0; i < w->seen_count[s]; i++) /* a server may name one twice */
-		if (kept == 0 || w->seen[s][kept - 1].uid != w->seen[s][i].uid)
-			w->seen[s][kept++] = w->seen[s][i];
-	w->seen_count[s] = kept;
-	w->adds_up[s] = got.unparsed == 0 && kept >= w->selected[s].messages;
+	if (mailbox_messages(w->lane->box[s], 1, 0, take_message, &so, &got, e) < 0)
+		return err_wrap(e, "%s", side_name(s));
+	copy_tidy_seen(w, s);
+	w->adds_up[s] =
+		got.unparsed == 0 && w->seen_count[s] >= mailbox_exists(w->lane->box[s]);
 	return 0;
 }
 
-const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid)
-{
-	struct seen key = { .uid = uid };
+/* ---- what the journal knows */
 
-	if (!w->seen_count[s] || !uid)
-		return NULL;
-	return bsearch(&key, w->seen[s], w->seen_count[s], sizeof key, by_uid);
+static int by_side_uid(const void *a, const void *b, void *side);
+
+static int by_id(const void *a, const void *b)
+{
+	int64_t x = ((const struct journal_msg *)a)->id,
+		y = ((const struct journal_msg *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static int by_from(const void *a, const void *b, void *side)
+{
+	return by_side_uid(&a, &b, side);
+}
+
+/* A row may be concerned on both sides. */
+static void tidy_rows(struct work *w)
+{
+	size_t kept = 0;
+
+	if (w->row_count)
+		qsort(w->rows, w->row_count, sizeof *w->rows, by_id);
+	for (size_t i = 0; i < w->row_count; i++)
+		if (kept == 0 || w->rows[kept - 1].id != w->rows[i].id)
+			w->rows[kept++] = w->rows[i];
+	w->row_count = kept;
+	if (kept)
+		qsort_r(w->rows, kept, sizeof *w->rows, by_from, &w->pass->from);
+}
+
+static int load_concerned(struct work *w, struct err *e)
+{
+	for (int s = 0; s < SIDES; s++)
+		for (size_t i = 0; i < w->concerned[s].count; i++)
+			if (journal_msgs_between(w->pass->journal, w->f, (enum side)s,
+						 w->concerned[s].at[i], w->concerned[s].at[i],
+						 w->lane->pool, &w->rows, &w->row_count, e) < 0)
+				return -1;
+	tidy_rows(w);
+	return 0;
 }
 
 int copy_load_rows(struct work *w, struct err *e)
 {
 	mem_free(&w->rows);
 	w->row_count = 0;
+	if (!w->whole)
+		return load_concerned(w, e);
 	return journal_msgs(w->pass->journal, w->f, w->pass->from, w->lane->pool, &w->rows,
 			    &w->row_count, e);
 }

@@ -339,8 +339,6 @@ int copy_new(struct work *w, struct err *e)
 	free(todo);
 	if (rc < 0 || n == 0)
 		return rc;
-	if (copy_load_rows(w, e) < 0)
-		return -1;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
-	return probe_batches(w, e);
+	return probe_batches(w, e) < 0 ? -1 : copy_load_rows(w, e);
 }

@@ -116,9 +116,12 @@ int exceptions_retry(struct work *w, struct err *e)
 	if (rc == 0 && l.count) {
 		w->wary = true;
 		qsort(l.ids, l.count, sizeof *l.ids, by_id);
-		rc = forget_wanted(w, &l, e);
+		/* The server tells nothing of them: they have not changed. */
+		w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
+		w->whole = true;
+		rc = copy_load_rows(w, e);
 		if (rc == 0)
-			rc = copy_load_rows(w, e);
+			rc = forget_wanted(w, &l, e);
 	}
 	mem_free(&l.ids);
 	return rc;

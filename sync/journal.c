@@ -61,6 +61,9 @@ static const char *const steps[] = {
 	/* The canonical form is most messages' own now (sync/digest.h). Of others, a comparison
 	 * or batch that was not finished then finds a difference, and says so. */
 	[2] = "UPDATE msg SET canon_sha = raw_sha WHERE raw_sha IS NOT NULL",
+	/* is a stranger's message one of ours? And: which folders had their first trailing pass */
+	[3] = "CREATE INDEX msg_canon ON msg(folder, canon_sha);"
+	      "ALTER TABLE folder ADD COLUMN trailed INTEGER NOT NULL DEFAULT 0;",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");
@@ -80,6 +83,13 @@ enum statement {
 	UNSUBSCRIBE,
 	MSGS_BY_OLD,
 	MSGS_BY_NEW,
+	MSGS_BETWEEN_OLD,
+	MSGS_BETWEEN_NEW,
+	MSGS_OF_BATCH,
+	UIDS_OLD,
+	UIDS_NEW,
+	KNOWS,
+	COUNT_MSGS,
 	MSG_ADD,
 	MSG_WRITE,
 	MSG_DIGEST,
@@ -105,13 +115,13 @@ static const char *const sql[] = {
 	[ROLLBACK] = "ROLLBACK",
 	[FOLDERS] =
 		"SELECT id, old_name, new_name, old_uidvalidity, new_uidvalidity, old_uidnext,"
-		" new_uidnext, old_messages, new_messages, old_modseq, new_modseq, settled"
-		" FROM folder ORDER BY id",
+		" new_uidnext, old_messages, new_messages, old_modseq, new_modseq, settled,"
+		" trailed FROM folder ORDER BY id",
 	[FOLDER_ADD] = "INSERT INTO folder(old_name, new_name) VALUES(?1, ?2)",
 	[FOLDER_WRITE] =
 		"UPDATE folder SET old_uidvalidity = ?2, new_uidvalidity = ?3,"
 		" old_uidnext = ?4, new_uidnext = ?5, old_messages = ?6, new_messages = ?7,"
-		" old_modseq = ?8, new_modseq = ?9, settled = ?10 WHERE id = ?1",
+		" old_modseq = ?8, new_modseq = ?9, settled = ?10, trailed = ?11 WHERE id = ?1",
 	[FOLDER_DROP_MSGS] = "DELETE FROM msg WHERE folder = ?1",
 	[FOLDER_DROP_BATCHES] = "DELETE FROM batch WHERE folder = ?1",
 	[FOLDER_DROP] = "DELETE FROM folder WHERE id = ?1",
@@ -122,6 +132,27 @@ static const char *const sql[] = {
 		"SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 ORDER BY old_uid, id",
 	[MSGS_BY_NEW] =
 		"SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 ORDER BY new_uid, id",
+	[MSGS_BETWEEN_OLD] =
+		"SELECT " MSG_COLUMNS " FROM msg"
+		" WHERE folder = ?1 AND old_uid BETWEEN ?2 AND ?3 ORDER BY old_uid",
+	[MSGS_BETWEEN_NEW] =
+		"SELECT " MSG_COLUMNS " FROM msg"
+		" WHERE folder = ?1 AND new_uid BETWEEN ?2 AND ?3 ORDER BY new_uid",
+	[MSGS_OF_BATCH] = "SELECT " MSG_COLUMNS " FROM msg"
+			  " WHERE folder = ?1 AND batch = ?2 AND state = 0 ORDER BY pos",
+	/* What is GONE has left old, whatever its UID there was. */
+	[UIDS_OLD] = "SELECT old_uid FROM msg"
+		     " WHERE folder = ?1 AND old_uid > 0 AND state <> 3 ORDER BY old_uid",
+	[UIDS_NEW] =
+		"SELECT new_uid FROM msg WHERE folder = ?1 AND new_uid > 0 ORDER BY new_uid",
+	[KNOWS] = "SELECT 1 FROM msg WHERE folder = ?1 AND canon_sha = ?2 LIMIT 1",
+	[COUNT_MSGS] =
+		"SELECT count(*),"
+		" count(*) FILTER (WHERE state = 1 AND (old_verified <> ?2 OR new_verified <> ?3)),"
+		" count(*) FILTER (WHERE state = 0),"
+		" count(old_uid) FILTER (WHERE state <> 3), count(new_uid),"
+		" count(*) FILTER (WHERE state <> 3 AND old_uid < ?4),"
+		" count(*) FILTER (WHERE new_uid < ?5) FROM msg WHERE folder = ?1",
 	[MSG_ADD] = "INSERT INTO msg(old_uid, new_uid, state, size, date, flags, kept,"
 		    " old_verified, new_verified, adopted, batch, pos, reason, folder)"
 		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
@@ -504,6 +535,7 @@ static void read_folder(sqlite3_stmt *st, struct journal_folder *f)
 		};
 	}
 	f->settled = sqlite3_column_int(st, 11);
+	f->trailed = sqlite3_column_int(st, 12);
 }
 
 int journal_folders(struct journal *j, struct journal_folder **out, size_t *n, struct err *e)
@@ -556,6 +588,7 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f, stru
 		sqlite3_bind_int64(st, 8 + s, (int64_t)f->state[s].modseq);
 	}
 	sqlite3_bind_int(st, 10, f->settled);
+	sqlite3_bind_int(st, 11, f->trailed);
 	return finish(j, st, e);
 }
 
@@ -627,29 +660,134 @@ static void read_msg(sqlite3_stmt *st, const struct journal_folder *f, struct fl
 	}
 }
 
+/* All rows of a statement that is bound, added to *out. */
+static int read_msgs(struct journal *j, sqlite3_stmt *st, const struct journal_folder *f,
+		     struct flag_pool *p, struct journal_msg **out, size_t *n, struct err *e)
+{
+	int rc;
+
+	while ((rc = next_row(j, st, e)) > 0) {
+		if ((*n & (*n + 1)) == 0) /* full at each power of two less one, at most */
+			*out = mem_grow(*out, *n * 2 + 1, sizeof **out);
+		read_msg(st, f, p, &(*out)[(*n)++]);
+	}
+	return rc;
+}
+
 int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by,
 		 struct flag_pool *p, struct journal_msg **out, size_t *n, struct err *e)
 {
 	HELD(j);
 	sqlite3_stmt *st = get(j, by == SIDE_OLD ? MSGS_BY_OLD : MSGS_BY_NEW, e);
-	size_t room = 0;
-	int rc;
 
 	*out = NULL;
 	*n = 0;
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, f->id);
+	if (read_msgs(j, st, f, p, out, n, e) == 0)
+		return 0;
+	mem_free(out);
+	return -1;
+}
+
+int journal_msgs_between(struct journal *j, const struct journal_folder *f, enum side by,
+			 uint32_t lo, uint32_t hi, struct flag_pool *p,
+			 struct journal_msg **out, size_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, by == SIDE_OLD ? MSGS_BETWEEN_OLD : MSGS_BETWEEN_NEW, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, f->id);
+	sqlite3_bind_int64(st, 2, lo);
+	sqlite3_bind_int64(st, 3, hi);
+	return read_msgs(j, st, f, p, out, n, e);
+}
+
+int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_t batch,
+		       struct flag_pool *p, struct journal_msg **out, size_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, MSGS_OF_BATCH, e);
+
+	*out = NULL;
+	*n = 0;
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, f->id);
+	sqlite3_bind_int64(st, 2, batch);
+	if (read_msgs(j, st, f, p, out, n, e) == 0)
+		return 0;
+	mem_free(out);
+	return -1;
+}
+
+int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out, size_t *n,
+		 struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, s == SIDE_OLD ? UIDS_OLD : UIDS_NEW, e);
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
 	while ((rc = next_row(j, st, e)) > 0) {
-		if (*n == room) {
-			room = room ? room * 2 : 64;
-			*out = mem_grow(*out, room, sizeof **out);
-		}
-		read_msg(st, f, p, &(*out)[(*n)++]);
+		if ((*n & (*n + 1)) == 0)
+			*out = mem_grow(*out, *n * 2 + 1, sizeof **out);
+		(*out)[(*n)++] = (uint32_t)sqlite3_column_int64(st, 0);
 	}
 	if (rc < 0)
 		mem_free(out);
 	return rc;
+}
+
+int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
+		  bool *out, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, KNOWS, e);
+	int rc;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
+	sqlite3_bind_blob(st, 2, canon, DIGEST_SIZE, SQLITE_STATIC);
+	rc = next_row(j, st, e);
+	sqlite3_reset(st);
+	*out = rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
+int journal_count(struct journal *j, const struct journal_folder *f, struct journal_counts *out,
+		  struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, COUNT_MSGS, e);
+
+	*out = (struct journal_counts){ 0 };
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, f->id);
+	for (int s = 0; s < SIDES; s++) {
+		sqlite3_bind_int64(st, 2 + s, f->state[s].uidvalidity);
+		sqlite3_bind_int64(st, 4 + s, f->state[s].uidnext);
+	}
+	if (next_row(j, st, e) < 1)
+		return -1;
+	out->rows = sqlite3_column_int64(st, 0);
+	out->unverified = sqlite3_column_int64(st, 1);
+	out->in_doubt = sqlite3_column_int64(st, 2);
+	for (int s = 0; s < SIDES; s++) {
+		out->at[s] = sqlite3_column_int64(st, 3 + s);
+		out->below[s] = sqlite3_column_int64(st, 5 + s);
+	}
+	sqlite3_reset(st);
+	return 0;
 }
 
 static int write_digest(struct journal *j, int64_t id, const struct digest *d, struct err *e)

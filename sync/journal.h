@@ -18,7 +18,7 @@
 #include "sync/digest.h"
 #include "sync/flags.h"
 
-#define JOURNAL_SCHEMA	   3 /* see steps[] in journal.c */
+#define JOURNAL_SCHEMA	   4 /* see steps[] in journal.c */
 #define JOURNAL_REASON_MAX 256
 
 struct journal;
@@ -49,6 +49,7 @@ struct journal_folder {
 	char *name[SIDES];
 	struct folder_state state[SIDES];
 	bool settled; /* the last pass found both sides equal and verified at these states */
+	bool trailed; /* the first trailing pass after the flip has been here */
 };
 void journal_folders_free(struct journal_folder **f, size_t *n);
 
@@ -56,7 +57,7 @@ int journal_folders(struct journal *j, struct journal_folder **out, size_t *n,
 		    struct err *e) MUST_CHECK;
 int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id,
 		       struct err *e) MUST_CHECK;
-/* Writes states and settled. */
+/* Writes states, settled and trailed. */
 int journal_folder_write(struct journal *j, const struct journal_folder *f,
 			 struct err *e) MUST_CHECK;
 /* Forgets it with all its messages. */
@@ -100,6 +101,30 @@ struct journal_msg {
 int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by,
 		 struct flag_pool *p, struct journal_msg **out, size_t *n,
 		 struct err *e) MUST_CHECK;
+/* The same for those with lo <= uid of `by` <= hi, added to what is in *out already. */
+int journal_msgs_between(struct journal *j, const struct journal_folder *f, enum side by,
+			 uint32_t lo, uint32_t hi, struct flag_pool *p,
+			 struct journal_msg **out, size_t *n, struct err *e) MUST_CHECK;
+/* The messages of a batch that are still in doubt, in sending order. */
+int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_t batch,
+		       struct flag_pool *p, struct journal_msg **out, size_t *n,
+		       struct err *e) MUST_CHECK;
+/* UIDs that stand on this side as far as we know, ascending; free with mem_free. */
+int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out, size_t *n,
+		 struct err *e) MUST_CHECK;
+
+/* Is there a message of these canonical bytes in the folder? */
+int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
+		  bool *out, struct err *e) MUST_CHECK;
+
+struct journal_counts { /* of a folder's rows */
+	int64_t rows, unverified, in_doubt;
+	int64_t at[SIDES];    /* stand on that side as far as we know */
+	int64_t below[SIDES]; /* and have UIDs below the UIDNEXT in f's state */
+};
+int journal_count(struct journal *j, const struct journal_folder *f, struct journal_counts *out,
+		  struct err *e) MUST_CHECK;
+
 /* Inserts (id 0; sets m->id) or updates. digest NULL leaves what is stored. reason: EXCEPTION
  * and GONE. */
 int journal_msg_write(struct journal *j, const struct journal_folder *f, struct journal_msg *m,

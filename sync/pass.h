@@ -5,6 +5,7 @@
  *
  *	pass.c	 the user: both servers, all folders, subscriptions, the answer
  *	copy.c	 one folder: is it still the same, and what is mended in which order
+ *	copy_look.c	what has changed in it, as far as that can be had without a listing
  *	copy_list.c	what each side holds, and what the journal knows of it
  *	copy_new.c	new mail, batch by batch
  *	refused.c, exceptions.c	what a server will not take
@@ -76,7 +77,11 @@ struct seen {
 	int64_t date;
 };
 
-/* One folder at work. */
+/*
+ * One folder at work. seen and rows are the whole folder, or where both servers have told what
+ * changed since the last pass only what is concerned by it: then a row's message that has not
+ * changed stands in seen as the journal has it.
+ */
 struct work {
 	struct pass *pass;
 	struct lane *lane;
@@ -85,14 +90,32 @@ struct work {
 	struct selected selected[SIDES];
 	const char *permanent;	  /* flags the other side keeps; NULL: all */
 	struct seen *seen[SIDES]; /* by uid */
-	size_t seen_count[SIDES];
+	size_t seen_count[SIDES], seen_room[SIDES];
 	bool adds_up[SIDES];	  /* the listing is whole: who is not in it is gone */
 	struct journal_msg *rows; /* by uid on `from`; those without one first */
 	size_t row_count;
-	uint32_t next_uid; /* the other side's UIDNEXT is at least this */
-	bool wary;	   /* some were refused before: see PASS_WARY_COUNT */
-	bool touched;	   /* something was changed on the other side since it was listed */
-	int refusals;	   /* messages refused in a row */
+	struct journal_counts count; /* of the folder's rows, before the pass changed any */
+	uint32_t next_uid;	     /* the other side's UIDNEXT is at least this */
+	bool wary;		     /* some were refused before: see PASS_WARY_COUNT */
+	bool touched; /* something was changed on the other side since it was listed */
+
+	int refusals; /* messages refused in a row */
+
+	bool whole;
+	bool told[SIDES]; /* seen comes from what the server told of changes */
+	struct changes changes[SIDES];
+	uint64_t seen_modseq[SIDES]; /* seen is as of these, or later; 0: not known */
+	uint32_t seen_uidnext[SIDES];
+	struct uid_list gone[SIDES]; /* of what the journal knows */
+	struct uid_list concerned[SIDES];
+	int64_t strangers; /* messages of the other side that had no row */
+	int64_t adopted;   /* of them, those that have got one */
+};
+
+/* For callbacks: a side of a folder at work. */
+struct side_of {
+	struct work *w;
+	enum side side;
 };
 
 /*
@@ -117,9 +140,29 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f,
 		  struct err *e) MUST_CHECK;
 
+/*
+ * copy_look.c. Opens the folder on these sides and asks what has changed, both at once; then
+ * copy_gather() finds seen and rows: from what was told, or from a listing of the whole.
+ */
+int copy_look(struct work *w, const bool sides[SIDES], struct err *e) MUST_CHECK;
+int copy_gather(struct work *w, const bool sides[SIDES], struct err *e) MUST_CHECK;
+/* After changes of our own: seen of the other side is up to date. *equal becomes false if it
+ * does not add up. */
+int copy_look_again(struct work *w, bool *equal, struct err *e) MUST_CHECK;
+void copy_look_release(struct work *w);
+
 /* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
+/* Adds to w->seen; copy_tidy_seen() sorts, each UID once. */
+void copy_see(struct work *w, enum side s, const struct message_info *i);
+void copy_see_as(struct work *w, enum side s, const struct seen *m);
+void copy_tidy_seen(struct work *w, enum side s);
+/* Only among the first n of w->seen. */
+const struct seen *copy_find_among(const struct work *w, enum side s, size_t n, uint32_t uid);
+/* How many of w->seen of the other side have a row. */
+int64_t copy_known_there(const struct work *w);
 const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid); /* NULL: none */
+/* Reads w->rows again: all, or those concerned. */
 int copy_load_rows(struct work *w, struct err *e) MUST_CHECK;
 /* The row of a message of `from`; NULL: none. */
 struct journal_msg *copy_row_of(const struct work *w, uint32_t uid);

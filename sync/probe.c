@@ -59,29 +59,24 @@ struct candidates {
 	struct work *w;
 	const struct digest *sent;
 	size_t sent_count;
-	struct journal_msg **known; /* by uid on `to` */
+	uint32_t *known; /* uids on `to` that are in the journal, ascending */
+	size_t known_count;
 	uint32_t from_uid;
 	uint32_t *uids;
 	struct digest *digests;
 	size_t count, digested;
 };
 
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static bool is_known(const struct candidates *c, uint32_t uid)
 {
-	size_t lo = 0, hi = c->w->row_count;
-	enum side to = c->w->pass->to;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->known[mid]->uid[to] == uid)
-			return true;
-		if (c->known[mid]->uid[to] < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return false;
+	return c->known_count && bsearch(&uid, c->known, c->known_count, sizeof uid, by_number);
 }
 
 static int take_header(const struct message_info *i, struct slice header, void *arg,
@@ -116,13 +111,6 @@ static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct di
 	return 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Candidates by header, decided by the whole message. */
 static int look(struct candidates *c, uint32_t uidnext, struct err *e)
 {
@@ -145,28 +133,22 @@ static int look(struct candidates *c, uint32_t uidnext, struct err *e)
 /* ---- one batch */
 
 struct doubt {
-	struct journal_msg **rows; /* of the batch, in sending order */
+	struct journal_msg *rows; /* of the batch, in sending order */
 	struct digest *sent;
 	size_t count;
 	int *match;
 };
 
-static int by_pos(const void *a, const void *b)
-{
-	return (*(struct journal_msg *const *)a)->pos - (*(struct journal_msg *const *)b)->pos;
-}
-
 static int collect(struct work *w, int64_t batch, struct doubt *d, struct err *e)
 {
-	d->rows = mem_array(w->row_count + 1, sizeof *d->rows);
-	for (size_t i = 0; i < w->row_count; i++)
-		if (w->rows[i].batch == batch && w->rows[i].state == MSG_INTENT)
-			d->rows[d->count++] = &w->rows[i];
-	qsort(d->rows, d->count, sizeof *d->rows, by_pos);
+	struct journal *j = w->pass->journal;
+
+	if (journal_batch_msgs(j, w->f, batch, w->lane->pool, &d->rows, &d->count, e) < 0)
+		return -1;
 	d->sent = mem_array(d->count + 1, sizeof *d->sent);
 	d->match = mem_array(d->count + 1, sizeof *d->match);
 	for (size_t i = 0; i < d->count; i++)
-		if (journal_digest(w->pass->journal, d->rows[i]->id, &d->sent[i], e) < 0)
+		if (journal_digest(j, d->rows[i].id, &d->sent[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -186,7 +168,7 @@ static int write_found(struct work *w, const struct doubt *d, const struct candi
 	struct pass *p = w->pass;
 
 	for (size_t i = 0; i < d->count; i++) {
-		struct journal_msg *row = d->rows[i];
+		struct journal_msg *row = &d->rows[i];
 		int rc;
 
 		if (d->match[i] < 0) {
@@ -249,10 +231,13 @@ static int await_fence(struct work *w, struct journal_batch *b, struct err *e)
 static int probe_batch(struct work *w, struct journal_batch *b, struct err *e)
 {
 	struct doubt d = { 0 };
-	struct candidates c = { .w = w, .known = copy_rows_by_to(w) };
+	struct candidates c = { .w = w };
 	int rc = collect(w, b->id, &d, e);
 	bool fenced = false;
 
+	if (rc == 0)
+		rc = journal_uids(w->pass->journal, w->f->id, w->pass->to, &c.known,
+				  &c.known_count, e);
 	c.sent = d.sent;
 	c.sent_count = d.count;
 	while (rc == 0) {
@@ -285,13 +270,9 @@ int probe_batches(struct work *w, struct err *e)
 	size_t n = 0;
 	int rc = journal_batches(p->journal, w->f->id, &at, &n, e);
 
-	if (rc == 0 && n)
-		rc = copy_load_rows(w, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		w->touched = true;
 		rc = probe_batch(w, &at[i], e);
-		if (rc == 0)
-			rc = copy_load_rows(w, e);
 	}
 	free(at);
 	return rc;

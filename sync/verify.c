@@ -164,20 +164,17 @@ static int check_row(struct work *w, struct journal_msg *row, bool *equal, struc
 struct strangers {
 	struct work *w;
 	size_t doubled;
-	struct digest *ours;
-	size_t ours_count;
 };
 
 static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct digest *d,
-		   void *arg, struct err *e UNUSED)
+		   void *arg, struct err *e)
 {
 	struct strangers *st = arg;
+	bool known = false;
 
-	for (size_t i = 0; d && i < st->ours_count; i++)
-		if (memcmp(st->ours[i].canon, d->canon, DIGEST_SIZE) == 0) {
-			st->doubled++;
-			break;
-		}
+	if (d && journal_knows(st->w->pass->journal, st->w->f->id, d->canon, &known, e) < 0)
+		return -1;
+	st->doubled += known;
 	return 0;
 }
 
@@ -187,21 +184,14 @@ static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool 
 			   struct err *e)
 {
 	struct pass *p = w->pass;
-	struct strangers st = { .w = w, .ours = mem_array(w->row_count + 1, sizeof *st.ours) };
-	int rc = 0;
+	struct strangers st = { .w = w };
+	int rc = pipeline_digest(w->lane->box[p->to], uids, n, 0, is_ours, &st, e);
 
-	for (size_t i = 0; i < w->row_count && rc == 0; i++)
-		if (w->rows[i].hashed)
-			rc = journal_digest(p->journal, w->rows[i].id,
-					    &st.ours[st.ours_count++], e);
-	if (rc == 0)
-		rc = pipeline_digest(w->lane->box[p->to], uids, n, 0, is_ours, &st, e);
 	if (st.doubled) {
 		pass_unclean(p, "folder %s: %zu messages on %s are second copies",
 			     w->f->name[p->to], st.doubled, side_name(p->to));
 		*equal = false;
 	}
-	free(st.ours);
 	return rc;
 }
 
@@ -259,9 +249,7 @@ int verify_folder(struct work *w, bool *equal, struct err *e)
 	struct pass *p = w->pass;
 
 	*equal = w->adds_up[p->from];
-	if (w->touched && (mailbox_select(w->lane->box[p->to], w->f->name[p->to], false,
-					  &w->selected[p->to], e) < 0 ||
-			   copy_list(w, p->to, e) < 0))
+	if (copy_look_again(w, equal, e) < 0)
 		return -1;
 	if (check_rows(w, equal, e) < 0 || check_there(w, equal, e) < 0)
 		return -1;

@@ -59,7 +59,8 @@ def test_full_and_incremental(copier, old):
     old.command(b"SELECT INBOX.Sent")
     old.command(b"STORE 1 +FLAGS.SILENT (\\Answered $Odd)")
     old.command(b"CLOSE")
-    assert copier.until_clean()["messages"] == 11
+    code, result = copier.run()
+    assert result["clean"] and result["messages"] == 11, result
     assert not copier.difference(), copier.difference()
 
 
