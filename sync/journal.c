@@ -61,7 +61,8 @@ static const char *const steps[] = {
 	/* The canonical form is most messages' own now (sync/digest.h). Of others, a comparison
 	 * or batch that was not finished then finds a difference, and says so. */
 	[2] = "UPDATE msg SET canon_sha = raw_sha WHERE raw_sha IS NOT NULL",
-	/* is a stranger's message one of ours? And: which folders had their first trailing pass */
+	/* is a stranger's message one of ours? And: which folders had their first trailing pass
+	 */
 	[3] = "CREATE INDEX msg_canon ON msg(folder, canon_sha);"
 	      "ALTER TABLE folder ADD COLUMN trailed INTEGER NOT NULL DEFAULT 0;",
 };
