@@ -22,14 +22,14 @@ endif
 
 WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	     -Wwrite-strings -Wvla -Wformat=2 -Wundef $(if $(filter 1,$(WERROR)),-Werror)
-CPPFLAGS  += -D_GNU_SOURCE -I. -I$(BUILD)/gen
+CPPFLAGS  += -D_GNU_SOURCE -I. -I$(BUILD)/gen -isystem /usr/include/postgresql
 CFLAGS	  ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) $(SAN_FLAGS) -fstack-protector-strong -fPIE -pthread
 LDFLAGS	  += -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now,--build-id
 
 # libetpan is named by hand: its pkg-config turns PIE off. libcurl is the OpenSSL flavour (libcurl4), built
 # against the headers that libetpan-dev brings; admin/client.c checks at run time that it is.
-LIBS	  := -levent -lssl -lcrypto -ljansson -lsqlite3 -lconfuse -lcsv -lseccomp -letpan -l:libcurl.so.4
+LIBS	  := -levent -lssl -lcrypto -ljansson -lsqlite3 -lconfuse -lcsv -lpq -lseccomp -letpan -l:libcurl.so.4
 
 Q	  := $(if $(V),,@)
 say	   = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))

@@ -40,3 +40,8 @@ void clock_test_advance(int64_t ms)
 	test.mono_ms += ms;
 	test.real_ms += ms;
 }
+
+bool clock_test_is_frozen(void)
+{
+	return test.frozen;
+}

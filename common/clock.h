@@ -5,6 +5,7 @@
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 int64_t clock_mono_ms(void); /* since an arbitrary start; never runs backwards */
@@ -13,5 +14,6 @@ int64_t clock_real_ms(void); /* since 1970, UTC */
 /* For tests: from now on both clocks stand still and move only by clock_test_advance(). */
 void clock_test_freeze(void);
 void clock_test_advance(int64_t ms);
+bool clock_test_is_frozen(void);
 
 #endif

@@ -159,7 +159,7 @@ int store_open(struct store **out, const struct store_opts *o, struct err *e)
 	if (db_open(&st->db, o, e) < 0)
 		goto fail;
 	if (bring_schema(st, o->create, e) < 0 || read_id(st, e) < 0) {
-		err_wrap(e, "store %s", o->path);
+		err_wrap(e, "store %s", o->url ? "postgresql" : o->path);
 		goto fail;
 	}
 	*out = st;

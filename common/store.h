@@ -28,13 +28,16 @@
 #define STORE_UNDOS_STUCK    3 /* user_move.tries where none is given */
 #define STORE_FENCE_MS \
 	60000 /* only this long after its last renewal a silent node counts as gone */
-#define STORE_ANSWERS_MS 86400000 /* answers of nodes are kept this long */
-#define STORE_NUDGES	 "nudge"  /* folder of the nudge sockets, in run.dir */
+#define STORE_ANSWERS_MS 86400000	     /* answers of nodes are kept this long */
+#define STORE_NUDGES	 "nudge"	     /* folder of the nudge sockets, in run.dir */
+#define STORE_PG_CHANNEL "mailferry_changes" /* where PostgreSQL says that something changed \
+					      */
 
 struct store;
 
 struct store_opts {
 	const char *path; /* of the SQLite file; its folder must exist */
+	const char *url;  /* or: of a PostgreSQL server, as libpq takes it; NULL: the file */
 	bool create;	  /* may make a new store; else a missing or empty one is an error */
 	const char *nudge_dir; /* where followers listen for nudges; NULL: no nudging */
 };

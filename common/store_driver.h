@@ -24,7 +24,7 @@ struct db_value {
 	((const struct db_value[]){ __VA_ARGS__ }), COUNT(((struct db_value[]){ __VA_ARGS__ }))
 #define NO_ARGS NULL, 0
 
-/* Opens the database; with opts->create a missing one is made, empty. */
+/* Opens the database that the options name; with opts->create a missing one is made, empty. */
 int db_open(struct db **out, const struct store_opts *o, struct err *e) MUST_CHECK;
 void db_close(struct db **db);
 int64_t db_now_ms(struct db *db);
@@ -41,6 +41,8 @@ int db_rollback(struct db *db);
 int db_script(struct db *db, const char *sql, struct err *e) MUST_CHECK;
 /* Is there a table of this name? 1, 0, -1. */
 int db_has_table(struct db *db, const char *table, struct err *e) MUST_CHECK;
+/* Wakes those who listen on other hosts; those on this one have their datagrams. */
+void db_nudge(struct db *db);
 
 /* sql must be a string that lives as long as the db: statements are kept by its address. */
 
@@ -55,9 +57,40 @@ int db_query_int(struct db *db, const char *sql, const struct db_value *args, si
 
 /* 1 there is a row, 0 no more, -1 error. */
 int rows_next(struct rows *r, struct err *e) MUST_CHECK;
-int64_t rows_int(const struct rows *r, int column);
+int64_t rows_int(const struct rows *r, int column);	 /* 0 for NULL */
 const char *rows_text(const struct rows *r, int column); /* NULL for NULL; until rows_next() */
 void rows_end(struct rows **r);
+
+/* ---- what a driver brings: the functions above under another name */
+
+struct db_driver {
+	int (*open)(struct db **out, const struct store_opts *o, struct err *e);
+	void (*close)(struct db *db);
+	int64_t (*now_ms)(struct db *db);
+	int (*begin)(struct db *db, struct err *e);
+	int (*commit)(struct db *db, struct err *e);
+	int (*rollback)(struct db *db);
+	int (*script)(struct db *db, const char *sql, struct err *e);
+	int (*has_table)(struct db *db, const char *table, struct err *e);
+	void (*nudge)(struct db *db);
+	struct rows *(*query)(struct db *db, const char *sql, const struct db_value *args,
+			      size_t n, struct err *e);
+	int (*written)(const struct rows *r); /* rows written by a statement that has run */
+	int (*next)(struct rows *r, struct err *e);
+	int64_t (*get_int)(const struct rows *r, int column);
+	const char *(*get_text)(const struct rows *r, int column);
+	void (*end)(struct rows *r);
+};
+/* A driver's own structs begin with these. */
+struct db {
+	const struct db_driver *driver;
+};
+struct rows {
+	struct db *db;
+};
+
+extern const struct db_driver store_sqlite; /* a file: store_opts.path */
+extern const struct db_driver store_pg;	    /* a server: store_opts.url */
 
 /* ---- shared by store*.c */
 

@@ -30,6 +30,7 @@ void store_nudge(struct store *st)
 	const struct dirent *entry;
 	DIR *dir;
 
+	db_nudge(st->db);
 	if (!st->nudge_dir)
 		return;
 	if (st->nudge_fd < 0)

@@ -11,22 +11,33 @@
 
 #define STATEMENTS_MAX 128 /* each is a literal in store*.c */
 
-struct rows {
-	struct db *db;
+struct statement {
+	struct rows rows;
 	const char *sql;
 	sqlite3_stmt *stmt;
 	bool open;
 };
 
-struct db {
+struct lite {
+	struct db db;
 	sqlite3 *lite;
 	char *path;
 	unsigned reading; /* open reads */
 	size_t count;
-	struct rows statements[STATEMENTS_MAX];
+	struct statement statements[STATEMENTS_MAX];
 };
 
-static int fail(const struct db *db, struct err *e)
+static struct lite *lite_of(struct db *db)
+{
+	return (struct lite *)db;
+}
+
+static struct statement *statement_of(struct rows *r)
+{
+	return (struct statement *)r;
+}
+
+static int fail(const struct lite *db, struct err *e)
 {
 	return err_set(e, ERR_STORE, "store %s: %s", db->path, sqlite3_errmsg(db->lite));
 }
@@ -70,7 +81,7 @@ static int check_file(const struct store_opts *o, struct err *e)
  * Turning a new file into WAL mode takes a lock that SQLite does not wait for; whoever loses
  * that race finds the file turned by the winner, so it is tried until the time is over.
  */
-static int enter_wal(struct db *db)
+static int enter_wal(struct lite *db)
 {
 	const int step_ms = 5;
 	int rc = SQLITE_BUSY;
@@ -83,13 +94,16 @@ static int enter_wal(struct db *db)
 	return rc;
 }
 
-int db_open(struct db **out, const struct store_opts *o, struct err *e)
+static void lite_close(struct db *at);
+
+static int lite_open(struct db **out, const struct store_opts *o, struct err *e)
 {
-	struct db *db;
+	struct lite *db;
 
 	if (check_file(o, e) < 0)
 		return -1;
 	db = mem_new(sizeof *db);
+	db->db.driver = &store_sqlite;
 	db->path = mem_str(o->path);
 	if (sqlite3_open_v2(o->path, &db->lite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 			    NULL) ||
@@ -97,59 +111,63 @@ int db_open(struct db **out, const struct store_opts *o, struct err *e)
 	    sqlite3_exec(db->lite, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF", NULL,
 			 NULL, NULL)) {
 		fail(db, e);
-		db_close(&db);
+		lite_close(&db->db);
 		return -1;
 	}
-	*out = db;
+	*out = &db->db;
 	return 0;
 }
 
-void db_close(struct db **at)
+static void lite_close(struct db *at)
 {
-	struct db *db = *at;
+	struct lite *db = lite_of(at);
 
-	if (!db)
-		return;
 	ASSERT(db->reading == 0);
 	for (size_t i = 0; i < db->count; i++)
 		sqlite3_finalize(db->statements[i].stmt);
 	sqlite3_close(db->lite);
 	mem_free(&db->path);
-	mem_free(at);
+	free(db);
 }
 
-int64_t db_now_ms(struct db *db UNUSED)
+static int64_t lite_now_ms(struct db *db UNUSED)
 {
 	return clock_real_ms();
 }
 
-int db_begin(struct db *db, struct err *e)
+static int lite_begin(struct db *db, struct err *e)
 {
 	/* A writer whose handle still reads an older state is refused at once, without waiting.
 	 */
-	ASSERT(db->reading == 0);
+	ASSERT(lite_of(db)->reading == 0);
 	return db_run(db, "BEGIN IMMEDIATE", NO_ARGS, e) < 0 ? -1 : 0;
 }
 
-int db_commit(struct db *db, struct err *e)
+static int lite_rollback(struct db *at);
+
+static int lite_commit(struct db *db, struct err *e)
 {
-	return db_run(db, "COMMIT", NO_ARGS, e) < 0 ? db_rollback(db) : 0;
+	return db_run(db, "COMMIT", NO_ARGS, e) < 0 ? lite_rollback(db) : 0;
 }
 
-int db_rollback(struct db *db)
+static int lite_rollback(struct db *at)
 {
+	struct lite *db = lite_of(at);
+
 	/* Some errors, a full disk among them, have rolled back already. */
 	if (!sqlite3_get_autocommit(db->lite))
 		sqlite3_exec(db->lite, "ROLLBACK", NULL, NULL, NULL);
 	return -1;
 }
 
-int db_script(struct db *db, const char *sql, struct err *e)
+static int lite_script(struct db *at, const char *sql, struct err *e)
 {
+	struct lite *db = lite_of(at);
+
 	return sqlite3_exec(db->lite, sql, NULL, NULL, NULL) ? fail(db, e) : 0;
 }
 
-int db_has_table(struct db *db, const char *table, struct err *e)
+static int lite_has_table(struct db *db, const char *table, struct err *e)
 {
 	int64_t count;
 
@@ -160,9 +178,9 @@ int db_has_table(struct db *db, const char *table, struct err *e)
 	return count > 0;
 }
 
-static struct rows *prepare(struct db *db, const char *sql, struct err *e)
+static struct statement *prepare(struct lite *db, const char *sql, struct err *e)
 {
-	struct rows *r;
+	struct statement *r;
 
 	for (size_t i = 0; i < db->count; i++)
 		if (db->statements[i].sql == sql)
@@ -173,13 +191,13 @@ static struct rows *prepare(struct db *db, const char *sql, struct err *e)
 		fail(db, e);
 		return NULL;
 	}
-	r->db = db;
+	r->rows.db = &db->db;
 	r->sql = sql;
 	db->count++;
 	return r;
 }
 
-static int bind(struct rows *r, const struct db_value *args, size_t n)
+static int bind(struct statement *r, const struct db_value *args, size_t n)
 {
 	ASSERT((size_t)sqlite3_bind_parameter_count(r->stmt) == n);
 	for (size_t i = 0; i < n; i++) {
@@ -200,10 +218,11 @@ static int bind(struct rows *r, const struct db_value *args, size_t n)
 	return SQLITE_OK;
 }
 
-struct rows *db_query(struct db *db, const char *sql, const struct db_value *args, size_t n,
-		      struct err *e)
+static struct rows *lite_query(struct db *at, const char *sql, const struct db_value *args,
+			       size_t n, struct err *e)
 {
-	struct rows *r = prepare(db, sql, e);
+	struct lite *db = lite_of(at);
+	struct statement *r = prepare(db, sql, e);
 
 	if (!r)
 		return NULL;
@@ -215,68 +234,61 @@ struct rows *db_query(struct db *db, const char *sql, const struct db_value *arg
 	}
 	r->open = true;
 	db->reading++;
-	return r;
+	return &r->rows;
 }
 
-int rows_next(struct rows *r, struct err *e)
+static int lite_next(struct rows *at, struct err *e)
 {
+	struct statement *r = statement_of(at);
+
 	switch (sqlite3_step(r->stmt)) {
 	case SQLITE_ROW:
 		return 1;
 	case SQLITE_DONE:
 		return 0;
 	default:
-		return fail(r->db, e);
+		return fail(lite_of(at->db), e);
 	}
 }
 
-int64_t rows_int(const struct rows *r, int column)
+static int64_t lite_int(const struct rows *r, int column)
 {
-	return sqlite3_column_int64(r->stmt, column);
+	return sqlite3_column_int64(((const struct statement *)r)->stmt, column);
 }
 
-const char *rows_text(const struct rows *r, int column)
+static const char *lite_text(const struct rows *r, int column)
 {
-	return (const char *)sqlite3_column_text(r->stmt, column);
+	return (const char *)sqlite3_column_text(((const struct statement *)r)->stmt, column);
 }
 
-void rows_end(struct rows **at)
+static int lite_written(const struct rows *r)
 {
-	struct rows *r = *at;
+	return sqlite3_changes(lite_of(r->db)->lite);
+}
 
-	if (!r)
-		return;
+static void lite_end(struct rows *at)
+{
+	struct statement *r = statement_of(at);
+
 	sqlite3_reset(r->stmt);
 	sqlite3_clear_bindings(r->stmt);
 	r->open = false;
-	r->db->reading--;
-	*at = NULL;
+	lite_of(at->db)->reading--;
 }
 
-int db_run(struct db *db, const char *sql, const struct db_value *args, size_t n, struct err *e)
-{
-	struct rows *r = db_query(db, sql, args, n, e);
-	int got;
-
-	if (!r)
-		return -1;
-	got = rows_next(r, e);
-	ASSERT(got <= 0); /* what answers rows is a query */
-	rows_end(&r);
-	return got < 0 ? -1 : sqlite3_changes(db->lite);
-}
-
-int db_query_int(struct db *db, const char *sql, const struct db_value *args, size_t n,
-		 int64_t *out, struct err *e)
-{
-	struct rows *r = db_query(db, sql, args, n, e);
-	int got;
-
-	if (!r)
-		return -1;
-	got = rows_next(r, e);
-	if (got > 0)
-		*out = rows_int(r, 0);
-	rows_end(&r);
-	return got;
-}
+const struct db_driver store_sqlite = {
+	.open = lite_open,
+	.close = lite_close,
+	.now_ms = lite_now_ms,
+	.begin = lite_begin,
+	.commit = lite_commit,
+	.rollback = lite_rollback,
+	.script = lite_script,
+	.has_table = lite_has_table,
+	.query = lite_query,
+	.written = lite_written,
+	.next = lite_next,
+	.get_int = lite_int,
+	.get_text = lite_text,
+	.end = lite_end,
+};
