@@ -28,10 +28,11 @@
 #define STORE_UNDOS_STUCK    3 /* user_move.tries where none is given */
 #define STORE_FENCE_MS \
 	60000 /* only this long after its last renewal a silent node counts as gone */
-#define STORE_ANSWERS_MS 86400000	     /* answers of nodes are kept this long */
-#define STORE_NUDGES	 "nudge"	     /* folder of the nudge sockets, in run.dir */
-#define STORE_PG_CHANNEL "mailferry_changes" /* where PostgreSQL says that something changed \
-					      */
+#define STORE_ANSWERS_MS 86400000 /* answers of nodes are kept this long */
+#define STORE_NUDGES	 "nudge"  /* folder of the nudge sockets, in run.dir */
+#define STORE_PG_CHANNEL                                                    \
+	"mailferry_changes" /* where PostgreSQL says that something changed \
+			     */
 
 struct store;
 
@@ -41,6 +42,9 @@ struct store_opts {
 	bool create;	  /* may make a new store; else a missing or empty one is an error */
 	const char *nudge_dir; /* where followers listen for nudges; NULL: no nudging */
 };
+
+/* Can libpq read it, and is no password in it? ERR_INPUT says what is wrong. */
+int store_url_check(const char *url, struct err *e) MUST_CHECK;
 
 int store_open(struct store **out, const struct store_opts *o, struct err *e) MUST_CHECK;
 void store_close(struct store **st);
@@ -58,9 +62,10 @@ int store_last_change(struct store *st, int64_t *out, struct err *e) MUST_CHECK;
 void store_nudge(struct store *st);
 /*
  * For a follower: a bound datagram socket nudge_dir/NAME, non-blocking; readable means "look
- * now". The caller owns and closes it.
+ * now". With a url the store's own notifications, those of other hosts too, arrive there as
+ * well. The caller owns and closes it. Of the options only url and nudge_dir count.
  */
-int store_nudge_listen(const char *nudge_dir, const char *name, int *fd,
+int store_nudge_listen(const struct store_opts *o, const char *name, int *fd,
 		       struct err *e) MUST_CHECK;
 /* Swallows what is waiting; to be called before looking, so that no nudge is missed. */
 void store_nudge_drain(int fd);

@@ -92,6 +92,13 @@ struct rows {
 extern const struct db_driver store_sqlite; /* a file: store_opts.path */
 extern const struct db_driver store_pg;	    /* a server: store_opts.url */
 
+/* Nudges the follower dir/name of this process whenever another host's write says so: a thread
+ * for the process's life. */
+int store_pg_listen(const char *url, const char *dir, const char *name,
+		    struct err *e) MUST_CHECK;
+/* One empty datagram to dir/name. */
+void store_nudge_name(const char *dir, const char *name);
+
 /* ---- shared by store*.c */
 
 struct store {

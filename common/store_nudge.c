@@ -25,6 +25,16 @@ static void nudge_one(int fd, const char *dir, const char *name)
 			      sizeof a);
 }
 
+void store_nudge_name(const char *dir, const char *name)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	nudge_one(fd, dir, name);
+	close(fd);
+}
+
 void store_nudge(struct store *st)
 {
 	const struct dirent *entry;
@@ -46,7 +56,7 @@ void store_nudge(struct store *st)
 	closedir(dir);
 }
 
-int store_nudge_listen(const char *nudge_dir, const char *name, int *out, struct err *e)
+static int bind_socket(const char *nudge_dir, const char *name, int *out, struct err *e)
 {
 	struct sockaddr_un a;
 	int fd;
@@ -69,6 +79,16 @@ int store_nudge_listen(const char *nudge_dir, const char *name, int *out, struct
 	}
 	*out = fd;
 	return 0;
+}
+
+int store_nudge_listen(const struct store_opts *o, const char *name, int *fd, struct err *e)
+{
+	if (bind_socket(o->nudge_dir, name, fd, e) < 0)
+		return -1;
+	if (!o->url || store_pg_listen(o->url, o->nudge_dir, name, e) == 0)
+		return 0;
+	close(*fd);
+	return -1;
 }
 
 void store_nudge_drain(int fd)

@@ -68,6 +68,24 @@ static int fail(const struct pg *pg, const char *why, struct err *e)
 
 /* ---- connection */
 
+int store_url_check(const char *url, struct err *e)
+{
+	char *why = NULL;
+	PQconninfoOption *options = PQconninfoParse(url, &why);
+	int rc = 0;
+
+	if (!options)
+		rc = err_set(e, ERR_INPUT, "%.*s", (int)strcspn(why ? why : "no memory", "\n"),
+			     why ? why : "no memory");
+	for (PQconninfoOption *o = options; o && o->keyword && rc == 0; o++)
+		if (strcmp(o->keyword, "password") == 0 && o->val)
+			rc = err_set(e, ERR_INPUT,
+				     "the password does not belong here: use passfile=FILE");
+	PQconninfoFree(options);
+	PQfreemem(why);
+	return rc;
+}
+
 /* Our own limits stand before what the URL says only where it says nothing. */
 static int setup(struct pg *pg, struct err *e)
 {
@@ -112,10 +130,10 @@ static int connect_to(struct pg *pg, struct err *e)
 	return setup(pg, e);
 }
 
-/* Before anything begins. */
+/* Before anything begins. A server that has gone meanwhile has said so: its word is read first. */
 static int ready(struct pg *pg, struct err *e)
 {
-	if (pg->in_tx || PQstatus(pg->conn) == CONNECTION_OK)
+	if (pg->in_tx || (PQconsumeInput(pg->conn) && PQstatus(pg->conn) == CONNECTION_OK))
 		return 0;
 	return connect_to(pg, e);
 }

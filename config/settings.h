@@ -85,7 +85,8 @@ struct settings {
 		int ticket_life_s;		       /* then the key is changed */
 		bool allow_cleartext;		       /* passwords without TLS */
 	} tls;
-	struct { /* store { … } */
+	struct {	   /* store { … } */
+		char *url; /* of a PostgreSQL server; NULL: the file */
 		char *path;
 	} store;
 	struct {	     /* run { … } */

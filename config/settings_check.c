@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <sys/stat.h>
 
+#include "common/store.h"
 #include "common/wire/endpoint.h"
 #include "common/wire/sasl.h"
 
@@ -373,6 +374,15 @@ static void check_backend(const struct settings *s, enum side side, const struct
 		   scan_line(scan, SECTION_BACKEND, title, "master_password_file"), what, m);
 }
 
+static void check_store(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	struct err e = { 0 };
+
+	if (s->store.url && store_url_check(s->store.url, &e) < 0)
+		mistake_add(m, scan_line(scan, SECTION_STORE, NULL, "url"), "store: url: %s",
+			    e.text);
+}
+
 static void check_lookup(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
 	const char *mark = s->lookup.extension;
@@ -401,6 +411,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_tls(s, scan, m);
 	check_backend(s, SIDE_OLD, scan, m);
 	check_backend(s, SIDE_NEW, scan, m);
+	check_store(s, scan, m);
 	check_lookup(s, scan, m);
 	check_worker_user(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)

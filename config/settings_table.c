@@ -138,6 +138,9 @@ const struct setting_row setting_rows[] = {
 	ROW("allow_cleartext", AT(SECTION_TLS, tls.allow_cleartext), BOOL, "no", 0, 0, "",
 	    false, true, "Accept passwords without TLS."),
 
+	TEXT("url", AT(SECTION_STORE, store.url), NULL, false,
+	     "Instead of a file a PostgreSQL database, for several hosts: postgresql://USER@HOST/NAME?sslmode=verify-full"
+	     "&passfile=FILE. Never with the password in it."),
 	PATH("path", AT(SECTION_STORE, store.path), "/var/lib/mailferry/store.db", false,
 	     "SQLite file."),
 
@@ -280,7 +283,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 110, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 111, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

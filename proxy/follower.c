@@ -615,11 +615,13 @@ static int open_store(struct follower *f, struct err *e)
 {
 	const struct settings *set = f->proxy->settings;
 	char *nudges = mem_printf("%s/nudge", set->run.dir);
-	struct store_opts opts = { .path = set->store.path, .nudge_dir = nudges };
+	struct store_opts opts = { .path = set->store.path,
+				   .url = set->store.url,
+				   .nudge_dir = nudges };
 	int rc = store_open(&f->store, &opts, e);
 
 	if (rc == 0)
-		rc = store_nudge_listen(nudges, f->proxy->node, &f->nudge_fd, e);
+		rc = store_nudge_listen(&opts, f->proxy->node, &f->nudge_fd, e);
 	free(nudges);
 	return rc;
 }

@@ -286,7 +286,8 @@ static int check_only(struct node *n)
  * as gone. The lock proves its death. */
 static int bury_name(struct node *n)
 {
-	struct store_opts opts = { .path = n->settings.store.path };
+	struct store_opts opts = { .path = n->settings.store.path,
+				   .url = n->settings.store.url };
 	struct store *store = NULL;
 	struct err e = { 0 };
 	int64_t incarnation;

@@ -298,6 +298,7 @@ static int open_store(struct program *p, bool create, struct err *e)
 {
 	char *nudges = mem_printf("%s/" STORE_NUDGES, p->settings.run.dir);
 	struct store_opts o = { .path = p->settings.store.path,
+				.url = p->settings.store.url,
 				.create = create,
 				.nudge_dir = nudges };
 	int rc = make_dir(nudges, e);
@@ -305,7 +306,7 @@ static int open_store(struct program *p, bool create, struct err *e)
 	if (rc == 0)
 		rc = store_open(&p->store, &o, e);
 	if (rc == 0)
-		rc = store_nudge_listen(nudges, "engine", &p->nudge, e);
+		rc = store_nudge_listen(&o, "engine", &p->nudge, e);
 	mem_free(&nudges);
 	return rc;
 }

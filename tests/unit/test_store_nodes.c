@@ -545,9 +545,9 @@ static void test_nudge(void **state UNUSED)
 	int64_t incarnation;
 	int fd, stale, n;
 
-	OK(store_nudge_listen(dir, "stale", &stale, &err));
+	OK(store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, "stale", &stale, &err));
 	close(stale);
-	OK(store_nudge_listen(dir, "p1.nudge", &fd, &err));
+	OK(store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, "p1.nudge", &fd, &err));
 	assert_false(is_nudged(fd));
 	add_user("anna");
 	assert_true(is_nudged(fd));
@@ -573,7 +573,7 @@ static void test_nudge(void **state UNUSED)
 	assert_true(is_nudged(fd));
 	/* The follower after this one takes the name over. */
 	close(fd);
-	OK(store_nudge_listen(dir, "p1.nudge", &fd, &err));
+	OK(store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, "p1.nudge", &fd, &err));
 	store_nudge(st);
 	assert_true(is_nudged(fd));
 	close(fd);
@@ -586,7 +586,7 @@ static void test_nudge_wakes(void **state UNUSED)
 	int status;
 	pid_t pid;
 
-	OK(store_nudge_listen(dir, "p1", &p.fd, &err));
+	OK(store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, "p1", &p.fd, &err));
 	add_user("anna");
 	store_nudge_drain(p.fd);
 	store_close(&st);
@@ -611,11 +611,19 @@ static void test_nudge_names(void **state UNUSED)
 
 	memset(longer, 'n', sizeof longer);
 	longer[sizeof longer - 1] = '\0';
-	assert_int_equal(store_nudge_listen(dir, longer, &fd, &err), -1);
+	assert_int_equal(
+		store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, longer, &fd, &err),
+		-1);
 	assert_non_null(strstr(err.text, "longer than the 107 bytes"));
-	assert_int_equal(store_nudge_listen(dir, "../x", &fd, &err), -1);
-	assert_int_equal(store_nudge_listen(dir, "", &fd, &err), -1);
-	assert_int_equal(store_nudge_listen("/nonexistent", "x", &fd, &err), -1);
+	assert_int_equal(
+		store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, "../x", &fd, &err),
+		-1);
+	assert_int_equal(
+		store_nudge_listen(&(struct store_opts){ .nudge_dir = dir }, "", &fd, &err),
+		-1);
+	assert_int_equal(store_nudge_listen(&(struct store_opts){ .nudge_dir = "/nonexistent" },
+					    "x", &fd, &err),
+			 -1);
 	assert_int_equal(fd, -1);
 }
 
