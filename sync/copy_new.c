@@ -320,6 +320,19 @@ static size_t next_batch(const struct work *w, const struct seen *const *todo, s
 	return k;
 }
 
+/* The room that was there when the pass began: less than that is left for this folder alone. */
+static int check_room(struct work *w, const struct seen *const *todo, size_t n, struct err *e)
+{
+	struct pass *p = w->pass;
+	int64_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += todo[i]->size;
+	if (quota_fits(&p->room, bytes, (int64_t)n, e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
+	return 0;
+}
+
 int copy_new(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -331,6 +344,7 @@ int copy_new(struct work *w, struct err *e)
 	for (size_t i = 0; i < w->seen_count[p->from]; i++)
 		if (!copy_row_of(w, w->seen[p->from][i].uid))
 			todo[n++] = &w->seen[p->from][i];
+	rc = check_room(w, todo, n, e);
 	for (size_t i = 0; i < n && rc == 0; i += k) {
 		k = next_batch(w, todo + i, n - i, uids);
 		rc = pass_is_stopping(p, e) < 0 ? -1 : copy_batch(w, uids, k, e);

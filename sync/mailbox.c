@@ -377,6 +377,7 @@ static int greet(struct mailbox *m, struct err *e)
 
 	if (mailbox_next(m, &f, e) < 0)
 		return -1;
+	m->greeting = mem_strn(f.reply.text.p, MIN(f.reply.text.n, (size_t)MAILBOX_CODE_MAX));
 	if (f.kind == FRAME_STATUS && f.reply.status == STATUS_OK)
 		return caps_get(m, e);
 	/* PREAUTH is somebody's mailbox, but whose? And it would keep us from STARTTLS. */
@@ -535,6 +536,46 @@ static int login(struct mailbox *m, const struct job_side *side, struct err *e)
 	return err_wrap(e, "login as \"%s\"", side->login);
 }
 
+/* ---- who it is */
+
+static int on_id(const struct frame *f, void *arg, struct err *e UNUSED)
+{
+	struct buf *id = arg;
+
+	if (slice_starts_nocase(f->reply.text, "ID ") && buf_len(id) == 0)
+		buf_add(id, f->reply.text.p, MIN(f->reply.text.n, (size_t)MAILBOX_ID_MAX));
+	return 0;
+}
+
+/* Most are known by their greeting; only the others are asked (RFC 2971). */
+static int recognise(struct mailbox *m, struct err *e)
+{
+	struct slice caps = buf_slice(&m->capabilities);
+	struct command c = { 0 };
+	struct buf id = { 0 };
+	int r = 0;
+
+	m->quirks = quirks_find(slice_of(m->greeting), caps, (struct slice){ 0 });
+	if (!quirks_known(m->quirks) && has(m, "ID")) {
+		command_printf(&c, "ID NIL");
+		r = command_run(m, &c, on_id, &id, e);
+		if (r < 0 && mailbox_is_usable(m)) {
+			err_clear(e);
+			r = 0;
+		}
+		m->quirks = quirks_find(slice_of(m->greeting), caps, buf_slice(&id));
+		buf_release(&id);
+	}
+	if (m->quirks->page && !m->caps.message_limit)
+		m->caps.message_limit = (uint64_t)m->quirks->page;
+	return r;
+}
+
+const struct quirks *mailbox_quirks(const struct mailbox *m)
+{
+	return m->quirks;
+}
+
 static int log_in(struct mailbox *m, const struct job_side *side, struct err *e)
 {
 	if (check_login(side, e) < 0 || greet(m, e) < 0)
@@ -546,7 +587,9 @@ static int log_in(struct mailbox *m, const struct job_side *side, struct err *e)
 		return -1;
 	if (!slice_starts_nocase(slice_of(m->last_code), "CAPABILITY "))
 		caps_forget(m);
-	return caps_get(m, e);
+	if (caps_get(m, e) < 0)
+		return -1;
+	return recognise(m, e);
 }
 
 int mailbox_open_on(struct transport *t, const struct job_side *side, struct mailbox **out,
@@ -595,6 +638,7 @@ void mailbox_close(struct mailbox **at)
 	frame_reader_free(&m->r);
 	transport_free(&m->t);
 	buf_release(&m->capabilities);
+	free(m->greeting);
 	buf_release(&m->permanent_flags);
 	free(m->selected);
 	free(m->opening);

@@ -17,9 +17,11 @@
 
 #include "common/wire/imap.h"
 #include "sync/frame.h"
+#include "sync/quirks.h"
 
 #define MAILBOX_FOLDERS_MAX 100000 /* folders of one user */
 #define MAILBOX_NAME_MAX    4096   /* bytes of one wire name */
+#define MAILBOX_ID_MAX	    1024   /* bytes of an ID answer that are looked at */
 #define MAILBOX_CODE_MAX    256	   /* bytes of a response code that are kept */
 #define MAILBOX_SET_MAX \
 	7000 /* bytes of one UID set in a command; longer ones become several commands */
@@ -53,6 +55,7 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 void mailbox_close(struct mailbox **m);
 
 const struct mailbox_caps *mailbox_caps(const struct mailbox *m);
+const struct quirks *mailbox_quirks(const struct mailbox *m);
 bool mailbox_is_usable(const struct mailbox *m);
 enum imap_status mailbox_last_status(const struct mailbox *m); /* of the last tagged reply */
 /* Its response code, "" if none: "NONEXISTENT", "OVERQUOTA", "APPENDUID 1 7". Borrowed until

@@ -18,6 +18,8 @@ struct mailbox {
 	struct frame_reader *r;
 	struct buf capabilities; /* the words, as the server last gave them */
 	struct mailbox_caps caps;
+	char *greeting;
+	const struct quirks *quirks;
 	unsigned tags; /* issued so far */
 	bool leaving;  /* LOGOUT is sent: BYE and an end are expected */
 	enum imap_status last_status;

@@ -68,6 +68,14 @@ void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
 /* ---- folders */
 
 /* Both are asked before either answers. spaces: the namespaces too. */
+/* Gmail's "Starred" holds nothing of its own. (All Mail does: what was archived.) */
+static void leave_views_out(struct folder_list *l, const struct quirks *q)
+{
+	for (size_t i = 0; i < l->count && q->views; i++)
+		if (l->at[i].use == USE_FLAGGED)
+			l->at[i].noselect = true;
+}
+
 static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err *e)
 {
 	for (int s = 0; s < SIDES; s++)
@@ -81,6 +89,7 @@ static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err
 			namespace_info_release(&p->space[s]);
 		if (mailbox_survey_end(p->lanes.at[0].box[s], &p->space[s], &p->list[s], e) < 0)
 			return err_wrap(e, "%s", side_name((enum side)s));
+		leave_views_out(&p->list[s], mailbox_quirks(p->lanes.at[0].box[s]));
 	}
 	return 0;
 }
@@ -201,6 +210,11 @@ static int lanes_wanted(const struct folder_tasks *t)
 {
 	uint64_t n = 1 + (t->messages + t->count * LANE_FOLDER_MESSAGES) / LANE_MESSAGES;
 
+	for (int s = 0; s < SIDES; s++) {
+		int most = mailbox_quirks(t->p->lanes.at[0].box[s])->connections;
+
+		n = most ? MIN(n, (uint64_t)most) : n;
+	}
 	return (int)MIN(n, (uint64_t)t->p->job->connections);
 }
 
@@ -324,6 +338,42 @@ static int work_folders(struct pass *p, const struct folder_map *map, struct err
 	return follow_subscriptions(p, map, e);
 }
 
+static int64_t messages_of(const struct folder_list *l)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		n += l->at[i].has_status && !l->at[i].noselect ? l->at[i].messages : 0;
+	return n;
+}
+
+/*
+ * Before anything is sent: does what is on the side that counts, and is not on the other yet,
+ * fit there? Bytes are known where the source tells its own usage; else each folder's are
+ * looked at.
+ */
+static int check_room(struct pass *p, struct err *e)
+{
+	struct journal_totals t;
+	struct quota from;
+
+	p->room = (struct quota){ 0 };
+	if (p->job->kind != JOB_PASS)
+		return 0;
+	if (mailbox_quota(p->lanes.at[0].box[p->to], &p->room, e) < 0)
+		return err_wrap(e, "%s", side_name(p->to));
+	if (!p->room.bytes.known && !p->room.messages.known)
+		return 0;
+	if (mailbox_quota(p->lanes.at[0].box[p->from], &from, e) < 0)
+		return err_wrap(e, "%s", side_name(p->from));
+	if (journal_totals(p->journal, &t, e) < 0)
+		return -1;
+	if (quota_fits(&p->room, from.bytes.known ? from.bytes.used - t.bytes : 0,
+		       messages_of(&p->list[p->from]) - t.messages, e) < 0)
+		return err_wrap(e, "%s", side_name(p->to));
+	return 0;
+}
+
 static int round_of_work(struct pass *p, struct err *e)
 {
 	bool both[SIDES] = { true, true };
@@ -333,7 +383,7 @@ static int round_of_work(struct pass *p, struct err *e)
 	buf_drain(&p->why, buf_len(&p->why));
 	p->why_count = 0;
 	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 ||
-	    map_folders(p, &map, e) < 0)
+	    check_room(p, e) < 0 || map_folders(p, &map, e) < 0)
 		return -1;
 	rc = work_folders(p, &map, e);
 	folder_map_release(&map);

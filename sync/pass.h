@@ -24,6 +24,7 @@
 #include "sync/journal.h"
 #include "sync/lanes.h"
 #include "sync/pipeline.h"
+#include "sync/quota.h"
 
 #define PASS_BATCH_COUNT 64 /* messages of one intent */
 #define PASS_WARY_COUNT	 4  /* of one where messages were refused and their server was lost */
@@ -57,6 +58,7 @@ struct pass {
 	struct lanes lanes; /* at[0] does what is not one folder's */
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
+	struct quota room; /* of `to`, when the pass began */
 	struct {
 		_Atomic int64_t copied, bytes, deleted, flags;
 	} count;

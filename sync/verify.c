@@ -85,7 +85,7 @@ int verify_bytes(struct work *w, struct err *e)
 			rows[pr.count++] = rows[i];
 		}
 	/* Courier shows what was appended to the selected folder only after a poll. */
-	if (pr.count)
+	if (pr.count && !mailbox_quirks(w->lane->box[p->to])->appends_seen)
 		rc = mailbox_noop(w->lane->box[p->to], e);
 	if (pr.count && rc == 0) {
 		rc = pipeline_digest(w->lane->box[p->to], uids, pr.count, 0, compare, &pr, e);

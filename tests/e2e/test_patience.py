@@ -146,6 +146,39 @@ def test_quota_spent_in_the_middle(pair, multi):
     pair.ends_well()
 
 
+def tell_quota(fake, answer):
+    fake.capabilities.add(b"QUOTA")
+    fake.do_getquotaroot = lambda talk, command: talk.say(b"* QUOTAROOT INBOX r\r\n* QUOTA r (%s)\r\n" % answer)
+
+
+def test_room_is_looked_for_before_anything_is_copied(pair):
+    """case 68: by messages, by the source's own count of bytes, and by the sizes of a folder"""
+    tell_quota(pair.new, b"MESSAGE 0 %d" % (MESSAGES - 1))
+    result = pair.fails()
+    assert result["kind"] == "full" and "new: no room for 0 MiB in %d messages" % MESSAGES in result["text"], result
+    tell_quota(pair.new, b"STORAGE 0 1024")
+    tell_quota(pair.old, b"STORAGE 9000 10000")
+    assert pair.fails()["kind"] == "full"
+    pair.old.capabilities.discard(b"QUOTA")
+    tell_quota(pair.new, b"STORAGE 1024 1025")
+    result = pair.fails()
+    assert result["kind"] == "full" and "new: folder " in result["text"], result
+    assert not pair.new.count("APPEND")
+    tell_quota(pair.new, b"STORAGE 0 1024 MESSAGE 0 %d" % MESSAGES)
+    pair.ends_well()
+    pair.new.rules["GETQUOTAROOT"] = b"%t NO not today\r\n"    # then nothing is known
+    assert pair.copier.run()[1]["clean"]
+
+
+def test_views_are_no_folders(pair):
+    """Gmail's Starred shows mail that is elsewhere; All Mail has what was archived and is in no other folder."""
+    pair.old.capabilities.add(b"X-GM-EXT-1")
+    pair.old.create(ANNA, b"[Gmail]/Starred", {b"\\Flagged"})
+    pair.old.put(ANNA, b"[Gmail]/Starred", mail.message("starred"))
+    pair.copier.until_clean()
+    assert b"starred" not in b"".join(m.data for b in pair.new.account(ANNA).boxes.values() for m in b.mails)
+
+
 # ---- logins
 
 TOKEN_SCRIPT = """#!/bin/sh
