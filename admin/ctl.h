@@ -127,5 +127,6 @@ int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
 int ctl_check_backends(struct ctl *c); /* ctl_backends.c */
+int ctl_check_user(struct ctl *c);     /* ctl_check_user.c */
 
 #endif

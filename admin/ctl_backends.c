@@ -6,6 +6,7 @@
 #include "admin/loss.h"
 #include "admin/probe.h"
 #include "admin/table.h"
+#include "sync/quirks.h"
 
 #define FEW_DAYS                                                                    \
 	21 /* a certificate that ends sooner than that may end during the migration \
@@ -134,6 +135,10 @@ static json_t *probe_json(const struct backend_conf *b, enum side side,
 	json_object_set_new(j, "error", p->reached ? json_null() : api_json_text(p->err.text));
 	json_object_set_new(j, "took_ms", json_integer(p->took_ms));
 	json_object_set_new(j, "greeting", api_json_text_or_null(p->greeting));
+	json_object_set_new(j, "server",
+			    json_string(quirks_find(slice_of(p->greeting), buf_slice(&p->words),
+						    (struct slice){ 0 })
+						->name));
 	json_object_set_new(j, "certificate", certificate_json(p));
 	json_object_set_new(j, "capabilities", words_json(&p->words));
 	json_object_set_new(j, "login", words_json(&p->auth));
@@ -197,6 +202,7 @@ static void print_probe(struct ctl *c, const json_t *p)
 	fprintf(c->out, " (%d ms)\n  %-13s", (int)ctl_int(p, "took_ms"), "greeting");
 	text_put(c->out, ctl_text(p, "greeting"));
 	fputc('\n', c->out);
+	fprintf(c->out, "  %-13s%s\n", "server", ctl_text(p, "server"));
 	print_certificate(c, json_object_get(p, "certificate"));
 	print_words(c, "capabilities", json_object_get(p, "capabilities"), "none told");
 	if (json_array_size(json_object_get(p, "login")))

@@ -225,6 +225,14 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry check config\n"
 	  "  mailferry check config new.conf\n",
 	  0, 0, 1, ctl_check_config },
+	{ "check user", "USER", "prove both logins of a user now",
+	  "Logs in on both servers as the copier would (password, master user or token), and says what\n"
+	  "server it is, how it let us in, what is in the mailbox, its quota, and what would fail or be\n"
+	  "slow. Changes nothing. Needs no engine, but its store and the files with passwords.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry check user anna@example.com\n",
+	  0, 1, 1, ctl_check_user },
 	{ "check backends", "[USER]", "connect to both servers and compare them",
 	  "Certificate (name, days left, pin), capabilities, and what clients will miss on new:\n"
 	  "what that means for people, and in how many sessions it was used. Logs in nowhere,\n"

@@ -518,6 +518,9 @@ static int login(struct mailbox *m, const struct job_side *side, struct err *e)
 	int r;
 
 	m->last_status = STATUS_NONE;
+	m->mechanism = sasl_mech_is_token(side->mech) ? sasl_mech_name(side->mech)
+		       : has(m, "AUTH=PLAIN")	      ? "PLAIN"
+						      : "LOGIN";
 	if (sasl_mech_is_token(side->mech) && !offers(m, side->mech))
 		return mailbox_fail(m, ERR_AUTH, "the server takes no tokens of this kind", e);
 	if (sasl_mech_is_token(side->mech))
@@ -569,6 +572,11 @@ static int recognise(struct mailbox *m, struct err *e)
 	if (m->quirks->page && !m->caps.message_limit)
 		m->caps.message_limit = (uint64_t)m->quirks->page;
 	return r;
+}
+
+const char *mailbox_mechanism(const struct mailbox *m)
+{
+	return m->mechanism;
 }
 
 const struct quirks *mailbox_quirks(const struct mailbox *m)

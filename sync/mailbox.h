@@ -55,6 +55,7 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 void mailbox_close(struct mailbox **m);
 
 const struct mailbox_caps *mailbox_caps(const struct mailbox *m);
+const char *mailbox_mechanism(const struct mailbox *m); /* of the login: "PLAIN", "XOAUTH2" */
 const struct quirks *mailbox_quirks(const struct mailbox *m);
 bool mailbox_is_usable(const struct mailbox *m);
 enum imap_status mailbox_last_status(const struct mailbox *m); /* of the last tagged reply */

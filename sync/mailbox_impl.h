@@ -20,6 +20,7 @@ struct mailbox {
 	struct mailbox_caps caps;
 	char *greeting;
 	const struct quirks *quirks;
+	const char *mechanism; /* of the login */
 	unsigned tags; /* issued so far */
 	bool leaving;  /* LOGOUT is sent: BYE and an end are expected */
 	enum imap_status last_status;

@@ -59,7 +59,7 @@ static const struct row {
 	    .note = "it refuses empty messages; 10 connections of a user from one address "
 		    "(mail_max_userip_connections)" },
 	  "Dovecot",
-	  NULL,
+	  "CONTEXT=SEARCH", /* nobody else has it */
 	  "Dovecot" },
 	{ { .name = "unknown" }, NULL, NULL, NULL },
 };

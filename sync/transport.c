@@ -80,6 +80,11 @@ int64_t transport_bytes_in(const struct transport *t)
 	return t->bytes_in;
 }
 
+const char *transport_tls_version(const struct transport *t)
+{
+	return t->ssl ? SSL_get_version(t->ssl) : "none";
+}
+
 int64_t transport_bytes_out(const struct transport *t)
 {
 	return t->bytes_out;

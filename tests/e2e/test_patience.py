@@ -13,9 +13,10 @@ import time
 import pytest
 
 from lib import mail
-from lib.copier import Copier, side_of, worker_command
+from lib.copier import Copier, worker_command
 from lib.fakemail import FakeMail, first, nth
 from lib.fakes import Hangup
+from lib.imapclient import ImapClient
 
 ANNA, PASSWORD = "anna", "s3cret-of-anna"
 MESSAGES = 12
@@ -354,3 +355,22 @@ def test_secrets_stay_secret(pair):
         for name in names:
             with open(os.path.join(base, name), "rb") as f:
                 assert PASSWORD.encode() not in f.read(), name
+
+
+# ---- what the command says about it
+
+def test_check_user_proves_both_logins(stage, ferry, resident):
+    c = ImapClient(stage.old.address, stage.old.ports["imaps"], stage.context)
+    c.login(resident.name, resident.password)
+    for i in range(3):
+        c.append(b"INBOX", mail.message("c%d" % i), b"", mail.imap_date(1500000000))
+    c.logout()
+    answer = ferry.cli("check", "user", resident.name)
+    old, new = answer["sides"]
+    assert answer["ok"] and old["server"] == new["server"] == "Dovecot"
+    assert old["messages"] == 3 and old["bytes"] > 0 and new["messages"] == 0 and old["folders"] >= 1
+    assert old["tls"] == "TLSv1.3" and old["mechanism"] == "PLAIN"
+    assert "TLSv1.3" in ferry.command("check", "user", resident.name).stdout
+    with pytest.raises(Exception, match="is not known"):
+        ferry.command("check", "user", "nobody@example.com")
+    assert "server       Dovecot" in ferry.command("check", "backends", resident.name).stdout

@@ -8,6 +8,7 @@ static const struct {
 	const char *greeting, *capabilities, *id, *name;
 } servers[] = {
 	{ "Dovecot (Debian) ready.", "IMAP4rev1 SASL-IR", "", "Dovecot" },
+	{ "ready.", "IMAP4rev1 CONTEXT=SEARCH IDLE", "", "Dovecot" },
 	{ "ready.", "IMAP4rev1 ID", "ID (\"name\" \"Dovecot\")", "Dovecot" },
 	{ "mail.example.net Cyrus IMAP 3.6.1-Debian server ready", "", "", "Cyrus" },
 	{ "Courier-IMAP ready. Copyright 1998-2018 Double Precision, Inc.", "", "", "Courier" },
