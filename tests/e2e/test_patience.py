@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import ssl
+import tempfile
 import threading
 import time
 
@@ -17,6 +18,7 @@ from lib.copier import Copier, worker_command
 from lib.fakemail import FakeMail, first, nth
 from lib.fakes import Hangup
 from lib.imapclient import ImapClient
+from lib.mailferry import Mailferry
 
 ANNA, PASSWORD = "anna", "s3cret-of-anna"
 MESSAGES = 12
@@ -374,3 +376,58 @@ def test_check_user_proves_both_logins(stage, ferry, resident):
     with pytest.raises(Exception, match="is not known"):
         ferry.command("check", "user", "nobody@example.com")
     assert "server       Dovecot" in ferry.command("check", "backends", resident.name).stdout
+
+
+@pytest.mark.full
+def test_the_copier_makes_room_for_live_users(stage, tmp_path):
+    """Nodes see the old server's answers grow slow, the engine halves what the copier moves there, and says so."""
+    slow = threading.Event()
+    done = threading.Event()
+
+    def noop(fake, talk, command):
+        time.sleep(0.15 if slow.is_set() else 0)
+        fake.do(talk, command)
+
+    old, new = (FakeMail(name, str(tmp_path), stage.ca, {ANNA: PASSWORD}) for name in ("old", "new"))
+    old.rules["NOOP"] = noop
+    for i in range(200):
+        old.put(ANNA, b"INBOX", b"Subject: %d\r\n\r\n" % i + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 1500)
+    folder = tempfile.mkdtemp(prefix="ferry-", dir=stage.folder)
+    os.chmod(folder, 0o755)
+    ferry = Mailferry(folder, stage.ca, old, new, settings={"backend old": {"rate": "400K"}})
+    ferry.start()
+    client = ImapClient(ferry.address, ferry.ports["imaps"], stage.context)
+    client.login(ANNA, PASSWORD)
+
+    def live():
+        while not done.is_set():
+            client.command(b"NOOP")
+            time.sleep(0.02)
+
+    user = threading.Thread(target=live)
+    user.start()
+    try:
+        ferry.import_users([{"user": ANNA, "old_password_file": ferry.secret_file("p", PASSWORD),
+                             "new_password_file": ferry.secret_file("p", PASSWORD)}])
+        assert wait_for(lambda: "by the settings" in ferry.command("why", ANNA).stdout, 20)
+        time.sleep(11)          # two looks at a server that is quick
+        assert "live users" not in ferry.command("why", ANNA).stdout
+        slow.set()
+        assert wait_for(lambda: "it answers live users in" in ferry.command("why", ANNA).stdout, 25), ferry.log_text()
+        assert "copier slowed" in ferry.log_text()
+    finally:
+        done.set()
+        user.join()
+        client.close()
+        ferry.stop()
+        old.stop()
+        new.stop()
+
+
+def wait_for(true, timeout_s):
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.3)
+    return False
