@@ -113,6 +113,7 @@ def test_every_byte_comes_over(fakes):
     assert copier.run()[1]["copied"] == 0
 
 
+@pytest.mark.offers("dovecot")
 def test_the_same_to_a_server_that_tidies(stage, person, tmp_path):
     """case 22 23 25: Dovecot shows line ends and NULs in its own way, and takes no message of zero bytes."""
     old = FakeMail("old", str(tmp_path), stage.ca, {person.name: person.password})
@@ -165,13 +166,19 @@ def fill_real(stage, person, corpus):
 
 
 def test_between_real_servers(stage, person, real_copier):
-    """case 18 to 30, between the servers of this run: as old serves it, so does new."""
+    """case 18 to 30, between the servers of this run: as old serves it, so does new, or there is a note of it."""
     taken = fill_real(stage, person, messages.CORPUS)
     assert taken >= 20
-    result = real_copier.until_clean()
-    assert result["messages"] == taken
+    result = real_copier.run()[1]
+    assert result["ok"], result
+    noted = exceptions(real_copier)     # Cyrus writes X for eight-bit bytes in headers
+    assert result["messages"] + len(noted) == taken and {kind for kind, *_ in noted.values()} <= {"altered"}
+    assert all(os.path.getsize(file) for _, _, _, file, _ in noted.values())
     difference = real_copier.difference(stage.context)
-    assert not difference, difference
+    other_bytes = noted.keys() | receipts(real_copier).keys()
+    assert len(difference.lost) == len(difference.extra) == len(other_bytes), difference
+    assert not (difference.doubled or difference.flags or difference.dates or difference.folders)
+    assert stage.new.kind == "cyrus" or not difference, difference
 
 
 def test_sizes_that_lie(fakes):

@@ -83,9 +83,8 @@ class Courier(Server):
         for user in self.users:
             home = os.path.join(folder, "mail", user)
             if not os.path.isdir(home):
-                os.mkdir(home)
-                subprocess.run([os.path.join(ROOT, "usr/bin/maildirmake.courier"),
-                                os.path.join(home, "Maildir")], check=True, env=self._env)
+                for sub in ("cur", "new", "tmp"):
+                    os.makedirs(os.path.join(home, "Maildir", sub))
                 for path, text in (("courierimapuiddb", "1 %d 1\n"), ("courierpop3dsizelist", "/2 1 %d\n")):
                     with open(os.path.join(home, "Maildir", path), "w") as f:
                         f.write(text % uidvalidity)
@@ -104,21 +103,22 @@ class Courier(Server):
             shutil.copy(source, target)
 
     def _write_users(self):
+        hashes = self._hashes()
         for name, rows in (("userdb", ["%s\tuid=%d|gid=%d|home=%s/mail/%s|mail=%s/mail/%s/Maildir|_=" % (
                 u, self._account.pw_uid, self._account.pw_gid, self.folder, u, self.folder, u)
                 for u in self.users]),
-                           ("userdbshadow", ["%s\tsystempw=%s" % (u, self._hash(p))
-                                             for u, p in self.users.items()])):
+                           ("userdbshadow", ["%s\tsystempw=%s" % row for row in zip(self.users, hashes)])):
             path = os.path.join(self.folder, "etc/courier", name)
             subprocess.run([os.path.join(COURIER, "courier-authlib/makedatprog"), "-", path + ".tmp",
                             path + ".dat"], input=("\n".join(rows) + "\n.\n").encode(), check=True,
                            env=self._env)
 
-    @staticmethod
-    def _hash(password):
-        done = subprocess.run(["openssl", "passwd", "-1", "-stdin"], input=password.encode() + b"\n",
+    def _hashes(self):
+        """Of all users' passwords, in their order."""
+        passwords = "".join(p + "\n" for p in self.users.values())
+        done = subprocess.run(["openssl", "passwd", "-1", "-stdin"], input=passwords.encode(),
                               capture_output=True, check=True)
-        return done.stdout.decode().strip()
+        return done.stdout.decode().split()
 
     def _as_user(self):
         return {}

@@ -106,7 +106,9 @@ def read(server, user, context, password=None):
         _, data = client.namespace()
         prefix = re.match(rb'\(\("([^"]*)"', data[0] or b"")
         prefix = prefix.group(1) if prefix else b""
-        subscribed = {name for _, _, name in _names(client.lsub()[1])}
+        # Courier also lists the parents of subscribed folders, as \\Noselect.
+        subscribed = {name for attributes, _, name in _names(client.lsub()[1])
+                      if b"\\noselect" not in attributes.lower()}
         folders = {}
         for attributes, separator, name in _names(client.list()[1]):
             if re.search(rb"\\(Noselect|NonExistent)", attributes, re.I):
