@@ -123,6 +123,8 @@ struct settings {
 		int64_t message_max;	 /* bytes; a larger message is an exception */
 		int64_t user_rate;	 /* bytes/s of one user's copy; 0: no limit */
 		int user_message_rate;
+		char *folders; /* rules about folders (config/folder_rules.h); NULL: none */
+		bool shared;   /* other users' and shared folders too */
 		int delete_brake;	  /* most deletes per folder and pass … */
 		int delete_brake_percent; /* … or this share of it, whichever is more */
 	} sync;

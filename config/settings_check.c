@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/store.h"
+#include "config/folder_rules.h"
 #include "common/wire/endpoint.h"
 #include "common/wire/sasl.h"
 
@@ -402,6 +403,18 @@ static void check_lookup(const struct settings *s, const struct scan *scan, stru
 			    mark);
 }
 
+static void check_folder_rules(const struct settings *s, const struct scan *scan,
+			       struct mistakes *m)
+{
+	struct folder_rules rules = { 0 };
+	struct err e = { 0 };
+
+	if (s->sync.folders && folder_rules_read(s->sync.folders, "", NULL, &rules, &e) < 0)
+		mistake_add(m, scan_line(scan, SECTION_SYNC, NULL, "folders"),
+			    "sync: folders: %s", e.text);
+	folder_rules_release(&rules);
+}
+
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
 	struct slice bad;
@@ -414,6 +427,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_store(s, scan, m);
 	check_lookup(s, scan, m);
 	check_worker_user(s, scan, m);
+	check_folder_rules(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

@@ -204,6 +204,11 @@ const struct setting_row setting_rows[] = {
 	    "What one user's copy moves from or to each server; 0: as fast as it goes."),
 	INT("user_message_rate", AT(SECTION_SYNC, sync.user_message_rate), "0", 0,
 	    RATE_MESSAGES_MAX, "/s", "Messages of one user's copy; 0: any number."),
+	PATH("folders", AT(SECTION_SYNC, sync.folders), NULL, true,
+	     "File of rules: map \"Old/Name\" = \"New/Name\", skip \"Public*\"; for all, or "
+	     "behind a line \"wave W\" or \"user U\" for those. Read anew for each pass."),
+	ROW("shared", AT(SECTION_SYNC, sync.shared), BOOL, "no", 0, 0, "", false, true,
+	    "Copy other users' and shared folders too, which each user sees again."),
 	INT("delete_brake", AT(SECTION_SYNC, sync.delete_brake), "50", 0, 1000000000, "",
 	    "Most deletions per folder and pass before a person is asked …"),
 	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100,
@@ -283,7 +288,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 111, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 113, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 
 #include "sync/hint.h"
+#include "sync/job_folders.h"
 #include "sync/lanes.h"
 
 #define STRING_MAX  4096 /* bytes of a name, host or path in a job */
@@ -48,6 +49,7 @@ void job_release(struct job *j)
 	mem_free(&j->journal);
 	mem_free(&j->exceptions);
 	mem_free(&j->run_as);
+	folder_rules_release(&j->folders);
 	for (int i = 0; i < SIDES; i++)
 		side_release(&j->side[i]);
 	*j = (struct job){ 0 };
@@ -186,6 +188,8 @@ void job_write(const struct job *j, struct buf *out)
 	}
 	add_field(out, "run_as", j->run_as);
 	add_number(out, "memory", j->memory);
+	buf_add_str(out, ",\"folders\":");
+	job_folders_write(&j->folders, out);
 	add_side(out, "old", &j->side[SIDE_OLD]);
 	add_side(out, "new", &j->side[SIDE_NEW]);
 	buf_add_str(out, "}\n");
@@ -544,6 +548,16 @@ static int take_connections(struct object *o, int *out)
 		       : 0;
 }
 
+/* Absent: none. */
+static int take_folders(struct object *o, struct folder_rules *out)
+{
+	const json_t *j = take(o, "folders");
+
+	if (j && job_folders_read(j, out) < 0)
+		return wrong(o, "folders", "rules about folders");
+	return 0;
+}
+
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
@@ -562,6 +576,7 @@ static int take_job(struct object *o, struct job *out)
 	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||
 	    take_string(o, "run_as", NAME_MAX, true, &out->run_as) < 0 ||
 	    take_optional(o, "memory", BYTES_MAX, &out->memory) < 0 ||
+	    take_folders(o, &out->folders) < 0 ||
 	    take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
 	    take_side(o, "new", &out->side[SIDE_NEW]) < 0)
 		return -1;

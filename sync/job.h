@@ -6,7 +6,7 @@
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
- *"delete_brake_percent": n, "old": SIDE, "new": SIDE, "from": "old" | "new",
+ *"delete_brake_percent": n, "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
  *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}: optional ones may be null. "login"
@@ -56,6 +56,7 @@
 #include "common/secret.h"
 #include "common/user_state.h"
 #include "common/wire/sasl.h"
+#include "config/folder_rules.h"
 #include "config/settings.h"
 #include "sync/audit.h"
 
@@ -87,6 +88,7 @@ struct job {
 	int connections; /* to each side, at most */
 	int64_t message_max;
 	int delete_brake, delete_brake_percent;
+	struct folder_rules folders;
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;
 	/* how the worker confines itself (sync/confine.h) */

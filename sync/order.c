@@ -134,6 +134,12 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	out->run_as = mem_str(s->sync.worker_user);
 	out->journal = order_journal_path(s->sync.dir, u->name);
 	out->exceptions = order_exceptions_path(s, u->name);
+	if (s->sync.folders &&
+	    folder_rules_read(s->sync.folders, u->name, u->wave, &out->folders, e) < 0) {
+		job_release(out);
+		return -1;
+	}
+	out->folders.shared = s->sync.shared;
 	for (int side = 0; side < SIDES; side++) {
 		if (fill_side(&out->side[side], u->login[side], u->password_file[side],
 			      &s->backend[side], e) < 0) {
