@@ -472,7 +472,7 @@ int audit_user(struct audit_user *a, struct err *e)
 
 		for (int s = 0; s < SIDES; s++)
 			sides[s] = (struct folder_side){ &t.list[s], &t.space[s] };
-		folders_map(sides, SIDE_OLD, NULL, 0, &t.map);
+		folders_map(sides, SIDE_OLD, &(struct folder_wishes){ 0 }, &t.map);
 		t.taken = mem_array(t.list[SIDE_NEW].count + 1, sizeof *t.taken);
 		rc = visit_all(&t, e);
 	}

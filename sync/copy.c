@@ -51,6 +51,23 @@ static bool is_another(const struct folder_state *known, const struct selected *
 	       (now->uidnext && now->uidnext < known->uidnext);
 }
 
+/* After the flip, when new's UIDs mean nothing any more: what was brought stays known by old's. */
+static int forget_copies(struct work *w, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	if (copy_load_rows(w, e) < 0 || journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->row_count; i++) {
+		w->rows[i].uid[w->pass->to] = 0;
+		if (journal_msg_write(j, w->f, &w->rows[i], NULL, NULL, e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
+	}
+	return journal_commit(j, e);
+}
+
 static int check_identity(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -67,7 +84,7 @@ static int check_identity(struct work *w, enum side s, struct err *e)
 		     restarted ? "the UIDs begin again" : "UIDVALIDITY changed", side_name(s));
 	if (!pass_is_trailing(p))
 		return forget_rows(w, e);
-	return s == p->from ? mark_all_gone(w, e) : 0;
+	return s == p->from ? mark_all_gone(w, e) : forget_copies(w, e);
 }
 
 static const bool both_sides[SIDES] = { true, true };
@@ -105,6 +122,17 @@ static void close_work(struct work *w)
 }
 
 /* ---- the folder */
+
+/* A folder that cannot be opened is one folder's trouble, unless the server asks for patience
+ * or is gone. */
+static bool is_its_own(const struct work *w, const struct err *e)
+{
+	for (int s = 0; s < SIDES; s++)
+		if (!mailbox_is_usable(w->lane->box[s]))
+			return false;
+	return (e->kind == ERR_TEMP || e->kind == ERR_PROTOCOL || e->kind == ERR_INPUT) &&
+	       !e->later.whom;
+}
 
 /* Old's state is that before its listing, new's that of the last look at it: what happens later
  * shows. */
@@ -149,6 +177,12 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 	bool equal = false;
 	int rc = open_folder(&w, e);
 
+	if (rc < 0 && is_its_own(&w, e)) {
+		pass_unclean(p, "%s", e->text);
+		err_clear(e);
+		close_work(&w);
+		return 0;
+	}
 	if (rc == 0)
 		rc = pass_is_trailing(p) ? work_trailing(&w, e) : work_in_step(&w, &equal, e);
 	if (rc == 0) {
@@ -170,8 +204,14 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 	int rc = -1;
 
 	sides[p->from] = true;
-	if (copy_look(&w, sides, e) < 0 || check_identity(&w, p->from, e) < 0 ||
-	    copy_gather(&w, sides, e) < 0)
+	if (copy_look(&w, sides, e) < 0) {
+		if (is_its_own(&w, e)) {
+			err_clear(e); /* copy_folder() will name it */
+			rc = 0;
+		}
+		goto out;
+	}
+	if (check_identity(&w, p->from, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
 	rc = journal_begin(p->journal, e);
 	for (size_t i = 0; i < w.row_count && rc == 0 && w.adds_up[p->from]; i++) {
@@ -198,12 +238,12 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, stru
 	int rc = -1;
 
 	sides[p->to] = true;
-	if (copy_look(&w, sides, e) < 0) {
-		if (!mailbox_is_usable(w.lane->box[p->to]))
-			goto out;
-		rc = journal_folder_drop(p->journal, f->id, e); /* gone there too */
+	if (!folder_list_find(&p->list[p->to], f->name[p->to])) { /* gone there too */
+		rc = journal_folder_drop(p->journal, f->id, e);
 		goto out;
 	}
+	if (copy_look(&w, sides, e) < 0)
+		goto out;
 	w.adds_up[p->from] = true;
 	if (check_identity(&w, p->to, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;

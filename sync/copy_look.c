@@ -86,6 +86,7 @@ static int end_side(struct work *w, enum side s, uint64_t since, struct err *e)
 int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 {
 	uint64_t since[SIDES] = { 0, 0 };
+	bool begun[SIDES] = { false, false };
 	int rc = journal_count(w->pass->journal, w->f, &w->count, e);
 
 	for (int s = 0; s < SIDES && rc == 0; s++) {
@@ -94,12 +95,17 @@ int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 		since[s] = ask_since(w, (enum side)s);
 		rc = mailbox_look_begin(w->lane->box[s], w->f->name[s], s == (int)w->pass->from,
 					since[s], e);
+		begun[s] = rc == 0;
 		if (rc < 0)
 			err_wrap(e, "%s: folder %s", side_name((enum side)s), w->f->name[s]);
 	}
-	for (int s = 0; s < SIDES && rc == 0; s++)
-		if (sides[s])
-			rc = end_side(w, (enum side)s, since[s], e);
+	/* Also when the other one has refused: nobody else would take these answers. */
+	for (int s = 0; s < SIDES; s++) {
+		struct err second = { 0 };
+
+		if (begun[s] && end_side(w, (enum side)s, since[s], rc < 0 ? &second : e) < 0)
+			rc = -1;
+	}
 	return rc;
 }
 

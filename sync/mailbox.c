@@ -343,6 +343,9 @@ static void caps_read(struct mailbox *m)
 		.enable = has(m, "ENABLE") || rev2,
 		.move = has(m, "MOVE") || rev2,
 		.idle = has(m, "IDLE") || rev2,
+		.objectid = has(m, "OBJECTID"),
+		.status_size = has(m, "STATUS=SIZE") || rev2,
+		.utf8_names = has(m, "UTF8=ONLY") || !has(m, "IMAP4rev1"),
 		.append_limit = limit_of(buf_slice(&m->capabilities), "APPENDLIMIT="),
 		.message_limit = limit_of(buf_slice(&m->capabilities), "MESSAGELIMIT="),
 	};
@@ -596,6 +599,10 @@ static int log_in(struct mailbox *m, const struct job_side *side, struct err *e)
 	if (!slice_starts_nocase(slice_of(m->last_code), "CAPABILITY "))
 		caps_forget(m);
 	if (caps_get(m, e) < 0)
+		return -1;
+	/* RFC 6855 6: it refuses whoever has not said that he knows UTF-8. Where it is not a
+	 * must, names stay modified UTF-7, which every server speaks. */
+	if (has(m, "UTF8=ONLY") && run_simple(m, "ENABLE UTF8=ACCEPT", e) < 0)
 		return -1;
 	return recognise(m, e);
 }

@@ -22,6 +22,7 @@
 #define MAILBOX_FOLDERS_MAX 100000 /* folders of one user */
 #define MAILBOX_NAME_MAX    4096   /* bytes of one wire name */
 #define MAILBOX_ID_MAX	    1024   /* bytes of an ID answer that are looked at */
+#define MAILBOX_OBJECT_MAX  255	   /* bytes of a MAILBOXID */
 #define MAILBOX_CODE_MAX    256	   /* bytes of a response code that are kept */
 #define MAILBOX_SET_MAX \
 	7000 /* bytes of one UID set in a command; longer ones become several commands */
@@ -35,6 +36,9 @@ struct mailbox_caps {			  /* of the server after login */
 	bool uidplus, unselect, namespaces, special_use, create_special_use, list_extended,
 		list_status;
 	bool multiappend, condstore, qresync, enable, move, idle;
+	bool objectid;	  /* RFC 8474: folders have an id that lasts */
+	bool status_size; /* RFC 8438 */
+	bool utf8_names;  /* all the server knows, and enabled: names are UTF-8 */
 	uint64_t append_limit;	/* RFC 7889 APPENDLIMIT=n; 0: none known */
 	uint64_t message_limit; /* RFC 9738 MESSAGELIMIT=n: messages of one command; 0: any */
 };
@@ -91,6 +95,8 @@ struct folder_info {
 	bool has_status; /* the numbers are known; false: noselect, or STATUS was refused */
 	uint32_t uidvalidity, uidnext, messages;
 	uint64_t highestmodseq; /* 0: none */
+	uint64_t size;		/* bytes; only by mailbox_size() */
+	char *mailboxid;	/* RFC 8474: lasts when the folder is renamed; NULL: not told */
 };
 
 struct folder_list {
@@ -107,7 +113,9 @@ struct namespace_info {
 	char *prefix;
 	char separator;
 	struct folder_list
-		others; /* other users' and shared: only name (a prefix), separator */
+		others;	      /* other users' and shared: only name (a prefix), separator */
+	bool guessed; /* the server does not say: there may be a prefix */
+	bool utf8;    /* names are UTF-8 (caps.utf8_names), else modified UTF-7 */
 };
 void namespace_info_release(struct namespace_info *n);
 
@@ -129,10 +137,16 @@ int mailbox_survey_end(struct mailbox *m, struct namespace_info *space,
 int mailbox_status(struct mailbox *m, const char *name, struct folder_info *out,
 		   struct err *e) MUST_CHECK;
 void folder_info_release(struct folder_info *f);
+/* Bytes of a folder by STATUS; only where caps.status_size. */
+int mailbox_size(struct mailbox *m, const char *name, uint64_t *out, struct err *e) MUST_CHECK;
 
 /* [ALREADYEXISTS] is success. use: given as RFC 6154 USE if the server can; USE_NONE: not. */
 int mailbox_create(struct mailbox *m, const char *name, enum special_use use,
 		   struct err *e) MUST_CHECK;
+/* With all that is below it (RFC 3501 6.3.5); neither may be selected. */
+int mailbox_rename(struct mailbox *m, const char *from, const char *to,
+		   struct err *e) MUST_CHECK;
+int mailbox_delete(struct mailbox *m, const char *name, struct err *e) MUST_CHECK;
 int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e) MUST_CHECK;
 
 struct selected {

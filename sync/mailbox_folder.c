@@ -20,6 +20,7 @@ const char *special_use_name(enum special_use u)
 void folder_info_release(struct folder_info *f)
 {
 	free(f->name);
+	free(f->mailboxid);
 	*f = (struct folder_info){ 0 };
 }
 
@@ -139,28 +140,84 @@ static int add_listed(struct folder_list *l, const struct mailimap_mailbox_list 
 	return 0;
 }
 
-static void take_status(struct folder_info *f, const struct mailimap_mailbox_data_status *s);
+/* ---- STATUS: libetpan knows neither MAILBOXID nor how to unquote this name */
 
-/*
- * The numbers of a STATUS answer and whose they are; NULL: none. The name is read here:
- * libetpan leaves quotes and literals of this one as they are on the wire.
- */
-static const struct mailimap_mailbox_data_status *status_of(
-	const struct frame *f, char name[static MAILBOX_NAME_MAX + 1])
+/* The item's word and its value: a number, or what stands in parentheses. */
+static bool take_item(struct slice *s, struct slice *word, struct slice *value)
 {
-	const struct mailimap_mailbox_data *d;
-	struct slice rest = f->reply.text;
+	const char *blank, *end;
 	size_t n;
 
-	if (f->kind != FRAME_DATA || f->data->rsp_type != MAILIMAP_RESP_DATA_TYPE_MAILBOX_DATA)
-		return NULL;
-	d = f->data->rsp_data.rsp_mailbox_data;
-	if (!d || d->mbd_type != MAILIMAP_MAILBOX_DATA_STATUS || !take(&rest, "STATUS") ||
-	    imap_astring(&rest, name, MAILBOX_NAME_MAX, &n) != WIRE_DONE)
-		return NULL;
-	name[n] = '\0';
-	return d->mbd_data.mbd_status;
+	take(s, " ");
+	blank = memchr(s->p, ' ', s->n);
+	if (!blank)
+		return false;
+	*word = (struct slice){ s->p, (size_t)(blank - s->p) };
+	*s = (struct slice){ blank + 1, s->n - word->n - 1 };
+	for (n = 0; n < s->n && s->p[n] != ' ' && s->p[n] != ')'; n++)
+		;
+	*value = (struct slice){ s->p, n };
+	if (n && s->p[0] == '(') {
+		end = memchr(s->p, ')', s->n);
+		if (!end)
+			return false;
+		*value = (struct slice){ s->p + 1, (size_t)(end - s->p) - 1 };
+		n = value->n + 2;
+	}
+	*s = (struct slice){ s->p + n, s->n - n };
+	return true;
 }
+
+static void take_value(struct folder_info *f, struct slice word, struct slice value)
+{
+	uint64_t n;
+
+	if (slice_is_nocase(word, "MAILBOXID")) {
+		mem_free(&f->mailboxid);
+		f->mailboxid = mem_strn(value.p, MIN(value.n, (size_t)MAILBOX_OBJECT_MAX));
+	}
+	if (slice_u64(value, UINT64_MAX, &n) < 0)
+		return;
+	if (slice_is_nocase(word, "HIGHESTMODSEQ"))
+		f->highestmodseq = n;
+	else if (slice_is_nocase(word, "SIZE"))
+		f->size = n;
+	else if (n > UINT32_MAX)
+		return;
+	else if (slice_is_nocase(word, "MESSAGES"))
+		f->messages = (uint32_t)n;
+	else if (slice_is_nocase(word, "UIDNEXT"))
+		f->uidnext = (uint32_t)n;
+	else if (slice_is_nocase(word, "UIDVALIDITY"))
+		f->uidvalidity = (uint32_t)n;
+}
+
+/* Is it a STATUS answer? Then whose, and items begins behind the name. */
+static bool is_status(const struct frame *f, char name[static MAILBOX_NAME_MAX + 1],
+		      struct slice *items)
+{
+	size_t n;
+
+	*items = f->reply.text;
+	if ((f->kind != FRAME_DATA && f->kind != FRAME_OTHER) || !take(items, "STATUS ") ||
+	    imap_astring(items, name, MAILBOX_NAME_MAX, &n) != WIRE_DONE)
+		return false;
+	name[n] = '\0';
+	return true;
+}
+
+static void take_status(struct folder_info *f, struct slice items)
+{
+	struct slice word, value;
+
+	if (!take(&items, " ("))
+		return;
+	while (take_item(&items, &word, &value))
+		take_value(f, word, value);
+	f->has_status = f->uidvalidity != 0;
+}
+
+/* ---- what LIST answers */
 
 /* A LIST line that cannot be read is a folder that would be missed: better no pass at all. */
 static int refuse_odd(const struct frame *f, struct err *e)
@@ -176,13 +233,13 @@ static int on_list(const struct frame *f, void *arg, struct err *e)
 {
 	const struct mailimap_mailbox_list *box = list_of(f, MAILIMAP_MAILBOX_DATA_LIST);
 	char name[MAILBOX_NAME_MAX + 1];
-	const struct mailimap_mailbox_data_status *s = status_of(f, name);
 	struct folder_info *folder;
+	struct slice items;
 
 	if (refuse_odd(f, e) < 0)
 		return -1;
-	if (s && (folder = find(arg, name)))
-		take_status(folder, s);
+	if (is_status(f, name, &items) && (folder = find(arg, name)))
+		take_status(folder, items);
 	if (!box || !box->mb_name || !*box->mb_name)
 		return 0;
 	if (add_listed(arg, box, &folder, e) < 0)
@@ -216,46 +273,23 @@ static int on_lsub(const struct frame *f, void *arg, struct err *e)
 
 static const char *status_items(const struct mailbox *m)
 {
+	if (m->caps.objectid)
+		return m->caps.condstore
+			       ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ MAILBOXID)"
+			       : "(MESSAGES UIDNEXT UIDVALIDITY MAILBOXID)";
 	return m->caps.condstore ? "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
 				 : "(MESSAGES UIDNEXT UIDVALIDITY)";
-}
-
-static void take_extension(struct folder_info *f, const struct mailimap_extension_data *x)
-{
-	if (x && x->ext_extension && x->ext_extension->ext_id == MAILIMAP_EXTENSION_CONDSTORE &&
-	    x->ext_type == MAILIMAP_CONDSTORE_TYPE_STATUS_INFO && x->ext_data)
-		f->highestmodseq = ((struct mailimap_condstore_status_info *)x->ext_data)
-					   ->cs_highestmodseq_value;
-}
-
-static void take_status(struct folder_info *f, const struct mailimap_mailbox_data_status *s)
-{
-	if (!s->st_info_list)
-		return;
-	for (clistiter *i = clist_begin(s->st_info_list); i; i = clist_next(i)) {
-		const struct mailimap_status_info *item = clist_content(i);
-
-		if (item->st_att == MAILIMAP_STATUS_ATT_MESSAGES)
-			f->messages = item->st_value;
-		else if (item->st_att == MAILIMAP_STATUS_ATT_UIDNEXT)
-			f->uidnext = item->st_value;
-		else if (item->st_att == MAILIMAP_STATUS_ATT_UIDVALIDITY)
-			f->uidvalidity = item->st_value;
-		else
-			take_extension(f, item->st_ext_data);
-	}
-	f->has_status = f->uidvalidity != 0;
 }
 
 static int on_status(const struct frame *f, void *arg, struct err *e)
 {
 	char name[MAILBOX_NAME_MAX + 1];
-	const struct mailimap_mailbox_data_status *s = status_of(f, name);
 	struct folder_info *folder = arg;
+	struct slice items;
 
 	(void)e;
-	if (s && same_name(name, folder->name))
-		take_status(folder, s);
+	if (is_status(f, name, &items) && same_name(name, folder->name))
+		take_status(folder, items);
 	return 0;
 }
 
@@ -264,6 +298,22 @@ static void status_command(struct mailbox *m, struct command *c, const char *nam
 	command_printf(c, "STATUS ");
 	command_astring(m, c, slice_of(name));
 	command_printf(c, " %s", status_items(m));
+}
+
+int mailbox_size(struct mailbox *m, const char *name, uint64_t *out, struct err *e)
+{
+	struct folder_info f = { .name = mem_str(name) };
+	struct command c = { 0 };
+	int rc;
+
+	ASSERT(m->caps.status_size);
+	command_printf(&c, "STATUS ");
+	command_astring(m, &c, slice_of(name));
+	command_printf(&c, " (SIZE)");
+	rc = command_run(m, &c, on_status, &f, e);
+	*out = f.size;
+	folder_info_release(&f);
+	return rc < 0 ? err_wrap(e, "size of folder \"%s\"", name) : 0;
 }
 
 int mailbox_status(struct mailbox *m, const char *name, struct folder_info *out, struct err *e)
@@ -489,6 +539,26 @@ int mailbox_create(struct mailbox *m, const char *name, enum special_use use, st
 		return 0;
 	}
 	return r;
+}
+
+int mailbox_rename(struct mailbox *m, const char *from, const char *to, struct err *e)
+{
+	struct command c = { 0 };
+
+	if (mailbox_check_name(from, e) < 0 || mailbox_check_name(to, e) < 0)
+		return -1;
+	command_printf(&c, "RENAME ");
+	command_astring(m, &c, slice_of(from));
+	command_printf(&c, " ");
+	command_astring(m, &c, slice_of(to));
+	if (command_run(m, &c, NULL, NULL, e) < 0)
+		return err_wrap(e, "RENAME \"%s\" to \"%s\"", from, to);
+	return 0;
+}
+
+int mailbox_delete(struct mailbox *m, const char *name, struct err *e)
+{
+	return name_command(m, "DELETE", name, "", NULL, NULL, e);
 }
 
 int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e)
@@ -733,13 +803,15 @@ static int own_namespace(struct mailbox *m, struct surveying *s, struct namespac
 			return -1;
 	}
 	if (s->spaces.own.count)
-		*out = (struct namespace_info){ mem_str(s->spaces.own.at[0].name),
-						s->spaces.own.at[0].separator,
-						s->spaces.others };
+		*out = (struct namespace_info){ .prefix = mem_str(s->spaces.own.at[0].name),
+						.separator = s->spaces.own.at[0].separator,
+						.others = s->spaces.others };
 	else
 		*out = (struct namespace_info){ .prefix = mem_str(""),
 						.separator = s->separator,
-						.others = s->spaces.others };
+						.others = s->spaces.others,
+						.guessed = true };
+	out->utf8 = m->caps.utf8_names;
 	s->spaces.others = (struct folder_list){ 0 };
 	return 0;
 }

@@ -1,8 +1,10 @@
 /* Hides: the whole user: which folders need work, what follows them, and when a pass may be
  * called clean. */
-#include "sync/exceptions.h"
+#include "sync/tree.h"
 
 #include <stdarg.h>
+
+#include "sync/exceptions.h"
 
 #define STEP_EXIT 99 /* a worker that a test stopped */
 
@@ -94,6 +96,13 @@ static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err
 	return 0;
 }
 
+int pass_list_side(struct pass *p, enum side s, struct err *e)
+{
+	bool one[SIDES] = { s == SIDE_OLD, s == SIDE_NEW };
+
+	return list_sides(p, false, one, e);
+}
+
 static bool stands_still(const struct journal_folder *f, const struct folder_info *now,
 			 enum side s)
 {
@@ -124,21 +133,21 @@ static struct journal_folder *find_folder(struct journal_folder *at, size_t n, e
 	return NULL;
 }
 
-/* The folder there, before anything is put into it: a name that exists already is fine. */
-static int make_folder(struct pass *p, struct mailbox *box, const struct folder_pair *pair,
-		       struct err *e)
+bool pass_wants_folder(const struct pass *p, const struct folder_pair *pair)
 {
-	int rc;
+	struct journal_folder *known;
+	struct err ignored = { 0 };
+	bool wants = true;
+	size_t n;
 
-	if (pair->exists)
-		return 0;
-	rc = mailbox_create(box, pair->name[p->to], pair->use, e);
-	if (rc < 0 && pair->use != USE_NONE &&
-	    mailbox_is_usable(box)) /* not every use may be asked for */
-		rc = mailbox_create(box, pair->name[p->to], USE_NONE, e);
-	pass_step();
-	return rc < 0 ? err_wrap(e, "%s: create folder %s", side_name(p->to), pair->name[p->to])
-		      : 0;
+	if (journal_folders(p->journal, &known, &n, &ignored) == 0) {
+		const struct journal_folder *f =
+			find_folder(known, n, p->from, pair->name[p->from]);
+
+		wants = !f || needs_work(p, f);
+	}
+	journal_folders_free(&known, &n);
+	return wants;
 }
 
 typedef int folder_fn(struct pass *p, struct lane *l, const struct folder_pair *pair,
@@ -146,9 +155,8 @@ typedef int folder_fn(struct pass *p, struct lane *l, const struct folder_pair *
 
 struct folder_task {
 	const struct folder_pair *pair;
-	struct journal_folder *f;    /* what the journal knows, or &fresh */
-	struct journal_folder fresh; /* borrows the pair's names */
-	uint32_t messages;	     /* on the side that counts */
+	struct journal_folder *f;
+	uint32_t messages; /* on the side that counts */
 };
 
 struct folder_tasks {
@@ -160,30 +168,13 @@ struct folder_tasks {
 	_Atomic size_t done;
 };
 
-/* New folders are made here, one after the other: parents before children. */
-static int take_task(struct folder_tasks *t, const struct folder_pair *pair,
-		     struct journal_folder *known, struct err *e)
+static void take_task(struct folder_tasks *t, const struct folder_pair *pair,
+		      struct journal_folder *known)
 {
-	struct pass *p = t->p;
-	const struct folder_info *here =
-		folder_list_find(&p->list[p->from], pair->name[p->from]);
-	const char *names[SIDES] = { pair->name[SIDE_OLD], pair->name[SIDE_NEW] };
-	struct folder_task *task = &t->at[t->count];
-
-	if (known && !needs_work(p, known))
-		return 0;
-	*task = (struct folder_task){ .pair = pair, .f = known };
-	task->messages = here ? here->messages : 0;
-	if (!known) {
-		task->fresh.name[SIDE_OLD] = pair->name[SIDE_OLD];
-		task->fresh.name[SIDE_NEW] = pair->name[SIDE_NEW];
-		if (make_folder(p, p->lanes.at[0].box[p->to], pair, e) < 0 ||
-		    journal_folder_add(p->journal, names, &task->fresh.id, e) < 0)
-			return -1;
-	}
-	t->messages += task->messages;
-	t->count++;
-	return 0;
+	if (!known || !needs_work(t->p, known))
+		return;
+	t->at[t->count++] = (struct folder_task){ pair, known, pair->info->messages };
+	t->messages += pair->info->messages;
 }
 
 /* The largest first, so that the lanes end together. */
@@ -199,7 +190,7 @@ static int run_task(struct lane *l, size_t at, void *arg, struct err *e)
 {
 	struct folder_tasks *t = arg;
 	struct folder_task *task = &t->at[at];
-	int rc = t->work(t->p, l, task->pair, task->f ? task->f : &task->fresh, e);
+	int rc = t->work(t->p, l, task->pair, task->f, e);
 
 	pass_tell(t->p, task->pair->name[t->p->from], (int64_t)++t->done, (int64_t)t->count);
 	return rc;
@@ -230,9 +221,9 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 	for (size_t i = 0; i < map->count && rc == 0; i++) {
 		const struct folder_pair *pair = &map->at[i];
 
-		if (!pair->container)
-			rc = take_task(&t, pair,
-				       find_folder(known, n, p->from, pair->name[p->from]), e);
+		if (pair->exists && !pair->container)
+			take_task(&t, pair,
+				  find_folder(known, n, p->from, pair->name[p->from]));
 	}
 	qsort(t.at, t.count, sizeof *t.at, by_messages);
 	if (rc == 0 && t.count)
@@ -260,51 +251,7 @@ static int follow_vanished(struct pass *p, struct err *e)
 	return rc;
 }
 
-/* ---- subscriptions */
-
-static int follow_subscriptions(struct pass *p, const struct folder_map *map, struct err *e)
-{
-	for (size_t i = 0; i < map->count; i++) {
-		const struct folder_pair *pair = &map->at[i];
-		const struct folder_info *there =
-			folder_list_find(&p->list[p->to], pair->name[p->to]);
-
-		if (pair->subscribed == (there && there->subscribed))
-			continue;
-		if (mailbox_subscribe(p->lanes.at[0].box[p->to], pair->name[p->to],
-				      pair->subscribed, e) < 0) {
-			if (!mailbox_is_usable(p->lanes.at[0].box[p->to]))
-				return err_wrap(e, "%s: subscriptions", side_name(p->to));
-			pass_unclean(p, "folder %s cannot be subscribed on %s: %s",
-				     pair->name[p->to], side_name(p->to), e->text);
-		}
-		pass_step();
-	}
-	return 0;
-}
-
 /* ---- the pass */
-
-static int map_folders(struct pass *p, struct folder_map *out, struct err *e)
-{
-	struct folder_side sides[SIDES];
-	struct journal_folder *known;
-	struct folder_known *names;
-	size_t n;
-
-	if (journal_folders(p->journal, &known, &n, e) < 0)
-		return -1;
-	names = mem_array(n + 1, sizeof *names);
-	for (size_t i = 0; i < n; i++)
-		for (int s = 0; s < SIDES; s++)
-			names[i].name[s] = known[i].name[s];
-	for (int s = 0; s < SIDES; s++)
-		sides[s] = (struct folder_side){ &p->list[s], &p->space[s] };
-	folders_map(sides, p->from, names, n, out);
-	free(names);
-	journal_folders_free(&known, &n);
-	return 0;
-}
 
 /* A journal that was lost would make everything on old look new, and all of it would be brought
  * a second time. */
@@ -335,7 +282,7 @@ static int work_folders(struct pass *p, const struct folder_map *map, struct err
 			       : each_folder(p, map, copy_folder, e);
 	if (each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
 		return -1;
-	return follow_subscriptions(p, map, e);
+	return tree_subscribe(p, map, e);
 }
 
 static int64_t messages_of(const struct folder_list *l)
@@ -383,7 +330,7 @@ static int round_of_work(struct pass *p, struct err *e)
 	buf_drain(&p->why, buf_len(&p->why));
 	p->why_count = 0;
 	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 ||
-	    check_room(p, e) < 0 || map_folders(p, &map, e) < 0)
+	    check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
 		return -1;
 	rc = work_folders(p, &map, e);
 	folder_map_release(&map);
@@ -394,10 +341,10 @@ static int round_of_work(struct pass *p, struct err *e)
 static int has_moved_on(struct pass *p, bool *moved, struct err *e)
 {
 	struct folder_list before = p->list[p->from];
-	bool same, one[SIDES] = { p->from == SIDE_OLD, p->from == SIDE_NEW };
+	bool same;
 
 	p->list[p->from] = (struct folder_list){ 0 };
-	if (list_sides(p, false, one, e) < 0) {
+	if (pass_list_side(p, p->from, e) < 0) {
 		folder_list_release(&before);
 		return -1;
 	}

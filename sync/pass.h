@@ -3,7 +3,8 @@
  *step, and compared. What a pass is for each kind of job stands in sync/job.h; what makes it
  *safe to be killed anywhere in sync/journal.h.
  *
- *	pass.c	 the user: both servers, all folders, subscriptions, the answer
+ *	pass.c	 the user: both servers, all folders, the answer
+ *	tree.c	 folders mapped, made and recorded; subscriptions
  *	copy.c	 one folder: is it still the same, and what is mended in which order
  *	copy_look.c	what has changed in it, as far as that can be had without a listing
  *	copy_list.c	what each side holds, and what the journal knows of it
@@ -129,6 +130,10 @@ int pass_run(struct pass *p, struct err *e) MUST_CHECK;
 void pass_unclean(struct pass *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total);
 bool pass_is_trailing(const struct pass *p);
+/* Fills p->list of a side anew. */
+int pass_list_side(struct pass *p, enum side s, struct err *e) MUST_CHECK;
+/* Is it new, or has something changed in it since it was settled? */
+bool pass_wants_folder(const struct pass *p, const struct folder_pair *pair);
 /* Another lane has failed: -1, and e says so. Asked before each batch, and while waiting. */
 int pass_is_stopping(const struct pass *p, struct err *e) MUST_CHECK;
 
