@@ -19,13 +19,20 @@ static int forget_rows(struct work *w, struct err *e)
 	return journal_commit(j, e);
 }
 
+/* Every row, whatever of the folder the pass looks at. */
+static int load_all(struct work *w, struct err *e)
+{
+	w->whole = true;
+	return copy_load_rows(w, e);
+}
+
 /* After the flip new is the user's: what old had under its former UIDs is there, or was thrown
  * away. */
 static int mark_all_gone(struct work *w, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
-	if (copy_load_rows(w, e) < 0 || journal_begin(j, e) < 0)
+	if (load_all(w, e) < 0 || journal_begin(j, e) < 0)
 		return -1;
 	for (size_t i = 0; i < w->row_count; i++) {
 		w->rows[i].state = MSG_GONE;
@@ -51,12 +58,13 @@ static bool is_another(const struct folder_state *known, const struct selected *
 	       (now->uidnext && now->uidnext < known->uidnext);
 }
 
-/* After the flip, when new's UIDs mean nothing any more: what was brought stays known by old's. */
+/* After the flip, when new's UIDs mean nothing any more: what was brought stays known by old's.
+ */
 static int forget_copies(struct work *w, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
-	if (copy_load_rows(w, e) < 0 || journal_begin(j, e) < 0)
+	if (load_all(w, e) < 0 || journal_begin(j, e) < 0)
 		return -1;
 	for (size_t i = 0; i < w->row_count; i++) {
 		w->rows[i].uid[w->pass->to] = 0;
