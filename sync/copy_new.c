@@ -1,5 +1,11 @@
-/* Hides: new mail, batch by batch: read, intend, send, settle. */
+/* Hides: new mail, batch by batch: read, intend, send, settle, each while the next is under
+ * way.
+ */
 #include "sync/exceptions.h"
+#include "sync/readahead.h"
+#include "sync/sender.h"
+
+#define FLIGHTS_MAX 3 /* batches sent and not settled */
 
 static struct journal_msg intent_row(struct work *w, const struct batch_message *m,
 				     int64_t batch, int pos)
@@ -198,36 +204,143 @@ static int first_temporary(struct work *w, const struct batch *b, struct err *e)
 	return 0;
 }
 
-static int send_batch(struct work *w, struct batch *b, struct err *e)
-{
-	struct pass *p = w->pass;
-	struct journal_batch batch = { .folder = w->f->id,
-				       .side = p->to,
-				       .uidvalidity = w->selected[p->to].uidvalidity,
-				       .uidnext = w->next_uid };
-	struct journal_msg *rows = mem_array(b->count + 1, sizeof *rows);
-	struct err lost = { 0 };
-	int sent, rc = intend(w, b, rows, &batch, e);
+/* ---- batches on their way */
 
-	if (rc == 0) {
-		pass_step();
-		sent = pipeline_append(w->lane->box[p->to], w->f->name[p->to], b, &lost);
-		w->touched = true;
-		pass_step();
-		rc = resolve(w, b, rows, &batch, e);
-		pass_step();
-		if (rc == 0 && sent < 0) {
-			*e = lost;
-			rc = err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
-		}
-		if (rc == 0)
-			rc = first_temporary(w, b, e);
-		if (rc == 0)
-			rc = refused_batch(w, b, rows, e);
+/* A batch that is sent, but not answered yet. */
+struct flight {
+	struct batch b;
+	struct journal_msg *rows;
+	struct journal_batch intent;
+};
+
+/* The new mail of a folder, from one side to the other. */
+struct stream {
+	struct work *w;
+	struct sender *out;
+	struct flight *at[FLIGHTS_MAX]; /* oldest first */
+	size_t count;
+	uint32_t *again; /* UIDs to be asked for once more */
+	size_t again_count;
+};
+
+static struct flight *land_first(struct stream *st)
+{
+	struct flight *f = st->at[0];
+
+	st->count--;
+	memmove(st->at, st->at + 1, st->count * sizeof *st->at);
+	return f;
+}
+
+static void flight_free(struct flight **f)
+{
+	batch_release(&(*f)->b);
+	mem_free(&(*f)->rows);
+	mem_free(f);
+}
+
+static int wait_for(struct stream *st, struct flight *f, struct err *e)
+{
+	struct work *w = st->w;
+	enum side to = w->pass->to;
+
+	if (sender_wait(st->out, &f->b, e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	return 0;
+}
+
+static bool has_refused(const struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->at[i].skip && b->at[i].appended == APPEND_REFUSED)
+			return true;
+	return false;
+}
+
+/* What was refused is looked at when the connection has nothing else under way. */
+static int look_at_refused(struct stream *st, struct flight *f, struct err *e)
+{
+	if (has_refused(&f->b))
+		for (size_t i = 0; i < st->count; i++)
+			if (wait_for(st, st->at[i], e) < 0)
+				return -1;
+	return refused_batch(st->w, &f->b, f->rows, e);
+}
+
+/* The oldest flight gets its answers, and the journal says what became of it. */
+static int land(struct stream *st, struct err *e)
+{
+	struct flight *f = land_first(st);
+	struct err lost = { 0 };
+	int sent = wait_for(st, f, &lost), rc;
+
+	pass_step();
+	rc = resolve(st->w, &f->b, f->rows, &f->intent, e);
+	pass_step();
+	if (rc == 0 && sent < 0) {
+		*e = lost;
+		rc = -1;
 	}
-	free(rows);
+	if (rc == 0)
+		rc = first_temporary(st->w, &f->b, e);
+	if (rc == 0)
+		rc = look_at_refused(st, f, e);
+	flight_free(&f);
 	return rc;
 }
+
+static int land_all(struct stream *st, struct err *e)
+{
+	int rc = 0;
+
+	while (st->count && rc == 0)
+		rc = land(st, e);
+	return rc;
+}
+
+/* After a failure: what can still be learnt of the others is written down. */
+static void abandon(struct stream *st)
+{
+	while (st->count) {
+		struct flight *f = land_first(st);
+		struct err ignored = { 0 };
+
+		if (wait_for(st, f, &ignored) < 0)
+			err_clear(&ignored);
+		if (resolve(st->w, &f->b, f->rows, &f->intent, &ignored) < 0)
+			err_clear(&ignored); /* the intent stands: the probe looks */
+		flight_free(&f);
+	}
+}
+
+/* Intends and sends; takes the batch. The answers are awaited when room is needed. */
+static int take_off(struct stream *st, struct batch *b, struct err *e)
+{
+	struct work *w = st->w;
+	enum side to = w->pass->to;
+	struct flight *f = mem_new(sizeof *f);
+
+	*f = (struct flight){ .b = *b,
+			      .rows = mem_array(b->count + 1, sizeof *f->rows),
+			      .intent = { .folder = w->f->id,
+					  .side = to,
+					  .uidvalidity = w->selected[to].uidvalidity,
+					  .uidnext = w->next_uid } };
+	*b = (struct batch){ 0 };
+	if (intend(w, &f->b, f->rows, &f->intent, e) < 0) {
+		flight_free(&f);
+		return -1;
+	}
+	pass_step();
+	w->touched = true;
+	st->at[st->count++] = f;
+	if (sender_send(st->out, &f->b, e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	pass_step();
+	return st->count == (w->wary ? 1 : FLIGHTS_MAX) ? land(st, e) : 0;
+}
+
+/* ---- what came of the reading */
 
 /* Listed, but nothing came, or nothing was in it: that may have been a moment's weakness. */
 static bool is_doubtful(const struct work *w, const struct batch_message *m)
@@ -237,16 +350,6 @@ static bool is_doubtful(const struct work *w, const struct batch_message *m)
 	if (m->fetched == FETCH_OK)
 		return m->digest.size == 0 && listed && listed->size > 0;
 	return m->fetched == FETCH_UNREADABLE || m->fetched == FETCH_GONE;
-}
-
-static int fetch(struct work *w, const uint32_t *uids, size_t n, struct batch *b, struct err *e)
-{
-	struct pass *p = w->pass;
-
-	if (pipeline_fetch(w->lane->box[p->from], uids, n, (uint64_t)p->job->message_max, b,
-			   e) < 0)
-		return err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from]);
-	return 0;
 }
 
 /* Nothing came a second time: is it listed still? Then it is not gone, but cannot be had. */
@@ -267,67 +370,94 @@ static int judge_again(struct work *w, struct batch_message *m, struct err *e)
 	return 0;
 }
 
-static int copy_again(struct work *w, uint32_t uid, struct err *e)
+static int copy_again(struct stream *st, uint32_t uid, struct err *e)
 {
+	struct work *w = st->w;
+	enum side from = w->pass->from;
 	struct batch b = { 0 };
-	int rc = fetch(w, &uid, 1, &b, e);
+	int rc = pipeline_fetch(w->lane->box[from], &uid, 1,
+				(uint64_t)w->pass->job->message_max, &b, e);
 
-	if (rc == 0)
+	if (rc < 0)
+		err_wrap(e, "%s: folder %s", side_name(from), w->f->name[from]);
+	else
 		rc = judge_again(w, &b.at[0], e);
 	if (rc == 0)
-		rc = send_batch(w, &b, e);
+		rc = take_off(st, &b, e);
 	batch_release(&b);
 	return rc;
 }
 
-static int copy_batch(struct work *w, const uint32_t *uids, size_t n, struct err *e)
+/* Takes the batch, but for what has to be asked for again. */
+static int copy_batch(struct stream *st, struct batch *b, struct err *e)
 {
-	uint32_t again[PASS_BATCH_COUNT];
-	struct batch b = { 0 };
-	size_t doubtful = 0;
-	int rc = fetch(w, uids, n, &b, e);
-
-	pass_step();
-	for (size_t i = 0; i < b.count && rc == 0; i++)
-		if (is_doubtful(w, &b.at[i])) {
-			again[doubtful++] = b.at[i].uid;
-			b.at[i].fetched = FETCH_NONE;
+	for (size_t i = 0; i < b->count; i++)
+		if (is_doubtful(st->w, &b->at[i])) {
+			st->again[st->again_count++] = b->at[i].uid;
+			b->at[i].fetched = FETCH_NONE;
 		}
-	if (rc == 0)
-		rc = send_batch(w, &b, e);
-	batch_release(&b);
-	for (size_t i = 0; i < doubtful && rc == 0; i++)
-		rc = copy_again(w, again[i], e);
-	return rc;
+	return take_off(st, b, e);
+}
+
+static int copy_batches(struct stream *st, struct readahead *in, size_t todo, struct err *e)
+{
+	struct work *w = st->w;
+	struct pass *p = w->pass;
+	struct batch b = { 0 };
+	size_t done = 0;
+	int rc;
+
+	while ((rc = readahead_next(in, &b, e)) > 0) {
+		pass_step();
+		done += b.count;
+		rc = pass_is_stopping(p, e);
+		if (rc == 0)
+			rc = copy_batch(st, &b, e);
+		batch_release(&b);
+		if (rc < 0)
+			return rc;
+		pass_tell(p, w->f->name[p->from], (int64_t)done, (int64_t)todo);
+	}
+	return rc < 0 ? err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from])
+		      : 0;
 }
 
 /*
  * Some servers end the connection at the tenth command that they refuse, and then none of a
- * large batch would ever be done with: in small ones each pass is done with a few.
+ * large batch would ever be done with: in small ones, one at a time, each pass is done with a
+ * few.
  */
-static size_t next_batch(const struct work *w, const struct seen *const *todo, size_t n,
-			 uint32_t *uids)
+static struct flow_limits limits_of(const struct work *w)
 {
-	const size_t most = w->wary ? PASS_WARY_COUNT : PASS_BATCH_COUNT;
-	uint64_t bytes = 0;
-	size_t k = 0;
+	const struct job *job = w->pass->job;
 
-	while (k < n && k < most && (k == 0 || bytes + todo[k]->size <= PASS_BATCH_BYTES)) {
-		bytes += todo[k]->size;
-		uids[k] = todo[k]->uid;
-		k++;
-	}
-	return k;
+	return (struct flow_limits){ w->wary ? PASS_WARY_COUNT : PASS_BATCH_COUNT,
+				     PASS_BATCH_BYTES / (uint64_t)job->connections,
+				     (uint64_t)job->message_max };
+}
+
+static int copy_stream(struct stream *st, const uint32_t *uids, size_t n, struct err *e)
+{
+	struct work *w = st->w;
+	const struct flow_limits limits = limits_of(w);
+	struct readahead *in = readahead_start(w->lane->box[w->pass->from], uids, n, &limits);
+	int rc = copy_batches(st, in, n, e);
+
+	readahead_stop(&in);
+	for (size_t i = 0; i < st->again_count && rc == 0; i++)
+		rc = copy_again(st, st->again[i], e);
+	if (rc == 0)
+		rc = land_all(st, e);
+	if (rc < 0)
+		abandon(st);
+	return rc;
 }
 
 /* The room that was there when the pass began: less than that is left for this folder alone. */
-static int check_room(struct work *w, const struct seen *const *todo, size_t n, struct err *e)
+static int check_room(struct work *w, int64_t bytes, size_t n, struct err *e)
 {
 	struct pass *p = w->pass;
-	int64_t bytes = 0;
 
-	for (size_t i = 0; i < n; i++)
-		bytes += todo[i]->size;
 	if (quota_fits(&p->room, bytes, (int64_t)n, e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
 	return 0;
@@ -336,21 +466,29 @@ static int check_room(struct work *w, const struct seen *const *todo, size_t n, 
 int copy_new(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
-	const struct seen **todo = mem_array(w->seen_count[p->from] + 1, sizeof *todo);
-	uint32_t uids[PASS_BATCH_COUNT];
-	size_t n = 0, k;
-	int rc = 0;
+	uint32_t *uids = mem_array(w->seen_count[p->from] + 1, sizeof *uids);
+	size_t n = 0;
+	int64_t bytes = 0;
+	struct stream st = { .w = w };
+	int rc;
 
-	for (size_t i = 0; i < w->seen_count[p->from]; i++)
-		if (!copy_row_of(w, w->seen[p->from][i].uid))
-			todo[n++] = &w->seen[p->from][i];
-	rc = check_room(w, todo, n, e);
-	for (size_t i = 0; i < n && rc == 0; i += k) {
-		k = next_batch(w, todo + i, n - i, uids);
-		rc = pass_is_stopping(p, e) < 0 ? -1 : copy_batch(w, uids, k, e);
-		pass_tell(p, w->f->name[p->from], (int64_t)(i + k), (int64_t)n);
+	for (size_t i = 0; i < w->seen_count[p->from]; i++) {
+		const struct seen *s = &w->seen[p->from][i];
+
+		if (copy_row_of(w, s->uid))
+			continue;
+		uids[n++] = s->uid;
+		bytes += s->size;
 	}
-	free(todo);
+	rc = check_room(w, bytes, n, e);
+	if (rc == 0 && n) {
+		st.out = sender_new(w->lane->box[p->to], w->f->name[p->to]);
+		st.again = mem_array(n, sizeof *st.again);
+		rc = copy_stream(&st, uids, n, e);
+		sender_free(&st.out);
+	}
+	free(st.again);
+	free(uids);
 	if (rc < 0 || n == 0)
 		return rc;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */

@@ -1,15 +1,13 @@
 /* Hides: threads. */
 #include "sync/lanes.h"
 
-#include <pthread.h>
 #include <signal.h>
 
 #include "common/log.h"
 
 #define STACK_BYTES (1024 * 1024) /* libetpan's parser recurses, see FRAME_DEPTH_MAX */
 
-/* A thread that ends with us; signals stay with the first one. */
-static void thread_start(pthread_t *t, void *(*run)(void *), void *arg)
+void lane_thread(pthread_t *t, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	sigset_t all, before;
@@ -48,7 +46,7 @@ int lane_open(struct lane *l, const struct job *job, struct err *e)
 				     { .job = job, .side = SIDE_NEW } };
 	pthread_t other;
 
-	thread_start(&other, open_side, &at[SIDE_NEW]);
+	lane_thread(&other, open_side, &at[SIDE_NEW]);
 	open_side(&at[SIDE_OLD]);
 	ASSERT(pthread_join(other, NULL) == 0);
 	for (int s = 0; s < SIDES; s++)
@@ -83,7 +81,7 @@ void lanes_close(struct lanes *ls)
 
 	for (int i = 1; i < LANES_MAX; i++)
 		if (ls->at[i].pool)
-			thread_start(&threads[n++], close_apart, &ls->at[i]);
+			lane_thread(&threads[n++], close_apart, &ls->at[i]);
 	lane_close(&ls->at[0]);
 	while (n-- > 0)
 		ASSERT(pthread_join(threads[n], NULL) == 0);
@@ -167,7 +165,7 @@ int lanes_run(struct lanes *ls, size_t count, int most, lanes_fn *fn, void *arg,
 		if (ls->at[i].refused)
 			continue;
 		members[n] = (struct member){ .crew = &c, .lane = &ls->at[i] };
-		thread_start(&members[n].thread, work_apart, &members[n]);
+		lane_thread(&members[n].thread, work_apart, &members[n]);
 		n++;
 	}
 	work(&c, &ls->at[0]);

@@ -6,6 +6,8 @@
 #ifndef SYNC_LANES_H
 #define SYNC_LANES_H
 
+#include <pthread.h>
+
 #include "sync/flags.h"
 #include "sync/mailbox.h"
 
@@ -20,6 +22,9 @@ struct lane {
 	struct flag_pool *pool; /* NULL: not open */
 	bool refused;		/* the server did not let us; not tried again */
 };
+
+/* A thread of this process; signals stay with the first one. The caller joins it. */
+void lane_thread(pthread_t *t, void *(*run)(void *), void *arg);
 
 /* Connects and logs in on both sides at the same time. -1: none is open. */
 int lane_open(struct lane *l, const struct job *job, struct err *e) MUST_CHECK;

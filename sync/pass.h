@@ -27,13 +27,12 @@
 #include "sync/pipeline.h"
 #include "sync/quota.h"
 
-#define PASS_BATCH_COUNT 64 /* messages of one intent */
-#define PASS_WARY_COUNT	 4  /* of one where messages were refused and their server was lost */
-#define PASS_BATCH_BYTES                                                    \
-	(8 * 1024 * 1024) /* and their bytes; one larger message goes alone \
-			   */
-#define PASS_NOTES_MAX	8 /* reasons that a result carries; the rest is counted */
-#define PASS_ROUNDS_MAX 8 /* of a final pass: old's folders stand still in the end */
+#define PASS_BATCH_COUNT 128 /* messages of one intent */
+#define PASS_WARY_COUNT	 4   /* of one where messages were refused and their server was lost */
+/* And their bytes, divided by the lanes; one larger message goes alone. */
+#define PASS_BATCH_BYTES (4 * 1024 * 1024)
+#define PASS_NOTES_MAX	 8 /* reasons that a result carries; the rest is counted */
+#define PASS_ROUNDS_MAX	 8 /* of a final pass: old's folders stand still in the end */
 
 /* Tells how far the pass is; called often, the receiver thins it out. */
 struct pass_progress {

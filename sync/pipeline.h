@@ -3,8 +3,8 @@
  *
  * A pass copies in batches: pipeline_fetch() brings some messages into a batch (bytes in memory
  * or, above BATCH_MEMORY_MAX, in a temporary file without a name), the caller writes its
- * journal (it has all digests now), pipeline_append() sends them, and the answers are in the
- * batch. Memory is constant whatever the size of a message.
+ * journal (it has all digests now), a sender (sync/sender.h) sends them, and the answers are in
+ * the batch. Memory is constant whatever the size of a message.
  */
 #ifndef SYNC_PIPELINE_H
 #define SYNC_PIPELINE_H
@@ -13,12 +13,8 @@
 #include "sync/mailbox.h"
 #include "sync/refusal.h"
 
-#define BATCH_MEMORY_MAX    (4 * 1024 * 1024) /* bytes of one batch kept in memory */
-#define APPEND_WINDOW	    32		      /* APPENDs sent and not yet answered */
-#define APPEND_WINDOW_BYTES (4 * 1024 * 1024) /* their bytes; one larger message goes alone */
-#define APPEND_TEXT_MAX	    200
-#define APPEND_PUSH_MAX \
-	(256 * 1024) /* bytes sent unasked; a larger message may be refused first */
+#define BATCH_MEMORY_MAX (4 * 1024 * 1024) /* bytes of one batch kept in memory */
+#define APPEND_TEXT_MAX	 200
 
 enum fetch_result {
 	FETCH_NONE,	  /* not asked yet */
@@ -65,6 +61,7 @@ struct batch {			  /* zeroed it is empty */
 	struct batch_message *at; /* one for each UID asked, in that order */
 	size_t count;
 	uint64_t bytes;	     /* of all FETCH_OK */
+	size_t pending;	     /* of the sender: messages without their final answer */
 	struct spool *spool; /* private, as is what follows */
 	struct digest_stream *digests;
 };
@@ -81,6 +78,22 @@ int pipeline_fetch(struct mailbox *from, const uint32_t *uids, size_t n, uint64_
 		   struct batch *out, struct err *e) MUST_CHECK;
 
 /*
+ * The same for any number of messages, as they come: fn gets each batch when it is full, takes
+ * what it wants of it (and leaves it empty or to be released), and may wait: then the server
+ * does, too. Messages are in the order of the answers; those that were not answered come last.
+ * -1 from fn breaks the connection.
+ */
+typedef int pipeline_batch_fn(struct batch *b, void *arg, struct err *e);
+struct flow_limits {
+	size_t batch_count;
+	uint64_t batch_bytes; /* a larger message has a batch of its own */
+	uint64_t message_max;
+};
+int pipeline_flow(struct mailbox *from, const uint32_t *uids, size_t n,
+		  const struct flow_limits *limits, pipeline_batch_fn *fn, void *arg,
+		  struct err *e) MUST_CHECK;
+
+/*
  * For a message made from a fetched one: a batch of its own, FETCH_OK, with the flags and date
  * of `like`; its bytes are added, then ended. out must be empty.
  */
@@ -93,18 +106,6 @@ void batch_end(struct batch *b);
 typedef int batch_bytes_fn(struct slice bytes, void *arg, struct err *e);
 int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn,
 	       void *arg, struct err *e) MUST_CHECK;
-
-/*
- * APPENDs to folder, in the batch's order, all messages that are FETCH_OK, not skip and still
- * APPEND_NOT_SENT, with their flags and date; sets appended, new_uid, text. LITERAL+ up to
- * APPEND_PUSH_MAX, LITERAL- up to 4096 bytes, else one that waits for "+". 0: every message
- * sent has its answer (which may be a refusal). -1: the connection is lost or unusable, or a
- * flag or date cannot be sent: those without an answer are APPEND_UNKNOWN or APPEND_NOT_SENT.
- * Never retries. The folder need not be selected. A message above the server's APPENDLIMIT is
- * APPEND_REFUSED without being sent.
- */
-int pipeline_append(struct mailbox *to, const char *folder, struct batch *b,
-		    struct err *e) MUST_CHECK;
 
 /*
  * Digests of uids[0..n) (strictly ascending) in the selected folder; fn is called once for

@@ -5,6 +5,7 @@
  */
 #include "sync/exceptions.h"
 #include "sync/repair.h"
+#include "sync/sender.h"
 
 #include "common/clock.h"
 

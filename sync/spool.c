@@ -6,8 +6,11 @@
 
 #define PIECE (64 * 1024)
 
+static _Atomic size_t in_memory; /* bytes of all spools of the process */
+
 struct spool {
 	struct buf memory;
+	size_t counted; /* of them in in_memory */
 	size_t memory_max;
 	int fd; /* -1: all is in memory */
 	uint64_t size;
@@ -22,13 +25,35 @@ struct spool *spool_new(size_t memory_max)
 	return s;
 }
 
+static void drop_memory(struct spool *s)
+{
+	in_memory -= s->counted;
+	s->counted = 0;
+	buf_release(&s->memory);
+}
+
+/* Is there room for n bytes more? */
+static bool fits(struct spool *s, size_t n)
+{
+	if (s->size + n > s->memory_max)
+		return false;
+	if (s->size + n <= s->counted)
+		return true;
+	n = (size_t)s->size + n - s->counted;
+	if (in_memory + n > SPOOL_MEMORY_ALL)
+		return false;
+	in_memory += n;
+	s->counted += n;
+	return true;
+}
+
 void spool_free(struct spool **s)
 {
 	if (!*s)
 		return;
 	if ((*s)->fd >= 0)
 		close((*s)->fd);
-	buf_release(&(*s)->memory);
+	drop_memory(*s);
 	mem_free(s);
 }
 
@@ -83,13 +108,13 @@ static int leave_memory(struct spool *s, struct err *e)
 		return -1;
 	}
 	s->fd = fd;
-	buf_release(&s->memory);
+	drop_memory(s);
 	return 0;
 }
 
 int spool_add(struct spool *s, struct slice bytes, struct err *e)
 {
-	if (s->fd < 0 && s->size + bytes.n > s->memory_max && leave_memory(s, e) < 0)
+	if (s->fd < 0 && !fits(s, bytes.n) && leave_memory(s, e) < 0)
 		return -1;
 	if (s->fd < 0)
 		buf_add(&s->memory, bytes.p, bytes.n);

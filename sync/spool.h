@@ -8,6 +8,9 @@
 #include "common/buf.h"
 #include "common/err.h"
 
+#define SPOOL_MEMORY_ALL \
+	(16 * 1024 * 1024) /* bytes that all spools of a process keep in memory */
+
 struct spool;
 struct spool *spool_new(size_t memory_max);
 void spool_free(struct spool **s);

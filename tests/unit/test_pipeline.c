@@ -1,7 +1,7 @@
 /* Bodies in and out: byte for byte, in any order of answers, and never a message too much. */
 #include "tests/unit/script.h"
 
-#include "sync/pipeline.h"
+#include "sync/sender.h"
 
 #define SELECTED \
 	C("m2 EXAMINE \"a\"\r\n"), S("* 4 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\nm2 OK x\r\n")
@@ -350,6 +350,188 @@ static void what_cannot_be_sent_is_not_begun(void **state UNUSED)
 	script_leave(&s, &m);
 }
 
+/* ---- many in one command */
+
+#define ONE(body) " (\\Seen) " SENT_DATE " {2+}\r\n" body
+
+static const struct step multi_steps[] = {
+	LOGIN_WITH("LITERAL+ MULTIAPPEND"),
+	C("m2 APPEND \"x\"" ONE("\0\0") ONE("\r\r") ONE("\n\n") "\r\n"),
+	S("m2 NO [CANNOT] one of them is no message\r\n"),
+	C("m3 APPEND \"x\"" ONE("\0\0") "\r\nm4 APPEND \"x\"" ONE("\r\r") ONE("\n\n") "\r\n"),
+	S("m3 OK [APPENDUID 7 3] x\r\nm4 NO [CANNOT] one of them is no message\r\n"),
+	C("m5 APPEND \"x\"" ONE("\r\r") "\r\nm6 APPEND \"x\"" ONE("\n\n") "\r\n"),
+	S("m5 NO [CANNOT] this is no message\r\nm6 OK [APPENDUID 7 5] x\r\n"),
+	LOGOUT("m7"),
+	SCRIPT_END,
+};
+
+/* A refusal of many is one of all: it goes on in halves. */
+static void one_bad_message_takes_no_other_with_it(void **state UNUSED)
+{
+	struct script s;
+	struct mailbox *m;
+	struct batch b;
+	struct err e = { 0 };
+
+	make_batch(&b, 3, 2);
+	m = script_login(&s, multi_steps);
+	if (pipeline_append(m, "x", &b, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(b.at[0].appended, APPEND_OK);
+	assert_int_equal(b.at[0].new_uid, 3);
+	assert_int_equal(b.at[1].appended, APPEND_REFUSED);
+	assert_non_null(strstr(b.at[1].text, "this is no message"));
+	assert_int_equal(b.at[2].appended, APPEND_OK);
+	assert_int_equal(b.at[2].new_uid, 5);
+	assert_int_equal(b.pending, 0);
+	batch_release(&b);
+	script_leave(&s, &m);
+}
+
+static const struct step busy_steps[] = {
+	LOGIN_WITH("LITERAL+ MULTIAPPEND"),
+	C("m2 APPEND \"x\"" ONE("\0\0") ONE("\r\r") "\r\n"),
+	S("m2 NO [INUSE] later\r\n"),
+	LOGOUT("m3"),
+	SCRIPT_END,
+};
+
+/* Who asks for time is not asked for each message. */
+static void later_means_all_of_them(void **state UNUSED)
+{
+	struct script s;
+	struct mailbox *m;
+	struct batch b;
+	struct err e;
+
+	make_batch(&b, 2, 2);
+	m = script_login(&s, busy_steps);
+	assert_int_equal(pipeline_append(m, "x", &b, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(b.at[i].appended, APPEND_TEMPORARY);
+		assert_true(b.at[i].later.whom);
+	}
+	batch_release(&b);
+	script_leave(&s, &m);
+}
+
+static const struct step cut_multi_steps[] = {
+	LOGIN_WITH("LITERAL+ MULTIAPPEND"),
+	C("m2 APPEND \"x\"" ONE("\0\0") ONE("\r")), /* in the middle of the second */
+	SCRIPT_END,
+};
+
+static void a_cut_leaves_all_of_them_in_doubt(void **state UNUSED)
+{
+	struct script s;
+	struct mailbox *m;
+	struct batch b;
+	struct err e;
+
+	make_batch(&b, 3, 2);
+	m = script_login(&s, cut_multi_steps);
+	assert_int_equal(pipeline_append(m, "x", &b, &e), -1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(b.at[i].appended, APPEND_UNKNOWN);
+	batch_release(&b);
+	script_leave(&s, &m);
+}
+
+static void uids_of_many_come_as_a_set(void **state UNUSED)
+{
+	static const struct {
+		const char *code;
+		size_t n;
+		uint32_t want[4]; /* 0 first: not to be believed */
+	} cases[] = {
+		{ "APPENDUID 7 41", 1, { 41 } },
+		{ "APPENDUID 7 41:43", 3, { 41, 42, 43 } },
+		{ "appenduid 7 41,43:44,50", 4, { 41, 43, 44, 50 } },
+		{ "APPENDUID 7 4294967294:4294967295", 2, { 4294967294u, 4294967295u } },
+		{ "APPENDUID 7 41", 2, { 0 } },
+		{ "APPENDUID 7 41:43", 2, { 0 } },
+		{ "APPENDUID 7 1:4294967295", 2, { 0 } },
+		{ "APPENDUID 7 43:41", 3, { 0 } },
+		{ "APPENDUID 7 41,41", 2, { 0 } },
+		{ "APPENDUID 7 42,41", 2, { 0 } },
+		{ "APPENDUID 7 0", 1, { 0 } },
+		{ "APPENDUID 0 1", 1, { 0 } },
+		{ "APPENDUID 7 41,", 1, { 0 } },
+		{ "APPENDUID 7 41 ", 1, { 0 } },
+		{ "APPENDUID 7 4294967296", 1, { 0 } },
+		{ "APPENDUID 7", 1, { 0 } },
+		{ "APPENDUIDS 7 1", 1, { 0 } },
+		{ "", 1, { 0 } },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		uint32_t uidvalidity, uids[4];
+		bool got =
+			appenduid_read(slice_of(cases[i].code), cases[i].n, &uidvalidity, uids);
+
+		if (got != (cases[i].want[0] != 0))
+			fail_msg("%s", cases[i].code);
+		for (size_t k = 0; got && k < cases[i].n; k++)
+			assert_int_equal(uids[k], cases[i].want[k]);
+	}
+}
+
+/* ---- any number of messages, in batches as they come */
+
+static const struct step flow_steps[] = {
+	LOGIN_WITH("X"),
+	SELECTED,
+	FETCH_OF("1:6"),
+	S("* 1 FETCH (UID 1 FLAGS () INTERNALDATE " DATE " BODY[] {2}\r\nab)\r\n"
+	  "* 2 FETCH (UID 2 FLAGS () INTERNALDATE " DATE " BODY[] \"q\")\r\n"
+	  "* 3 FETCH (UID 3 FLAGS () INTERNALDATE " DATE " BODY[] {4}\r\ncdef)\r\n"
+	  "* 3 FETCH (UID 3 FLAGS () INTERNALDATE " DATE " BODY[] {1}\r\nz)\r\n"
+	  "* 9 FETCH (UID 9 FLAGS () INTERNALDATE " DATE " BODY[] {1}\r\nz)\r\n"
+	  "* 6 FETCH (BODY[] {1}\r\ng UID 6 FLAGS () INTERNALDATE " DATE ")\r\n"
+	  "* 5 FETCH (UID 5 FLAGS () INTERNALDATE " DATE " BODY[] {9}\r\nlarger!!!)\r\n"
+	  "m3 OK x\r\n"),
+	LOGOUT("m4"),
+	SCRIPT_END,
+};
+
+static int note_batch(struct batch *b, void *arg, struct err *e UNUSED)
+{
+	struct buf *out = arg;
+
+	for (size_t i = 0; i < b->count; i++) {
+		buf_printf(out, "%u", b->at[i].uid);
+		if (b->at[i].fetched == FETCH_OK) {
+			struct buf body = { 0 };
+
+			assert_int_equal(batch_read(b, &b->at[i], gather, &body, NULL), 0);
+			buf_printf(out, "=%.*s", (int)buf_len(&body), buf_slice(&body).p);
+			buf_release(&body);
+		}
+		buf_add_str(out, " ");
+	}
+	buf_add_str(out, "| ");
+	return 0;
+}
+
+/* Two at a time, at most six bytes, eight in one message. */
+static void batches_are_cut_as_they_fill(void **state UNUSED)
+{
+	static const uint32_t uids[] = { 1, 2, 3, 4, 5, 6 };
+	static const struct flow_limits limits = { 2, 6, 8 };
+	struct script s;
+	struct mailbox *m = selected(&s, flow_steps);
+	struct buf out = { 0 };
+	struct err e = { 0 };
+
+	if (pipeline_flow(m, uids, COUNT(uids), &limits, note_batch, &out, &e) < 0)
+		fail_msg("%s", e.text);
+	buf_add(&out, "", 1);
+	assert_string_equal(buf_slice(&out).p, "1=ab 2=q | 3=cdef 6=g | 5 4 | ");
+	buf_release(&out);
+	script_leave(&s, &m);
+}
+
 /* ---- sizes: a batch that leaves memory, through a window that fills, onto a server that
  * stores it */
 
@@ -407,6 +589,11 @@ int main(void)
 		cmocka_unit_test(literals_keep_their_limits),
 		cmocka_unit_test(a_break_leaves_three_kinds),
 		cmocka_unit_test(what_cannot_be_sent_is_not_begun),
+		cmocka_unit_test(one_bad_message_takes_no_other_with_it),
+		cmocka_unit_test(later_means_all_of_them),
+		cmocka_unit_test(a_cut_leaves_all_of_them_in_doubt),
+		cmocka_unit_test(uids_of_many_come_as_a_set),
+		cmocka_unit_test(batches_are_cut_as_they_fill),
 		cmocka_unit_test(large_batches_go_through_a_file),
 	};
 
