@@ -1,5 +1,6 @@
 /* Hides: the life of a worker process: one job in, events out, and nothing left behind. */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -231,6 +232,7 @@ int job_main(void)
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_ARENA_MAX, 2); /* lanes wait for servers, not for memory */
 	log_open("worker", LOG_INFO);
 	pace_attach();
 	if (take_job(&life) < 0)
