@@ -4,21 +4,31 @@
  */
 #include "sync/pass.h"
 
+#define PART	  8192 /* messages, about, whose digests are held at once */
+#define HASH_KEPT 16   /* bytes of a header's hash: it only chooses what is looked at whole */
+
 struct unknown {
 	uint32_t *uids; /* ascending */
 	size_t count;
-	unsigned char (*headers)[DIGEST_SIZE]; /* of each; zero: not told */
-	uint32_t *picked;		       /* whose header the other side has too */
+	unsigned char (*headers)[HASH_KEPT]; /* of each; zero: not told */
+	/* of one part */
+	uint32_t *picked; /* whose header the other side has too */
 	struct digest *digests;
 	size_t picked_count, digested;
 };
 
-static void release(struct unknown *u)
+static void release_part(struct unknown *u)
 {
-	mem_free(&u->uids);
-	mem_free(&u->headers);
 	mem_free(&u->picked);
 	mem_free(&u->digests);
+	u->picked_count = u->digested = 0;
+}
+
+static void release(struct unknown *u)
+{
+	release_part(u);
+	mem_free(&u->uids);
+	mem_free(&u->headers);
 }
 
 static int by_number(const void *a, const void *b)
@@ -56,8 +66,12 @@ static int take_header(const struct message_info *i, struct slice header, void *
 	struct unknown *u = arg;
 	uint32_t *at = bsearch(&i->uid, u->uids, u->count, sizeof i->uid, by_number);
 
-	if (at)
-		digest_of_header(header, u->headers[at - u->uids]);
+	if (at) {
+		unsigned char hash[DIGEST_SIZE];
+
+		digest_of_header(header, hash);
+		memcpy(u->headers[at - u->uids], hash, HASH_KEPT);
+	}
 	return 0;
 }
 
@@ -72,19 +86,29 @@ static int read_headers(struct work *w, enum side s, struct unknown *u, struct e
 
 static int by_hash(const void *a, const void *b)
 {
-	return memcmp(a, b, DIGEST_SIZE);
+	return memcmp(a, b, HASH_KEPT);
 }
 
-/* Those of u whose header the other side has. */
-static void pick(struct unknown *u, const struct unknown *other)
+/* Mail is divided by its header, so that a message and its copy are in one part. */
+static bool is_in_part(const unsigned char header[HASH_KEPT], size_t part, size_t parts)
 {
-	unsigned char(*sorted)[DIGEST_SIZE] = mem_array(other->count + 1, sizeof *sorted);
+	return ((size_t)header[0] << 8 | header[1]) % parts == part;
+}
 
-	memcpy(sorted, other->headers, other->count * sizeof *sorted);
-	qsort(sorted, other->count, sizeof *sorted, by_hash);
+/* Those of u, of this part, whose header the other side has. */
+static void pick(struct unknown *u, const struct unknown *other, size_t part, size_t parts)
+{
+	unsigned char(*sorted)[HASH_KEPT] = mem_array(other->count + 1, sizeof *sorted);
+	size_t n = 0;
+
+	for (size_t i = 0; i < other->count; i++)
+		if (is_in_part(other->headers[i], part, parts))
+			memcpy(sorted[n++], other->headers[i], HASH_KEPT);
+	qsort(sorted, n, sizeof *sorted, by_hash);
 	u->picked = mem_array(u->count + 1, sizeof *u->picked);
-	for (size_t i = 0; i < u->count; i++)
-		if (bsearch(u->headers[i], sorted, other->count, sizeof *sorted, by_hash))
+	for (size_t i = 0; i < u->count && n; i++)
+		if (is_in_part(u->headers[i], part, parts) &&
+		    bsearch(u->headers[i], sorted, n, sizeof *sorted, by_hash))
 			u->picked[u->picked_count++] = u->uids[i];
 	free(sorted);
 }
@@ -115,7 +139,7 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 	struct pass *p = w->pass;
 	const struct seen *here = copy_find(w, p->from, here_uid);
 	struct journal_msg row = { .state = MSG_DONE,
-				   .size = (uint32_t)d->size,
+				   .size = d->size,
 				   .date = here->date,
 				   .flags = here->flags,
 				   .kept = flags_that_fit(w->lane->pool, here->flags,
@@ -145,32 +169,48 @@ static int write_matches(struct work *w, const struct unknown *here,
 	return journal_commit(j, e);
 }
 
+static int adopt_part(struct work *w, struct unknown *here, struct unknown *there, size_t part,
+		      size_t parts, struct err *e)
+{
+	int *match, rc = -1;
+
+	pick(here, there, part, parts);
+	pick(there, here, part, parts);
+	if (read_digests(w, w->pass->from, here, e) == 0 &&
+	    read_digests(w, w->pass->to, there, e) == 0) {
+		match = mem_array(here->digested + 1, sizeof *match);
+		probe_align(here->digests, here->digested, there->digests, there->digested,
+			    match);
+		pass_step();
+		rc = write_matches(w, here, there, match, e);
+		free(match);
+	}
+	release_part(here);
+	release_part(there);
+	return rc;
+}
+
 int adopt_unknown(struct work *w, struct err *e)
 {
-	enum side from = w->pass->from, to = w->pass->to;
 	struct unknown here = { 0 }, there = { 0 };
-	int *match = NULL, rc = 0;
+	bool both;
+	size_t parts;
+	int rc = 0;
 
-	find_unknown(w, from, &here);
-	find_unknown(w, to, &there);
-	if (here.count == 0 || there.count == 0)
-		goto out;
-	rc = -1;
-	if (read_headers(w, from, &here, e) < 0 || read_headers(w, to, &there, e) < 0)
-		goto out;
-	pick(&here, &there);
-	pick(&there, &here);
-	if (read_digests(w, from, &here, e) < 0 || read_digests(w, to, &there, e) < 0)
-		goto out;
-	match = mem_array(here.digested + 1, sizeof *match);
-	probe_align(here.digests, here.digested, there.digests, there.digested, match);
-	pass_step();
-	rc = write_matches(w, &here, &there, match, e);
-	if (rc == 0)
-		rc = copy_load_rows(w, e);
-out:
-	free(match);
+	find_unknown(w, w->pass->from, &here);
+	find_unknown(w, w->pass->to, &there);
+	parts = 1 + MIN(here.count, there.count) / PART;
+	both = here.count && there.count;
+	if (both) {
+		rc = read_headers(w, w->pass->from, &here, e);
+		if (rc == 0)
+			rc = read_headers(w, w->pass->to, &there, e);
+		for (size_t i = 0; i < parts && rc == 0; i++)
+			rc = pass_is_stopping(w->pass, e) < 0
+				     ? -1
+				     : adopt_part(w, &here, &there, i, parts, e);
+	}
 	release(&here);
 	release(&there);
-	return rc;
+	return rc == 0 && both ? copy_load_rows(w, e) : rc;
 }

@@ -82,17 +82,18 @@ enum msg_state {
 struct journal_msg {
 	int64_t id;
 	uint32_t uid[SIDES]; /* 0: none */
-	enum msg_state state;
-	uint64_t size;	   /* on the side it came from */
-	int64_t date;	   /* INTERNALDATE, seconds since 1970 */
-	const char *flags; /* agreed on last, of the side that counts; of the pool */
-	const char *kept;  /* what the other side could keep of them; of the pool */
+	uint64_t size;	     /* on the side it came from */
+	int64_t date;	     /* INTERNALDATE, seconds since 1970 */
+	const char *flags;   /* agreed on last, of the side that counts; of the pool */
+	const char *kept;    /* what the other side could keep of them; of the pool */
+	int64_t batch;	     /* 0: none */
+	int pos;	     /* in its batch */
+	enum msg_state state : 8;
+	bool hashed : 1;  /* a digest is stored */
+	bool adopted : 1; /* was there, was not sent by us */
 	bool verified[SIDES];
-	bool hashed;   /* a digest is stored */
-	bool adopted;  /* was there, was not sent by us */
-	int64_t batch; /* 0: none */
-	int pos;       /* in its batch */
 };
+_Static_assert(sizeof(struct journal_msg) <= 64, "a pass holds all rows of a folder");
 
 /*
  * All rows of a folder, by uid of `by` (those without one first); free with mem_free.
