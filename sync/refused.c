@@ -390,14 +390,14 @@ static int count_refusals(struct work *w, const struct batch_message *m, struct 
 int refused_batch(struct work *w, const struct batch *b, struct journal_msg *rows,
 		  struct err *e)
 {
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->at[i].skip && count_refusals(w, &b->at[i], e) < 0)
+			return -1;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct batch_message *m = &b->at[i];
 
-		if (m->skip)
-			continue;
-		if (count_refusals(w, m, e) < 0)
-			return -1;
-		if (m->appended == APPEND_REFUSED && refused_one(w, b, m, &rows[i], e) < 0)
+		if (!m->skip && m->appended == APPEND_REFUSED &&
+		    refused_one(w, b, m, &rows[i], e) < 0)
 			return -1;
 	}
 	return 0;
