@@ -36,9 +36,9 @@ struct mailbox_caps {			  /* of the server after login */
 	bool uidplus, unselect, namespaces, special_use, create_special_use, list_extended,
 		list_status;
 	bool multiappend, condstore, qresync, enable, move, idle;
-	bool objectid;	  /* RFC 8474: folders have an id that lasts */
-	bool status_size; /* RFC 8438 */
-	bool utf8_names;  /* all the server knows, and enabled: names are UTF-8 */
+	bool objectid;		/* RFC 8474: folders have an id that lasts */
+	bool status_size;	/* RFC 8438 */
+	bool utf8_names;	/* all the server knows, and enabled: names are UTF-8 */
 	uint64_t append_limit;	/* RFC 7889 APPENDLIMIT=n; 0: none known */
 	uint64_t message_limit; /* RFC 9738 MESSAGELIMIT=n: messages of one command; 0: any */
 };
@@ -113,9 +113,9 @@ struct namespace_info {
 	char *prefix;
 	char separator;
 	struct folder_list
-		others;	      /* other users' and shared: only name (a prefix), separator */
-	bool guessed; /* the server does not say: there may be a prefix */
-	bool utf8;    /* names are UTF-8 (caps.utf8_names), else modified UTF-7 */
+		others; /* other users' and shared: only name (a prefix), separator */
+	bool guessed;	/* the server does not say: there may be a prefix */
+	bool utf8;	/* names are UTF-8 (caps.utf8_names), else modified UTF-7 */
 };
 void namespace_info_release(struct namespace_info *n);
 
@@ -148,6 +148,19 @@ int mailbox_rename(struct mailbox *m, const char *from, const char *to,
 		   struct err *e) MUST_CHECK;
 int mailbox_delete(struct mailbox *m, const char *name, struct err *e) MUST_CHECK;
 int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e) MUST_CHECK;
+
+/* The same for many, pipelined. Each has its own result; -1: the connection is lost. */
+struct folder_order {
+	const char *name; /* borrowed */
+	enum special_use use;
+	bool on;
+	int rc;
+	struct err e;
+};
+int mailbox_create_all(struct mailbox *m, struct folder_order *at, size_t n,
+		       struct err *e) MUST_CHECK;
+int mailbox_subscribe_all(struct mailbox *m, struct folder_order *at, size_t n,
+			  struct err *e) MUST_CHECK;
 
 struct selected {
 	uint32_t uidvalidity, uidnext; /* uidnext 0: the server did not say */

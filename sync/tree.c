@@ -61,26 +61,37 @@ static bool is_about_name(const struct mailbox *box, const struct err *e)
 	return mailbox_is_usable(box) && !e->later.whom && e->kind != ERR_FULL;
 }
 
-/* A name that exists already is fine. */
-static int make_one(struct making *m, const struct folder_pair *pair, struct err *e)
+/* What became of one; a name that exists already is fine. */
+static int made(struct making *m, const struct folder_order *o, struct err *e)
 {
-	const struct pass *p = m->p;
-	const char *name = pair->name[p->to];
-	int rc = mailbox_create(m->box, name, pair->use, e);
+	int rc = o->rc;
 
-	if (rc < 0 && pair->use != USE_NONE && is_about_name(m->box, e)) {
+	*e = o->e;
+	if (rc < 0 && o->use != USE_NONE && is_about_name(m->box, e)) {
 		err_clear(e); /* not every use may be asked for */
-		rc = mailbox_create(m->box, name, USE_NONE, e);
+		rc = mailbox_create(m->box, o->name, USE_NONE, e);
+		pass_step();
 	}
-	pass_step();
 	if (rc == 0)
 		return 0;
 	if (!is_about_name(m->box, e))
-		return err_wrap(e, "%s: create folder %s", side_name(p->to), name);
+		return err_wrap(e, "%s: create folder %s", side_name(m->p->to), o->name);
 	snprintf(m->why, sizeof m->why, "%s", e->text);
 	err_clear(e);
-	refuse(m, name);
+	refuse(m, o->name);
 	return 0;
+}
+
+static int make_all(struct making *m, struct folder_order *orders, size_t n, struct err *e)
+{
+	int rc = mailbox_create_all(m->box, orders, n, e);
+
+	pass_step();
+	if (rc < 0)
+		return err_wrap(e, "%s: create folders", side_name(m->p->to));
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = made(m, &orders[i], e);
+	return rc;
 }
 
 /* Asked for, and the server lists something else, or nothing. */
@@ -103,16 +114,20 @@ static void check_made(struct making *m, const struct folder_map *map)
 static int make_missing(struct making *m, const struct folder_map *map, bool *again,
 			struct err *e)
 {
-	*again = false;
-	for (size_t i = 0; i < map->count; i++) {
-		if (!is_missing(m->p, &map->at[i]))
-			continue;
-		*again = true;
-		if (make_one(m, &map->at[i], e) < 0)
-			return -1;
-	}
-	if (!*again)
-		return 0;
+	struct folder_order *orders = mem_array(map->count + 1, sizeof *orders);
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < map->count; i++)
+		if (is_missing(m->p, &map->at[i]))
+			orders[n++] = (struct folder_order){ .name = map->at[i].name[m->p->to],
+							     .use = map->at[i].use };
+	*again = n > 0;
+	if (n)
+		rc = make_all(m, orders, n, e);
+	free(orders);
+	if (rc < 0 || n == 0)
+		return rc;
 	if (pass_list_side(m->p, m->p->to, e) < 0)
 		return -1;
 	check_made(m, map);
@@ -191,23 +206,54 @@ int tree_make(struct pass *p, struct folder_map *out, struct err *e)
 
 /* ---- subscriptions */
 
+struct subscriptions {
+	struct folder_order *at;
+	bool *exists; /* each one's folder, there */
+	size_t count;
+};
+
+static void want(struct subscriptions *s, const char *name, bool on, bool exists)
+{
+	s->at = mem_grow(s->at, s->count + 1, sizeof *s->at);
+	s->exists = mem_grow(s->exists, s->count + 1, sizeof *s->exists);
+	s->exists[s->count] = exists;
+	s->at[s->count++] = (struct folder_order){ .name = name, .on = on };
+}
+
 /* A server may refuse to subscribe what does not exist there: nobody loses anything. */
-static int subscribe(struct pass *p, const char *name, bool on, bool exists, struct err *e)
+static int note_subscription(struct pass *p, const struct folder_order *o, bool exists,
+			     struct err *e)
+{
+	if (o->rc == 0)
+		return journal_subscribed(p->journal, o->name, o->on, e);
+	if (exists)
+		pass_unclean(p, "folder %s cannot be subscribed on %s: %s", o->name,
+			     side_name(p->to), o->e.text);
+	return 0;
+}
+
+static int note_subscriptions(struct pass *p, const struct subscriptions *s, struct err *e)
+{
+	if (journal_begin(p->journal, e) < 0)
+		return -1;
+	for (size_t i = 0; i < s->count; i++)
+		if (note_subscription(p, &s->at[i], s->exists[i], e) < 0) {
+			journal_rollback(p->journal);
+			return -1;
+		}
+	return journal_commit(p->journal, e);
+}
+
+static int subscribe(struct pass *p, struct subscriptions *s, struct err *e)
 {
 	struct mailbox *box = p->lanes.at[0].box[p->to];
-	int rc = mailbox_subscribe(box, name, on, e);
 
-	pass_step();
-	if (rc < 0 && !mailbox_is_usable(box))
+	if (s->count == 0)
+		return 0;
+	if (mailbox_subscribe_all(box, s->at, s->count, e) < 0)
 		return err_wrap(e, "%s: subscriptions", side_name(p->to));
-	if (rc < 0 && exists)
-		pass_unclean(p, "folder %s cannot be subscribed on %s: %s", name,
-			     side_name(p->to), e->text);
-	if (rc < 0)
-		err_clear(e);
-	else if (journal_subscribed(p->journal, name, on, e) < 0)
-		return -1;
-	return 0;
+	pass_step();
+	return note_subscriptions(p, s, e);
 }
 
 struct names {
@@ -232,31 +278,31 @@ static bool is_wanted(const struct folder_map *map, enum side to, const char *na
 	return false;
 }
 
-/* What we subscribed for a folder that is not even listed any more on the side that counts. */
-static int drop_old(struct pass *p, const struct folder_map *map, struct err *e)
-{
-	struct names names = { 0 };
-	int rc = journal_subscriptions(p->journal, add_name, &names, e);
-
-	for (size_t i = 0; i < names.count; i++) {
-		if (rc == 0 && !is_wanted(map, p->to, names.at[i]))
-			rc = subscribe(p, names.at[i], false, false, e);
-		mem_free(&names.at[i]);
-	}
-	mem_free(&names.at);
-	return rc;
-}
-
 int tree_subscribe(struct pass *p, const struct folder_map *map, struct err *e)
 {
+	struct subscriptions s = { 0 };
+	struct names ours = { 0 };
+	int rc = journal_subscriptions(p->journal, add_name, &ours, e);
+
 	for (size_t i = 0; i < map->count; i++) {
 		const struct folder_pair *pair = &map->at[i];
 		const struct folder_info *there =
 			folder_list_find(&p->list[p->to], pair->name[p->to]);
 
-		if (!pair->hopeless && pair->subscribed != (there && there->subscribed) &&
-		    subscribe(p, pair->name[p->to], pair->subscribed, pair->exists, e) < 0)
-			return -1;
+		if (!pair->hopeless && pair->subscribed != (there && there->subscribed))
+			want(&s, pair->name[p->to], pair->subscribed, pair->exists);
 	}
-	return drop_old(p, map, e);
+	/* What we subscribed for a folder that is not even listed any more on the side that
+	 * counts. */
+	for (size_t i = 0; i < ours.count; i++)
+		if (!is_wanted(map, p->to, ours.at[i]))
+			want(&s, ours.at[i], false, false);
+	if (rc == 0)
+		rc = subscribe(p, &s, e);
+	for (size_t i = 0; i < ours.count; i++)
+		mem_free(&ours.at[i]);
+	mem_free(&ours.at);
+	free(s.at);
+	free(s.exists);
+	return rc;
 }
