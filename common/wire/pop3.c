@@ -155,14 +155,19 @@ static bool capa_line(struct slice *list, struct slice *line)
 	return skip > 0;
 }
 
-bool pop3_capa_has(struct slice list, const char *word)
+bool pop3_capa_args(struct slice list, const char *word, struct slice *args)
 {
-	struct slice line;
-
-	while (capa_line(&list, &line))
-		if (slice_is_nocase(word_take(&line), word))
+	while (capa_line(&list, args))
+		if (slice_is_nocase(word_take(args), word))
 			return true;
 	return false;
+}
+
+bool pop3_capa_has(struct slice list, const char *word)
+{
+	struct slice args;
+
+	return pop3_capa_args(list, word, &args);
 }
 
 bool pop3_capa_sasl(struct slice list, const char *mech)
@@ -210,4 +215,147 @@ size_t pop3_dots_feed(struct pop3_dots *d, const char *p, size_t n, bool *done)
 		}
 	}
 	return n;
+}
+
+/* ---- lines of LIST and UIDL */
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trimmed(struct slice s)
+{
+	while (s.n && is_space(s.p[0]))
+		s = (struct slice){ s.p + 1, s.n - 1 };
+	while (s.n && is_space(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+enum wire pop3_listed(struct slice line, uint32_t *number, struct slice *rest)
+{
+	struct slice s = trimmed(line);
+	size_t digits = 0;
+	uint64_t n;
+
+	while (digits < s.n && !is_space(s.p[digits]))
+		digits++;
+	*rest = trimmed((struct slice){ s.p + digits, s.n - digits });
+	if (slice_u64((struct slice){ s.p, digits }, UINT32_MAX, &n) < 0 || n == 0 ||
+	    rest->n == 0)
+		return WIRE_BAD;
+	*number = (uint32_t)n;
+	return WIRE_DONE;
+}
+
+/* ---- messages */
+
+/* Where the last byte stands. A dot that is held back shows in the state alone. */
+enum {
+	BODY_LINE,	 /* a line begins */
+	BODY_DOT,	 /* … with a dot, not handed out: put in, or the end */
+	BODY_DOT_CR,	 /* … and CR */
+	BODY_TEXT,	 /* inside a line */
+	BODY_CR,	 /* behind a CR */
+	BODY_BARE_LF,	 /* behind a LF without CR */
+	BODY_BARE_DOT,	 /* … and a dot where the message may be over, not handed out */
+	BODY_BARE_DOT_CR /* … and CR */
+};
+
+static int behind(const struct pop3_body *b, bool cr, char c)
+{
+	if (c != '\n')
+		return c == '\r' ? BODY_CR : BODY_TEXT;
+	return cr || b->lf ? BODY_LINE : BODY_BARE_LF;
+}
+
+/* Handed out again are bytes that were held back; the next one is looked at afresh. */
+static size_t give_back(struct pop3_body *b, struct slice held, int state, struct slice *out)
+{
+	*out = held;
+	b->size += held.n;
+	b->state = state;
+	return 0;
+}
+
+/* One byte in a place where a dot means something: eaten (1), or looked at again (0). */
+static size_t body_step(struct pop3_body *b, char c, struct slice *out, bool *done)
+{
+	switch (b->state) {
+	case BODY_DOT:
+		if (c == '\r' || (c == '\n' && b->lf)) {
+			b->state = BODY_DOT_CR;
+			*done = c == '\n';
+			return 1;
+		}
+		return give_back(b, SLICE(""), BODY_TEXT, out);
+	case BODY_DOT_CR:
+	case BODY_BARE_DOT_CR:
+		*done = c == '\n';
+		if (*done)
+			return 1;
+		return give_back(b, b->state == BODY_DOT_CR ? SLICE("\r") : SLICE(".\r"),
+				 BODY_CR, out);
+	case BODY_BARE_DOT:
+		if (c == '\r') {
+			b->state = BODY_BARE_DOT_CR;
+			return 1;
+		}
+		return give_back(b, SLICE("."), BODY_TEXT, out);
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* Does the dot at the front of this place stay with us for a moment? */
+static bool holds_dot(struct pop3_body *b)
+{
+	if (b->state == BODY_LINE)
+		b->state = BODY_DOT;
+	else if (b->state == BODY_BARE_LF && b->expected && b->size == b->expected)
+		b->state = BODY_BARE_DOT;
+	else
+		return false;
+	return true;
+}
+
+/* All up to a dot that begins a line. */
+static size_t body_run(struct pop3_body *b, const char *p, size_t n, struct slice *out)
+{
+	size_t at = 0;
+
+	while (at < n) {
+		const char *lf;
+		size_t end;
+
+		if (p[at] == '.' && (b->state == BODY_LINE || b->state == BODY_BARE_LF))
+			break;
+		lf = memchr(p + at, '\n', n - at);
+		end = lf ? (size_t)(lf - p) + 1 : n;
+		b->state = behind(b, end - at > 1 ? p[end - 2] == '\r' : b->state == BODY_CR,
+				  p[end - 1]);
+		at = end;
+	}
+	*out = (struct slice){ p, at };
+	b->size += at;
+	return at;
+}
+
+size_t pop3_body_feed(struct pop3_body *b, const char *p, size_t n, struct slice *out,
+		      bool *done)
+{
+	size_t at = 0;
+
+	*done = false;
+	*out = SLICE("");
+	if (p[0] == '.' && holds_dot(b))
+		return 1;
+	if (p[0] == '.' && b->state == BODY_BARE_LF)
+		b->state = BODY_TEXT;
+	at = body_step(b, p[0], out, done);
+	if (*done)
+		b->state = BODY_LINE;
+	return at || out->n ? at : body_run(b, p, n, out);
 }

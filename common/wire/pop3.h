@@ -53,6 +53,8 @@ enum wire pop3_reply(struct slice line, struct pop3_reply *out);
 bool pop3_capa_allowed(struct slice line);
 bool pop3_capa_has(struct slice list, const char *word);  /* its first word; no case */
 bool pop3_capa_sasl(struct slice list, const char *mech); /* "SASL PLAIN …" has it */
+/* What stands behind the word in its first line; false: not in the list. */
+bool pop3_capa_args(struct slice list, const char *word, struct slice *args);
 
 /*
  * Finds the line "." that ends a multi-line answer, whatever the split; LF alone ends lines
@@ -63,5 +65,32 @@ struct pop3_dots {
 };
 /* Eats bytes; returns how many up to and including the end (then *done), or n. */
 size_t pop3_dots_feed(struct pop3_dots *d, const char *p, size_t n, bool *done);
+
+/* A line of LIST's or UIDL's answer without its end: the message's number, and what stands
+ * behind it, blanks around that left out. WIRE_BAD: no number, or nothing behind it. */
+enum wire pop3_listed(struct slice line, uint32_t *number, struct slice *rest);
+
+/*
+ * A message out of its multi-line answer, byte for byte (RFC 1939 3): the dots that a server
+ * puts in are taken out, everything else stays, NUL and bare CR or LF too.
+ *
+ * Only CRLF ends a line: else "LF . CR LF" inside a message would end it, and what follows
+ * would be taken for the server's word. Behind a bare LF the end is believed only where
+ * `expected` bytes, LIST's number, have come: some servers send what they stored and forget the
+ * last CRLF. Set before the first byte, all else zero:
+ */
+struct pop3_body {
+	bool lf;	   /* this server ends its own lines with LF alone */
+	uint64_t expected; /* 0: not known */
+
+	int state;     /* private */
+	uint64_t size; /* bytes of the message so far */
+};
+/*
+ * Eats some of n > 0 bytes; *out is what comes of the message (into p, or constant): perhaps
+ * nothing. None are eaten only where *out has bytes that were held back. *done: it is over.
+ */
+size_t pop3_body_feed(struct pop3_body *b, const char *p, size_t n, struct slice *out,
+		      bool *done);
 
 #endif

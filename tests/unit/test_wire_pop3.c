@@ -204,6 +204,152 @@ static void capabilities_are_found(void **state UNUSED)
 	assert_false(pop3_capa_sasl(list, "NEVER"));
 }
 
+static void capabilities_have_arguments(void **state UNUSED)
+{
+	struct slice list = SLICE("TOP\nexpire 0 USER\nLOGIN-DELAY 900\nUIDL"), args;
+
+	assert_true(pop3_capa_args(list, "EXPIRE", &args));
+	assert_slice(args, "0 USER");
+	assert_true(pop3_capa_args(list, "LOGIN-DELAY", &args));
+	assert_slice(args, "900");
+	assert_true(pop3_capa_args(list, "UIDL", &args));
+	assert_slice(args, "");
+	assert_false(pop3_capa_args(list, "900", &args));
+}
+
+static void listed_lines(void **state UNUSED)
+{
+	/* case 79: every printable may be in a UIDL, and up to 70 of them */
+	static const char all[] =
+		"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]"
+		"^_`abcdefghijklmnopqrstuvwxyz{|}~";
+	static const char *const bad[] = { "",	  " ",	  "1",	 "1 ",
+					   "x 1", "-1 2", "0 5", "4294967296 1",
+					   "1x 2" };
+	char line[128];
+	struct slice rest;
+	uint32_t number;
+
+	assert_int_equal(pop3_listed(SLICE("1 120"), &number, &rest), WIRE_DONE);
+	assert_int_equal(number, 1);
+	assert_slice(rest, "120");
+	assert_int_equal(pop3_listed(SLICE(" 4294967295\t a b  "), &number, &rest), WIRE_DONE);
+	assert_int_equal(number, UINT32_MAX);
+	assert_slice(rest, "a b");
+	snprintf(line, sizeof line, "7 %s", all);
+	assert_int_equal(pop3_listed(slice_of(line), &number, &rest), WIRE_DONE);
+	assert_slice(rest, all);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(pop3_listed(slice_of(bad[i]), &number, &rest), WIRE_BAD);
+}
+
+/* ---- messages */
+
+#define NEXT "+OK next\r\n" /* the answer behind it: not a byte of that may be taken */
+
+/* Cut in three at every two places. */
+static void read_at_every_split(struct slice wire, const struct pop3_body *start,
+				struct slice want)
+{
+	for (size_t first = 0; first <= wire.n; first++) {
+		for (size_t second = first; second <= wire.n; second++) {
+			const size_t ends[] = { first, second, wire.n };
+			struct pop3_body b = *start;
+			struct buf got = { 0 };
+			bool done = false;
+			size_t at = 0;
+
+			for (size_t k = 0; k < COUNT(ends); k++) {
+				struct slice part = { wire.p + at, ends[k] - at };
+				char *p = exact(part);
+				size_t eaten = 0;
+
+				while (!done && eaten < part.n) {
+					struct slice out;
+
+					eaten += pop3_body_feed(&b, p + eaten, part.n - eaten,
+								&out, &done);
+					buf_add(&got, out.p, out.n);
+				}
+				at += eaten;
+				free(p);
+			}
+			assert_true(done);
+			assert_int_equal(at, wire.n - strlen(NEXT));
+			assert_int_equal(buf_len(&got), want.n);
+			assert_int_equal(b.size, want.n);
+			if (want.n)
+				assert_memory_equal(buf_slice(&got).p, want.p, want.n);
+			buf_release(&got);
+		}
+	}
+}
+
+/* case 83: dots, and an answer with nothing in it; case 30: what looks like the end */
+static void messages_at_every_split(void **state UNUSED)
+{
+	static const struct {
+		struct slice wire, want;
+		uint64_t expected;
+		bool lf;
+	} rows[] = {
+		{ SLICE(".\r\n" NEXT), SLICE(""), 0, false },
+		{ SLICE("a\r\n.\r\n" NEXT), SLICE("a\r\n"), 0, false },
+		{ SLICE("..\r\n...\r\n..a\r\n.\r\n" NEXT), SLICE(".\r\n..\r\n.a\r\n"), 0,
+		  false },
+		{ SLICE(".a\r\n.\ra.\r\n.\n.\r\r\n.\r\n" NEXT), SLICE("a\r\n\ra.\r\n\n.\r\r\n"),
+		  0, false },
+		{ SLICE("\0a\r\r\n\nb\r.\n..\n\0\xff\r\n.\r\n" NEXT),
+		  SLICE("\0a\r\r\n\nb\r.\n..\n\0\xff\r\n"), 0, false },
+		/* A bare LF ends no line: this is text that somebody sent. */
+		{ SLICE("a\n.\r\n+OK 5\r\n.\r\n" NEXT), SLICE("a\n.\r\n+OK 5\r\n"), 0, false },
+		{ SLICE("a\n.\r\nb\r\n.\r\n" NEXT), SLICE("a\n.\r\nb\r\n"), 8, false },
+		{ SLICE("a\n.x\n.\rx\r\n.\r\n" NEXT), SLICE("a\n.x\n.\rx\r\n"), 2, false },
+		{ SLICE("a\n.\rx\r\n.\r\n" NEXT), SLICE("a\n.\rx\r\n"), 2, false },
+		/* … unless all that LIST promised has come. */
+		{ SLICE("a\nb\n.\r\n" NEXT), SLICE("a\nb\n"), 4, false },
+		{ SLICE("a\n..\n.\n" NEXT), SLICE("a\n.\n"), 0, true },
+		{ SLICE("a\n.\r\n" NEXT), SLICE("a\n"), 0, true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct pop3_body start = { .lf = rows[i].lf,
+						 .expected = rows[i].expected };
+
+		read_at_every_split(rows[i].wire, &start, rows[i].want);
+	}
+}
+
+/* All messages of few letters, sent as RFC 1939 has it. */
+static void what_is_put_in_comes_out(void **state UNUSED)
+{
+	static const char letters[] = { '.', '\r', '\n', 'a' };
+	enum { LONG = 6 };
+
+	for (unsigned n = 0; n < 1U << (2 * LONG); n++) {
+		const struct pop3_body start = { 0 };
+		char plain[LONG + 2];
+		struct buf wire = { 0 };
+
+		for (int i = 0; i < LONG; i++)
+			plain[i] = letters[(n >> (2 * i)) & 3];
+		plain[LONG] = '\r';
+		plain[LONG + 1] = '\n';
+		for (int i = 0; i < LONG + 2; i++) {
+			bool begins = i == 0 ||
+				      (i > 1 && plain[i - 2] == '\r' && plain[i - 1] == '\n');
+
+			if (begins && plain[i] == '.')
+				buf_add_str(&wire, ".");
+			buf_add(&wire, &plain[i], 1);
+		}
+		buf_add_str(&wire, ".\r\n" NEXT);
+		read_at_every_split(buf_slice(&wire), &start,
+				    (struct slice){ plain, LONG + 2 });
+		buf_release(&wire);
+	}
+}
+
 static void capabilities_are_filtered(void **state UNUSED)
 {
 	static const char *const pass[] = { "TOP",	    "uidl",
@@ -231,7 +377,11 @@ int main(void)
 		cmocka_unit_test(reply_is_cut_up),
 		cmocka_unit_test(dots_at_every_split),
 		cmocka_unit_test(capabilities_are_found),
+		cmocka_unit_test(capabilities_have_arguments),
 		cmocka_unit_test(capabilities_are_filtered),
+		cmocka_unit_test(listed_lines),
+		cmocka_unit_test(messages_at_every_split),
+		cmocka_unit_test(what_is_put_in_comes_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
