@@ -59,10 +59,11 @@ struct backend_conf {
 	char *proxy_master_user, *proxy_master_password_file, *proxy_master_format;
 	char *auth_from;      /* "old" or "new", never this one; set if proxy_master_user is */
 	bool allow_cleartext; /* TLS_NONE to a host that is not this one */
-	int connections;      /* the sync engine's most at once */
-	int64_t rate;	      /* the same: bytes/s there and back; 0: no limit */
-	int message_rate;     /* messages/s; 0: no limit */
-	char *rate_times;     /* other numbers by the time of day; NULL: none */
+	enum protocol_kind copy; /* how the sync engine reads it */
+	int connections;	 /* the sync engine's most at once */
+	int64_t rate;		 /* the same: bytes/s there and back; 0: no limit */
+	int message_rate;	 /* messages/s; 0: no limit */
+	char *rate_times;	 /* other numbers by the time of day; NULL: none */
 	/* how the client's address is told there, if at all */
 	enum proxy_protocol proxy_protocol;
 	bool id_forward, xclient; /* IMAP's ID, POP3's XCLIENT */

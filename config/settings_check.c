@@ -334,6 +334,21 @@ static void check_cleartext(const struct backend_conf *b, const char *title,
 				    title, names[p], b->host);
 }
 
+static void check_copy(const struct backend_conf *b, enum side side, const struct scan *scan,
+		       struct mistakes *m)
+{
+	const char *title = side_name(side);
+	unsigned line = scan_line(scan, SECTION_BACKEND, title, "copy");
+
+	if (b->copy != PROTO_POP3)
+		return;
+	if (side == SIDE_NEW)
+		mistake_add(m, line,
+			    "backend \"new\": copy = pop3: mail cannot be written by POP3");
+	else if (b->port[PROTO_POP3] == 0)
+		mistake_add(m, line, "backend \"%s\": copy = pop3 without a pop3_port", title);
+}
+
 static void check_backend(const struct settings *s, enum side side, const struct scan *scan,
 			  struct mistakes *m)
 {
@@ -346,6 +361,7 @@ static void check_backend(const struct settings *s, enum side side, const struct
 		return;
 	}
 	check_master(b, title, scan, m);
+	check_copy(b, side, scan, m);
 	check_auth(b, title, scan, m);
 	check_circle(s, side, scan, m);
 	check_proxy_master(b, side, scan, m);

@@ -100,6 +100,9 @@ const struct setting_row setting_rows[] = {
 	ROW("allow_cleartext", AT_BACKEND(allow_cleartext), BOOL, "no", 0, 0, "", false, false,
 	    "Passwords and mail may go to another host without TLS (imap_tls or pop3_tls = "
 	    "none)."),
+	ROW("copy", AT_BACKEND(copy), PROTO, "imap", 0, 0, "", false, false,
+	    "How the copier reads old: imap, or pop3 where nothing else is offered: INBOX only, "
+	    "without flags, and no way back."),
 	INT("connections", AT_BACKEND(connections), "16", 1, 1000, "",
 	    "Most connections of the copier at once."),
 	ROW("rate", AT_BACKEND(rate), SIZE, "0", 0, RATE_BYTES_MAX, "bytes/s", false, true,
@@ -288,7 +291,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 113, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 114, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -12,11 +12,18 @@
 
 /* ---- client to backend */
 
+/* The copier reads by POP3 too: its last delta finds the mail locked until this session ends.
+ */
+static bool locks_mail(const struct session *s)
+{
+	return session_is_held(s) && s->proxy->settings->backend[s->side].copy == PROTO_POP3;
+}
+
 /* A new command while the user is moved goes on only where the session must come to its QUIT.
  */
 static bool may_take(const struct session *s)
 {
-	return s->state == SESSION_RELAY || s->open.pop3.touched;
+	return s->state == SESSION_RELAY || s->open.pop3.touched || locks_mail(s);
 }
 
 /* Takes one command; false: there is no more to take now. */
@@ -121,7 +128,7 @@ void pop3_pass_down(struct session *s)
 
 bool pop3_quiet(const struct session *s)
 {
-	return pop3_boundary_quiet(&s->open.pop3);
+	return pop3_boundary_quiet(&s->open.pop3) && !locks_mail(s);
 }
 
 bool pop3_at_line(const struct session *s)
@@ -137,6 +144,8 @@ bool pop3_uploading(const struct session *s UNUSED)
 void pop3_describe(const struct session *s, char *out, size_t size)
 {
 	pop3_boundary_describe(&s->open.pop3, out, size);
+	if (!out[0] && locks_mail(s))
+		snprintf(out, size, "locks the mail until its QUIT");
 }
 
 /* ---- the end */

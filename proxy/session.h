@@ -199,6 +199,8 @@ void session_send_down(struct session *s, const void *p, size_t n);
 
 void session_hold(struct session *s);	 /* the user is frozen now */
 void session_release(struct session *s); /* …is not, or goes elsewhere now */
+/* It stands at a boundary, or goes there, because of a cutover. */
+bool session_is_held(const struct session *s);
 /* Nothing of it can change the side being left any more. */
 bool session_is_quiet(const struct session *s);
 /* It has an ending: finishes what is open, then leaves; after the verdict if the user is held.

@@ -14,8 +14,6 @@ void session_enter(struct session *s, enum session_state to);
 /* The state's deadline anew, from now; and none. */
 void session_arm(struct session *s);
 void session_disarm(struct session *s);
-/* It stands at a boundary, or goes there, because of a cutover. */
-bool session_is_held(const struct session *s);
 /* It took the trouble to say something: evicted later than those who did not. */
 void session_was_heard(struct session *s);
 /* To DELAY, or stays there: looked at again after ms. */

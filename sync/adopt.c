@@ -137,7 +137,8 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 		     const struct digest *d, struct err *e)
 {
 	struct pass *p = w->pass;
-	const struct seen *here = copy_find(w, p->from, here_uid);
+	const struct seen *here = copy_find(w, p->from, here_uid),
+			  *there = copy_find(w, p->to, there_uid);
 	struct journal_msg row = { .state = MSG_DONE,
 				   .size = d->size,
 				   .date = here->date,
@@ -149,6 +150,10 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 
 	row.uid[p->from] = here_uid;
 	row.uid[p->to] = there_uid;
+	if (mailbox_is_pop3(w->lane->box[p->from])) { /* it knows no better */
+		row.date = there->date;
+		row.kept = there->flags;
+	}
 	w->adopted++;
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
 }

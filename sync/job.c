@@ -31,6 +31,11 @@ const char *job_kind_name(enum job_kind k)
 	return kind_names[k];
 }
 
+bool job_writes(enum job_kind k)
+{
+	return k == JOB_PASS || k == JOB_FINAL || k == JOB_TRAILING;
+}
+
 static void side_release(struct job_side *s)
 {
 	mem_free(&s->host);
@@ -153,6 +158,7 @@ static void add_side(struct buf *out, const char *key, const struct job_side *s)
 {
 	buf_printf(out, ",\"%s\":{\"port\":%d", key, s->port);
 	add_field(out, "host", s->host);
+	add_field(out, "protocol", protocol_kind_name(s->protocol));
 	add_field(out, "tls", tls_mode_name(s->tls));
 	add_field(out, "proxy_protocol", proxy_protocol_name(s->proxy_protocol));
 	add_field(out, "tls_name", s->tls_name);
@@ -428,6 +434,11 @@ static const char *name_of_level(int i)
 	return audit_level_name((enum audit_level)i);
 }
 
+static const char *name_of_protocol(int i)
+{
+	return protocol_kind_name((enum protocol_kind)i);
+}
+
 static const char *name_of_proxy(int i)
 {
 	return proxy_protocol_name((enum proxy_protocol)i);
@@ -504,6 +515,17 @@ static int take_mechanism(struct object *o, enum sasl_mech *out)
 	return *out == SASL_MECHS ? wrong(o, "mechanism", "one that we know") : 0;
 }
 
+static int take_protocol(struct object *o, enum protocol_kind *out)
+{
+	int protocol = PROTO_IMAP;
+
+	if (json_object_get(o->json, "protocol") &&
+	    take_name(o, "protocol", name_of_protocol, PROTOS, &protocol) < 0)
+		return -1;
+	*out = (enum protocol_kind)protocol;
+	return 0;
+}
+
 static int take_side(struct object *job, const char *key, struct job_side *out)
 {
 	struct object o = { .json = take(job, key), .what = key, .e = job->e };
@@ -513,6 +535,7 @@ static int take_side(struct object *job, const char *key, struct job_side *out)
 		return wrong(job, key, "an object");
 	if (take_string(&o, "host", 255, false, &out->host) < 0 ||
 	    take_int(&o, "port", 1, 65535, &out->port) < 0 ||
+	    take_protocol(&o, &out->protocol) < 0 ||
 	    take_name(&o, "tls", name_of_tls, TLS_MODES, &tls) < 0 ||
 	    take_name(&o, "proxy_protocol", name_of_proxy, PROXY_PROTOCOLS, &proxy) < 0 ||
 	    take_string(&o, "tls_name", 255, true, &out->tls_name) < 0 ||
@@ -582,6 +605,9 @@ static int take_job(struct object *o, struct job *out)
 		return -1;
 	for (int s = 0; s < SIDES; s++)
 		out->side[s].which = (enum side)s;
+	if (job_writes((enum job_kind)kind) &&
+	    out->side[from == SIDE_OLD ? SIDE_NEW : SIDE_OLD].protocol != PROTO_IMAP)
+		return err_set(o->e, ERR_INPUT, "job: mail cannot be written by POP3");
 	out->kind = (enum job_kind)kind;
 	out->from = (enum side)from;
 	if (out->kind == JOB_AUDIT && take_audit(o, out) < 0)

@@ -9,8 +9,9 @@
  *"delete_brake_percent": n, "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
  *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
- *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}: optional ones may be null. "login"
- *is what to authenticate as, "authzid" (SASL PLAIN) whom to act for, or null.
+ *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}:
+ *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
+ *act for, or null.
  *
  * "from" is the side that counts: "new" only for the passes of a return.
  *
@@ -66,6 +67,8 @@ enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_KIN
 
 struct job_side {
 	enum side which;
+	enum protocol_kind protocol; /* how the copier reads it */
+	bool late; /* POP3: logs in when its mail is asked for, not before: that locks it */
 	char *host;
 	int port;
 	enum tls_mode tls;
@@ -106,6 +109,8 @@ struct job_result {
 };
 
 const char *job_kind_name(enum job_kind k);
+/* Does it write to a server? */
+bool job_writes(enum job_kind k);
 void job_release(struct job *j);
 
 /* The engine's side: writes the line (with its newline; it holds passwords: wipe the buf). */

@@ -172,6 +172,15 @@ static int run_audit(const struct job *job, struct mailbox *const box[SIDES],
 	return 0;
 }
 
+static struct job_result probed(const struct lane *l)
+{
+	struct job_result r = { .ok = true, .clean = true };
+	const char *warning = mailbox_warning(l->box[SIDE_OLD]);
+
+	snprintf(r.text, sizeof r.text, "%s%s", *warning ? "old: " : "", warning);
+	return r;
+}
+
 static void do_job(struct worker_life *life, struct job_result *out)
 {
 	enum side from = life->job.from;
@@ -185,12 +194,14 @@ static void do_job(struct worker_life *life, struct job_result *out)
 	struct err e = { 0 };
 	int rc = get_tokens(&life->job, &e);
 
+	/* By POP3 the user's own sessions, which are ending now, lock the mail. */
+	life->job.side[from].late = life->job.kind == JOB_FINAL;
 	if (rc == 0)
 		rc = confine(&life->job, &e);
 	if (rc == 0)
 		rc = lane_open(&p.lanes.at[0], &life->job, &e);
 	if (rc == 0 && life->job.kind == JOB_PROBE)
-		p.result = (struct job_result){ .ok = true, .clean = true };
+		p.result = probed(&p.lanes.at[0]);
 	else if (rc == 0 && life->job.kind == JOB_AUDIT)
 		rc = run_audit(&life->job, p.lanes.at[0].box, &p.result, &e);
 	else if (rc == 0)

@@ -65,6 +65,11 @@ static const char *const steps[] = {
 	 */
 	[3] = "CREATE INDEX msg_canon ON msg(folder, canon_sha);"
 	      "ALTER TABLE folder ADD COLUMN trailed INTEGER NOT NULL DEFAULT 0;",
+	/* mail read by POP3: what stands for its UIDs (sync/journal_pop3.h); never given twice
+	 */
+	[4] = "CREATE TABLE pop3(uid INTEGER PRIMARY KEY AUTOINCREMENT, uidl TEXT NOT NULL,"
+	      " ordinal INTEGER NOT NULL, size INTEGER NOT NULL);"
+	      "CREATE INDEX pop3_uidl ON pop3(uidl, ordinal);",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

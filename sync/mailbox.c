@@ -2,7 +2,7 @@
 #include "sync/mailbox_impl.h"
 
 #include "common/clock.h"
-#include "common/wire/sasl.h"
+#include "sync/login.h"
 
 #define LOGOUT_MS 2000
 
@@ -403,26 +403,8 @@ static int starttls(struct mailbox *m, struct err *e)
 	return caps_get(m, e);
 }
 
-static bool is_sendable(struct slice s)
-{
-	return s.n > 0 && !memchr(s.p, '\0', s.n) && !memchr(s.p, '\r', s.n) &&
-	       !memchr(s.p, '\n', s.n);
-}
-
-static int check_login(const struct job_side *side, struct err *e)
-{
-	if (!side->login || !is_sendable(slice_of(side->login)) ||
-	    !is_sendable(secret_slice(&side->password)) ||
-	    (side->authzid && !is_sendable(slice_of(side->authzid))))
-		return err_set(e, ERR_INPUT,
-			       "login or password is empty, or has a line end or NUL in it");
-	return 0;
-}
-
 static int authenticate_plain(struct mailbox *m, const struct job_side *side, struct err *e)
 {
-	const struct sasl_plain p = { slice_of(side->authzid ? side->authzid : ""),
-				      slice_of(side->login), secret_slice(&side->password) };
 	struct command c = { 0 };
 
 	command_printf(&c, "AUTHENTICATE PLAIN");
@@ -432,28 +414,8 @@ static int authenticate_plain(struct mailbox *m, const struct job_side *side, st
 		buf_add_str(&c.text, "\r\n");
 		c.waits[c.wait_count++] = buf_len(&c.text);
 	}
-	sasl_plain_write(&p, &c.text);
+	login_write(side, &c.text);
 	return command_run(m, &c, NULL, NULL, e);
-}
-
-/* The message of either mechanism (Google's XOAUTH2, RFC 7628), in base64. */
-static void write_token(const struct job_side *side, struct buf *out)
-{
-	struct slice token = secret_slice(&side->password);
-	bool bearer = side->mech == SASL_OAUTHBEARER;
-	struct sasl_token t = { .before = slice_of(bearer ? "n,a=" : "user=") };
-	struct buf after = { 0 }, message = { 0 };
-
-	(void)buf_room(&after, token.n + 32); /* growing would leave copies of the token */
-	(void)buf_room(out, 2 * (token.n + strlen(side->login) + 64));
-	buf_add_str(&after, bearer ? ",\1auth=Bearer " : "\1auth=Bearer ");
-	buf_add(&after, token.p, token.n);
-	buf_add_str(&after, "\1\1");
-	t.after = buf_slice(&after);
-	sasl_token_write(side->mech, &t, slice_of(side->login), &message);
-	sasl_base64_encode(buf_slice(&message), out);
-	buf_wipe(&message);
-	buf_wipe(&after);
 }
 
 /* A refusal comes as a challenge first, which wants an answer (RFC 7628 3.2.3). */
@@ -491,7 +453,7 @@ static int authenticate_token(struct mailbox *m, const struct job_side *side, st
 		buf_add_str(&c.text, "\r\n");
 		c.waits[c.wait_count++] = buf_len(&c.text);
 	}
-	write_token(side, &c.text);
+	login_write(side, &c.text);
 	r = command_send(m, &c, tag, NULL, NULL, e);
 	command_release(&c);
 	return r < 0 ? -1 : token_wait(m, tag, side->mech, e);
@@ -589,7 +551,7 @@ const struct quirks *mailbox_quirks(const struct mailbox *m)
 
 static int log_in(struct mailbox *m, const struct job_side *side, struct err *e)
 {
-	if (check_login(side, e) < 0 || greet(m, e) < 0)
+	if (login_check(side, e) < 0 || greet(m, e) < 0)
 		return -1;
 	if (side->tls == TLS_STARTTLS && !transport_is_secure(m->t) && starttls(m, e) < 0)
 		return -1;
@@ -623,12 +585,27 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 	return 0;
 }
 
+static int open_pop3(const struct job_side *side, int connect_ms, int io_ms,
+		     struct mailbox **out, struct err *e)
+{
+	struct pop3_source *pop3;
+
+	if (pop3_source_open(side, connect_ms, io_ms, &pop3, e) < 0)
+		return -1;
+	*out = mem_new(sizeof **out);
+	(*out)->pop3 = pop3;
+	(*out)->quirks = quirks_find(SLICE(""), SLICE(""), SLICE(""));
+	return 0;
+}
+
 int mailbox_open(const struct job_side *side, int connect_ms, int io_ms, struct mailbox **out,
 		 struct err *e)
 {
 	int64_t start = clock_mono_ms();
 	struct transport *t;
 
+	if (side->protocol == PROTO_POP3)
+		return open_pop3(side, connect_ms, io_ms, out, e);
 	if (transport_open(side, connect_ms, io_ms, &t, e) < 0)
 		return -1;
 	transport_deadline(t, MAX(1, (int)(start + connect_ms - clock_mono_ms())));
@@ -645,6 +622,11 @@ void mailbox_close(struct mailbox **at)
 
 	if (!m)
 		return;
+	if (m->pop3) {
+		pop3_source_close(&m->pop3);
+		mem_free(at);
+		return;
+	}
 	m->leaving = true;
 	transport_deadline(m->t, LOGOUT_MS);
 	/* Some servers close right after BYE, without the tagged OK: as good. */
@@ -662,11 +644,37 @@ void mailbox_close(struct mailbox **at)
 
 uint32_t mailbox_exists(const struct mailbox *m)
 {
-	return m->exists;
+	return m->pop3 ? pop3_source_count(m->pop3) : m->exists;
+}
+
+bool mailbox_is_pop3(const struct mailbox *m)
+{
+	return m->pop3 != NULL;
+}
+
+void mailbox_attach(struct mailbox *m, struct journal *j)
+{
+	if (m->pop3)
+		pop3_source_attach(m->pop3, j);
+}
+
+bool mailbox_settled(struct mailbox *m)
+{
+	if (!m->pop3)
+		return false;
+	pop3_source_settled(m->pop3);
+	return pop3_source_has_more(m->pop3);
+}
+
+const char *mailbox_warning(const struct mailbox *m)
+{
+	return m->pop3 ? pop3_source_warning(m->pop3) : "";
 }
 
 bool mailbox_is_usable(const struct mailbox *m)
 {
+	if (m->pop3)
+		return pop3_source_is_usable(m->pop3);
 	return !transport_is_broken(m->t);
 }
 

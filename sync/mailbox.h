@@ -58,6 +58,19 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 /* LOGOUT if the connection is whole (waits at most 2 s), then frees. NULL in *m is fine. */
 void mailbox_close(struct mailbox **m);
 
+/*
+ * Is it read by POP3 (sync/pop3_source.h)? Then it is one folder, INBOX, without flags and
+ * dates, and cannot be written. The calls behind this one matter there, and do nothing for
+ * IMAP.
+ */
+bool mailbox_is_pop3(const struct mailbox *m);
+struct journal;
+void mailbox_attach(struct mailbox *m, struct journal *j); /* keeps its UIDs; borrowed */
+/* All that was read is safe. True: the server may have more for another survey to show. */
+bool mailbox_settled(struct mailbox *m);
+/* What a person should know before mail is read there; "" if nothing. */
+const char *mailbox_warning(const struct mailbox *m);
+
 const struct mailbox_caps *mailbox_caps(const struct mailbox *m);
 const char *mailbox_mechanism(const struct mailbox *m); /* of the login: "PLAIN", "XOAUTH2" */
 const struct quirks *mailbox_quirks(const struct mailbox *m);

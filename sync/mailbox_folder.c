@@ -322,6 +322,8 @@ int mailbox_status(struct mailbox *m, const char *name, struct folder_info *out,
 	struct folder_info f = { 0 };
 	struct command c = { 0 };
 
+	if (m->pop3)
+		return pop3_source_status(m->pop3, name, out, e);
 	if (mailbox_check_name(name, e) < 0)
 		return -1;
 	f.name = mem_str(name);
@@ -788,6 +790,8 @@ int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct s
 	struct selecting s = { .m = m, .out = out };
 	struct command c = { 0 };
 
+	if (m->pop3)
+		return pop3_source_select(m->pop3, name, out, e);
 	*out = (struct selected){ 0 };
 	if (mailbox_check_name(name, e) < 0)
 		return -1;
@@ -857,6 +861,8 @@ static int ask_unselect(struct mailbox *m, struct err *e)
 int mailbox_survey_begin(struct mailbox *m, bool namespaces, struct err *e)
 {
 	m->survey.namespaces[0] = '\0';
+	if (m->pop3)
+		return pop3_source_survey_begin(m->pop3, namespaces, e);
 	if (ask_unselect(m, e) < 0 ||
 	    (namespaces && ask(m, m->survey.namespaces,
 			       m->caps.namespaces ? "NAMESPACE" : "LIST \"\" \"\"", e) < 0) ||
@@ -922,8 +928,11 @@ int mailbox_survey_end(struct mailbox *m, struct namespace_info *space,
 		       struct folder_list *folders, struct err *e)
 {
 	struct surveying s = { 0 };
-	int r = answers(m, &s, e);
+	int r;
 
+	if (m->pop3)
+		return pop3_source_survey_end(m->pop3, space, folders, e);
+	r = answers(m, &s, e);
 	if (r == 0 && m->survey.namespaces[0])
 		r = own_namespace(m, &s, space, e);
 	if (r == 0) {

@@ -7,12 +7,14 @@
 
 #include "sync/hint.h"
 #include "sync/mailbox.h"
+#include "sync/pop3_source.h"
 
 #define TAG_MAX		  16
 #define COMMAND_WAITS_MAX 4    /* synchronising literals in one command */
 #define LITERAL_MINUS_MAX 4096 /* RFC 7888 5 */
 
 struct mailbox {
+	struct pop3_source *pop3; /* NULL: IMAP; else all below is empty */
 	struct transport *t;
 	enum side which;
 	struct frame_reader *r;
@@ -21,8 +23,8 @@ struct mailbox {
 	char *greeting;
 	const struct quirks *quirks;
 	const char *mechanism; /* of the login */
-	unsigned tags; /* issued so far */
-	bool leaving;  /* LOGOUT is sent: BYE and an end are expected */
+	unsigned tags;	       /* issued so far */
+	bool leaving;	       /* LOGOUT is sent: BYE and an end are expected */
 	enum imap_status last_status;
 	char last_code[MAILBOX_CODE_MAX];
 

@@ -106,6 +106,8 @@ int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint
 	struct command c = { 0 };
 	bool enable;
 
+	if (m->pop3)
+		return pop3_source_look(m->pop3, name, e);
 	if (mailbox_check_name(name, e) < 0)
 		return -1;
 	m->look.enable[0] = '\0';
@@ -210,6 +212,8 @@ int mailbox_look_end(struct mailbox *m, struct selected *selected, struct change
 		     struct err *e)
 {
 	out->told = false;
+	if (m->pop3)
+		return pop3_source_looked(m->pop3, selected, out, e);
 	if (m->look.enable[0] && end_enable(m, e) < 0)
 		return -1;
 	if (select_answer(m, m->look.select, selected, e) < 0)

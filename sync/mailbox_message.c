@@ -466,6 +466,8 @@ int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_messag
 {
 	struct lister l = { .lo = lo, .hi = hi, .on_message = fn, .arg = arg, .out = out };
 
+	if (m->pop3)
+		return pop3_source_messages(m->pop3, lo, hi, fn, arg, out, e);
 	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE)", e);
 }
 
@@ -484,6 +486,7 @@ int mailbox_messages_of(struct mailbox *m, const uint32_t *uids, size_t n,
 	struct lister l = { .lo = n ? uids[0] : 1, .on_message = fn, .arg = arg, .out = out };
 	int r = 0;
 
+	ASSERT(!m->pop3); /* it tells no changes after which this would be asked */
 	*out = (struct listing){ 0 };
 	check_uids(uids, n);
 	for (size_t done = 0; done < n && r == 0;) {
@@ -506,6 +509,8 @@ int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_
 {
 	struct lister l = { .lo = lo, .hi = hi, .on_header = fn, .arg = arg, .out = out };
 
+	if (m->pop3)
+		return pop3_source_headers(m->pop3, lo, hi, fn, arg, out, e);
 	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])", e);
 }
 
@@ -535,6 +540,8 @@ int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *o
 	struct listing listing;
 	struct lister l = { .lo = lo, .hi = hi, .uids = &uids, .out = &listing };
 
+	if (m->pop3)
+		return pop3_source_uids(m->pop3, lo, hi, out, e);
 	if (list(m, &l, "(UID)", e) < 0)
 		goto fail;
 	if (listing.unparsed) {

@@ -43,8 +43,9 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 		     const struct backend_conf *b, struct err *e)
 {
 	out->host = mem_str(b->host);
-	out->port = b->port[PROTO_IMAP];
-	out->tls = b->tls[PROTO_IMAP];
+	out->protocol = b->copy;
+	out->port = b->port[b->copy];
+	out->tls = b->tls[b->copy];
 	out->proxy_protocol = b->proxy_protocol;
 	out->tls_name = mem_str(b->tls_name);
 	out->tls_ca_file = mem_str(b->tls_ca_file);
@@ -115,6 +116,18 @@ char *order_exceptions_path(const struct settings *s, const char *user)
 	return out;
 }
 
+/* A way back needs old to be written. */
+static int check_way(const struct job *j, const struct settings *s, struct err *e)
+{
+	if (!job_writes(j->kind) || j->from == SIDE_OLD ||
+	    s->backend[SIDE_OLD].copy == PROTO_IMAP)
+		return 0;
+	return err_set(
+		e, ERR_INPUT,
+		"old is read by POP3 (backend \"old\": copy = pop3), which cannot take mail"
+		" back: a return needs IMAP there");
+}
+
 int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	       const struct settings *s, struct err *e)
 {
@@ -130,6 +143,8 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 		.delete_brake_percent = s->sync.delete_brake_percent,
 		.memory = s->sync.worker_memory,
 	};
+	if (check_way(out, s, e) < 0)
+		return -1;
 	out->user = mem_str(u->name);
 	out->run_as = mem_str(s->sync.worker_user);
 	out->journal = order_journal_path(s->sync.dir, u->name);

@@ -238,8 +238,11 @@ static int follow_vanished(struct pass *p, struct err *e)
 {
 	struct journal_folder *known;
 	size_t n;
-	int rc = journal_folders(p->journal, &known, &n, e);
+	int rc;
 
+	if (mailbox_is_pop3(p->lanes.at[0].box[p->from])) /* it cannot show any other folder */
+		return 0;
+	rc = journal_folders(p->journal, &known, &n, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct folder_info *here =
 			folder_list_find(&p->list[p->from], known[i].name[p->from]);
@@ -368,12 +371,26 @@ static int final_rounds(struct pass *p, struct err *e)
 {
 	bool moved = true;
 
-	for (int i = 0; i < PASS_ROUNDS_MAX && moved; i++)
-		if (round_of_work(p, e) < 0 || has_moved_on(p, &moved, e) < 0)
+	for (int i = 0; i < PASS_ROUNDS_MAX && moved; i++) {
+		if (round_of_work(p, e) < 0)
 			return -1;
+		(void)mailbox_settled(p->lanes.at[0].box[p->from]);
+		if (has_moved_on(p, &moved, e) < 0)
+			return -1;
+	}
 	if (moved)
 		pass_unclean(p, "%s does not stand still: somebody writes past the proxy",
 			     side_name(p->from));
+	return 0;
+}
+
+/* A server that shows some of the mail at a time has more rounds. */
+static int rounds(struct pass *p, struct err *e)
+{
+	do {
+		if (round_of_work(p, e) < 0)
+			return -1;
+	} while (mailbox_settled(p->lanes.at[0].box[p->from]));
 	return 0;
 }
 
@@ -416,8 +433,9 @@ int pass_run(struct pass *p, struct err *e)
 
 	read_steps();
 	pthread_mutex_init(&p->lock, NULL);
+	mailbox_attach(p->lanes.at[0].box[p->from], p->journal);
 	if (rc == 0)
-		rc = p->job->kind == JOB_FINAL ? final_rounds(p, e) : round_of_work(p, e);
+		rc = p->job->kind == JOB_FINAL ? final_rounds(p, e) : rounds(p, e);
 	if (rc == 0)
 		rc = add_up(p, e);
 	for (int s = 0; s < SIDES; s++) {

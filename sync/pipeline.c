@@ -82,10 +82,15 @@ struct fetcher {
 	struct digest digest;
 };
 
+void batch_begin(struct batch *b, size_t room)
+{
+	*b = (struct batch){ .at = mem_array(room, sizeof *b->at),
+			     .spool = spool_new(BATCH_MEMORY_MAX) };
+}
+
 static void flow_begin(struct fetcher *f)
 {
-	*f->b = (struct batch){ .at = mem_array(f->flow->batch_count, sizeof *f->b->at),
-				.spool = spool_new(BATCH_MEMORY_MAX) };
+	batch_begin(f->b, f->flow->batch_count);
 	f->start = 0;
 }
 
@@ -272,6 +277,8 @@ static int fetch_all(struct mailbox *box, struct fetcher *f, const uint32_t *uid
 	size_t done = 0;
 	int r = 0;
 
+	if (box->pop3)
+		return pop3_source_fetch(box->pop3, f->b, f->max, e);
 	fetch_begin(box, f, &sink);
 	while (done < f->b->count && r == 0) {
 		struct command c = { 0 };
@@ -292,7 +299,7 @@ int pipeline_fetch(struct mailbox *from, const uint32_t *uids, size_t n, uint64_
 {
 	struct fetcher f = { .b = out, .max = message_max };
 
-	ASSERT(from->selected);
+	ASSERT(from->pop3 || from->selected);
 	batch_start(out, uids, n);
 	out->spool = spool_new(BATCH_MEMORY_MAX);
 	return fetch_all(from, &f, uids, WHOLE_MESSAGES, e);
@@ -337,6 +344,10 @@ int pipeline_flow(struct mailbox *from, const uint32_t *uids, size_t n,
 	size_t done = 0;
 	int r = 0;
 
+	if (from->pop3) {
+		free(flow.answered);
+		return pop3_source_flow(from->pop3, uids, n, limits, fn, arg, e);
+	}
 	ASSERT(from->selected);
 	fetch_begin(from, &f, &sink);
 	flow_begin(&f);
@@ -377,7 +388,7 @@ static int digest_chunk(struct mailbox *m, const uint32_t *uids, size_t n, uint6
 int pipeline_digest(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t message_max,
 		    pipeline_digest_fn *fn, void *arg, struct err *e)
 {
-	ASSERT(m->selected);
+	ASSERT(m->pop3 || m->selected);
 	for (size_t done = 0; done < n; done += DIGEST_CHUNK)
 		if (digest_chunk(m, uids + done, MIN(n - done, (size_t)DIGEST_CHUNK),
 				 message_max, fn, arg, e) < 0)

@@ -66,6 +66,8 @@ struct batch {			  /* zeroed it is empty */
 	struct digest_stream *digests;
 };
 void batch_release(struct batch *b); /* b is empty and valid afterwards */
+/* Private: empty, with a spool and room for so many. */
+void batch_begin(struct batch *b, size_t room);
 
 /*
  * UID FETCH (UID FLAGS INTERNALDATE BODY.PEEK[]) of uids[0..n), strictly ascending, from the

@@ -66,6 +66,9 @@ int mailbox_quota(struct mailbox *m, struct quota *out, struct err *e)
 	struct command c = { 0 };
 
 	*out = (struct quota){ 0 };
+	if (m->pop3)
+		out->bytes =
+			(struct quota_resource){ true, pop3_source_bytes(m->pop3), INT64_MAX };
 	if (!imap_capability_has(buf_slice(&m->capabilities), "QUOTA"))
 		return 0;
 	command_printf(&c, "GETQUOTAROOT INBOX");

@@ -110,8 +110,9 @@ static int accept_flags(struct work *w, struct journal_msg *row, const char *the
 			struct err *e)
 {
 	struct pass *p = w->pass;
+	bool ours = !mailbox_is_pop3(w->lane->box[p->from]); /* else old has no say in flags */
 
-	if (!flags_same_system(there, row->kept) || !flags_within(there, row->kept)) {
+	if (ours && (!flags_same_system(there, row->kept) || !flags_within(there, row->kept))) {
 		*equal = false;
 		return 0;
 	}

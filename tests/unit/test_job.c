@@ -46,6 +46,41 @@ static struct job sample(void)
 	return j;
 }
 
+/* A server that speaks POP3 may be the one that counts, never the one that is written to. */
+static void pop3_is_only_read(void **state UNUSED)
+{
+	static const struct {
+		enum job_kind kind;
+		enum side from, pop3;
+		bool good;
+	} rows[] = {
+		{ JOB_PASS, SIDE_OLD, SIDE_OLD, true },
+		{ JOB_PASS, SIDE_OLD, SIDE_NEW, false },
+		{ JOB_FINAL, SIDE_NEW, SIDE_OLD, false },
+		{ JOB_TRAILING, SIDE_OLD, SIDE_OLD, true },
+		{ JOB_AUDIT, SIDE_NEW, SIDE_OLD, true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct job in = sample(), out;
+		struct buf line = { 0 };
+		struct err e;
+
+		in.kind = rows[i].kind;
+		in.from = rows[i].from;
+		in.side[rows[i].pop3].protocol = PROTO_POP3;
+		job_write(&in, &line);
+		assert_int_equal(job_parse(buf_slice(&line), &out, &e), rows[i].good ? 0 : -1);
+		if (rows[i].good)
+			assert_int_equal(out.side[rows[i].pop3].protocol, PROTO_POP3);
+		else
+			assert_string_equal(e.text, "job: mail cannot be written by POP3");
+		buf_wipe(&line);
+		job_release(&in);
+		job_release(&out);
+	}
+}
+
 static void comes_back_as_it_went(void **state UNUSED)
 {
 	struct job in = sample(), out;
@@ -235,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back_as_it_went),
+		cmocka_unit_test(pop3_is_only_read),
 		cmocka_unit_test(refuses_what_is_wrong),
 		cmocka_unit_test(an_error_quotes_no_password),
 		cmocka_unit_test(a_line_has_a_limit),

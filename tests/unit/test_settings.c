@@ -401,6 +401,26 @@ static void proxy_master(void **state UNUSED)
 	       "\"m\"");
 }
 
+#define COPY(old, new)                                             \
+	"listener \"a\" { protocol = imap port = 1 tls = none }\n" \
+	"backend \"old\" {\n host = a\n " old                      \
+	"\n}\nbackend \"new\" {\n host = b\n " new "\n}\n"
+
+/* Mail is read by POP3, never written. */
+static void how_it_is_copied(void **state UNUSED)
+{
+	struct settings s;
+
+	EXPECT(COPY("", "copy = pop3"),
+	       "8: backend \"new\": copy = pop3: mail cannot be written by POP3");
+	EXPECT(COPY("copy = pop3 pop3_port = 0", ""),
+	       "4: backend \"old\": copy = pop3 without a pop3_port");
+	load_good(COPY("copy = pop3", ""), &s);
+	assert_int_equal(s.backend[SIDE_OLD].copy, PROTO_POP3);
+	assert_int_equal(s.backend[SIDE_NEW].copy, PROTO_IMAP);
+	settings_release(&s);
+}
+
 /* Clear text stays on this host, or is asked for. */
 static void cleartext(void **state UNUSED)
 {
@@ -646,6 +666,7 @@ int main(void)
 		cmocka_unit_test(together),
 		cmocka_unit_test(backends),
 		cmocka_unit_test(proxy_master),
+		cmocka_unit_test(how_it_is_copied),
 		cmocka_unit_test(cleartext),
 		cmocka_unit_test(certificates),
 		cmocka_unit_test(lines_of_settings),
