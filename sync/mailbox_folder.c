@@ -763,6 +763,7 @@ void select_command(struct mailbox *m, struct command *c, const char *name, bool
 static int opened(struct mailbox *m, struct selected *out, struct err *e)
 {
 	m->selected = m->opening;
+	m->opened_by = m->tags;
 	m->opening = NULL;
 	out->messages = m->exists;
 	out->read_only = mailbox_last_code_is(m, "READ-ONLY");

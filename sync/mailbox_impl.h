@@ -30,6 +30,7 @@ struct mailbox {
 
 	char *selected;		    /* the folder's name; NULL: none */
 	uint32_t exists;	    /* messages in it, as far as the server has said */
+	unsigned opened_by;	    /* the command that was the last when it was opened */
 	struct buf permanent_flags; /* NUL-terminated */
 
 	char *opening; /* the folder that SELECT or EXAMINE is on its way for */

@@ -371,10 +371,11 @@ static int header_end(void *arg, struct err *e)
 	return 0;
 }
 
-/* Some servers answer BAD to a range in an empty folder: then there is nothing to ask. */
+/* Some servers answer BAD to a range in an empty folder: then there is nothing to ask. Was it
+ * just opened, the server has said so; else it is asked again. */
 static int has_messages(struct mailbox *m, bool *out, struct err *e)
 {
-	if (m->exists == 0 && mailbox_noop(m, e) < 0)
+	if (m->exists == 0 && m->opened_by != m->tags && mailbox_noop(m, e) < 0)
 		return -1;
 	*out = m->exists > 0;
 	return 0;

@@ -30,7 +30,7 @@
 #define PASS_BATCH_COUNT 128 /* messages of one intent */
 #define PASS_WARY_COUNT	 4   /* of one where messages were refused and their server was lost */
 /* And their bytes, divided by the lanes; one larger message goes alone. */
-#define PASS_BATCH_BYTES (4 * 1024 * 1024)
+#define PASS_BATCH_BYTES (3 * 1024 * 1024)
 #define PASS_NOTES_MAX	 8 /* reasons that a result carries; the rest is counted */
 #define PASS_ROUNDS_MAX	 8 /* of a final pass: old's folders stand still in the end */
 

@@ -9,7 +9,7 @@
 #include "common/err.h"
 
 #define SPOOL_MEMORY_ALL \
-	(16 * 1024 * 1024) /* bytes that all spools of a process keep in memory */
+	(8 * 1024 * 1024) /* bytes that all spools of a process keep in memory */
 
 struct spool;
 struct spool *spool_new(size_t memory_max);
