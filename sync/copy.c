@@ -116,7 +116,7 @@ static int open_folder(struct work *w, struct err *e)
 	w->permanent = w->selected[p->to].any_keyword
 			       ? NULL
 			       : mem_str(w->selected[p->to].permanent_flags);
-	w->next_uid = MAX(w->selected[p->to].uidnext, 1u);
+	w->next_uid = w->first_uid = MAX(w->selected[p->to].uidnext, 1u);
 	return settle_batches(w, e);
 }
 

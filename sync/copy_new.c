@@ -138,7 +138,7 @@ static int settle(struct work *w, const struct batch_message *m, struct journal_
 
 	switch (m->appended) {
 	case APPEND_OK:
-		if (!m->new_uid || m->new_uidvalidity != w->selected[p->to].uidvalidity) {
+		if (!m->new_uid) {
 			*doubt = true;
 			return 0;
 		}
@@ -267,6 +267,17 @@ static int look_at_refused(struct stream *st, struct flight *f, struct err *e)
 	return refused_batch(st->w, &f->b, f->rows, e);
 }
 
+/* The connection has nothing else under way when it is asked where the messages are. */
+static int check_claims(struct stream *st, struct flight *f, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < st->count && rc == 0 && st->w->lane->uids == UIDS_UNPROVEN; i++)
+		rc = wait_for(st, st->at[i], e);
+	probe_claims(st->w, &f->b, rc == 0);
+	return rc;
+}
+
 /* The oldest flight gets its answers, and the journal says what became of it. */
 static int land(struct stream *st, struct err *e)
 {
@@ -275,6 +286,10 @@ static int land(struct stream *st, struct err *e)
 	int sent = wait_for(st, f, &lost), rc;
 
 	pass_step();
+	if (sent == 0)
+		sent = check_claims(st, f, &lost);
+	else
+		probe_claims(st->w, &f->b, false);
 	rc = resolve(st->w, &f->b, f->rows, &f->intent, e);
 	pass_step();
 	if (rc == 0 && sent < 0) {
@@ -307,6 +322,7 @@ static void abandon(struct stream *st)
 
 		if (wait_for(st, f, &ignored) < 0)
 			err_clear(&ignored);
+		probe_claims(st->w, &f->b, false);
 		if (resolve(st->w, &f->b, f->rows, &f->intent, &ignored) < 0)
 			err_clear(&ignored); /* the intent stands: the probe looks */
 		flight_free(&f);
@@ -325,7 +341,7 @@ static int take_off(struct stream *st, struct batch *b, struct err *e)
 			      .intent = { .folder = w->f->id,
 					  .side = to,
 					  .uidvalidity = w->selected[to].uidvalidity,
-					  .uidnext = w->next_uid } };
+					  .uidnext = w->first_uid } };
 	*b = (struct batch){ 0 };
 	if (intend(w, &f->b, f->rows, &f->intent, e) < 0) {
 		flight_free(&f);

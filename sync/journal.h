@@ -144,12 +144,15 @@ int journal_totals(struct journal *j, struct journal_totals *out, struct err *e)
 
 /* ---- batches */
 
+#define BATCH_FENCE_OVER (-1)
+
 struct journal_batch {
 	int64_t id, folder;
 	enum side side;		       /* the receiving one */
 	uint32_t uidvalidity, uidnext; /* there, before the first byte */
-	int64_t fence; /* when an unseen message counts as not arrived, real ms; 0: not set yet
-			*/
+	/* ms still to be waited before what is not seen counts as not arrived; 0: not begun,
+	 * BATCH_FENCE_OVER: all of it was */
+	int64_t fence;
 };
 /* Sets b->id. Its messages are written with this id and state INTENT in the same transaction.
  */

@@ -13,6 +13,9 @@
 
 #define LANES_MAX 8 /* of one user; sync.connections */
 
+/* May the receiving side's APPENDUID be believed? */
+enum uids_trust { UIDS_UNPROVEN, UIDS_PROVEN, UIDS_WRONG };
+
 /*
  * A connection to each side, and the texts of flags read there. Used by one thread at a time:
  * nobody else's lane is ever touched.
@@ -21,6 +24,7 @@ struct lane {
 	struct mailbox *box[SIDES];
 	struct flag_pool *pool; /* NULL: not open */
 	bool refused;		/* the server did not let us; not tried again */
+	enum uids_trust uids;
 };
 
 /* A thread of this process; signals stay with the first one. The caller joins it. */

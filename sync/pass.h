@@ -97,9 +97,10 @@ struct work {
 	struct journal_msg *rows; /* by uid on `from`; those without one first */
 	size_t row_count;
 	struct journal_counts count; /* of the folder's rows, before the pass changed any */
-	uint32_t next_uid;	     /* the other side's UIDNEXT is at least this */
-	bool wary;		     /* some were refused before: see PASS_WARY_COUNT */
-	bool touched; /* something was changed on the other side since it was listed */
+	uint32_t next_uid;  /* the other side says that its UIDNEXT is at least this … */
+	uint32_t first_uid; /* … and this is proven: what is sent now is not below it */
+	bool wary;	    /* some were refused before: see PASS_WARY_COUNT */
+	bool touched;	    /* something was changed on the other side since it was listed */
 
 	int refusals; /* messages refused in a row */
 
@@ -195,6 +196,13 @@ int probe_batches(struct work *w, struct err *e) MUST_CHECK;
  * order)? match[i] = index or -1. */
 void probe_align(const struct digest *sent, size_t sent_count, const struct digest *there,
 		 size_t there_count, int *match);
+
+/*
+ * Before a batch is settled: where the server says its messages are (APPENDUID) counts only if
+ * that is possible, and was found true once on this lane; else new_uid becomes 0, and the batch
+ * is one that has to be looked up. may_ask: nothing is under way on the connection.
+ */
+void probe_claims(struct work *w, struct batch *b, bool may_ask);
 
 /* adopt.c. Messages that neither side's rows know are matched by content and taken into the
  * journal. */

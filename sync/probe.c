@@ -6,7 +6,9 @@
 
 #include "common/clock.h"
 
-#define FENCE_LOOK_MS 1000 /* while waiting for the fence: a sign of life this often */
+#define FENCE_LOOKS   20   /* during a fence, at least; each is a sign of life too */
+#define FENCE_LOOK_MS 1000 /* at most between two of them */
+#define FENCE_HOLD_MS 1000 /* of a fence that a last delta waits for: users are waiting too */
 
 /* ---- the pure part */
 
@@ -55,16 +57,22 @@ void probe_align(const struct digest *sent, size_t sent_count, const struct dige
 
 /* ---- looking */
 
+/* What of the folder may be ours; for all its open batches, which were sent one after the other
+ * on one connection. */
 struct candidates {
 	struct work *w;
+	struct uid_list known; /* on `to`, of the journal and of what was found, ascending */
+	uint32_t floor;	       /* above all that was found: looked at first from here */
+	int64_t held;	       /* ms waited so far, for all of them */
+
+	/* of one batch */
 	const struct digest *sent;
 	size_t sent_count;
-	uint32_t *known; /* uids on `to` that are in the journal, ascending */
-	size_t known_count;
-	uint32_t from_uid;
 	uint32_t *uids;
-	struct digest *digests;
+	struct digest *digests; /* of the first `digested` */
 	size_t count, digested;
+	struct uid_list unknown; /* what it may have become, ascending */
+	size_t unreadable;
 };
 
 static int by_number(const void *a, const void *b)
@@ -74,9 +82,9 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool is_known(const struct candidates *c, uint32_t uid)
+static bool has_uid(const struct uid_list *l, uint32_t uid)
 {
-	return c->known_count && bsearch(&uid, c->known, c->known_count, sizeof uid, by_number);
+	return l->count && bsearch(&uid, l->at, l->count, sizeof uid, by_number);
 }
 
 static int take_header(const struct message_info *i, struct slice header, void *arg,
@@ -86,8 +94,7 @@ static int take_header(const struct message_info *i, struct slice header, void *
 	unsigned char hash[DIGEST_SIZE];
 	bool ours = false;
 
-	if (i->uid < c->from_uid ||
-	    is_known(c, i->uid)) /* "n:*" names the last one even below n */
+	if (!has_uid(&c->unknown, i->uid))
 		return 0;
 	digest_of_header(header, hash);
 	for (size_t k = 0; k < c->sent_count && !ours; k++)
@@ -99,16 +106,46 @@ static int take_header(const struct message_info *i, struct slice header, void *
 	return 0;
 }
 
-static int take_digest(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d,
-		       void *arg, struct err *e UNUSED)
+static int take_digest(uint32_t uid, enum fetch_result r, const struct digest *d, void *arg,
+		       struct err *e UNUSED)
 {
 	struct candidates *c = arg;
 
+	c->unreadable += r != FETCH_OK && r != FETCH_GONE;
 	if (!d)
 		return 0;
 	c->uids[c->digested] = uid;
 	c->digests[c->digested++] = *d;
 	return 0;
+}
+
+/* UIDs of the folder from this one on that no row has. */
+static int list_unknown(struct candidates *c, uint32_t uidnext, struct err *e)
+{
+	struct uid_list *l = &c->unknown;
+	size_t kept = 0;
+
+	uid_list_release(l);
+	if (mailbox_uids(c->w->lane->box[c->w->pass->to], uidnext, 0, l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->count; i++)
+		if (!has_uid(&c->known, l->at[i]))
+			l->at[kept++] = l->at[i];
+	l->count = kept;
+	return 0;
+}
+
+/* A server may name a message twice. */
+static void tidy(struct candidates *c)
+{
+	size_t kept = 0;
+
+	if (c->count)
+		qsort(c->uids, c->count, sizeof *c->uids, by_number);
+	for (size_t i = 0; i < c->count; i++)
+		if (kept == 0 || c->uids[kept - 1] != c->uids[i])
+			c->uids[kept++] = c->uids[i];
+	c->count = kept;
 }
 
 /* Candidates by header, decided by the whole message. */
@@ -118,16 +155,39 @@ static int look(struct candidates *c, uint32_t uidnext, struct err *e)
 	struct mailbox *box = c->w->lane->box[p->to];
 	struct listing got;
 
-	c->count = c->digested = 0;
-	c->from_uid = uidnext;
+	c->count = c->digested = c->unreadable = 0;
 	if (mailbox_select(box, c->w->f->name[p->to], false, &c->w->selected[p->to], e) < 0 ||
-	    mailbox_headers(box, uidnext, 0, take_header, c, &got, e) < 0)
+	    list_unknown(c, uidnext, e) < 0)
 		return -1;
-	if (c->count)
-		qsort(c->uids, c->count, sizeof *c->uids, by_number);
+	if (c->unknown.count == 0)
+		return 0;
+	if (mailbox_headers(box, c->unknown.at[0], c->unknown.at[c->unknown.count - 1],
+			    take_header, c, &got, e) < 0)
+		return -1;
+	c->unreadable += got.unparsed;
+	tidy(c);
 	mem_free(&c->digests);
 	c->digests = mem_array(c->count + 1, sizeof *c->digests);
 	return pipeline_digest(box, c->uids, c->count, 0, take_digest, c, e);
+}
+
+/* Before anything is believed lost: was all of the folder seen, and all that may be ours read?
+ */
+static int check_sight(const struct candidates *c, struct err *e)
+{
+	struct pass *p = c->w->pass;
+	const struct selected *sel = &c->w->selected[p->to];
+	struct uid_list all = { 0 };
+	bool whole;
+
+	if (mailbox_uids(c->w->lane->box[p->to], 1, 0, &all, e) < 0)
+		return -1;
+	whole = all.count >= sel->messages && c->unreadable == 0;
+	uid_list_release(&all);
+	return whole ? 0
+		     : err_set(e, ERR_TEMP,
+			       "folder %s: messages are in doubt, and %s does not show all it has",
+			       c->w->f->name[p->to], side_name(p->to));
 }
 
 /* ---- one batch */
@@ -162,39 +222,56 @@ static size_t missing(const struct doubt *d)
 	return n;
 }
 
-static int write_found(struct work *w, const struct doubt *d, const struct candidates *c,
-		       int64_t batch, struct err *e)
+static int write_one(struct work *w, struct journal_msg *row, uint32_t uid, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	for (size_t i = 0; i < d->count; i++) {
-		struct journal_msg *row = &d->rows[i];
-		int rc;
-
-		if (d->match[i] < 0) {
-			rc = journal_msg_drop(p->journal, row->id, e);
-		} else {
-			row->state = MSG_DONE;
-			row->batch = 0;
-			row->uid[p->to] = c->uids[d->match[i]];
-			w->next_uid = MAX(w->next_uid, row->uid[p->to] + 1);
-			p->count.copied++;
-			rc = journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
-		}
-		if (rc < 0)
-			return -1;
-	}
-	return journal_batch_close(p->journal, batch, e);
+	if (!uid)
+		return journal_msg_drop(p->journal, row->id, e);
+	row->state = MSG_DONE;
+	row->batch = 0;
+	row->uid[p->to] = uid;
+	w->first_uid = MAX(w->first_uid, uid + 1);
+	w->next_uid = MAX(w->next_uid, w->first_uid);
+	p->count.copied++;
+	return journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
 }
 
-static int conclude(struct work *w, const struct doubt *d, const struct candidates *c,
-		    int64_t batch, struct err *e)
+static int write_found(struct candidates *c, const struct doubt *d, int64_t batch,
+		       struct err *e)
 {
-	struct journal *j = w->pass->journal;
+	for (size_t i = 0; i < d->count; i++) {
+		uint32_t uid = d->match[i] < 0 ? 0 : c->uids[d->match[i]];
 
+		if (write_one(c->w, &d->rows[i], uid, e) < 0)
+			return -1;
+	}
+	return journal_batch_close(c->w->pass->journal, batch, e);
+}
+
+static void note_found(struct candidates *c, const struct doubt *d)
+{
+	struct uid_list *l = &c->known;
+
+	l->at = mem_grow(l->at, l->count + d->count + 1, sizeof *l->at);
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->match[i] < 0)
+			continue;
+		l->at[l->count++] = c->uids[d->match[i]];
+		c->floor = MAX(c->floor, c->uids[d->match[i]] + 1);
+	}
+	if (l->count)
+		qsort(l->at, l->count, sizeof *l->at, by_number);
+}
+
+static int conclude(struct candidates *c, const struct doubt *d, int64_t batch, struct err *e)
+{
+	struct journal *j = c->w->pass->journal;
+
+	note_found(c, d);
 	if (journal_begin(j, e) < 0)
 		return -1;
-	if (write_found(w, d, c, batch, e) < 0) {
+	if (write_found(c, d, batch, e) < 0) {
 		journal_rollback(j);
 		return -1;
 	}
@@ -203,60 +280,72 @@ static int conclude(struct work *w, const struct doubt *d, const struct candidat
 
 /*
  * Bytes of a dead session may still be committed by its server: what is missing is believed
- * lost only after the fence. In the hold there is no time for that.
+ * lost only after the fence. What is left of it is in the journal, as a length: no clock that
+ * jumps, and no time in which nobody waited, can shorten it.
  */
-static int await_fence(struct work *w, struct journal_batch *b, struct err *e)
+static int await_fence(struct candidates *c, struct journal_batch *b, struct err *e)
 {
+	struct work *w = c->w;
 	struct pass *p = w->pass;
-	int64_t now = clock_real_ms(), left;
+	const int64_t whole = 1000LL * p->job->fence_s;
+	const int64_t look = MIN(whole / FENCE_LOOKS + 1, (int64_t)FENCE_LOOK_MS);
+	int64_t start = clock_mono_ms(), left = b->fence ? MIN(b->fence, whole) : whole;
 
-	if (!b->fence) {
-		b->fence = now + 1000LL * p->job->fence_s;
-		if (journal_batch_fence(p->journal, b->id, b->fence, e) < 0)
-			return -1;
-	}
-	if (p->job->kind == JOB_FINAL && b->fence > now)
+	/* What was waited for the batches before was waited for this one, too. */
+	left -= b->fence ? 0 : c->held;
+	if (p->job->kind == JOB_FINAL && c->held >= FENCE_HOLD_MS)
 		return err_set(e, ERR_TEMP,
 			       "folder %s: messages of an earlier pass are in doubt",
 			       w->f->name[p->to]);
-	while ((left = b->fence - clock_real_ms()) > 0) {
-		if (pass_is_stopping(p, e) < 0)
-			return -1;
-		pass_tell(p, w->f->name[p->from], 0, 0);
-		poll(NULL, 0, (int)MIN(left, (int64_t)FENCE_LOOK_MS));
-	}
-	return 0;
+	if (pass_is_stopping(p, e) < 0)
+		return -1;
+	pass_tell(p, w->f->name[p->from], 0, 0);
+	if (left > 0)
+		poll(NULL, 0, (int)MIN(left, look));
+	c->held += clock_mono_ms() - start;
+	left -= clock_mono_ms() - start;
+	b->fence = left > 0 ? left : BATCH_FENCE_OVER;
+	return journal_batch_fence(p->journal, b->id, b->fence, e);
 }
 
-static int probe_batch(struct work *w, struct journal_batch *b, struct err *e)
+/* Looks until all is found or the fence is over; then once more, and that counts. */
+static int find(struct candidates *c, struct journal_batch *b, struct doubt *d, struct err *e)
+{
+	uint32_t from = MAX(b->uidnext, c->floor);
+
+	for (;;) {
+		bool over = b->fence == BATCH_FENCE_OVER && from == b->uidnext;
+
+		if (look(c, from, e) < 0)
+			return -1;
+		probe_align(d->sent, d->count, c->digests, c->digested, d->match);
+		if (missing(d) == 0)
+			return 0;
+		if (over)
+			return check_sight(c, e);
+		if (from == b->uidnext && await_fence(c, b, e) < 0)
+			return -1;
+		from = b->uidnext;
+	}
+}
+
+static int probe_batch(struct candidates *c, struct journal_batch *b, struct err *e)
 {
 	struct doubt d = { 0 };
-	struct candidates c = { .w = w };
-	int rc = collect(w, b->id, &d, e);
-	bool fenced = false;
+	int rc = collect(c->w, b->id, &d, e);
 
+	c->sent = d.sent;
+	c->sent_count = d.count;
 	if (rc == 0)
-		rc = journal_uids(w->pass->journal, w->f->id, w->pass->to, &c.known,
-				  &c.known_count, e);
-	c.sent = d.sent;
-	c.sent_count = d.count;
-	while (rc == 0) {
-		fenced = b->fence && clock_real_ms() >= b->fence;
-		rc = look(&c, b->uidnext, e);
-		if (rc < 0)
-			break;
-		probe_align(d.sent, d.count, c.digests, c.digested, d.match);
-		if (fenced || missing(&d) == 0) {
-			pass_step();
-			rc = conclude(w, &d, &c, b->id, e);
-			pass_step();
-			break;
-		}
-		rc = await_fence(w, b, e);
+		rc = find(c, b, &d, e);
+	if (rc == 0) {
+		pass_step();
+		rc = conclude(c, &d, b->id, e);
+		pass_step();
 	}
-	free(c.known);
-	free(c.uids);
-	free(c.digests);
+	uid_list_release(&c->unknown);
+	mem_free(&c->uids);
+	mem_free(&c->digests);
 	free(d.rows);
 	free(d.sent);
 	free(d.match);
@@ -266,14 +355,94 @@ static int probe_batch(struct work *w, struct journal_batch *b, struct err *e)
 int probe_batches(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
+	struct candidates c = { .w = w };
 	struct journal_batch *at = NULL;
 	size_t n = 0;
 	int rc = journal_batches(p->journal, w->f->id, &at, &n, e);
 
+	if (rc == 0 && n)
+		rc = journal_uids(p->journal, w->f->id, p->to, &c.known.at, &c.known.count, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		w->touched = true;
-		rc = probe_batch(w, &at[i], e);
+		rc = probe_batch(&c, &at[i], e);
 	}
+	uid_list_release(&c.known);
 	free(at);
 	return rc;
+}
+
+/* ---- what the server says became of a batch */
+
+static bool is_stored(const struct batch_message *m)
+{
+	return !m->skip && m->appended == APPEND_OK;
+}
+
+static bool has_claims(const struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (is_stored(&b->at[i]) && b->at[i].new_uid)
+			return true;
+	return false;
+}
+
+/* One for each that was stored, in the order of sending, above all that was there: so a server
+ * counts that has one writer. (What went again in halves does not look like that: it is looked
+ * up.) */
+static bool is_plausible(const struct work *w, const struct batch *b)
+{
+	uint32_t last = w->next_uid - 1;
+
+	for (size_t i = 0; i < b->count; i++) {
+		const struct batch_message *m = &b->at[i];
+
+		if (!is_stored(m))
+			continue;
+		if (m->new_uidvalidity != w->selected[w->pass->to].uidvalidity ||
+		    m->new_uid <= last)
+			return false;
+		last = m->new_uid;
+	}
+	return true;
+}
+
+static bool all_there(const struct batch *b, const struct uid_list *there)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const uint32_t *uid = &b->at[i].new_uid;
+
+		if (is_stored(&b->at[i]) &&
+		    !bsearch(uid, there->at, there->count, sizeof *uid, by_number))
+			return false;
+	}
+	return true;
+}
+
+/* Are the messages where the server says they are? Asked once of each lane. */
+static int prove(struct work *w, const struct batch *b, struct err *e)
+{
+	enum side to = w->pass->to;
+	struct mailbox *box = w->lane->box[to];
+	struct uid_list there = { 0 };
+
+	if (mailbox_select(box, w->f->name[to], false, &w->selected[to], e) < 0 ||
+	    mailbox_uids(box, w->first_uid, 0, &there, e) < 0)
+		return -1;
+	w->lane->uids = all_there(b, &there) ? UIDS_PROVEN : UIDS_WRONG;
+	uid_list_release(&there);
+	return 0;
+}
+
+void probe_claims(struct work *w, struct batch *b, bool may_ask)
+{
+	enum uids_trust *trust = &w->lane->uids;
+	bool plausible = is_plausible(w, b);
+	struct err lost = { 0 };
+
+	if (!has_claims(b))
+		return;
+	if (plausible && *trust == UIDS_UNPROVEN && may_ask && prove(w, b, &lost) < 0)
+		err_clear(&lost); /* what comes next will say that the connection is lost */
+	for (size_t i = 0; i < b->count && !(plausible && *trust == UIDS_PROVEN); i++)
+		b->at[i].new_uid = 0;
 }

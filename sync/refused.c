@@ -156,7 +156,7 @@ static int write_taken(struct climb *c, struct journal_batch *batch, struct err 
 	const struct batch_message *made = &c->made.at[0];
 
 	/* Without a UID the batch stays open: the probe looks. */
-	if (!made->new_uid || made->new_uidvalidity != w->selected[p->to].uidvalidity)
+	if (!made->new_uid)
 		return 0;
 	c->row->state = MSG_DONE;
 	c->row->uid[p->to] = made->new_uid;
@@ -199,7 +199,7 @@ static int send(struct climb *c, struct err *e)
 	struct journal_batch batch = { .folder = w->f->id,
 				       .side = to,
 				       .uidvalidity = w->selected[to].uidvalidity,
-				       .uidnext = w->next_uid };
+				       .uidnext = w->first_uid };
 
 	if (in_transaction(c, &batch, write_intent, e) < 0)
 		return -1;
@@ -208,6 +208,7 @@ static int send(struct climb *c, struct err *e)
 		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
 	w->touched = true;
 	pass_step();
+	probe_claims(w, &c->made, true);
 	switch (c->made.at[0].appended) {
 	case APPEND_OK:
 		return in_transaction(c, &batch, write_taken, e) < 0 ? -1 : 1;

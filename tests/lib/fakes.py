@@ -26,7 +26,7 @@ class Talk:
 
     def line(self):
         line = self._file.readline()
-        if not line:
+        if not line.endswith(b"\n"):        # the client has gone, perhaps within a line
             raise Hangup
         line = line.rstrip(b"\r\n")
         self.fake.heard.append(line)

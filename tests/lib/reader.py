@@ -39,8 +39,11 @@ class Folder:
 
 
 def connect(server, user, password=None, context=None):
-    """Logged in straight at a lib.server.Server: as the user, or by its first master user."""
-    client = imaplib.IMAP4_SSL(server.address, server.ports["imaps"], ssl_context=context, timeout=60)
+    """Logged in straight at a lib.server.Server: as the user, or by its first master user. context None: in clear."""
+    if context:
+        client = imaplib.IMAP4_SSL(server.address, server.ports["imaps"], ssl_context=context, timeout=60)
+    else:
+        client = imaplib.IMAP4(server.address, server.ports["imap"], timeout=60)
     if password is None and server.masters:
         master, secret = next(iter(server.masters.items()))
         client.authenticate("PLAIN", lambda _: ("%s\0%s\0%s" % (user, master, secret)).encode())
@@ -49,7 +52,7 @@ def connect(server, user, password=None, context=None):
     return client
 
 
-def _names(lines):
+def list_lines(lines):
     """(attributes, separator, name) of each LIST or LSUB line; imaplib gives literals as tuples."""
     for line in lines:
         if line is None:
@@ -107,10 +110,10 @@ def read(server, user, context, password=None):
         prefix = re.match(rb'\(\("([^"]*)"', data[0] or b"")
         prefix = prefix.group(1) if prefix else b""
         # Courier also lists the parents of subscribed folders, as \\Noselect.
-        subscribed = {name for attributes, _, name in _names(client.lsub()[1])
+        subscribed = {name for attributes, _, name in list_lines(client.lsub()[1])
                       if b"\\noselect" not in attributes.lower()}
         folders = {}
-        for attributes, separator, name in _names(client.list()[1]):
+        for attributes, separator, name in list_lines(client.list()[1]):
             if re.search(rb"\\(Noselect|NonExistent)", attributes, re.I):
                 continue
             kind, data = client.select(quote(name).decode("ascii"), readonly=True)
