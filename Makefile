@@ -139,6 +139,14 @@ bench-sync:
 	$(PYTHON) tests/bench/sync.py --build $(BUILD) \
 		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
 
+# CHAOS="--servers shy --parts cuts": a part. SEED=n: the same choices again. CHAOS=--self-test: bugs are planted in a copy
+# of the sources, one after the other, and each must be found.
+CHAOS ?=
+chaos-sync:
+	tests/deps --full
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/chaos/chaos_sync.py --build $(BUILD) $(if $(SEED),--seed $(SEED)) $(CHAOS)
+
 # ---- the rest
 
 deps:
@@ -182,10 +190,11 @@ help:
 	@echo 'make test-full  the suite with its long parts'
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
+	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers; SEED= repeats a run'
 	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync chaos-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help
