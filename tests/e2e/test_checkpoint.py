@@ -62,4 +62,5 @@ def test_idle_goes_on_after_an_undo(stage, own_ferry, person, imap):
     while b" EXISTS" not in idle.response():
         pass
     still_works_on_old(idle)
-    assert sum(b"ZC CHECK" in text for text in said(stage, person)) == 2
+    if stage.old.kind == "dovecot":     # whose sessions leave a transcript
+        assert sum(b"ZC CHECK" in text for text in said(stage, person)) == 2
