@@ -444,8 +444,9 @@ def test_everything_is_stopped_and_started_again(stage, own_ferry, person, imap)
 @pytest.mark.full
 def test_a_large_mailbox(stage, own_ferry, person):
     f = own_ferry()
-    stage.fill(person, {"INBOX": 20000}, size=300)
+    many = min(stage.old.many, stage.new.many)
+    stage.fill(person, {"INBOX": many}, size=300)
     f.import_users([person.name])
     f.wait_state(person.name, "ready", 300)
     move(f, person)
-    assert in_step(stage, person) == 20000
+    assert in_step(stage, person) == many

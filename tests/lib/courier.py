@@ -64,6 +64,7 @@ class Courier(Server):
     """Its separator is "." and its prefix "INBOX.", whatever is asked for."""
 
     kind = "courier"
+    many = 2000         # each APPEND reads the whole list of the folder's UIDs and writes it anew
     refuses_after_s = 5
 
     def __init__(self, name, folder, ca, users, masters=None, separator=".", prefix="INBOX."):
