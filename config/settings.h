@@ -128,6 +128,7 @@ struct settings {
 		bool shared;   /* other users' and shared folders too */
 		int delete_brake;	  /* most deletes per folder and pass … */
 		int delete_brake_percent; /* … or this share of it, whichever is more */
+		char *deleted;		  /* "copy" or "skip": what is marked \Deleted */
 	} sync;
 	struct {	      /* cutover { … } */
 		int budget_s; /* from freeze to flip; then it is undone */

@@ -260,6 +260,13 @@ static void check_auth(const struct backend_conf *b, const char *title, const st
 			    title);
 }
 
+static void check_deleted(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	if (strcmp(s->sync.deleted, "copy") != 0 && strcmp(s->sync.deleted, "skip") != 0)
+		mistake_add(m, scan_line(scan, SECTION_SYNC, NULL, "deleted"),
+			    "sync.deleted must be copy or skip, not \"%s\"", s->sync.deleted);
+}
+
 /* Made of %u, %n, %d and %%, and different for different users. */
 static bool is_login_format(const char *format)
 {
@@ -444,6 +451,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_lookup(s, scan, m);
 	check_worker_user(s, scan, m);
 	check_folder_rules(s, scan, m);
+	check_deleted(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

@@ -215,7 +215,11 @@ const struct setting_row setting_rows[] = {
 	INT("delete_brake", AT(SECTION_SYNC, sync.delete_brake), "50", 0, 1000000000, "",
 	    "Most deletions per folder and pass before a person is asked …"),
 	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100,
-	    "%", "… or this share of the folder, whichever is more."),
+	    "%", "… or this share of the folder, whichever is more; the same again for all of a "
+	    "user's folders together."),
+	TEXT("deleted", AT(SECTION_SYNC, sync.deleted), "copy", true,
+	     "What becomes of messages marked \\Deleted and not yet expunged: copy (with the "
+	     "mark) or skip (not copied unless the mark goes)."),
 
 	INT("budget_s", AT(SECTION_CUTOVER, cutover.budget_s), "12", 3, 60, "s",
 	    "From freeze to flip; when it is spent, everything is undone."),

@@ -43,14 +43,20 @@ static bool has_uid(const uint32_t *uids, size_t n, uint32_t uid)
 	return n && bsearch(&uid, uids, n, sizeof uid, by_number);
 }
 
-/* UIDs of one side that are in the listing and in no row. */
+/* Its UID on `from` means nothing any more; on the other side it is what it was. */
+static bool is_orphan(const struct work *w, const struct journal_msg *row)
+{
+	return row->state == MSG_DONE && !row->uid[w->pass->from];
+}
+
+/* UIDs of one side that are in the listing and in no row that both sides have. */
 static void find_unknown(const struct work *w, enum side s, struct unknown *u)
 {
 	uint32_t *known = mem_array(w->row_count + 1, sizeof *known);
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->row_count; i++)
-		if (w->rows[i].uid[s])
+		if (w->rows[i].uid[s] && !is_orphan(w, &w->rows[i]))
 			known[n++] = w->rows[i].uid[s];
 	qsort(known, n, sizeof *known, by_number);
 	u->uids = mem_array(w->seen_count[s] + 1, sizeof *u->uids);
@@ -133,6 +139,19 @@ static int read_digests(struct work *w, enum side s, struct unknown *u, struct e
 			       e);
 }
 
+/* The row that is to be written over; 0: none. */
+static int orphan_at(struct work *w, uint32_t there_uid, int64_t *id, struct err *e)
+{
+	struct journal_msg *row = NULL;
+	size_t n = 0;
+	int rc = journal_msgs_between(w->pass->journal, w->f, w->pass->to, there_uid, there_uid,
+				      w->lane->pool, &row, &n, e);
+
+	*id = n && is_orphan(w, row) ? row->id : 0;
+	mem_free(&row);
+	return rc;
+}
+
 static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 		     const struct digest *d, struct err *e)
 {
@@ -154,7 +173,9 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 		row.date = there->date;
 		row.kept = there->flags;
 	}
-	w->adopted++;
+	if (orphan_at(w, there_uid, &row.id, e) < 0)
+		return -1;
+	w->adopted += !row.id;
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
 }
 

@@ -54,6 +54,8 @@ static bool is_another(const struct folder_state *known, const struct selected *
 {
 	if (!known->uidvalidity)
 		return false;
+	if (now->uid_not_sticky) /* RFC 4315 3: they do not last */
+		return true;
 	return known->uidvalidity != now->uidvalidity ||
 	       (now->uidnext && now->uidnext < known->uidnext);
 }
@@ -76,23 +78,41 @@ static int forget_copies(struct work *w, struct err *e)
 	return journal_commit(j, e);
 }
 
-static int check_identity(struct work *w, enum side s, struct err *e)
+/* The rows are of this folder from now on, also if the pass ends early. */
+static int note_identity(struct work *w, enum side s, struct err *e)
+{
+	w->f->state[s].uidvalidity = w->selected[s].uidvalidity;
+	return journal_folder_write(w->pass->journal, w->f, e);
+}
+
+static int start_again(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
-	struct folder_state *known = &w->f->state[s];
-	bool changed = is_another(known, &w->selected[s]), restarted;
 
-	restarted = changed && known->uidvalidity == w->selected[s].uidvalidity;
-	known->uidvalidity = w->selected[s].uidvalidity;
-	if (!changed)
-		return 0;
 	w->f->settled = false;
 	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
-	pass_unclean(p, "folder %s: %s on %s", w->f->name[s],
-		     restarted ? "the UIDs begin again" : "UIDVALIDITY changed", side_name(s));
-	if (!pass_is_trailing(p))
+	if (pass_is_trailing(p))
+		return s == p->from ? mark_all_gone(w, e) : forget_copies(w, e);
+	if (s != p->from)
 		return forget_rows(w, e);
-	return s == p->from ? mark_all_gone(w, e) : forget_copies(w, e);
+	w->renumbered = true;
+	return journal_renumber(p->journal, w->f->id, s, e);
+}
+
+static int check_identity(struct work *w, enum side s, struct err *e)
+{
+	struct folder_state *known = &w->f->state[s];
+	bool changed = is_another(known, &w->selected[s]), first = !known->uidvalidity;
+	const char *what = w->selected[s].uid_not_sticky ? "UIDs do not last (UIDNOTSTICKY)"
+			   : known->uidvalidity == w->selected[s].uidvalidity
+				   ? "the UIDs begin again"
+				   : "UIDVALIDITY changed";
+
+	if (changed || w->selected[s].uid_not_sticky)
+		pass_unclean(w->pass, "folder %s: %s on %s", w->f->name[s], what, side_name(s));
+	if (changed && start_again(w, s, e) < 0)
+		return -1;
+	return changed || first ? note_identity(w, s, e) : 0;
 }
 
 static const bool both_sides[SIDES] = { true, true };
@@ -166,6 +186,8 @@ static int work_trailing(struct work *w, struct err *e)
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0)
 		return -1;
 	forget_state(w, w->pass->to);
+	if (!w->f->trailed && copy_late_flags(w, e) < 0)
+		return -1;
 	return copy_new(w, e);
 }
 
@@ -176,6 +198,11 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 	    copy_flags(w, e) < 0 || copy_new(w, e) < 0 || verify_bytes(w, e) < 0)
 		return -1;
 	return verify_folder(w, equal, e);
+}
+
+static bool uids_last(const struct work *w)
+{
+	return !w->selected[SIDE_OLD].uid_not_sticky && !w->selected[SIDE_NEW].uid_not_sticky;
 }
 
 int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
@@ -197,7 +224,7 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 		remember(&w, p->from);
 		if (!pass_is_trailing(p))
 			remember(&w, p->to);
-		f->settled = pass_is_trailing(p) || equal;
+		f->settled = pass_is_trailing(p) || (equal && uids_last(&w));
 		rc = journal_folder_write(p->journal, f, e);
 	}
 	close_work(&w);

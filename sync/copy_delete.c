@@ -1,22 +1,90 @@
-/* Hides: how deletes follow, and the brake that keeps a listing that lies from costing mail. */
+/*
+ * Hides: how deletes follow, the brake that keeps a listing that lies from costing mail, and
+ * what it means that a message of ours is not on the other side any more.
+ */
 #include "sync/pass.h"
 
-/* A listing that lies must not cost more than this. */
+#include "common/clock.h"
+
+#define PURGE_AGE_S (7 * 86400) /* what is younger was not removed for its age */
+
+/* ---- the brake */
+
+static int64_t brake(const struct job *job, int64_t of)
+{
+	return MAX((int64_t)job->delete_brake, of * job->delete_brake_percent / 100);
+}
+
+/* What the folder held when it was last understood. */
+static int known_messages(struct pass *p, const struct journal_folder *f, int64_t *out,
+			  struct err *e)
+{
+	struct journal_counts c;
+
+	*out = f->state[p->from].messages;
+	if (f->settled)
+		return 0;
+	if (journal_count(p->journal, f, &c, e) < 0)
+		return -1;
+	*out = c.at[p->from];
+	return 0;
+}
+
+int deletes_survey(struct pass *p, const struct journal_folder *known, size_t n, struct err *e)
+{
+	int64_t there = 0, gone = 0, then;
+
+	p->deletes = (struct pass_deletes){ 0 };
+	for (size_t i = 0; i < n; i++) {
+		const struct folder_info *now =
+			folder_list_find(&p->list[p->from], known[i].name[p->from]);
+		int64_t left = 0;
+
+		if (known_messages(p, &known[i], &then, e) < 0)
+			return -1;
+		if (now && !now->noselect) /* one that refuses STATUS is looked at by itself */
+			left = now->has_status ? (int64_t)now->messages : then;
+		p->deletes.known += then;
+		there += left;
+		gone += MAX(then - left, (int64_t)0);
+	}
+	p->deletes.most = brake(p->job, p->deletes.known);
+	if (gone <= p->deletes.most && (there || !gone || p->job->delete_brake_percent == 100))
+		return 0;
+	p->deletes.held = true;
+	pass_unclean(p,
+		     "%lld of %lld messages have gone from %s: nothing is deleted before a "
+		     "person has looked (sync.delete_brake, sync.delete_brake_percent)",
+		     (long long)gone, (long long)p->deletes.known, side_name(p->from));
+	return 0;
+}
+
+/* A listing that lies must not cost more than this, in a folder or in all of them together. */
 static bool brake_holds(struct work *w, size_t deletes)
 {
-	const struct job *job = w->pass->job;
-	size_t most = MAX((size_t)job->delete_brake,
-			  w->row_count * (size_t)job->delete_brake_percent / 100);
+	struct pass *p = w->pass;
+	int64_t most = brake(p->job, MAX(w->count.rows, (int64_t)w->row_count));
 
-	if (deletes <= most)
+	if (p->deletes.held)
+		return false;
+	if ((int64_t)deletes > most) {
+		pass_unclean(p,
+			     "folder %s: %zu messages have gone from %s, more than the brake "
+			     "lets follow (sync.delete_brake: %lld): look, then raise it",
+			     w->f->name[p->from], deletes, side_name(p->from), (long long)most);
+		return false;
+	}
+	if ((p->deletes.wanted += (int64_t)deletes) <= p->deletes.most)
 		return true;
 	pass_unclean(
-		w->pass,
-		"folder %s: %zu messages have gone from %s, more than the brake lets follow"
-		" (sync.delete_brake: %zu): look, then raise it",
-		w->f->name[w->pass->from], deletes, side_name(w->pass->from), most);
+		p,
+		"folder %s: with %zu messages that have gone from it more have gone from %s "
+		"than the brake lets follow (sync.delete_brake: %lld): look, then raise it",
+		w->f->name[p->from], deletes, side_name(p->from), (long long)p->deletes.most);
 	return false;
 }
+
+/* ---- on the other side */
 
 static int drop_rows(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
 {
@@ -32,30 +100,111 @@ static int drop_rows(struct work *w, struct journal_msg **rows, size_t n, struct
 	return journal_commit(j, e);
 }
 
+struct marked { /* \Deleted there, but not to be deleted */
+	struct work *w;
+	const struct uid_list *ours;
+	struct uid_list others;
+	bool strange;
+};
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int take_marked(const struct message_info *i, void *arg, struct err *e)
+{
+	struct marked *m = arg;
+	struct work *w = m->w;
+	struct journal_msg *row = NULL;
+	size_t n = 0;
+
+	if (!flags_have(i->flags, "\\Deleted") ||
+	    bsearch(&i->uid, m->ours->at, m->ours->count, sizeof i->uid, by_number))
+		return 0;
+	if (journal_msgs_between(w->pass->journal, w->f, w->pass->to, i->uid, i->uid,
+				 w->lane->pool, &row, &n, e) < 0)
+		return -1;
+	mem_free(&row);
+	m->strange |= n == 0;
+	m->others.at = mem_grow(m->others.at, m->others.count + 1, sizeof *m->others.at);
+	m->others.at[m->others.count++] = i->uid;
+	return 0;
+}
+
+/*
+ * Without UIDPLUS only EXPUNGE is left, which takes all that is \Deleted. Ours that carry it
+ * lose it for that moment (a pass that ends in between gives it back: flags are absolute).
+ * Where somebody else's mail carries it, nothing is expunged. *done: it was.
+ */
+static int expunge_all(struct work *w, const struct uid_list *ours, bool *done, struct err *e)
+{
+	struct mailbox *box = w->lane->box[w->pass->to];
+	struct marked m = { .w = w, .ours = ours };
+	struct listing got;
+	int rc = mailbox_messages(box, 1, 0, take_marked, &m, &got, e);
+
+	*done = rc == 0 && !m.strange && got.unparsed == 0 &&
+		got.messages >= mailbox_exists(box);
+	if (m.others.count)
+		qsort(m.others.at, m.others.count, sizeof *m.others.at, by_number);
+	if (*done) {
+		rc = mailbox_store(box, m.others.at, m.others.count, STORE_REMOVE, "\\Deleted",
+				   e);
+		if (rc == 0)
+			rc = mailbox_expunge_all(box, e);
+		if (rc == 0)
+			rc = mailbox_store(box, m.others.at, m.others.count, STORE_ADD,
+					   "\\Deleted", e);
+	} else if (rc == 0) {
+		rc = mailbox_store(box, ours->at, ours->count, STORE_REMOVE, "\\Deleted", e);
+		pass_unclean(w->pass,
+			     "folder %s: %s cannot remove single messages (UIDPLUS), and mail "
+			     "that is not ours is marked \\Deleted there: nothing is deleted",
+			     w->f->name[w->pass->to], side_name(w->pass->to));
+	}
+	uid_list_release(&m.others);
+	return rc;
+}
+
+static int remove_uids(struct work *w, const struct uid_list *uids, bool *done, struct err *e)
+{
+	struct mailbox *box = w->lane->box[w->pass->to];
+	int rc = mailbox_store(box, uids->at, uids->count, STORE_ADD, "\\Deleted", e);
+
+	*done = true;
+	pass_step();
+	if (rc == 0 && mailbox_caps(box)->uidplus)
+		rc = mailbox_expunge(box, uids->at, uids->count, e);
+	else if (rc == 0)
+		rc = expunge_all(w, uids, done, e);
+	pass_step();
+	w->touched = true;
+	return rc;
+}
+
 /* Only these UIDs, each still what we put there; then nobody else's mail is hit. */
 static int expunge(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
 {
 	struct pass *p = w->pass;
-	uint32_t *uids = mem_array(n + 1, sizeof *uids);
-	size_t count = 0;
+	struct uid_list uids = { .at = mem_array(n + 1, sizeof *uids.at) };
+	bool done = true;
 	int rc = 0;
 
 	copy_sort_rows(rows, n, p->to);
 	for (size_t i = 0; i < n; i++)
 		if (copy_find(w, p->to, rows[i]->uid[p->to]))
-			uids[count++] = rows[i]->uid[p->to];
-	if (count) {
-		rc = mailbox_store(w->lane->box[p->to], uids, count, STORE_ADD, "\\Deleted", e);
-		pass_step();
-		if (rc == 0)
-			rc = mailbox_expunge(w->lane->box[p->to], uids, count, e);
-		pass_step();
-		w->touched = true;
-	}
-	free(uids);
+			uids.at[uids.count++] = rows[i]->uid[p->to];
+	if (uids.count)
+		rc = remove_uids(w, &uids, &done, e);
+	uid_list_release(&uids);
 	if (rc < 0)
 		return err_wrap(e, "%s: deletes in folder %s", side_name(p->to),
 				w->f->name[p->to]);
+	if (!done)
+		return 0;
 	p->count.deleted += (int64_t)n;
 	return drop_rows(w, rows, n, e);
 }
@@ -71,6 +220,8 @@ int copy_deletes(struct work *w, struct err *e)
 		if (w->rows[i].state != MSG_INTENT &&
 		    !copy_find(w, p->from, w->rows[i].uid[p->from]))
 			gone[n++] = &w->rows[i];
+	if (w->renumbered) /* the next pass knows better what has gone */
+		n = 0;
 	if (n && !w->adds_up[p->from])
 		pass_unclean(p,
 			     "folder %s: the listing of %s does not add up: nothing is deleted",
@@ -84,10 +235,58 @@ int copy_deletes(struct work *w, struct err *e)
 	return rc;
 }
 
+/* ---- what is not there any more */
+
+/*
+ * Many servers remove from Trash and Junk what is older than some days. That is so if all that
+ * is missing is older than all that is still there: then it is no loss, and is not brought
+ * again at every pass.
+ */
+static int is_purge(struct work *w, struct journal_msg **lost, size_t n, bool *out,
+		    struct err *e)
+{
+	enum special_use use = w->pair ? w->pair->use : USE_NONE;
+	int64_t youngest = INT64_MIN, older;
+
+	*out = false;
+	if (use != USE_TRASH && use != USE_JUNK)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		youngest = MAX(youngest, lost[i]->date);
+	if (youngest > clock_real_ms() / 1000 - PURGE_AGE_S)
+		return 0;
+	if (journal_not_after(w->pass->journal, w->f->id, youngest, &older, e) < 0)
+		return -1;
+	*out = older == (int64_t)n;
+	return 0;
+}
+
+static int note_purged(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
+{
+	struct pass *p = w->pass;
+	struct journal *j = p->journal;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		rows[i]->state = MSG_SKIPPED;
+		rows[i]->uid[p->to] = 0;
+		if (journal_msg_write(j, w->f, rows[i], NULL, "removed there for its age", e) <
+		    0) {
+			journal_rollback(j);
+			return -1;
+		}
+	}
+	pass_note(p, "folder %s: %s has removed %zu messages for their age",
+		  w->f->name[p->from], side_name(p->to), n);
+	return journal_commit(j, e);
+}
+
 int copy_drop_lost(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 	struct journal_msg **lost = mem_array(w->row_count + 1, sizeof *lost);
+	bool purge = false;
 	size_t n = 0;
 	int rc = 0;
 
@@ -95,7 +294,9 @@ int copy_drop_lost(struct work *w, struct err *e)
 		if (w->rows[i].state == MSG_DONE && !copy_find(w, p->to, w->rows[i].uid[p->to]))
 			lost[n++] = &w->rows[i];
 	if (n) {
-		rc = drop_rows(w, lost, n, e);
+		rc = is_purge(w, lost, n, &purge, e);
+		if (rc == 0)
+			rc = purge ? note_purged(w, lost, n, e) : drop_rows(w, lost, n, e);
 		if (rc == 0)
 			rc = copy_load_rows(w, e);
 	}

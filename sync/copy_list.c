@@ -76,7 +76,7 @@ int64_t copy_known_there(const struct work *w)
 
 /* ---- listings */
 
-static int take_message(const struct message_info *i, void *arg, struct err *e UNUSED)
+int copy_take(const struct message_info *i, void *arg, struct err *e UNUSED)
 {
 	struct side_of *so = arg;
 
@@ -90,7 +90,7 @@ int copy_list(struct work *w, enum side s, struct err *e)
 	struct listing got;
 
 	w->seen_count[s] = 0;
-	if (mailbox_messages(w->lane->box[s], 1, 0, take_message, &so, &got, e) < 0)
+	if (mailbox_messages(w->lane->box[s], 1, 0, copy_take, &so, &got, e) < 0)
 		return err_wrap(e, "%s", side_name(s));
 	copy_tidy_seen(w, s);
 	w->adds_up[s] =

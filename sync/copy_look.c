@@ -61,20 +61,12 @@ static bool goes_on(const struct work *w, enum side s)
 	       now->highestmodseq >= base->modseq && now->uidnext >= base->uidnext;
 }
 
-static int take_changed(const struct message_info *i, void *arg, struct err *e UNUSED)
-{
-	struct side_of *so = arg;
-
-	copy_see(so->w, so->side, i);
-	return 0;
-}
-
 static int end_side(struct work *w, enum side s, uint64_t since, struct err *e)
 {
 	struct side_of so = { w, s };
 
 	w->seen_count[s] = 0;
-	w->changes[s] = (struct changes){ .on_message = take_changed, .arg = &so };
+	w->changes[s] = (struct changes){ .on_message = copy_take, .arg = &so };
 	if (mailbox_look_end(w->lane->box[s], &w->selected[s], &w->changes[s], e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
 	w->seen_modseq[s] = w->selected[s].highestmodseq;
@@ -268,7 +260,7 @@ static int list_unnamed(struct work *w, enum side s, const struct uid_list *uids
 	for (size_t i = 0; i < uids->count; i++)
 		if (!copy_find(w, s, uids->at[i]))
 			set_add(&unnamed, uids->at[i]);
-	rc = mailbox_messages_of(w->lane->box[s], unnamed.at, unnamed.count, take_changed, &so,
+	rc = mailbox_messages_of(w->lane->box[s], unnamed.at, unnamed.count, copy_take, &so,
 				 &got, e);
 	uid_list_release(&unnamed);
 	copy_tidy_seen(w, s);
@@ -295,6 +287,17 @@ static void note_concerned(struct work *w, enum side s)
 	for (size_t i = 0; i < w->seen_count[s]; i++)
 		set_add(&w->concerned[s], w->seen[s][i].uid);
 	set_tidy(&w->concerned[s]);
+}
+
+/* Under both UIDs, so that they are found when they have lost one of them. */
+static void note_rows(struct work *w)
+{
+	for (int s = 0; s < SIDES; s++) {
+		for (size_t i = 0; i < w->row_count; i++)
+			if (w->rows[i].uid[s])
+				set_add(&w->concerned[s], w->rows[i].uid[s]);
+		set_tidy(&w->concerned[s]);
+	}
 }
 
 /* Clears w->told where what was told does not add up. */
@@ -357,6 +360,8 @@ int copy_gather(struct work *w, const bool sides[SIDES], struct err *e)
 			note_concerned(w, (enum side)s);
 	if (copy_load_rows(w, e) < 0)
 		return -1;
+	if (!w->whole)
+		note_rows(w);
 	for (int s = 0; s < SIDES; s++) {
 		if (!sides[s])
 			continue;
@@ -371,6 +376,24 @@ int copy_gather(struct work *w, const bool sides[SIDES], struct err *e)
 }
 
 /* ---- afterwards */
+
+/* Mid-run nothing can be made of it: the next pass finds out, from what the journal says. */
+static int check_still(struct work *w, enum side s, struct err *e)
+{
+	if (w->selected[s].uidvalidity == w->f->state[s].uidvalidity)
+		return 0;
+	return err_set(e, ERR_TEMP, "%s: folder %s: UIDVALIDITY changed while we were at it",
+		       side_name(s), w->f->name[s]);
+}
+
+int copy_reopen(struct work *w, struct err *e)
+{
+	enum side to = w->pass->to;
+
+	if (mailbox_select(w->lane->box[to], w->f->name[to], false, &w->selected[to], e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	return check_still(w, to, e);
+}
 
 /* What was seen before and has not changed since is still so. */
 static void see_unchanged(struct work *w, enum side s, const struct seen *before, size_t n)
@@ -419,13 +442,13 @@ static int look_since(struct work *w, enum side s, uint64_t since, struct err *e
 	struct changes *c = &w->changes[s];
 
 	changes_release(c);
-	*c = (struct changes){ .on_message = take_changed, .arg = &so };
+	*c = (struct changes){ .on_message = copy_take, .arg = &so };
 	w->seen_count[s] = 0;
 	if (mailbox_look_begin(w->lane->box[s], w->f->name[s], s == w->pass->from, since, e) <
 		    0 ||
 	    mailbox_look_end(w->lane->box[s], &w->selected[s], c, e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
-	return 0;
+	return check_still(w, s, e);
 }
 
 static int look_from_here(struct work *w, bool *equal, struct err *e)
@@ -458,8 +481,8 @@ int copy_look_again(struct work *w, bool *equal, struct err *e)
 		return 0;
 	if (w->seen_modseq[to] && mailbox_caps(w->lane->box[to])->condstore)
 		return look_from_here(w, equal, e);
-	if (mailbox_select(w->lane->box[to], w->f->name[to], false, &w->selected[to], e) < 0)
-		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	if (copy_reopen(w, e) < 0)
+		return -1;
 	return copy_list(w, to, e);
 }
 

@@ -139,8 +139,8 @@ static int settle(struct work *w, const struct batch_message *m, struct journal_
 	switch (m->appended) {
 	case APPEND_OK:
 		if (!m->new_uid) {
-			*doubt = true;
-			return 0;
+			*doubt = true; /* remembered, in case that it does not turn up */
+			return journal_msg_write(j, w->f, row, NULL, REASON_TAKEN, e);
 		}
 		row->state = MSG_DONE;
 		row->uid[p->to] = m->new_uid;
@@ -479,24 +479,66 @@ static int check_room(struct work *w, int64_t bytes, size_t n, struct err *e)
 	return 0;
 }
 
+/* sync.deleted = "skip": noted, so that it is not new again; copied if the mark goes. */
+static int write_skipped(struct work *w, const struct seen *m, struct err *e)
+{
+	struct journal_msg row = { .state = MSG_SKIPPED,
+				   .size = m->size,
+				   .date = m->date,
+				   .flags = m->flags,
+				   .kept = m->flags };
+
+	row.uid[w->pass->from] = m->uid;
+	return journal_msg_write(w->pass->journal, w->f, &row, NULL, "marked \\Deleted", e);
+}
+
+/* Is this to be copied? *changed: a row of it was written or dropped. */
+static int wanted(struct work *w, const struct seen *m, bool *yes, bool *changed, struct err *e)
+{
+	const struct journal_msg *row = copy_row_of(w, m->uid);
+	bool skip = w->pass->job->skip_deleted && flags_have(m->flags, "\\Deleted");
+
+	*yes = !row && !skip;
+	if (!row && skip) {
+		*changed = true;
+		return write_skipped(w, m, e);
+	}
+	if (row && row->state == MSG_SKIPPED && flags_have(row->flags, "\\Deleted") && !skip) {
+		*yes = *changed = true;
+		return journal_msg_drop(w->pass->journal, row->id, e);
+	}
+	return 0;
+}
+
+static int find_wanted(struct work *w, uint32_t *uids, size_t *n, int64_t *bytes, bool *changed,
+		       struct err *e)
+{
+	enum side from = w->pass->from;
+	bool yes;
+
+	for (size_t i = 0; i < w->seen_count[from]; i++) {
+		if (wanted(w, &w->seen[from][i], &yes, changed, e) < 0)
+			return -1;
+		if (!yes)
+			continue;
+		uids[(*n)++] = w->seen[from][i].uid;
+		*bytes += w->seen[from][i].size;
+	}
+	return 0;
+}
+
 int copy_new(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 	uint32_t *uids = mem_array(w->seen_count[p->from] + 1, sizeof *uids);
 	size_t n = 0;
 	int64_t bytes = 0;
+	bool changed = false;
 	struct stream st = { .w = w };
-	int rc;
+	int rc = find_wanted(w, uids, &n, &bytes, &changed, e);
 
-	for (size_t i = 0; i < w->seen_count[p->from]; i++) {
-		const struct seen *s = &w->seen[p->from][i];
-
-		if (copy_row_of(w, s->uid))
-			continue;
-		uids[n++] = s->uid;
-		bytes += s->size;
-	}
-	rc = check_room(w, bytes, n, e);
+	if (rc == 0)
+		rc = check_room(w, bytes, n, e);
 	if (rc == 0 && n) {
 		st.out = sender_new(w->lane->box[p->to], w->f->name[p->to]);
 		st.again = mem_array(n, sizeof *st.again);
@@ -505,7 +547,7 @@ int copy_new(struct work *w, struct err *e)
 	}
 	free(st.again);
 	free(uids);
-	if (rc < 0 || n == 0)
+	if (rc < 0 || (n == 0 && !changed))
 		return rc;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
 	return probe_batches(w, e) < 0 ? -1 : copy_load_rows(w, e);

@@ -274,7 +274,7 @@ static void ended_pass_well(const struct run *r, const struct user *u,
 		 (long long)res->messages, (long long)res->copied, (long long)res->deleted,
 		 (long long)res->flags, (long long)res->verified, (long long)res->exceptions,
 		 (long long)res->took_ms,
-		 res->clean ? "" : "; not clean: ", res->clean ? "" : res->text);
+		 !res->text[0] ? "" : res->clean ? "; " : "; not clean: ", res->text);
 	write_progress(r, u, res, "", clock_real_ms());
 	if (u->state == USER_SYNCING && res->clean)
 		move_user(r, u, USER_READY, "the pass was clean");

@@ -76,8 +76,7 @@ static const char *intern(struct flag_pool *p, const char *text)
 	return *at = mem_str(text);
 }
 
-/* Takes the next word off *s; false if there is none. */
-static bool next_word(struct slice *s, struct slice *word)
+bool flags_next(struct slice *s, struct slice *word)
 {
 	while (s->n && *s->p == ' ') {
 		s->p++;
@@ -153,7 +152,7 @@ const char *flags_of(struct flag_pool *p, struct slice flags)
 	struct slice words[FLAGS_MAX], w;
 	size_t n = 0;
 
-	while (n < FLAGS_MAX && next_word(&flags, &w))
+	while (n < FLAGS_MAX && flags_next(&flags, &w))
 		if (is_flag(w))
 			words[n++] = spelled(w);
 	return join(p, words, n);
@@ -163,7 +162,7 @@ bool flags_have(const char *flags, const char *flag)
 {
 	struct slice s = slice_of(flags), w;
 
-	while (next_word(&s, &w))
+	while (flags_next(&s, &w))
 		if (slice_is_nocase(w, flag))
 			return true;
 	return false;
@@ -173,7 +172,7 @@ static bool has_word(const char *flags, struct slice word)
 {
 	struct slice s = slice_of(flags), w;
 
-	while (next_word(&s, &w))
+	while (flags_next(&s, &w))
 		if (w.n == word.n && strncasecmp(w.p, word.p, w.n) == 0)
 			return true;
 	return false;
@@ -185,7 +184,7 @@ const char *flags_that_fit(struct flag_pool *p, const char *flags, const char *p
 	bool any = !permanent || !*permanent || flags_have(permanent, "\\*");
 	size_t n = 0;
 
-	while (n < FLAGS_MAX && next_word(&s, &w)) {
+	while (n < FLAGS_MAX && flags_next(&s, &w)) {
 		/* \* allows new keywords, never a system flag that is not listed. */
 		bool told = permanent && *permanent;
 
@@ -199,7 +198,7 @@ bool flags_within(const char *a, const char *b)
 {
 	struct slice s = slice_of(a), w;
 
-	while (next_word(&s, &w))
+	while (flags_next(&s, &w))
 		if (!has_word(b, w))
 			return false;
 	return true;

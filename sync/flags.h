@@ -8,7 +8,8 @@
 
 #include "common/buf.h"
 
-#define FLAGS_MAX      256  /* flags of one message; more are left out */
+#define FLAGS_MAX      256 /* flags of one message; more are left out */
+#define FLAGS_SYSTEM   "\\Answered \\Deleted \\Draft \\Flagged \\Seen"
 #define FLAGS_TEXT_MAX 8192 /* bytes of a canonical text */
 
 struct flag_pool;
@@ -28,6 +29,8 @@ const char *flags_that_fit(struct flag_pool *p, const char *flags, const char *p
 
 /* Is each flag of a in b? */
 bool flags_within(const char *a, const char *b);
+/* Takes the next word off *s; false if there is none. */
+bool flags_next(struct slice *s, struct slice *word);
 bool flags_have(const char *flags, const char *flag);
 /* The same but for keywords: equal system flags. */
 bool flags_same_system(const char *a, const char *b);

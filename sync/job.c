@@ -188,6 +188,7 @@ void job_write(const struct job *j, struct buf *out)
 	add_number(out, "message_max", j->message_max);
 	add_number(out, "delete_brake", j->delete_brake);
 	add_number(out, "delete_brake_percent", j->delete_brake_percent);
+	add_number(out, "skip_deleted", j->skip_deleted);
 	if (j->kind == JOB_AUDIT) {
 		add_field(out, "level", audit_level_name(j->level));
 		add_number(out, "sample", j->sample);
@@ -584,6 +585,7 @@ static int take_folders(struct object *o, struct folder_rules *out)
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
+	int64_t skip;
 
 	if (take_name(o, "kind", name_of_kind, JOB_KINDS, &kind) < 0 ||
 	    take_string(o, "user", STRING_MAX, false, &out->user) < 0 ||
@@ -597,6 +599,7 @@ static int take_job(struct object *o, struct job *out)
 	    take_number(o, "message_max", 1, BYTES_MAX, &out->message_max) < 0 ||
 	    take_int(o, "delete_brake", 0, INT32_MAX, &out->delete_brake) < 0 ||
 	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||
+	    take_optional(o, "skip_deleted", 1, &skip) < 0 ||
 	    take_string(o, "run_as", NAME_MAX, true, &out->run_as) < 0 ||
 	    take_optional(o, "memory", BYTES_MAX, &out->memory) < 0 ||
 	    take_folders(o, &out->folders) < 0 ||
@@ -610,6 +613,7 @@ static int take_job(struct object *o, struct job *out)
 		return err_set(o->e, ERR_INPUT, "job: mail cannot be written by POP3");
 	out->kind = (enum job_kind)kind;
 	out->from = (enum side)from;
+	out->skip_deleted = skip;
 	if (out->kind == JOB_AUDIT && take_audit(o, out) < 0)
 		return -1;
 	return whole(o);

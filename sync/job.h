@@ -6,7 +6,7 @@
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
- *"delete_brake_percent": n, "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
+ *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
  *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}:
@@ -43,7 +43,7 @@
  *
  * clean: the pass found both sides equal at its end: nothing in doubt, no exception, everything
  *verified (level of the kind: digests for pass, the short gate for final). text says what is
- *missing if not.
+ *missing if not, and what people should know besides.
  *
  * Exit status 0 when a result line was written. Anything else, a signal, or an end without a
  *result is a crash: it costs one retry.
@@ -92,6 +92,7 @@ struct job {
 	int64_t message_max;
 	int delete_brake, delete_brake_percent;
 	struct folder_rules folders;
+	bool skip_deleted; /* what is marked \Deleted is not copied */
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;
 	/* how the worker confines itself (sync/confine.h) */

@@ -81,6 +81,10 @@ enum statement {
 	FOLDERS,
 	FOLDER_ADD,
 	FOLDER_WRITE,
+	FORGET_ONE_SIDED_OLD,
+	FORGET_ONE_SIDED_NEW,
+	RENUMBER_OLD,
+	RENUMBER_NEW,
 	FOLDER_DROP_MSGS,
 	FOLDER_DROP_BATCHES,
 	FOLDER_DROP,
@@ -95,6 +99,10 @@ enum statement {
 	UIDS_OLD,
 	UIDS_NEW,
 	KNOWS,
+	NOT_AFTER,
+	REASON,
+	NOT_KEPT,
+	TRAILED,
 	COUNT_MSGS,
 	MSG_ADD,
 	MSG_WRITE,
@@ -127,7 +135,13 @@ static const char *const sql[] = {
 	[FOLDER_WRITE] =
 		"UPDATE folder SET old_uidvalidity = ?2, new_uidvalidity = ?3,"
 		" old_uidnext = ?4, new_uidnext = ?5, old_messages = ?6, new_messages = ?7,"
-		" old_modseq = ?8, new_modseq = ?9, settled = ?10, trailed = ?11 WHERE id = ?1",
+		" old_modseq = ?8, new_modseq = ?9, settled = ?10 WHERE id = ?1",
+	[FORGET_ONE_SIDED_OLD] = "DELETE FROM msg WHERE folder = ?1 AND (state NOT IN (0, 1) OR"
+				 " (state = 1 AND new_uid IS NULL))",
+	[FORGET_ONE_SIDED_NEW] = "DELETE FROM msg WHERE folder = ?1 AND (state NOT IN (0, 1) OR"
+				 " (state = 1 AND old_uid IS NULL))",
+	[RENUMBER_OLD] = "UPDATE msg SET old_uid = NULL, old_verified = 0 WHERE folder = ?1",
+	[RENUMBER_NEW] = "UPDATE msg SET new_uid = NULL, new_verified = 0 WHERE folder = ?1",
 	[FOLDER_DROP_MSGS] = "DELETE FROM msg WHERE folder = ?1",
 	[FOLDER_DROP_BATCHES] = "DELETE FROM batch WHERE folder = ?1",
 	[FOLDER_DROP] = "DELETE FROM folder WHERE id = ?1",
@@ -151,7 +165,12 @@ static const char *const sql[] = {
 		     " WHERE folder = ?1 AND old_uid > 0 AND state <> 3 ORDER BY old_uid",
 	[UIDS_NEW] =
 		"SELECT new_uid FROM msg WHERE folder = ?1 AND new_uid > 0 ORDER BY new_uid",
-	[KNOWS] = "SELECT 1 FROM msg WHERE folder = ?1 AND canon_sha = ?2 LIMIT 1",
+	[KNOWS] = "SELECT 1 FROM msg WHERE folder = ?1 AND canon_sha = ?2 AND id <> ?3 LIMIT 1",
+	[NOT_AFTER] = "SELECT count(*) FROM msg WHERE folder = ?1 AND state = 1 AND date <= ?2",
+	[REASON] = "SELECT reason FROM msg WHERE id = ?1",
+	[NOT_KEPT] = "SELECT flags, kept, count(*) FROM msg WHERE state = 1 AND flags <> kept"
+		     " GROUP BY flags, kept",
+	[TRAILED] = "UPDATE folder SET trailed = ?1 WHERE trailed <> ?1",
 	[COUNT_MSGS] =
 		"SELECT count(*),"
 		" count(*) FILTER (WHERE state = 1 AND (old_verified <> ?2 OR new_verified <> ?3)),"
@@ -594,8 +613,17 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f, stru
 		sqlite3_bind_int64(st, 8 + s, (int64_t)f->state[s].modseq);
 	}
 	sqlite3_bind_int(st, 10, f->settled);
-	sqlite3_bind_int(st, 11, f->trailed);
 	return finish(j, st, e);
+}
+
+int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e)
+{
+	HELD(j);
+	bool old = s == SIDE_OLD;
+
+	if (with_id(j, old ? FORGET_ONE_SIDED_OLD : FORGET_ONE_SIDED_NEW, id, e) < 0)
+		return -1;
+	return with_id(j, old ? RENUMBER_OLD : RENUMBER_NEW, id, e);
 }
 
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e)
@@ -753,7 +781,7 @@ int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out,
 }
 
 int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
-		  bool *out, struct err *e)
+		  int64_t but, bool *out, struct err *e)
 {
 	HELD(j);
 	sqlite3_stmt *st = get(j, KNOWS, e);
@@ -763,10 +791,78 @@ int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[D
 		return -1;
 	sqlite3_bind_int64(st, 1, folder);
 	sqlite3_bind_blob(st, 2, canon, DIGEST_SIZE, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 3, but);
 	rc = next_row(j, st, e);
 	sqlite3_reset(st);
 	*out = rc > 0;
 	return rc < 0 ? -1 : 0;
+}
+
+int journal_not_after(struct journal *j, int64_t folder, int64_t date, int64_t *out,
+		      struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, NOT_AFTER, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
+	sqlite3_bind_int64(st, 2, date);
+	if (next_row(j, st, e) < 1)
+		return -1;
+	*out = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return 0;
+}
+
+int journal_reason(struct journal *j, int64_t id, char out[static JOURNAL_REASON_MAX],
+		   struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, REASON, e);
+	int rc;
+
+	out[0] = '\0';
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, id);
+	rc = next_row(j, st, e);
+	if (rc > 0)
+		snprintf(out, JOURNAL_REASON_MAX, "%s",
+			 (const char *)sqlite3_column_text(st, 0));
+	sqlite3_reset(st);
+	return rc < 0 ? -1 : 0;
+}
+
+int journal_not_kept(struct journal *j, journal_kept_fn *fn, void *arg, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, NOT_KEPT, e);
+	int rc;
+
+	if (!st)
+		return -1;
+	while ((rc = next_row(j, st, e)) > 0) {
+		rc = fn((const char *)sqlite3_column_text(st, 0),
+			(const char *)sqlite3_column_text(st, 1), sqlite3_column_int64(st, 2),
+			arg);
+		if (rc) {
+			sqlite3_reset(st);
+			return rc;
+		}
+	}
+	return rc;
+}
+
+int journal_trailed(struct journal *j, bool yes, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = get(j, TRAILED, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int(st, 1, yes);
+	return finish(j, st, e);
 }
 
 int journal_count(struct journal *j, const struct journal_folder *f, struct journal_counts *out,

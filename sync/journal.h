@@ -57,9 +57,14 @@ int journal_folders(struct journal *j, struct journal_folder **out, size_t *n,
 		    struct err *e) MUST_CHECK;
 int journal_folder_add(struct journal *j, const char *const name[SIDES], int64_t *id,
 		       struct err *e) MUST_CHECK;
-/* Writes states, settled and trailed. */
+/* Writes states and settled. */
 int journal_folder_write(struct journal *j, const struct journal_folder *f,
 			 struct err *e) MUST_CHECK;
+/*
+ * One side has other UIDs now. Rows that the other side has a message of lose theirs and stay,
+ * to be found again by content; the others are forgotten.
+ */
+int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) MUST_CHECK;
 /* Forgets it with all its messages. */
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 
@@ -76,6 +81,7 @@ enum msg_state {
 	MSG_DONE,      /* on both sides, as far as we know */
 	MSG_EXCEPTION, /* cannot be copied, for a reason */
 	MSG_GONE,      /* left the side that counted after the flip; its copy is the user's */
+	MSG_SKIPPED,   /* on purpose not on the other side, for a reason */
 	MSG_STATES
 };
 
@@ -114,9 +120,24 @@ int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_
 int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out, size_t *n,
 		 struct err *e) MUST_CHECK;
 
-/* Is there a message of these canonical bytes in the folder? */
+/* Is there another message than `but` (0: any) of these canonical bytes in the folder? */
 int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
-		  bool *out, struct err *e) MUST_CHECK;
+		  int64_t but, bool *out, struct err *e) MUST_CHECK;
+
+/* How many of the folder's DONE are of this date or older. */
+int journal_not_after(struct journal *j, int64_t folder, int64_t date, int64_t *out,
+		      struct err *e) MUST_CHECK;
+/* The reason that was written with it; "" none. */
+int journal_reason(struct journal *j, int64_t id, char out[static JOURNAL_REASON_MAX],
+		   struct err *e) MUST_CHECK;
+/* Keywords that the other side did not keep: once for each pair of what a message has and what
+ * is kept of it, with how many there are of it. Borrowed during the call. */
+typedef int journal_kept_fn(const char *flags, const char *kept, int64_t count, void *arg);
+int journal_not_kept(struct journal *j, journal_kept_fn *fn, void *arg,
+		     struct err *e) MUST_CHECK;
+/* The first trailing pass is over; or a pass in step, and the next trailing one is the first.
+ */
+int journal_trailed(struct journal *j, bool yes, struct err *e) MUST_CHECK;
 
 struct journal_counts { /* of a folder's rows */
 	int64_t rows, unverified, in_doubt;

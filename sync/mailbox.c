@@ -286,6 +286,11 @@ int mailbox_noop(struct mailbox *m, struct err *e)
 	return run_simple(m, "NOOP", e);
 }
 
+int mailbox_expunge_all(struct mailbox *m, struct err *e)
+{
+	return run_simple(m, "EXPUNGE", e);
+}
+
 int mailbox_check_name(const char *name, struct err *e)
 {
 	size_t n = strlen(name);

@@ -289,5 +289,7 @@ int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_
  * others' mail. */
 int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n,
 		    struct err *e) MUST_CHECK;
+/* EXPUNGE of all that is \Deleted: the caller has made sure of what that is. */
+int mailbox_expunge_all(struct mailbox *m, struct err *e) MUST_CHECK;
 
 #endif

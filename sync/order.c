@@ -141,6 +141,7 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 		.message_max = s->sync.message_max,
 		.delete_brake = s->sync.delete_brake,
 		.delete_brake_percent = s->sync.delete_brake_percent,
+		.skip_deleted = strcmp(s->sync.deleted, "skip") == 0,
 		.memory = s->sync.worker_memory,
 	};
 	if (check_way(out, s, e) < 0)

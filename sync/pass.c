@@ -42,18 +42,34 @@ bool pass_is_trailing(const struct pass *p)
 	return p->job->kind == JOB_TRAILING;
 }
 
-void pass_unclean(struct pass *p, const char *fmt, ...)
+static void add_sentence(struct pass *p, struct buf *to, unsigned *count, const char *fmt,
+			 va_list ap)
 {
 	char text[ERR_TEXT_MAX];
+
+	vsnprintf(text, sizeof text, fmt, ap);
+	pthread_mutex_lock(&p->lock);
+	if ((*count)++ < PASS_NOTES_MAX)
+		buf_printf(to, "%s%s", buf_len(to) ? "; " : "", text);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void pass_unclean(struct pass *p, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	add_sentence(p, &p->why, &p->why_count, fmt, ap);
 	va_end(ap);
-	pthread_mutex_lock(&p->lock);
-	if (p->why_count++ < PASS_NOTES_MAX)
-		buf_printf(&p->why, "%s%s", buf_len(&p->why) ? "; " : "", text);
-	pthread_mutex_unlock(&p->lock);
+}
+
+void pass_note(struct pass *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_sentence(p, &p->notes, &p->note_count, fmt, ap);
+	va_end(ap);
 }
 
 void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total)
@@ -277,13 +293,28 @@ static int check_journal(struct pass *p, struct err *e)
 				p->job->journal);
 }
 
+static int survey_deletes(struct pass *p, struct err *e)
+{
+	struct journal_folder *known;
+	size_t n;
+	int rc = journal_folders(p->journal, &known, &n, e);
+
+	if (rc == 0)
+		rc = deletes_survey(p, known, n, e);
+	journal_folders_free(&known, &n);
+	return rc;
+}
+
 static int work_folders(struct pass *p, const struct folder_map *map, struct err *e)
 {
-	if (pass_is_trailing(p))
-		return each_folder(p, map, copy_note_gone, e) < 0
-			       ? -1
-			       : each_folder(p, map, copy_folder, e);
-	if (each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
+	if (pass_is_trailing(p)) {
+		if (each_folder(p, map, copy_note_gone, e) < 0 ||
+		    each_folder(p, map, copy_folder, e) < 0)
+			return -1;
+		return journal_trailed(p->journal, true, e);
+	}
+	if (survey_deletes(p, e) < 0 || journal_trailed(p->journal, false, e) < 0 ||
+	    each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
 		return -1;
 	return tree_subscribe(p, map, e);
 }
@@ -331,7 +362,8 @@ static int round_of_work(struct pass *p, struct err *e)
 	int rc;
 
 	buf_drain(&p->why, buf_len(&p->why));
-	p->why_count = 0;
+	buf_drain(&p->notes, buf_len(&p->notes));
+	p->why_count = p->note_count = 0;
 	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 ||
 	    check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
 		return -1;
@@ -399,7 +431,7 @@ static int add_up(struct pass *p, struct err *e)
 	struct journal_specials special = { 0 };
 	struct journal_totals t;
 
-	if (journal_totals(p->journal, &t, e) < 0 ||
+	if (flags_report(p, e) < 0 || journal_totals(p->journal, &t, e) < 0 ||
 	    journal_specials(p->journal, &special, e) < 0 || exceptions_tidy(p, e) < 0)
 		return -1;
 	p->result.copied = p->count.copied;
@@ -422,8 +454,11 @@ static int add_up(struct pass *p, struct err *e)
 			     (long long)t.messages);
 	p->result.ok = true;
 	p->result.clean = p->why_count == 0;
+	if (buf_len(&p->notes))
+		buf_printf(&p->why, "%s%.*s", buf_len(&p->why) ? "; " : "",
+			   (int)buf_len(&p->notes), buf_slice(&p->notes).p);
 	snprintf(p->result.text, sizeof p->result.text, "%.*s", (int)buf_len(&p->why),
-		 buf_slice(&p->why).p);
+		 buf_len(&p->why) ? buf_slice(&p->why).p : "");
 	return 0;
 }
 
@@ -443,6 +478,7 @@ int pass_run(struct pass *p, struct err *e)
 		namespace_info_release(&p->space[s]);
 	}
 	buf_release(&p->why);
+	buf_release(&p->notes);
 	pthread_mutex_destroy(&p->lock);
 	return rc;
 }

@@ -32,6 +32,7 @@
 /* And their bytes, divided by the lanes; one larger message goes alone. */
 #define PASS_BATCH_BYTES (3 * 1024 * 1024)
 #define PASS_NOTES_MAX	 8 /* reasons that a result carries; the rest is counted */
+#define REASON_TAKEN	 "the server said OK, and not under which UID" /* of one in doubt */
 #define PASS_ROUNDS_MAX	 8 /* of a final pass: old's folders stand still in the end */
 
 /* Tells how far the pass is; called often, the receiver thins it out. */
@@ -59,6 +60,11 @@ struct pass {
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
 	struct quota room; /* of `to`, when the pass began */
+	struct pass_deletes {
+		int64_t known, most;	/* messages before; how many of them may be deleted */
+		_Atomic int64_t wanted; /* that have gone, in folders looked at so far */
+		bool held;		/* too many have gone: none is deleted */
+	} deletes;
 	struct {
 		_Atomic int64_t copied, bytes, deleted, flags;
 	} count;
@@ -68,6 +74,8 @@ struct pass {
 	pthread_mutex_t lock; /* of what follows, and of on_progress() */
 	struct buf why;	      /* why it is not clean, sentences divided by "; " */
 	unsigned why_count;
+	struct buf notes; /* what people should know all the same, likewise */
+	unsigned note_count;
 
 	struct job_result result; /* at the end */
 };
@@ -104,6 +112,7 @@ struct work {
 
 	int refusals; /* messages refused in a row */
 
+	bool renumbered; /* `from` has other UIDs now: rows without one may be found again */
 	bool whole;
 	bool told[SIDES]; /* seen comes from what the server told of changes */
 	struct changes changes[SIDES];
@@ -128,6 +137,8 @@ struct side_of {
 int pass_run(struct pass *p, struct err *e) MUST_CHECK;
 /* The pass cannot be called clean. */
 void pass_unclean(struct pass *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* What people should know, but does not keep it from being clean. */
+void pass_note(struct pass *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total);
 bool pass_is_trailing(const struct pass *p);
 /* Fills p->list of a side anew. */
@@ -153,6 +164,8 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f,
  */
 int copy_look(struct work *w, const bool sides[SIDES], struct err *e) MUST_CHECK;
 int copy_gather(struct work *w, const bool sides[SIDES], struct err *e) MUST_CHECK;
+/* Opens the other side's folder again; ERR_TEMP if it is another one by now. */
+int copy_reopen(struct work *w, struct err *e) MUST_CHECK;
 /* After changes of our own: seen of the other side is up to date. *equal becomes false if it
  * does not add up. */
 int copy_look_again(struct work *w, bool *equal, struct err *e) MUST_CHECK;
@@ -162,6 +175,7 @@ void copy_look_release(struct work *w);
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
 /* Adds to w->seen; copy_tidy_seen() sorts, each UID once. */
 void copy_see(struct work *w, enum side s, const struct message_info *i);
+int copy_take(const struct message_info *i, void *side_of, struct err *e); /* copy_see() */
 void copy_see_as(struct work *w, enum side s, const struct seen *m);
 void copy_tidy_seen(struct work *w, enum side s);
 /* Only among the first n of w->seen. */
@@ -184,7 +198,16 @@ int copy_new(struct work *w, struct err *e) MUST_CHECK;
 const char *copy_fit_flags(const struct work *w, const char *flags);
 int copy_flags(struct work *w, struct err *e) MUST_CHECK;
 
-/* copy_delete.c. Before the flip: what has left `from` leaves `to`. */
+/* copy_flags.c. The first trailing pass: old's late changes, where new is as the journal has
+ * it. */
+int copy_late_flags(struct work *w, struct err *e) MUST_CHECK;
+/* Notes which keywords the other side could not keep. */
+int flags_report(struct pass *p, struct err *e) MUST_CHECK;
+
+/* copy_delete.c. Beginning of a pass in step: what has gone of all folders together. */
+int deletes_survey(struct pass *p, const struct journal_folder *known, size_t n,
+		   struct err *e) MUST_CHECK;
+/* Before the flip: what has left `from` leaves `to`. */
 int copy_deletes(struct work *w, struct err *e) MUST_CHECK;
 /* Rows whose message somebody removed on `to`: forgotten, so that it is copied again. */
 int copy_drop_lost(struct work *w, struct err *e) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* Hides: how it is found out what arrived of a batch whose answers never came (facts: sync 2.4,
  * R6 and R7). */
-#include "sync/pass.h"
+#include "sync/exceptions.h"
 
 #include <poll.h>
 
@@ -156,8 +156,7 @@ static int look(struct candidates *c, uint32_t uidnext, struct err *e)
 	struct listing got;
 
 	c->count = c->digested = c->unreadable = 0;
-	if (mailbox_select(box, c->w->f->name[p->to], false, &c->w->selected[p->to], e) < 0 ||
-	    list_unknown(c, uidnext, e) < 0)
+	if (copy_reopen(c->w, e) < 0 || list_unknown(c, uidnext, e) < 0)
 		return -1;
 	if (c->unknown.count == 0)
 		return 0;
@@ -222,12 +221,30 @@ static size_t missing(const struct doubt *d)
 	return n;
 }
 
+/* It did not arrive: it is sent again, unless the server had said OK to it; that one lies. */
+static int write_missing(struct work *w, struct journal_msg *row, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	char reason[JOURNAL_REASON_MAX];
+
+	if (journal_reason(j, row->id, reason, e) < 0)
+		return -1;
+	if (strcmp(reason, REASON_TAKEN) != 0)
+		return journal_msg_drop(j, row->id, e);
+	row->state = MSG_EXCEPTION;
+	row->batch = 0;
+	if (journal_msg_write(j, w->f, row, NULL, "the server took it and has not kept it", e) <
+	    0)
+		return -1;
+	return exception_add(w, row, EXCEPTION_ALTERED, "", "", "", true, e);
+}
+
 static int write_one(struct work *w, struct journal_msg *row, uint32_t uid, struct err *e)
 {
 	struct pass *p = w->pass;
 
 	if (!uid)
-		return journal_msg_drop(p->journal, row->id, e);
+		return write_missing(w, row, e);
 	row->state = MSG_DONE;
 	row->batch = 0;
 	row->uid[p->to] = uid;

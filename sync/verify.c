@@ -12,10 +12,14 @@ struct proof {
 	struct work *w;
 	struct journal_msg **rows; /* by uid on `to`; those to be compared */
 	size_t count, at;
-	struct journal_msg *marked[VERIFY_ROWS]; /* not written yet */
+	struct journal_msg *marked[VERIFY_ROWS]; /* compared, and not in the journal yet */
+	const char *differs[VERIFY_ROWS];	 /* why it is an exception; NULL: it is none */
 	size_t marked_count;
+	struct journal_msg **missing; /* not given; NULL: this is the second time */
+	size_t missing_count;
 };
 
+/* Between two answers, for nothing may be awaited while the journal is held. */
 static int write_marks(struct proof *pr, struct err *e)
 {
 	struct work *w = pr->w;
@@ -25,11 +29,9 @@ static int write_marks(struct proof *pr, struct err *e)
 		return -1;
 	for (size_t i = 0; i < pr->marked_count; i++) {
 		struct journal_msg *row = pr->marked[i];
-		bool differs = row->state == MSG_EXCEPTION;
-		int rc = journal_msg_write(j, w->f, row, NULL,
-					   differs ? "the copy has other bytes" : NULL, e);
+		int rc = journal_msg_write(j, w->f, row, NULL, pr->differs[i], e);
 
-		if (rc == 0 && differs)
+		if (rc == 0 && pr->differs[i])
 			rc = exception_add(w, row, EXCEPTION_ALTERED, "", "", "", true, e);
 		if (rc < 0) {
 			journal_rollback(j);
@@ -40,16 +42,35 @@ static int write_marks(struct proof *pr, struct err *e)
 	return journal_commit(j, e);
 }
 
-static int mark(struct proof *pr, struct journal_msg *row, bool same, struct err *e)
+static int mark(struct proof *pr, struct journal_msg *row, const char *differs, struct err *e)
 {
-	row->verified[pr->w->pass->to] = same;
-	if (!same)
+	row->verified[pr->w->pass->to] = !differs;
+	if (differs)
 		row->state = MSG_EXCEPTION;
+	pr->differs[pr->marked_count] = differs;
 	pr->marked[pr->marked_count++] = row;
 	return pr->marked_count == VERIFY_ROWS ? write_marks(pr, e) : 0;
 }
 
-static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
+/* The server took it, said OK, and has it not: some lie, and Gmail keeps one of equal messages.
+ */
+static int mark_missing(struct proof *pr, struct journal_msg *row, const struct digest *ours,
+			struct err *e)
+{
+	struct work *w = pr->w;
+	bool twin = false;
+
+	if (journal_knows(w->pass->journal, w->f->id, ours->canon, row->id, &twin, e) < 0)
+		return -1;
+	row->uid[w->pass->to] = 0;
+	return mark(
+		pr, row,
+		twin ? "the server took it and has not kept it: it keeps one of equal messages"
+		     : "the server took it and has not kept it",
+		e);
+}
+
+static int compare(uint32_t uid, enum fetch_result r, const struct digest *d, void *arg,
 		   struct err *e)
 {
 	struct proof *pr = arg;
@@ -60,44 +81,77 @@ static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest
 	ASSERT(row->uid[p->to] == uid);
 	if (pr->at % 64 == 0)
 		pass_tell(p, pr->w->f->name[p->from], (int64_t)pr->at, (int64_t)pr->count);
-	if (!d) {
+	if (!d && r == FETCH_GONE && pr->missing) {
+		pr->missing[pr->missing_count++] = row;
+		return 0;
+	}
+	if (!d && r != FETCH_GONE) {
 		pass_unclean(p, "folder %s: UID %u cannot be read back", pr->w->f->name[p->to],
 			     uid);
 		return 0;
 	}
 	if (journal_digest(p->journal, row->id, &ours, e) < 0)
 		return -1;
-	return mark(pr, row, memcmp(ours.canon, d->canon, DIGEST_SIZE) == 0, e);
+	if (!d)
+		return mark_missing(pr, row, &ours, e);
+	return mark(pr, row,
+		    memcmp(ours.canon, d->canon, DIGEST_SIZE) ? "the copy has other bytes"
+							      : NULL,
+		    e);
+}
+
+static int compare_all(struct proof *pr, struct err *e)
+{
+	enum side to = pr->w->pass->to;
+	uint32_t *uids = mem_array(pr->count + 1, sizeof *uids);
+	int rc;
+
+	for (size_t i = 0; i < pr->count; i++)
+		uids[i] = pr->rows[i]->uid[to];
+	rc = pipeline_digest(pr->w->lane->box[to], uids, pr->count, 0, compare, pr, e);
+	if (rc == 0)
+		rc = write_marks(pr, e);
+	free(uids);
+	return rc;
+}
+
+/* What was not given may only be late: the folder is opened afresh, and asked once more. */
+static int compare_missing(struct proof *pr, struct err *e)
+{
+	struct work *w = pr->w;
+	struct proof again = { .w = w, .rows = pr->missing, .count = pr->missing_count };
+
+	if (copy_reopen(w, e) < 0)
+		return -1;
+	return compare_all(&again, e);
 }
 
 int verify_bytes(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 	struct journal_msg **rows = copy_rows_by_to(w);
-	struct proof pr = { .w = w, .rows = rows };
-	uint32_t *uids = mem_array(w->row_count + 1, sizeof *uids);
+	struct proof pr = { .w = w,
+			    .rows = rows,
+			    .missing = mem_array(w->row_count + 1, sizeof *rows) };
 	int rc = 0;
 
 	for (size_t i = 0; i < w->row_count; i++)
-		if (rows[i]->state == MSG_DONE && rows[i]->hashed &&
-		    !rows[i]->verified[p->to]) {
-			uids[pr.count] = rows[i]->uid[p->to];
+		if (rows[i]->state == MSG_DONE && rows[i]->hashed && !rows[i]->verified[p->to])
 			rows[pr.count++] = rows[i];
-		}
 	/* Courier shows what was appended to the selected folder only after a poll. */
 	if (pr.count && !mailbox_quirks(w->lane->box[p->to])->appends_seen)
 		rc = mailbox_noop(w->lane->box[p->to], e);
 	if (pr.count && rc == 0) {
-		rc = pipeline_digest(w->lane->box[p->to], uids, pr.count, 0, compare, &pr, e);
-		if (rc == 0)
-			rc = write_marks(&pr, e);
+		rc = compare_all(&pr, e);
+		if (rc == 0 && pr.missing_count)
+			rc = compare_missing(&pr, e);
 		pass_step();
 	}
+	free(pr.missing);
 	/* The message as it should be, for whoever has to look at it. */
 	for (size_t i = 0; i < pr.count && rc == 0; i++)
 		if (rows[i]->state == MSG_EXCEPTION)
 			rc = exception_keep(w, rows[i], EXCEPTION_ALTERED, e);
-	free(uids);
 	free(rows);
 	return rc;
 }
@@ -173,7 +227,7 @@ static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct
 	struct strangers *st = arg;
 	bool known = false;
 
-	if (d && journal_knows(st->w->pass->journal, st->w->f->id, d->canon, &known, e) < 0)
+	if (d && journal_knows(st->w->pass->journal, st->w->f->id, d->canon, 0, &known, e) < 0)
 		return -1;
 	st->doubled += known;
 	return 0;
