@@ -137,7 +137,7 @@ int copy_late_flags(struct work *w, struct err *e)
 	size_t n = 0, still = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < w->row_count; i++) {
+	for (size_t i = 0; i < w->row_count && !mailbox_is_pop3(w->lane->box[p->from]); i++) {
 		struct journal_msg *row = &w->rows[i];
 		const struct seen *here = copy_find(w, p->from, row->uid[p->from]);
 
