@@ -70,6 +70,10 @@ static const char *const steps[] = {
 	[4] = "CREATE TABLE pop3(uid INTEGER PRIMARY KEY AUTOINCREMENT, uidl TEXT NOT NULL,"
 	      " ordinal INTEGER NOT NULL, size INTEGER NOT NULL);"
 	      "CREATE INDEX pop3_uidl ON pop3(uidl, ordinal);",
+	/* what folders are known by when they are renamed, and renames under way */
+	[5] = "CREATE TABLE place(folder INTEGER PRIMARY KEY REFERENCES folder(id) ON DELETE"
+	      " CASCADE, old_id TEXT NOT NULL DEFAULT '', new_id TEXT NOT NULL DEFAULT '',"
+	      " want TEXT NOT NULL DEFAULT '', step TEXT NOT NULL DEFAULT '');",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

@@ -1,4 +1,5 @@
-/* What the files of the journal share (journal.c, journal_exception.c). Private to them. */
+/* What the files of the journal share (journal.c, journal_exception.c,
+ * journal_place.c). Private to them. */
 #ifndef SYNC_JOURNAL_IMPL_H
 #define SYNC_JOURNAL_IMPL_H
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "sync/exceptions.h"
+#include "sync/renames.h"
 
 #define STEP_EXIT 99 /* a worker that a test stopped */
 
@@ -249,6 +250,28 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 	return rc;
 }
 
+/* A listing may have left it out: then the folder itself still answers. */
+static int is_gone(struct pass *p, const char *name, bool *gone, struct err *e)
+{
+	struct mailbox *box = p->lanes.at[0].box[p->from];
+	struct folder_info f = { 0 };
+
+	*gone = false;
+	if (mailbox_unselect(box, e) < 0)
+		return -1;
+	if (mailbox_status(box, name, &f, e) < 0) {
+		if (!mailbox_is_usable(box) || e->later.whom)
+			return -1;
+		err_clear(e);
+		*gone = true;
+		return 0;
+	}
+	folder_info_release(&f);
+	pass_unclean(p, "folder %s: %s does not list it, but has it: nothing is deleted", name,
+		     side_name(p->from));
+	return 0;
+}
+
 /* Folders of the journal that the side that counts no longer has. */
 static int follow_vanished(struct pass *p, struct err *e)
 {
@@ -262,8 +285,11 @@ static int follow_vanished(struct pass *p, struct err *e)
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct folder_info *here =
 			folder_list_find(&p->list[p->from], known[i].name[p->from]);
+		bool gone = false;
 
 		if (!here || here->noselect)
+			rc = is_gone(p, known[i].name[p->from], &gone, e);
+		if (rc == 0 && gone)
 			rc = copy_vanished(p, &p->lanes.at[0], &known[i], e);
 	}
 	journal_folders_free(&known, &n);
@@ -365,9 +391,11 @@ static int round_of_work(struct pass *p, struct err *e)
 	buf_drain(&p->notes, buf_len(&p->notes));
 	p->why_count = p->note_count = 0;
 	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 ||
-	    check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
+	    renames_follow(p, e) < 0 || check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
 		return -1;
-	rc = work_folders(p, &map, e);
+	rc = renames_remember(p, e);
+	if (rc == 0)
+		rc = work_folders(p, &map, e);
 	folder_map_release(&map);
 	return rc;
 }

@@ -4,6 +4,7 @@
  *safe to be killed anywhere in sync/journal.h.
  *
  *	pass.c	 the user: both servers, all folders, the answer
+ *	renames.c	folders that have another name now
  *	tree.c	 folders mapped, made and recorded; subscriptions
  *	copy.c	 one folder: is it still the same, and what is mended in which order
  *	copy_look.c	what has changed in it, as far as that can be had without a listing
