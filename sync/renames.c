@@ -512,6 +512,8 @@ int renames_follow(struct pass *p, struct err *e)
 	bool any = false;
 	int rc;
 
+	if (mailbox_is_pop3(p->lanes.at[0].box[p->from])) /* it has INBOX only */
+		return 0;
 	for (int s = 0; s < SIDES; s++)
 		r.box[s] = p->lanes.at[0].box[s];
 	rc = load(&r, e);

@@ -280,6 +280,8 @@ static bool is_wanted(const struct folder_map *map, enum side to, const char *na
 
 int tree_subscribe(struct pass *p, const struct folder_map *map, struct err *e)
 {
+	if (mailbox_is_pop3(p->lanes.at[0].box[p->from])) /* it has none to follow */
+		return 0;
 	struct subscriptions s = { 0 };
 	struct names ours = { 0 };
 	int rc = journal_subscriptions(p->journal, add_name, &ours, e);
