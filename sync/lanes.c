@@ -64,6 +64,8 @@ int lane_open(struct lane *l, const struct job *job, struct err *e)
 void lane_close(struct lane *l)
 {
 	for (int s = 0; s < SIDES; s++)
+		mailbox_leave(l->box[s]);
+	for (int s = 0; s < SIDES; s++)
 		mailbox_close(&l->box[s]);
 	flag_pool_free(&l->pool);
 }

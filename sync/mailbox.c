@@ -620,6 +620,23 @@ int mailbox_open(const struct job_side *side, int connect_ms, int io_ms, struct 
 	return 0;
 }
 
+void mailbox_leave(struct mailbox *m)
+{
+	struct command c = { 0 };
+	struct err ignored = { 0 };
+
+	if (!m || m->pop3 || m->leaving)
+		return;
+	m->leaving = true;
+	transport_deadline(m->t, LOGOUT_MS);
+	command_printf(&c, "LOGOUT");
+	if (mailbox_is_usable(m) &&
+	    (command_send(m, &c, m->farewell, NULL, NULL, &ignored) < 0 ||
+	     transport_flush(m->t, &ignored) < 0))
+		err_clear(&ignored);
+	command_release(&c);
+}
+
 void mailbox_close(struct mailbox **at)
 {
 	struct mailbox *m = *at;
@@ -632,10 +649,9 @@ void mailbox_close(struct mailbox **at)
 		mem_free(at);
 		return;
 	}
-	m->leaving = true;
-	transport_deadline(m->t, LOGOUT_MS);
+	mailbox_leave(m);
 	/* Some servers close right after BYE, without the tagged OK: as good. */
-	if (mailbox_is_usable(m) && run_simple(m, "LOGOUT", &ignored) < 0)
+	if (mailbox_is_usable(m) && command_wait(m, m->farewell, NULL, NULL, &ignored) < 0)
 		err_clear(&ignored);
 	frame_reader_free(&m->r);
 	transport_free(&m->t);

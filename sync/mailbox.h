@@ -57,6 +57,8 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 		    struct err *e) MUST_CHECK;
 /* LOGOUT if the connection is whole (waits at most 2 s), then frees. NULL in *m is fine. */
 void mailbox_close(struct mailbox **m);
+/* Says LOGOUT and does not wait: only mailbox_close() may follow. For several at a time. */
+void mailbox_leave(struct mailbox *m);
 
 /*
  * Is it read by POP3 (sync/pop3_source.h)? Then it is one folder, INBOX, without flags and

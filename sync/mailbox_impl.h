@@ -22,9 +22,10 @@ struct mailbox {
 	struct mailbox_caps caps;
 	char *greeting;
 	const struct quirks *quirks;
-	const char *mechanism; /* of the login */
-	unsigned tags;	       /* issued so far */
-	bool leaving;	       /* LOGOUT is sent: BYE and an end are expected */
+	const char *mechanism;	/* of the login */
+	unsigned tags;		/* issued so far */
+	bool leaving;		/* LOGOUT is sent: BYE and an end are expected */
+	char farewell[TAG_MAX]; /* its tag */
 	enum imap_status last_status;
 	char last_code[MAILBOX_CODE_MAX];
 
