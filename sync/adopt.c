@@ -183,16 +183,19 @@ static int write_matches(struct work *w, const struct unknown *here,
 			 const struct unknown *there, const int *match, struct err *e)
 {
 	struct journal *j = w->pass->journal;
+	int rc;
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	for (size_t i = 0; i < here->digested; i++)
-		if (match[i] >= 0 && write_row(w, here->picked[i], there->picked[match[i]],
-					       &here->digests[i], e) < 0) {
-			journal_rollback(j);
-			return -1;
-		}
-	return journal_commit(j, e);
+	rc = journal_folder_write(j, w->f, e); /* whose UIDVALIDITYs the rows need */
+	for (size_t i = 0; i < here->digested && rc == 0; i++)
+		if (match[i] >= 0)
+			rc = write_row(w, here->picked[i], there->picked[match[i]],
+				       &here->digests[i], e);
+	if (rc == 0)
+		return journal_commit(j, e);
+	journal_rollback(j);
+	return -1;
 }
 
 static int adopt_part(struct work *w, struct unknown *here, struct unknown *there, size_t part,

@@ -122,7 +122,8 @@ static int intend(struct work *w, struct batch *b, struct journal_msg *rows,
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	if (write_intent(w, b, rows, batch, e) < 0) {
+	/* The folder's: rows mean nothing without the UIDVALIDITYs that their UIDs are of. */
+	if (journal_folder_write(j, w->f, e) < 0 || write_intent(w, b, rows, batch, e) < 0) {
 		journal_rollback(j);
 		return -1;
 	}

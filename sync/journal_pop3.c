@@ -3,11 +3,11 @@
 
 #include "sync/journal_impl.h"
 
-#define KNOWN                                                              \
-	"SELECT uid, uidl, ordinal, pop3.size, msg.id IS NOT NULL,"        \
-	" coalesce(raw_before, raw_sha) FROM pop3"                         \
-	" LEFT JOIN folder ON old_name = 'INBOX' AND old_uidvalidity = ?1" \
-	" LEFT JOIN msg ON msg.folder = folder.id AND old_uid = uid"       \
+#define OF_MESSAGES                                                   \
+	" JOIN folder ON old_name = 'INBOX' AND old_uidvalidity = ?1" \
+	" JOIN msg ON msg.folder = folder.id AND old_uid = uid"
+#define KNOWN                                                                                       \
+	"SELECT uid, uidl, ordinal, pop3.size, coalesce(raw_before, raw_sha) FROM pop3" OF_MESSAGES \
 	" LEFT JOIN repair ON repair.msg = msg.id ORDER BY uid"
 
 void journal_pop3_free(struct pop3_known **at, size_t *n)
@@ -27,11 +27,10 @@ static void read_known(sqlite3_stmt *st, struct pop3_known *k)
 		.uidl = mem_str(uidl ? uidl : ""),
 		.ordinal = (uint32_t)sqlite3_column_int64(st, 2),
 		.size = (uint64_t)sqlite3_column_int64(st, 3),
-		.kept = sqlite3_column_int(st, 4),
-		.hashed = sqlite3_column_bytes(st, 5) == DIGEST_SIZE,
+		.hashed = sqlite3_column_bytes(st, 4) == DIGEST_SIZE,
 	};
 	if (k->hashed)
-		memcpy(k->raw, sqlite3_column_blob(st, 5), DIGEST_SIZE);
+		memcpy(k->raw, sqlite3_column_blob(st, 4), DIGEST_SIZE);
 }
 
 int journal_pop3_known(struct journal *j, struct pop3_known **out, size_t *n, struct err *e)
@@ -85,14 +84,16 @@ int journal_pop3_write(struct journal *j, struct pop3_known *k, struct err *e)
 	return rc > 0 ? 0 : -1;
 }
 
-int journal_pop3_drop(struct journal *j, uint32_t uid, struct err *e)
+int journal_pop3_tidy(struct journal *j, struct err *e)
 {
 	HELD(j);
-	sqlite3_stmt *st = journal_prepare(j, "DELETE FROM pop3 WHERE uid = ?1", e);
+	sqlite3_stmt *st = journal_prepare(
+		j, "DELETE FROM pop3 WHERE uid NOT IN (SELECT uid FROM pop3" OF_MESSAGES ")",
+		e);
 
 	if (!st)
 		return -1;
-	sqlite3_bind_int64(st, 1, uid);
+	sqlite3_bind_int64(st, 1, POP3_UIDVALIDITY);
 	return journal_finish(j, st, e) < 0 ? -1 : 0;
 }
 

@@ -16,18 +16,18 @@ struct pop3_known {
 	char *uidl;	  /* owned; "": the server had none */
 	uint32_t ordinal; /* among equal UIDLs, from 0 in the maildrop's order */
 	uint64_t size;	  /* as LIST had it */
-	bool kept;	  /* the journal has a message of this uid … */
-	bool hashed;	  /* … and knows its bytes, as the server gave them */
+	bool hashed;	  /* its bytes are known, as the server gave them */
 	unsigned char raw[DIGEST_SIZE];
 };
 void journal_pop3_free(struct pop3_known **at, size_t *n);
 
-/* All of them, by uid. */
+/* Those that messages of the journal have, by uid. */
 int journal_pop3_known(struct journal *j, struct pop3_known **out, size_t *n,
 		       struct err *e) MUST_CHECK;
 /* Writes uidl, ordinal and size; uid 0 becomes a new one. */
 int journal_pop3_write(struct journal *j, struct pop3_known *k, struct err *e) MUST_CHECK;
-int journal_pop3_drop(struct journal *j, uint32_t uid, struct err *e) MUST_CHECK;
+/* Forgets those that no message has: they were listed, and went before they were copied. */
+int journal_pop3_tidy(struct journal *j, struct err *e) MUST_CHECK;
 /* The lowest uid that was never given. */
 int journal_pop3_next(struct journal *j, uint32_t *out, struct err *e) MUST_CHECK;
 

@@ -294,38 +294,26 @@ static int write_one(struct snapshot *n, struct pop3_here *h, struct err *e)
 		}
 		k->ordinal = h->ordinal;
 		k->size = h->size;
-		s->saw_new = s->saw_new || !k->uid;
 		if (journal_pop3_write(s->journal, k, e) < 0)
 			return -1;
 	}
+	s->saw_new = s->saw_new || h->known < 0;
 	add_message(s, k->uid, h->number, h->size);
 	return 0;
 }
 
-/* What is not shown: still there for servers that show less, else forgotten once no message of
- * the journal needs its UIDL. */
-static int write_hidden(struct snapshot *n, struct err *e)
+/* Servers that show less: what is not shown is there all the same. */
+static void add_hidden(struct snapshot *n)
 {
-	struct pop3_source *s = n->s;
 	bool *here = mem_array(n->known_count + 1, sizeof *here);
-	bool less = shows_less(s);
-	int rc = 0;
 
 	for (size_t i = 0; i < n->count; i++)
 		if (n->here[i].known >= 0)
 			here[n->here[i].known] = true;
-	for (size_t i = 0; i < n->known_count && rc == 0; i++) {
-		const struct pop3_known *k = &n->known[i];
-
-		if (here[i])
-			continue;
-		if (less && k->kept)
-			add_message(s, k->uid, 0, k->size);
-		else if (!k->kept)
-			rc = journal_pop3_drop(s->journal, k->uid, e);
-	}
+	for (size_t i = 0; i < n->known_count; i++)
+		if (!here[i])
+			add_message(n->s, n->known[i].uid, 0, n->known[i].size);
 	free(here);
-	return rc;
 }
 
 static int write_all(struct snapshot *n, struct err *e)
@@ -335,14 +323,18 @@ static int write_all(struct snapshot *n, struct err *e)
 
 	if (journal_begin(j, e) < 0)
 		return -1;
+	if (journal_pop3_tidy(j, e) < 0)
+		goto fail;
 	for (size_t i = 0; i < n->count; i++) {
 		if (n->here[i].ask && !n->read[asked++])
 			continue;
 		if (write_one(n, &n->here[i], e) < 0)
 			goto fail;
 	}
-	if (write_hidden(n, e) < 0 || journal_pop3_next(j, &n->s->uidnext, e) < 0)
+	if (journal_pop3_next(j, &n->s->uidnext, e) < 0)
 		goto fail;
+	if (shows_less(n->s))
+		add_hidden(n);
 	return journal_commit(j, e);
 fail:
 	journal_rollback(j);
