@@ -145,12 +145,24 @@ static int read_side(struct look *l, enum side s, enum audit_level level, struct
 	return 0;
 }
 
+/* POP3 tells neither flags nor dates: there is nothing to compare with. */
+static void forget_flags_and_dates(struct look *l)
+{
+	for (int s = 0; s < SIDES; s++)
+		for (size_t i = 0; i < l->count[s]; i++) {
+			l->at[s][i].flags = flags_of(l->pool, SLICE(""));
+			l->at[s][i].date = 0;
+		}
+}
+
 static int read_sides(struct look *l, enum audit_level level, struct err *e)
 {
 	for (int s = 0; s < SIDES; s++)
 		if (read_side(l, (enum side)s, level, e) < 0)
 			return err_wrap(e, "%s: folder %s", side_name((enum side)s),
 					l->name[s]);
+	if (mailbox_is_pop3(l->a->box[SIDE_OLD]))
+		forget_flags_and_dates(l);
 	return 0;
 }
 

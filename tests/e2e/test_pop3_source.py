@@ -201,6 +201,18 @@ def test_ways_to_log_in(stage, person, dropped, old):
     assert result["kind"] == "tls", result
 
 
+@pytest.mark.parametrize("level", ("full", "headers"))
+def test_both_sides_compared(stage, person, dropped, old, new, level):
+    """Bytes; POP3 has no flags and no dates to compare."""
+    append(old, *[mail.message("v%d" % i) for i in range(6)])
+    dropped.until_clean()
+    code, result = dropped.run("audit", level=level, sample=2)
+    assert result["ok"] and result["clean"] and result["messages"] == 6, result
+    expunge(new, FOLDER, b"2")
+    code, result = dropped.run("audit", level=level, sample=2)
+    assert result["ok"] and not result["clean"], result
+
+
 @pytest.mark.offers("master")
 def test_master_user(stage, person, dropped, old):
     append(old, mail.message("master"))
