@@ -48,7 +48,8 @@ static int store_group(struct work *w, struct flag_job *jobs, const uint32_t *ui
 	const char *plain = flags_that_fit(w->lane->pool, jobs->want, FLAGS_SYSTEM);
 	int rc = mailbox_store(box, uids, n, STORE_SET, jobs->want, e);
 
-	if (rc == 0 || !mailbox_is_usable(box) || e->later.whom || plain == jobs->want)
+	/* [LIMIT] may mean keywords as well as us: then the second answer tells. */
+	if (rc == 0 || !mailbox_is_usable(box) || plain == jobs->want)
 		return rc;
 	err_clear(e);
 	for (size_t i = 0; i < n; i++)

@@ -11,7 +11,7 @@ import pytest
 
 from lib import mail
 from lib.copier import Copier
-from lib.fakemail import FakeMail, cut, nth
+from lib.fakemail import FakeMail, Refused, cut, nth
 
 ANNA, SECRET = "anna@example.com", "secret"
 PLAIN = {b"IMAP4rev1", b"LITERAL+", b"UIDPLUS", b"UNSELECT", b"NAMESPACE"}
@@ -24,8 +24,6 @@ class Fake(FakeMail):
 
     told = None         # of so many messages of a FETCH that names a range
     says_exists = None  # instead of the truth
-    body_of = None      # uid → bytes or None
-    keyword_max = None
 
     def listed(self, uids):
         uids = super().listed(uids)
@@ -55,8 +53,12 @@ def two(stage, tmp_path):
 
 def fill(server, count, folder=b"INBOX", flags=(b"\\Seen",), start=0):
     return [server.put(ANNA, folder, mail.message("%s-%d" % (folder.decode(), start + i)), flags,
-                       mail.imap_date(1500000000 + start + i).encode() if isinstance(mail.imap_date(0), str)
-                       else mail.imap_date(1500000000 + start + i)) for i in range(count)]
+                       imap_date(1500000000 + start + i)) for i in range(count)]
+
+
+def imap_date(seconds):
+    date = mail.imap_date(int(seconds))
+    return date if isinstance(date, bytes) else date.encode()
 
 
 def held(server, folder=b"INBOX"):
@@ -82,12 +84,12 @@ def same(old, new, folder=b"INBOX"):
 
 @pytest.mark.parametrize("descending", [True, False])
 def test_message_limit(two, descending):
-    """case 59: pages of 1,000; all 25,000 are copied in `full`, here 2,500; nothing is deleted"""
+    """case 59: pages of so many; all is copied, nothing deleted"""
     class Limited(Fake):
         """RFC 9738: works on the highest UIDs first and says where it stopped."""
 
         def listed(self, uids):
-            return uids[-100:] if descending else uids[:100]
+            return uids[-20:] if descending else uids[:20]
 
         def do_fetch(self, talk, command):
             before = len(command.args[0])
@@ -95,10 +97,10 @@ def test_message_limit(two, descending):
             super().do_fetch(talk, command)
             told = self.listed(uids)
             if before and len(told) < len(uids):
-                return b"MESSAGELIMIT 100 %d" % (told[0] if descending else told[-1])
+                return b"MESSAGELIMIT 20 %d" % (told[0] if descending else told[-1])
 
-    old, new, copier = two(old=Limited, new=Limited, capabilities=PLAIN | {b"MESSAGELIMIT=100"})
-    fill(old, 250)
+    old, new, copier = two(old=Limited, new=Limited, capabilities=PLAIN | {b"MESSAGELIMIT=20"})
+    fill(old, 50)
     copier.until_clean()
     same(old, new)
     result = pass_of(copier)
@@ -327,7 +329,7 @@ def test_nomodseq(two):
 
 @pytest.mark.parametrize("lie", ["none", "missing", "wrong"])
 def test_appenduid(two, lie):
-    """cases 54, 55: no UIDPLUS; UIDPLUS without APPENDUID; with another UIDVALIDITY: looked up, each once"""
+    """case 54, case 55: no UIDPLUS; UIDPLUS without APPENDUID; with another UIDVALIDITY: looked up, each once"""
     class Odd(Fake):
         def append_code(self, box, uids):
             return b"" if lie == "missing" else b"APPENDUID %d %d" % (box.uidvalidity + 1, uids[0])
@@ -464,11 +466,6 @@ def test_purge_of_trash_is_no_loss(two):
     assert len(held(new, b"Trash")) == 2
 
 
-def imap_date(seconds):
-    date = mail.imap_date(int(seconds))
-    return date if isinstance(date, bytes) else date.encode()
-
-
 # ---- flags
 
 def test_keywords_that_are_not_kept(two):
@@ -484,27 +481,16 @@ def test_keywords_that_are_not_kept(two):
     assert pass_of(copier)["flags"] == 0        # and they are not tried again
 
 
-def test_keyword_that_is_refused(two):
-    """case 36, 37: the server says NO to a keyword more than it can hold: the flags everybody knows follow"""
-    class Full(Fake):
-        def kept_flags(self, box, given):
-            return super().kept_flags(box, given)
-
+@pytest.mark.parametrize("answer", [b"NO [LIMIT] too many user flags in mailbox", b"BAD invalid keyword"])
+def test_keyword_that_is_refused(two, answer):
+    """case 36, case 37: the server says NO to a keyword more than it can hold: the flags everybody knows follow"""
+    class Picky(Fake):
         def do_store(self, talk, command):
             if any(b"$x" in f for f in command.args[2]):
-                talk.say(b"")
-                from lib.fakemail import Refused
-                raise Refused(b"NO [LIMIT] too many user flags in mailbox")
+                raise Refused(answer)
             return super().do_store(talk, command)
 
-    class Odd(Fake):
-        def do_store(self, talk, command):
-            from lib.fakemail import Refused
-            if any(b"$x" in f for f in command.args[2]):
-                raise Refused(b"BAD invalid keyword")
-            return super().do_store(talk, command)
-
-    old, new, copier = two(new=Odd)
+    old, new, copier = two(new=Picky)
     fill(old, 2)
     copier.until_clean()
     box = old.box(ANNA)
@@ -622,3 +608,39 @@ def test_everything_gone_is_an_alarm(two):
     assert pass_of(copier)["deleted"] == 0
     copier.until_clean(delete_brake_percent=100)    # a person has looked
     assert not held(new)
+
+
+# ---- what it costs
+
+@pytest.mark.parametrize("count", [30, pytest.param(500, marks=pytest.mark.full)])
+def test_idle_pass_over_many_folders(two, count):
+    """One round trip on each side between login and LOGOUT, whatever the number of folders; none is opened"""
+    old, new, copier = two()
+    for server in (old, new):
+        for i in range(count):
+            server.create(ANNA, b"F%d" % i)
+    copier.until_clean()
+    for server in (old, new):
+        server.commands.clear()
+    assert pass_of(copier)["clean"]
+    for server in (old, new):
+        assert [v for _, v in server.commands] == ["NAMESPACE", "LIST", "LSUB", "LOGOUT"]
+
+
+def test_changed_folder_is_not_listed(two):
+    """One new of 60 messages: no message but that one is asked for"""
+    old, new, copier = two()
+    fill(old, 60)
+    copier.until_clean()
+    fill(old, 1, start=60)
+    asked = []
+
+    def note(fake, talk, command):
+        if len(command.args) < 3:       # no CHANGEDSINCE
+            asked.append(command.args[0])
+        fake.do(talk, command)
+    for server in (old, new):
+        server.rules["UID FETCH"] = note
+    result = pass_of(copier)
+    assert result["clean"] and result["copied"] == 1
+    assert asked and all(uids.startswith(b"61") for uids in asked), asked
