@@ -14,7 +14,8 @@ from lib.copier import Copier
 from lib.imapclient import ImapClient
 
 GIB = 1 << 30
-PEAK_LARGE_KIB, PEAK_KIB = 64 * 1024, 32 * 1024
+PEAK_LARGE_KIB = 64 * 1024
+PEAK_KIB = 48 * 1024    # with 100,000 messages in one folder: their rows and both listings
 RESUME_S = 10
 WHOLE_S = 1500          # for one pass on a busy machine
 CHUNK = b"".join(b"%015d 0123456789abcdefghijklmnopqrstuvwxyz 0123456789\r\n" % i for i in range(15000))
