@@ -44,8 +44,9 @@ static struct plan plan_ready(const struct user *u, const struct gate_view *v, b
 	wanted = items[GATE_GO].ok && items[GATE_STUCK].ok && items[GATE_BACKOFF].ok &&
 		 gate_wants_pass(items);
 	if (wanted)
-		wait_ms = last_pass_failed(u) ? (int64_t)v->s->sync.retry_s * 1000
-					      : PLAN_PASS_GAP_MS + 2 * u->progress.pass_took;
+		wait_ms = last_pass_failed(u)
+				  ? (int64_t)v->s->sync.retry_s * 1000
+				  : MIN(wait_ms, PLAN_PASS_GAP_MS + 2 * u->progress.pass_took);
 	return at(PLAN_PASS, u, ended + wait_ms, v,
 		  asked && ended + PLAN_PASS_GAP_MS <= v->now);
 }
