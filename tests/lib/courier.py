@@ -47,7 +47,7 @@ mkdir -p /run/courier/authdaemon
 {courier}/courier-authlib/authdaemond &
 daemons=$!
 serve() {{
-	{root}/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=1000 -maxperip=1000 \\
+	{root}/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=2500 -maxperip=2500 \\
 		-nodnslookup -noidentlookup "$@" &
 	daemons="$daemons $!"
 }}
