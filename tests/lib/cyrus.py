@@ -65,10 +65,10 @@ START {{
   idled   cmd="{bin}/idled -C {conf}"
 }}
 SERVICES {{
-  imap  cmd="{bin}/imapd -C {conf}"    listen="127.0.0.1:{imap}"  prefork=1 maxchild=1000
-  imaps cmd="{bin}/imapd -s -C {conf}" listen="127.0.0.1:{imaps}" prefork=1 maxchild=1000
-  pop3  cmd="{bin}/pop3d -C {conf}"    listen="127.0.0.1:{pop3}"  prefork=1 maxchild=1000
-  pop3s cmd="{bin}/pop3d -s -C {conf}" listen="127.0.0.1:{pop3s}" prefork=1 maxchild=1000
+  imap  cmd="{bin}/imapd -C {conf}"    listen="127.0.0.1:{imap}"  prefork=1 maxchild=2500
+  imaps cmd="{bin}/imapd -s -C {conf}" listen="127.0.0.1:{imaps}" prefork=1 maxchild=2500
+  pop3  cmd="{bin}/pop3d -C {conf}"    listen="127.0.0.1:{pop3}"  prefork=1 maxchild=2500
+  pop3s cmd="{bin}/pop3d -s -C {conf}" listen="127.0.0.1:{pop3s}" prefork=1 maxchild=2500
 }}
 EVENTS {{
 }}
@@ -79,6 +79,7 @@ class Cyrus(Server):
     """separator "." and prefix "INBOX." are Cyrus' own way; "/" and "" its alternative namespace."""
 
     kind = "cyrus"
+    many = 5000
     program = os.path.join(BIN, "master")
 
     def __init__(self, *args, **kw):
