@@ -20,6 +20,7 @@ static const struct option_row {
 	{ "--state", CTL_STATE, offsetof(struct ctl, state), 0 },
 	{ "--all", CTL_ALL, 0, offsetof(struct ctl, all) },
 	{ "--watch", CTL_WATCH, 0, offsetof(struct ctl, watch) },
+	{ "--dry-run", CTL_DRY_RUN, 0, offsetof(struct ctl, dry_run) },
 	{ "--no-wait", CTL_NO_WAIT, 0, offsetof(struct ctl, no_wait) },
 	{ "--withdraw", CTL_WITHDRAW, 0, offsetof(struct ctl, withdraw) },
 	{ "--node", CTL_SESSIONS, offsetof(struct ctl, node), 0 },

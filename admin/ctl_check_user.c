@@ -182,7 +182,8 @@ static void print_proof(struct ctl *c, const json_t *p)
 
 static int find_user(struct ctl *c, const char *name, struct job *j, struct err *e)
 {
-	const struct store_opts o = { .path = c->settings.store.path };
+	const struct store_opts o = { .path = c->settings.store.path,
+				      .url = c->settings.store.url };
 	struct store *st = NULL;
 	struct user u = { 0 };
 	int got;
@@ -199,8 +200,7 @@ static int find_user(struct ctl *c, const char *name, struct job *j, struct err 
 	return got > 0 ? 0 : -1;
 }
 
-/* From here on hostile bytes are read: as confined as a worker. */
-static int prepare(struct ctl *c, const char *name, struct job *j, struct err *e)
+int ctl_user_job(struct ctl *c, const char *name, struct job *j, struct err *e)
 {
 	if (find_user(c, name, j, e) < 0)
 		return -1;
@@ -238,7 +238,7 @@ int ctl_check_user(struct ctl *c)
 	if (status != CTL_OK)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
-	if (prepare(c, c->arg[0], &j, &e) < 0) {
+	if (ctl_user_job(c, c->arg[0], &j, &e) < 0) {
 		fprintf(stderr, "%s\n", e.text);
 		job_release(&j);
 		return CTL_FAILED;

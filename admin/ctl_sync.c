@@ -148,9 +148,12 @@ static int no_wait(struct ctl *c, const json_t *answer)
 
 int ctl_sync(struct ctl *c)
 {
-	json_t *answer, *body = follow_choice(c, true);
+	json_t *answer, *body;
 	int status;
 
+	if (c->dry_run)
+		return ctl_preview(c);
+	body = follow_choice(c, true);
 	if (!body)
 		return CTL_USAGE;
 	status = ctl_ask(c, "/v1/sync", body, &answer);

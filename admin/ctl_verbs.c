@@ -76,11 +76,16 @@ const struct ctl_verb ctl_verbs[] = {
 	  "Starts a pass of each user as soon as a worker is free, and follows until each has ended.\n"
 	  "Exit status 0 only if all passes went well. Interrupting it stops only the following.\n"
 	  "\n"
+	  "With --dry-run it looks at both servers and changes nothing: which folder goes where and\n"
+	  "why, how much is in it, what would be made, renamed or left out. Names are printed as\n"
+	  "sync.folders wants them. Needs no engine, but its store and the files with passwords.\n"
+	  "\n"
 	  "examples:\n"
 	  "  mailferry sync anna@example.com\n"
+	  "  mailferry sync anna@example.com --dry-run\n"
 	  "  mailferry sync --wave 1\n"
 	  "  mailferry sync --all --no-wait\n",
-	  CTL_WAVE | CTL_ALL | CTL_NO_WAIT, 0, 1, ctl_sync },
+	  CTL_WAVE | CTL_ALL | CTL_NO_WAIT | CTL_DRY_RUN, 0, 1, ctl_sync },
 	{ "cutover", "USER | --wave W", "move users to the new server",
 	  "Gives the go. Each user is cut over as soon as the mailbox is in step; logins wait\n"
 	  "meanwhile, live sessions end with BYE after the flip. Follows each step until every user\n"

@@ -113,6 +113,13 @@ static int list_sides(struct pass *p, bool spaces, bool sides[SIDES], struct err
 	return 0;
 }
 
+int pass_survey(struct pass *p, struct err *e)
+{
+	bool both[SIDES] = { true, true };
+
+	return list_sides(p, true, both, e);
+}
+
 int pass_list_side(struct pass *p, enum side s, struct err *e)
 {
 	bool one[SIDES] = { s == SIDE_OLD, s == SIDE_NEW };
@@ -383,14 +390,13 @@ static int check_room(struct pass *p, struct err *e)
 
 static int round_of_work(struct pass *p, struct err *e)
 {
-	bool both[SIDES] = { true, true };
 	struct folder_map map = { 0 };
 	int rc;
 
 	buf_drain(&p->why, buf_len(&p->why));
 	buf_drain(&p->notes, buf_len(&p->notes));
 	p->why_count = p->note_count = 0;
-	if (exceptions_wake(p, e) < 0 || list_sides(p, true, both, e) < 0 ||
+	if (exceptions_wake(p, e) < 0 || pass_survey(p, e) < 0 ||
 	    renames_follow(p, e) < 0 || check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
 		return -1;
 	rc = renames_remember(p, e);

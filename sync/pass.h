@@ -142,6 +142,8 @@ void pass_unclean(struct pass *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void pass_note(struct pass *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void pass_tell(struct pass *p, const char *folder, int64_t done, int64_t total);
 bool pass_is_trailing(const struct pass *p);
+/* Fills p->list and p->space. */
+int pass_survey(struct pass *p, struct err *e) MUST_CHECK;
 /* Fills p->list of a side anew. */
 int pass_list_side(struct pass *p, enum side s, struct err *e) MUST_CHECK;
 /* Is it new, or has something changed in it since it was settled? */

@@ -531,6 +531,39 @@ int renames_follow(struct pass *p, struct err *e)
 	return rc;
 }
 
+int renames_find(struct pass *p, struct renamed **out, size_t *n, struct err *e)
+{
+	struct renames r = { .p = p };
+	bool any;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (mailbox_is_pop3(p->lanes.at[0].box[p->from]))
+		return 0;
+	for (int s = 0; s < SIDES; s++)
+		r.box[s] = p->lanes.at[0].box[s];
+	rc = load(&r, e);
+	if (rc == 0)
+		rc = find_all(&r, &any, e);
+	*out = mem_array(r.count + 1, sizeof **out);
+	for (size_t i = 0; i < r.count && rc == 0; i++)
+		if (r.found[i])
+			(*out)[(*n)++] = (struct renamed){ mem_str(r.found[i]->name),
+							   mem_str(r.f[i].name[p->to]) };
+	release(&r);
+	return rc;
+}
+
+void renamed_free(struct renamed **at, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		mem_free(&(*at)[i].now);
+		mem_free(&(*at)[i].there);
+	}
+	mem_free(at);
+}
+
 int renames_remember(struct pass *p, struct err *e)
 {
 	struct renames r = { .p = p };

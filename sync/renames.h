@@ -16,6 +16,13 @@
 
 /* p->list is fresh; where something was renamed, the other side's is fresh again afterwards. */
 int renames_follow(struct pass *p, struct err *e) MUST_CHECK;
+
+/* Only looks: which folders have another name now. */
+struct renamed {
+	char *now, *there; /* on the side that counts; on the other, so far */
+};
+int renames_find(struct pass *p, struct renamed **out, size_t *n, struct err *e) MUST_CHECK;
+void renamed_free(struct renamed **at, size_t n);
 /* When all folders are in the journal: by what the servers will know them next time. */
 int renames_remember(struct pass *p, struct err *e) MUST_CHECK;
 

@@ -23,14 +23,14 @@ static int map_folders(const struct making *m, struct folder_map *out, struct er
 {
 	const struct pass *p = m->p;
 	struct folder_side sides[SIDES];
-	struct journal_folder *known;
+	struct journal_folder *known = NULL;
 	struct folder_known *names;
 	struct folder_wishes wishes = { .rules = &p->job->folders,
 					.refused = (const char *const *)m->refused,
 					.refused_count = m->refused_count };
-	size_t n;
+	size_t n = 0;
 
-	if (journal_folders(p->journal, &known, &n, e) < 0)
+	if (p->journal && journal_folders(p->journal, &known, &n, e) < 0)
 		return -1;
 	wishes.known = names = mem_array(n + 1, sizeof *names);
 	wishes.known_count = n;
@@ -43,6 +43,11 @@ static int map_folders(const struct making *m, struct folder_map *out, struct er
 	free(names);
 	journal_folders_free(&known, &n);
 	return 0;
+}
+
+int tree_map(struct pass *p, struct folder_map *out, struct err *e)
+{
+	return map_folders(&(struct making){ .p = p }, out, e);
 }
 
 /* ---- making */

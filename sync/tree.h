@@ -9,6 +9,8 @@
 
 #define TREE_ROUNDS_MAX 40 /* of making and mapping anew, while a server refuses names */
 
+/* Only maps what p->list says; p->journal may be NULL. The map borrows from the lists. */
+int tree_map(struct pass *p, struct folder_map *out, struct err *e) MUST_CHECK;
 /*
  * Maps what p->list says and makes what is missing. Each pair that is there afterwards is in
  * the journal; a folder whose name the server refuses gets another, told to people; one that
