@@ -380,7 +380,8 @@ static int visit(struct tour *t, const struct folder_info *old, const struct fol
 	int rc = compare_folder(&l, t->total, e);
 
 	if (rc == 0) {
-		l.t.found[AUDIT_SUBSCRIPTION] += old->subscribed != new->subscribed;
+		l.t.found[AUDIT_SUBSCRIPTION] += old->subscribed != new->subscribed &&
+						 !mailbox_is_pop3(t->a->box[SIDE_OLD]);
 		hand_out(t, &l);
 	}
 	look_release(&l);

@@ -2,6 +2,8 @@
  * Hides: how deletes follow, the brake that keeps a listing that lies from costing mail, and
  * what it means that a message of ours is not on the other side any more.
  */
+#include <stdatomic.h>
+
 #include "sync/pass.h"
 
 #include "common/clock.h"
@@ -63,7 +65,7 @@ int deletes_survey(struct pass *p, const struct journal_folder *known, size_t n,
 static bool brake_holds(struct work *w, size_t deletes)
 {
 	struct pass *p = w->pass;
-	int64_t most = brake(p->job, MAX(w->count.rows, (int64_t)w->row_count));
+	int64_t most = brake(p->job, MAX(w->count.rows, (int64_t)w->row_count)), wanted;
 
 	if (p->deletes.held)
 		return false;
@@ -74,7 +76,9 @@ static bool brake_holds(struct work *w, size_t deletes)
 			     w->f->name[p->from], deletes, side_name(p->from), (long long)most);
 		return false;
 	}
-	if ((p->deletes.wanted += (int64_t)deletes) <= p->deletes.most)
+	/* clang has no value for "wanted += deletes" where it is atomic. */
+	wanted = atomic_fetch_add(&p->deletes.wanted, (int64_t)deletes) + (int64_t)deletes;
+	if (wanted <= p->deletes.most)
 		return true;
 	pass_unclean(
 		p,

@@ -414,7 +414,6 @@ static void fill_info(const struct pop3_source *s, struct folder_info *out)
 {
 	*out = (struct folder_info){ .name = mem_str(inbox),
 				     .noinferiors = true,
-				     .subscribed = true,
 				     .has_status = true,
 				     .uidvalidity = POP3_UIDVALIDITY,
 				     .uidnext = s->uidnext,
