@@ -231,8 +231,7 @@ def test_a_user_is_moved(stage, own_ferry, person, imap, pop3, old):
     """The whole way. A POP3 session of the user's locks the mail: the last delta waits for its QUIT (case 86: he
     has an IMAP client too, which is told to leave as always)."""
     append(old, *[mail.message("u%d" % i) for i in range(5)])
-    f = own_ferry({"backend old": {"copy": "pop3"},
-                   "cutover": {"budget_s": 4, "hold_s": 8, "retry_s": 600}})
+    f = own_ferry({"backend old": {"copy": "pop3"}})
     f.import_users([person.name])
     f.command("sync", person.name)
     f.wait_state(person.name, "ready")
