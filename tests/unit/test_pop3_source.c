@@ -285,16 +285,16 @@ static void bytes_decide_where_ids_do_not(void **state UNUSED)
 					    KNOWN(3, "old", 8, 3), KNOWN(4, "t", 4, 4),
 					    KNOWN(5, "t", 4, 4) };
 	struct pop3_here here[] = { HERE(1, "new", 8), HERE(2, "h", 5), HERE(3, "x", 8),
-				    HERE(4, "t", 4), HERE(5, "y", 1) };
+				    HERE(4, "t", 4),   HERE(5, "i", 5), HERE(6, "y", 1) };
 	static const unsigned char three[DIGEST_SIZE] = { 3 }, two[DIGEST_SIZE] = { 2 },
 				   four[DIGEST_SIZE] = { 4 };
-	const unsigned char *const digests[] = { three, two, NULL, four };
-	static const int want[] = { 2, 1, -1, 3, -1 };
+	const unsigned char *const digests[] = { three, two, NULL, four, four };
+	static const int want[] = { 2, 1, -1, 3, 4, -1 };
 
 	pop3_match_uidls(known, COUNT(known), here, COUNT(here));
 	for (size_t i = 0; i < COUNT(here); i++) {
 		assert_int_equal(here[i].known, -1);
-		assert_int_equal(here[i].ask, i < 4);
+		assert_int_equal(here[i].ask, i < 5);
 	}
 	pop3_match_bytes(known, COUNT(known), here, COUNT(here), digests);
 	for (size_t i = 0; i < COUNT(here); i++)
