@@ -67,6 +67,12 @@ static void judge(const struct mailbox *m, const struct job *j, struct proof *p)
 {
 	const struct mailbox_caps *caps = mailbox_caps(m);
 
+	if (mailbox_is_pop3(m)) {
+		note(p, "read by POP3: INBOX only, without flags");
+		if (*mailbox_warning(m))
+			note(p, "%s", mailbox_warning(m));
+		return;
+	}
 	if (!caps->uidplus)
 		note(p, "no UIDPLUS: each copy is looked up after it was sent");
 	if (!caps->condstore)
@@ -96,7 +102,9 @@ static int look(struct mailbox *m, const struct job *j, struct proof *p, struct 
 		rc = look_into(m, &all.at[i], p, e);
 	folder_list_release(&all);
 	namespace_info_release(&space);
-	return rc == 0 ? mailbox_quota(m, &p->quota, e) : -1;
+	if (rc == 0 && !mailbox_is_pop3(m))
+		rc = mailbox_quota(m, &p->quota, e);
+	return rc;
 }
 
 static void prove(const struct job *j, enum side side, struct proof *p)

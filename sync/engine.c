@@ -256,10 +256,13 @@ static void write_progress(const struct run *r, const struct user *u,
 static void ended_probe(const struct run *r, const struct user *u, const struct job_result *res,
 			const char *why)
 {
-	if (res && res->ok)
-		move_user(r, u, USER_PROVISIONED, "both servers let us in");
-	else
+	if (!res || !res->ok) {
 		back_off(r, u, res, why);
+		return;
+	}
+	if (res->text[0])
+		log_warn(&r->about, "%s", res->text);
+	move_user(r, u, USER_PROVISIONED, "both servers let us in");
 }
 
 static void ended_pass_well(const struct run *r, const struct user *u,
@@ -274,7 +277,10 @@ static void ended_pass_well(const struct run *r, const struct user *u,
 		 (long long)res->messages, (long long)res->copied, (long long)res->deleted,
 		 (long long)res->flags, (long long)res->verified, (long long)res->exceptions,
 		 (long long)res->took_ms,
-		 !res->text[0] ? "" : res->clean ? "; " : "; not clean: ", res->text);
+		 !res->text[0] ? ""
+		 : res->clean  ? "; "
+			       : "; not clean: ",
+		 res->text);
 	write_progress(r, u, res, "", clock_real_ms());
 	if (u->state == USER_SYNCING && res->clean)
 		move_user(r, u, USER_READY, "the pass was clean");

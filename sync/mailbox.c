@@ -546,7 +546,7 @@ static int recognise(struct mailbox *m, struct err *e)
 
 const char *mailbox_mechanism(const struct mailbox *m)
 {
-	return m->mechanism;
+	return m->pop3 ? pop3_source_mechanism(m->pop3) : m->mechanism;
 }
 
 const struct quirks *mailbox_quirks(const struct mailbox *m)
@@ -701,5 +701,5 @@ bool mailbox_is_usable(const struct mailbox *m)
 
 struct transport *mailbox_transport(struct mailbox *m)
 {
-	return m->t;
+	return m->pop3 ? pop3_source_transport(m->pop3) : m->t;
 }

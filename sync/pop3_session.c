@@ -20,6 +20,7 @@ struct pop3_session {
 	bool lf;	 /* the server's own lines end with LF alone */
 	bool gmail;
 	enum top top;
+	const char *mechanism; /* NULL: not logged in */
 };
 
 /* ---- answers */
@@ -173,6 +174,16 @@ static int ask_capa(struct pop3_session *s, struct err *e)
 struct slice pop3_session_capa(const struct pop3_session *s)
 {
 	return buf_slice(&s->capa);
+}
+
+const char *pop3_session_mechanism(const struct pop3_session *s)
+{
+	return s->mechanism ? s->mechanism : "";
+}
+
+struct transport *pop3_session_transport(const struct pop3_session *s)
+{
+	return s->t;
 }
 
 bool pop3_session_is_gmail(const struct pop3_session *s)
@@ -374,10 +385,13 @@ static int64_t login_delay_ms(const struct pop3_session *s)
 
 static int log_in(struct pop3_session *s, struct err *e)
 {
-	if (pop3_capa_sasl(buf_slice(&s->capa), sasl_mech_name(s->side->mech)))
+	if (pop3_capa_sasl(buf_slice(&s->capa), sasl_mech_name(s->side->mech))) {
+		s->mechanism = sasl_mech_name(s->side->mech);
 		return authenticate(s, e);
+	}
 	if (s->side->authzid || sasl_mech_is_token(s->side->mech))
 		return fail(s, ERR_AUTH, "the server offers no login that we can use", e);
+	s->mechanism = "USER";
 	return user_pass(s, e); /* every server had it before CAPA was invented */
 }
 

@@ -37,6 +37,9 @@ bool pop3_session_is_usable(const struct pop3_session *s);
 
 /* AUTH PLAIN where offered, else USER and PASS; then CAPA as it is after login. */
 int pop3_session_login(struct pop3_session *s, struct err *e) MUST_CHECK;
+/* Of the login: "PLAIN", "USER"; "" before. */
+const char *pop3_session_mechanism(const struct pop3_session *s);
+struct transport *pop3_session_transport(const struct pop3_session *s); /* borrowed */
 /* CAPA's lines as far as known. Borrowed. */
 struct slice pop3_session_capa(const struct pop3_session *s);
 /* Does it greet as Gmail does? There a session shows only some hundred messages. */

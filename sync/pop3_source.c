@@ -151,6 +151,16 @@ bool pop3_source_has_more(const struct pop3_source *s)
 	return is_gmail(s) && s->saw_new;
 }
 
+struct transport *pop3_source_transport(const struct pop3_source *s)
+{
+	return pop3_session_transport(s->session);
+}
+
+const char *pop3_source_mechanism(const struct pop3_source *s)
+{
+	return pop3_session_mechanism(s->session);
+}
+
 uint32_t pop3_source_count(const struct pop3_source *s)
 {
 	return (uint32_t)s->count;

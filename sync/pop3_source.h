@@ -39,6 +39,9 @@ void pop3_source_attach(struct pop3_source *s, struct journal *j);
 void pop3_source_settled(struct pop3_source *s);
 /* Will a further session perhaps show mail that this one did not? */
 bool pop3_source_has_more(const struct pop3_source *s);
+/* Of the present session, which there must be; borrowed until the next survey. */
+struct transport *pop3_source_transport(const struct pop3_source *s);
+const char *pop3_source_mechanism(const struct pop3_source *s);
 /* What the present session shows: messages, and their bytes by LIST. */
 uint32_t pop3_source_count(const struct pop3_source *s);
 int64_t pop3_source_bytes(const struct pop3_source *s);

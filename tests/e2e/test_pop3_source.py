@@ -233,6 +233,9 @@ def test_a_user_is_moved(stage, own_ferry, person, imap, pop3, old):
     append(old, *[mail.message("u%d" % i) for i in range(5)])
     f = own_ferry({"backend old": {"copy": "pop3"}})
     f.import_users([person.name])
+    proofs = {p["backend"]: p for p in f.cli("check", "user", person.name)["sides"]}
+    assert proofs["old"]["ok"] and proofs["old"]["messages"] == 5 and proofs["old"]["mechanism"] == "PLAIN", proofs
+    assert proofs["old"]["notes"] == ["read by POP3: INBOX only, without flags"]
     f.command("sync", person.name)
     f.wait_state(person.name, "ready")
     c = pop3(f)
