@@ -93,6 +93,8 @@ static void header_add(struct digest_stream *d, const char *p, size_t n)
 	while (n > 0 && !d->header_done) {
 		size_t before = buf_len(&d->header), step = MIN(n, (size_t)HEADER_STEP);
 
+		/* Exactly so much, however the bytes come: a header is known by this hash. */
+		step = MIN(step, DIGEST_HEADER_MAX - before);
 		buf_add(&d->header, p, step);
 		header_cut(d, before > 3 ? before - 3 : 0);
 		p += step;

@@ -16,8 +16,9 @@
 #include "common/buf.h"
 
 #define DIGEST_SIZE 32
-#define DIGEST_HEADER_MAX \
-	(1024 * 1024) /* bytes of a header that count; the rest of a longer one does not */
+/* Canonical bytes of a header that count; the rest of a longer one does not. Half of what of a
+ * header is ever fetched by itself (MAILBOX_HEADER_MAX), since CRLF counts as one. */
+#define DIGEST_HEADER_MAX (512 * 1024)
 
 struct digest {
 	uint64_t size;			   /* exact bytes */

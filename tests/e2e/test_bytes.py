@@ -322,6 +322,7 @@ def test_limits_known_and_unknown(fakes):
 
 def test_an_exception_ends_with_its_message(fakes):
     old, new, copier = fakes(Picky)
+    old.put(ANNA, b"INBOX", messages.sound("good"))     # an emptied mailbox would hold the brake
     uid = old.put(ANNA, b"INBOX", messages.sound("bad", b"poison\r\n"))
     copier.run()
     (_, _, _, file, _), = exceptions(copier).values()

@@ -175,9 +175,32 @@ static void haste_changes_nothing(void **state UNUSED)
 	}
 }
 
+/* A header longer than what counts is known by the same bytes, in whatever pieces it comes. */
+static void test_a_long_header_is_cut_at_one_place(void **state)
+{
+	struct buf b = { 0 };
+	unsigned char header[DIGEST_SIZE];
+	struct digest whole;
+
+	(void)state;
+	for (int i = 0; buf_len(&b) < 3 * DIGEST_HEADER_MAX; i++)
+		buf_printf(&b, "Received: from a by b; %d\r\n", i);
+	digest_of_header((struct slice){ buf_slice(&b).p, 2 * DIGEST_HEADER_MAX }, header);
+	buf_add_str(&b, "\r\nbody\r\n");
+	whole = digest_of(buf_slice(&b));
+	assert_memory_equal(whole.header, header, DIGEST_SIZE);
+	for (size_t piece = 1000; piece < 100000; piece += 33333) {
+		struct digest d = digest_in_pieces(buf_slice(&b), piece);
+
+		assert_memory_equal(d.header, header, DIGEST_SIZE);
+	}
+	buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_long_header_is_cut_at_one_place),
 		cmocka_unit_test(differences_that_count),
 		cmocka_unit_test(pieces_do_not_matter),
 		cmocka_unit_test(raw_is_sha256_of_the_bytes),
