@@ -86,6 +86,7 @@ def kill_at_every_step(copier, before):
 
 
 def test_killed_at_every_step_of_a_first_pass(stage, person, copier, old):
+    """case 1"""
     def start_again(k):
         copier.forget()
         new = connect(stage, stage.new, person)
@@ -101,6 +102,7 @@ def test_killed_at_every_step_of_a_first_pass(stage, person, copier, old):
 
 
 def test_killed_at_every_step_of_a_later_pass(copier, old):
+    """case 1"""
     def change(k):
         old.append(b"INBOX", mail.message("k%d" % k), b"", mail.imap_date(1600000000))
         old.append(b"INBOX.Sent", b"Subject: twin\r\n\r\nthe same\r\n", b"", mail.imap_date(1500000000))
@@ -169,7 +171,19 @@ def test_trailing_without_a_journal_brings_nothing(copier, old):
     assert code == 0 and not result["ok"] and result["kind"] == "store" and "journal" in result["text"]
 
 
+def test_one_message_in_five_folders_is_five_messages(copier, old):
+    """case 21"""
+    folders = (b"INBOX", b"INBOX.Sent", b"INBOX.Work", b"INBOX.Work.2020", b"INBOX.&AMQ-rger")
+    fill(old)
+    for folder in folders:
+        old.append(folder, mail.message("everywhere"), b"", mail.imap_date(1500000000))
+    result = copier.until_clean()
+    assert result["messages"] == 11 + len(folders)
+    assert not copier.difference(), copier.difference()
+
+
 def test_two_workers_of_one_user(copier, old):
+    """case 7"""
     fill(old)
     first = copier.start("final", go=False)
     assert json.loads(first.stdout.readline())["event"] == "waiting"
