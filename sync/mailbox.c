@@ -539,6 +539,8 @@ static int recognise(struct mailbox *m, struct err *e)
 		m->quirks = quirks_find(slice_of(m->greeting), caps, buf_slice(&id));
 		buf_release(&id);
 	}
+	if (m->quirks->no_mailboxid)
+		m->caps.objectid = false;
 	if (m->quirks->page && !m->caps.message_limit)
 		m->caps.message_limit = (uint64_t)m->quirks->page;
 	return r;

@@ -44,6 +44,8 @@ static const struct row {
 	  "Zimbra" },
 	{ { .name = "Cyrus",
 	    .appends_seen = true,
+	    .no_mailboxid =
+		    true, /* 3.6 gives freed memory, if it is asked for more than that */
 	    .note = "it refuses NUL, bare line ends and header lines that are none" },
 	  "Cyrus",
 	  "XMOVE",

@@ -14,6 +14,7 @@ struct quirks {
 	const char *name;
 	bool appends_seen; /* an APPEND to the selected folder shows without a NOOP */
 	bool views;	   /* \Flagged and \Important are views of mail that is elsewhere */
+	bool no_mailboxid; /* what its STATUS says of MAILBOXID is not to be used */
 	int page;	   /* messages of one FETCH, told or not; 0: any number */
 	int connections;   /* of one user at once that it surely takes; 0: not known */
 	const char *note;  /* for people; NULL: nothing */

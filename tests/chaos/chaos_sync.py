@@ -8,7 +8,8 @@ Kills and cuts the copier wherever it can be killed or cut, lets it resume, and 
 
     steps   for every numbered step of a first, a later and a trailing pass: killed there, and up to three times more
             while it recovers
-    kills   SIGKILL at random times over one job of many messages
+    kills   SIGKILL at random times over one job of many messages, of four lanes; a fourth of --kills where the
+            server is not Dovecot
     cuts    the connection to new after every byte of an APPEND exchange, that to old after every byte of a
             FETCH answer
     late    (with the server of that name) killed while the server has all of a message and keeps it later
@@ -44,6 +45,7 @@ from relay import DOWN, Relay, UP  # noqa: E402
 SLOTS = 6               # users of a pair at work at the same time: most of it is waiting for fences
 STEPS_MAX = 200
 RECOVERY_KILLS = 3
+LANES = 4               # of the job that is killed at random; steps are exact with one
 KILL_MAX_S = 4.0        # the longest life of a worker that is killed at random
 CUT_MESSAGE = b"Subject: cut here\r\nMessage-ID: <cut@mailferry.test>\r\n\r\n" + b"0123456789\r\n" * 8
 PASSES = 8              # within which a resumed job must be clean
@@ -262,20 +264,18 @@ def random_kills(victim, dice, options):
     comes when the job is nearly done; a job that ends early is only changed by what the next kills let it do.
     """
     victim.slot.fill(pairs.many(options.messages, options.folders, options.seed))
+    victim.slot.changes = {"connections": LANES}
+    kills = options.kills if victim.slot.pair.kind == "dovecot" else options.kills // 4
     longest = 0.5
-    for n in range(options.kills):
+    for n in range(kills):
         victim.kill_after(longest * dice.random())
         if n % 10 == 9:
-            behind = victim.done()[0][0] / options.messages < (n + 1) / options.kills
+            behind = victim.done()[0][0] / options.messages < (n + 1) / kills
             longest = min(KILL_MAX_S, longest * 1.2) if behind else max(0.05, longest / 1.2)
         if options.verbose and n % 100 == 99:
             print("%s: %d kills, %d of %d copied, %.2f s at most" % (
-                field_name(victim), n + 1, victim.done()[0][0], options.messages, longest), flush=True)
+                victim.tally.name, n + 1, victim.done()[0][0], options.messages, longest), flush=True)
     victim.resume()
-
-
-def field_name(victim):
-    return victim.tally.name
 
 
 def part_kills(field, options):
@@ -364,6 +364,8 @@ def run_pair(kind, folder, options):
         pair = pairs.Pair(kind, folder, 1 if kind == "late" else SLOTS)
         field = Field(pair, tally, options)
         for part in ["late"] if kind == "late" else options.parts:
+            if options.first and tally.failures:
+                break
             globals()["part_" + part](field, options)
             print("%s: %s done after %.0f s" % (kind, part, time.monotonic() - tally.begun), flush=True)
     except Exception:
@@ -391,12 +393,13 @@ def main():
     if options.self_test:
         return plants.self_test(options.seed)
     options.parts = [p for p in options.parts.split(",") if p]
-    os.environ["MAILFERRY_BUILD"] = os.path.abspath(options.build)
 
     begun = time.monotonic()
     print("seed %d" % options.seed, flush=True)
     folder = tempfile.mkdtemp(prefix="mailferry-chaos-")
     os.chmod(folder, 0o755)
+    shutil.copy(os.path.join(options.build, "mailferry-sync"), folder)     # whoever builds meanwhile
+    os.environ["MAILFERRY_BUILD"] = folder
     try:
         kinds = options.servers.split(",")
         with concurrent.futures.ThreadPoolExecutor(len(kinds)) as pool:

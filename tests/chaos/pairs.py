@@ -66,7 +66,7 @@ class Slot(Copier):
         self.forget()
         for server in (self.old, self.new):
             c = self.connect(server)
-            for line in c.command(b'LIST "" "*"')[0]:
+            for line in reversed(c.command(b'LIST "" "*"')[0]):    # those below first
                 attributes, _, name = next(reader.list_lines([line.split(b" ", 2)[2].rstrip(b"\r\n")]))
                 c.command(b"UNSUBSCRIBE " + reader.quote(name))
                 if name.upper() != b"INBOX":

@@ -206,6 +206,19 @@ def test_end_without_close_notify(case, side):
     assert c.count() == 7
 
 
+def test_cyrus_is_not_asked_for_mailboxid(case):
+    """Cyrus 3.6 answers STATUS (MESSAGES MAILBOXID) with freed memory; a line with a "{" in it ends the pass."""
+    class Cyrus(FakeMail):
+        def _status(self, box, items):
+            said = super()._status(box, [i for i in items if i != b"MAILBOXID"])
+            return said.replace(b")\r\n", b" MAILBOXID (\x07{U))\r\n") if b"MAILBOXID" in items else said
+
+    c = case(Cyrus, capabilities=CAPABILITIES | {b"OBJECTID"})
+    c.new.greeting = b"* OK new.example.net Cyrus IMAP 3.6.1 server ready"
+    c.exact()
+    assert not any(b"MAILBOXID" in line for line in c.new.heard)
+
+
 # ---- a machine that fails: lib/mishap.c
 
 class Mishap:
