@@ -38,6 +38,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 from lib.copier import KILLED, side_of  # noqa: E402
 from lib import reader  # noqa: E402
+from lib.liars import LATE_S  # noqa: E402
 import pairs  # noqa: E402
 import plants  # noqa: E402
 from relay import DOWN, Relay, UP  # noqa: E402
@@ -337,6 +338,7 @@ def late_commit(victim, dice, how):
     slot.fill({("INBOX",): [(CUT_MESSAGE, b"\\Seen", pairs.date(1)), (b"Subject: b\r\n\r\n", b"", pairs.date(2))]})
     slot.new.late = 1
     slot.new.waiting.clear()
+    slot.new.kept.clear()
     worker = slot.start()
     victim.expect(slot.new.waiting.wait(20), "no APPEND came")
     if how["by"] == "cut":
@@ -349,6 +351,8 @@ def late_commit(victim, dice, how):
     for _ in range(RECOVERY_KILLS if how["by"] == "kills" else 0):
         victim.kill_after(2 * dice.random())
     victim.resume()
+    victim.expect(slot.new.kept.wait(2 * LATE_S), "the late message never came")
+    victim.compare()
 
 
 def part_late(field, options):

@@ -27,26 +27,22 @@ class Plant:
 
 PLANTS = (
     Plant("what is not there at once counts as lost", "sync/probe.c",
-          (("bool over = b->fence == BATCH_FENCE_OVER;", "bool over = true;"),), "--servers late"),
+          (("bool over = b->fence == BATCH_FENCE_OVER && from", "bool over = from"),), "--servers late"),
     Plant("sent first, written down afterwards", "sync/copy_new.c",
-          (("int sent, rc = intend(w, b, rows, &batch, e);",
-            "int sent = pipeline_append(w->lane->box[p->to], w->f->name[p->to], b, &lost);\n"
-            "\tint rc = (pass_step(), intend(w, b, rows, &batch, e));"),), "--servers dovecot --parts steps"),
+          (("\tif (intend(w, &f->b, f->rows, &f->intent, e) < 0) {",
+            "\tif (sender_send(st->out, &f->b, e) < 0 || sender_wait(st->out, &f->b, e) < 0)\n\t\treturn -1;\n"
+            "\tpass_step();\n\tif (intend(w, &f->b, f->rows, &f->intent, e) < 0) {"),), "--servers dovecot --parts steps"),
     Plant("an answer that never came means: not stored", "sync/copy_new.c",
           (("\tcase APPEND_UNKNOWN:\n\t\t*doubt = true;\n\t\treturn 0;",
             "\tcase APPEND_UNKNOWN:\n\t\treturn journal_msg_drop(j, row->id, e);"),), "--servers late"),
     Plant("a batch is closed with messages in doubt", "sync/copy_new.c",
           (("if (rc == 0 && !doubt)", "if (rc == 0)"),), "--servers shy --parts steps"),
-    Plant("whose header is the same is the same", "sync/probe.c",
-          (("d[x].canon, d[y].canon", "d[x].header, d[y].header"),
-           ("sent[s[i]].canon, there[t[k]].canon", "sent[s[i]].header, there[t[k]].header")),
-          "--servers shy --parts steps"),
     Plant("twins are one", "sync/probe.c",
           (("match[s[i++]] = (int)t[k++];", "match[s[i++]] = (int)t[k];"),), "--servers shy --parts steps"),
     Plant("APPENDUID is believed", "sync/probe.c",
-          (("\tif (!has_claims(b))\n", "\tif (w->next_uid)\n"),), "--servers liar --parts steps"),
-    Plant("the last step of a probe is left out", "sync/probe.c",
-          (("rc = journal_msg_drop(p->journal, row->id, e);", "rc = 0;"),), "--servers dovecot --parts steps"),
+          (("\tif (!has_claims(b))\n\t\treturn;", "\tif (!has_claims(b) || w->first_uid)\n\t\treturn;"),), "--servers liar --parts steps"),
+    Plant("what did not arrive is not sent again", "sync/probe.c",
+          (("return journal_msg_drop(p->journal, row->id, e);", "return 0;"),), "--servers dovecot --parts steps"),
 )
 
 
@@ -88,6 +84,6 @@ def self_test(seed):
         with tempfile.TemporaryDirectory(prefix="mailferry-plant-") as folder:
             found = is_found(p, folder, seed)
         missed += not found
-        print("%-48s %s" % (p.what, "found: " + found[8:160] if found else "NOT FOUND"), flush=True)
+        print("%-48s %s" % (p.what, "found: " + found[7:160] if found else "NOT FOUND"), flush=True)
     print("%d planted, %d not found" % (len(PLANTS), missed))
     return 1 if missed else 0

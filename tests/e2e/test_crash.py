@@ -81,7 +81,7 @@ def test_late_commit(case, monkeypatch, kills):
     for _ in range(kills - 1):
         assert c.run_and_kill(0.3)
     c.exact()
-    assert c.count() == 7
+    assert c.new.kept.wait(10) and c.count() == 7
 
 
 def test_a_last_delta_does_not_wait_for_the_fence(case):
@@ -107,6 +107,28 @@ def test_servers_that_lie_about_an_append(case, liar):
         c.old.put(ANNA, b"INBOX", mail.message("later%d" % i, 600 + i))
         c.exact()
     assert c.count() == 10
+
+
+def test_same_header_other_body_in_doubt(case):
+    """case 19: of four messages that differ only in their bodies the first was refused, and no answer came."""
+    class Refuses(FakeMail):
+        refused = False
+
+        def commit(self, talk, box, mails):
+            if b"body 0" in mails[0][0] and not self.refused:
+                self.refused = True
+                talk.say = lambda data: None
+                return []
+            if b"body 3" in mails[0][0] and "say" in vars(talk):
+                raise fakemail.Hangup
+            return super().commit(talk, box, mails)
+
+    c = case(Refuses, capabilities=CAPABILITIES - {b"MULTIAPPEND"})
+    for i in range(4):
+        c.old.put(ANNA, b"Heads", b"Subject: the same\r\n\r\nbody %d\r\n" % i, {b"\\Seen"} if i == 1 else ())
+    c.ends_early("temporary")
+    c.exact()
+    assert c.count() == 11
 
 
 def test_lines_of_doubt_that_cannot_be_read(case):
@@ -320,4 +342,4 @@ def test_the_time_of_day_jumps_during_a_fence(case, mishap, monkeypatch, jump):
     mishap.set("jump", jump)
     begun = time.monotonic()
     c.exact()
-    assert c.count() == 7 and time.monotonic() - begun < 20
+    assert c.new.kept.wait(10) and c.count() == 7 and time.monotonic() - begun < 20

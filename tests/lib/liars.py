@@ -45,11 +45,14 @@ class Late(FakeMail):
     def __init__(self, *args, **kw):
         super().__init__(*args, capabilities=CAPABILITIES - {b"UIDPLUS"}, **kw)
         self.late = 1           # so many appends more
-        self.waiting = threading.Event()
+        self.waiting, self.kept = threading.Event(), threading.Event()
 
     def commit(self, talk, box, mails):
-        if self.late > 0:
-            self.late -= 1
-            self.waiting.set()
-            time.sleep(LATE_S)
-        return super().commit(talk, box, mails)
+        if self.late <= 0:
+            return super().commit(talk, box, mails)
+        self.late -= 1
+        self.waiting.set()
+        time.sleep(LATE_S)
+        uids = super().commit(talk, box, mails)
+        self.kept.set()
+        return uids
