@@ -133,10 +133,13 @@ char *folder_name_fold(const char *text)
 
 /* ---- what no server has reason to refuse */
 
+/* Cyrus has a short list of what it takes; the others' are longer. */
 static bool is_disliked(uint32_t cp, bool ascii)
 {
-	return (cp < 0x80 && strchr("^\"\\%*&~#'`|<>:?/[]{}()", (int)cp)) ||
-	       (ascii && cp >= 0x80);
+	if (cp >= 0x80)
+		return ascii;
+	return !(cp >= '0' && cp <= '9') && !(cp >= 'A' && cp <= 'Z') &&
+	       !(cp >= 'a' && cp <= 'z') && !strchr("-_.,+=@", (int)cp);
 }
 
 void folder_name_tame(struct slice text, bool ascii, struct buf *out)

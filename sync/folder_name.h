@@ -28,8 +28,8 @@ char *folder_name_sent(const char *text, bool utf8);
  */
 char *folder_name_fold(const char *text);
 
-/* Appends a part without what servers refuse: wildcards, quotes, "^", spaces at the ends and
- * more than one between, more than FOLDER_TAME_MAX bytes. ascii: nor anything but ASCII. */
+/* Appends a part without what servers refuse: signs but "-_.,+=@", spaces at the ends and more
+ * than one between, more than FOLDER_TAME_MAX bytes. ascii: nor anything but ASCII. */
 void folder_name_tame(struct slice text, bool ascii, struct buf *out);
 
 #endif

@@ -161,7 +161,6 @@ int mailbox_create(struct mailbox *m, const char *name, enum special_use use,
 /* With all that is below it (RFC 3501 6.3.5); neither may be selected. */
 int mailbox_rename(struct mailbox *m, const char *from, const char *to,
 		   struct err *e) MUST_CHECK;
-int mailbox_delete(struct mailbox *m, const char *name, struct err *e) MUST_CHECK;
 int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e) MUST_CHECK;
 
 /* The same for many, pipelined. Each has its own result; -1: the connection is lost. */

@@ -169,13 +169,23 @@ static bool take_item(struct slice *s, struct slice *word, struct slice *value)
 	return true;
 }
 
+/* RFC 8474 7: letters, digits, "-" and "_". */
+static bool is_objectid(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!(s.p[i] >= '0' && s.p[i] <= '9') && !(s.p[i] >= 'A' && s.p[i] <= 'Z') &&
+		    !(s.p[i] >= 'a' && s.p[i] <= 'z') && s.p[i] != '-' && s.p[i] != '_')
+			return false;
+	return s.n > 0 && s.n <= MAILBOX_OBJECT_MAX;
+}
+
 static void take_value(struct folder_info *f, struct slice word, struct slice value)
 {
 	uint64_t n;
 
-	if (slice_is_nocase(word, "MAILBOXID")) {
+	if (slice_is_nocase(word, "MAILBOXID") && is_objectid(value)) {
 		mem_free(&f->mailboxid);
-		f->mailboxid = mem_strn(value.p, MIN(value.n, (size_t)MAILBOX_OBJECT_MAX));
+		f->mailboxid = mem_strn(value.p, value.n);
 	}
 	if (slice_u64(value, UINT64_MAX, &n) < 0)
 		return;
@@ -513,21 +523,6 @@ void namespace_info_release(struct namespace_info *n)
 
 /* ---- changing and choosing folders */
 
-static int name_command(struct mailbox *m, const char *verb, const char *name, const char *tail,
-			untagged_fn *fn, void *arg, struct err *e)
-{
-	struct command c = { 0 };
-
-	if (mailbox_check_name(name, e) < 0)
-		return -1;
-	command_printf(&c, "%s ", verb);
-	command_astring(m, &c, slice_of(name));
-	command_printf(&c, "%s", tail);
-	if (command_run(m, &c, fn, arg, e) < 0)
-		return err_wrap(e, "%s \"%s\"", verb, name);
-	return 0;
-}
-
 static void create_command(struct mailbox *m, struct command *c, const struct folder_order *o)
 {
 	command_printf(c, "CREATE ");
@@ -657,11 +652,6 @@ int mailbox_rename(struct mailbox *m, const char *from, const char *to, struct e
 	if (command_run(m, &c, NULL, NULL, e) < 0)
 		return err_wrap(e, "RENAME \"%s\" to \"%s\"", from, to);
 	return 0;
-}
-
-int mailbox_delete(struct mailbox *m, const char *name, struct err *e)
-{
-	return name_command(m, "DELETE", name, "", NULL, NULL, e);
 }
 
 int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *e)

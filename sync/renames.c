@@ -92,31 +92,59 @@ static int compare_header(const struct message_info *i UNUSED, struct slice head
 	return 0;
 }
 
-/* Messages that the journal knows, as far as they are still there: are they these? */
-static int prove(struct renames *r, const struct journal_folder *f,
-		 const struct journal_msg *rows, size_t n, struct proof *pr, struct err *e)
+/* Rows that can tell: on both sides, with their digests. Moves them to the front. */
+static size_t telling(struct journal_msg *rows, size_t n, enum side from)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].hashed && rows[i].state == MSG_DONE && rows[i].uid[from])
+			rows[kept++] = rows[i];
+	return kept;
+}
+
+/* Are these the messages that the journal knows, as far as they are still there? uids: theirs
+ * now, in the same order; NULL: as they were. */
+static int prove(struct renames *r, const struct journal_msg *rows, size_t n,
+		 const uint32_t *uids, struct proof *pr, struct err *e)
 {
 	size_t every = MAX(n / RENAME_PROOFS, (size_t)1);
 	enum side from = r->p->from;
 
 	for (size_t i = 0; i < n; i += every) {
+		uint32_t uid = uids ? uids[i] : rows[i].uid[from];
 		struct digest d;
 		struct listing ignored;
 
-		if (!rows[i].hashed || rows[i].state != MSG_DONE || !rows[i].uid[from])
-			continue;
 		if (journal_digest(r->p->journal, rows[i].id, &d, e) < 0)
 			return -1;
 		pr->want = d.header;
-		if (mailbox_headers(r->box[from], rows[i].uid[from], rows[i].uid[from],
-				    compare_header, pr, &ignored, e) < 0)
-			return err_wrap(e, "%s: folder %s", side_name(from), f->name[from]);
+		if (mailbox_headers(r->box[from], uid, uid, compare_header, pr, &ignored, e) <
+		    0)
+			return err_wrap(e, "%s: looking for folders", side_name(from));
 	}
 	return 0;
 }
 
-static int holds_same_mail(struct renames *r, size_t i, const char *name, bool *same,
-			   struct err *e)
+/* Courier gives a folder another UIDVALIDITY when it is renamed: the same messages in the same
+ * order then. */
+static int prove_in_order(struct renames *r, const struct journal_msg *rows, size_t n,
+			  struct proof *pr, struct err *e)
+{
+	struct uid_list now = { 0 };
+	int rc = mailbox_uids(r->box[r->p->from], 1, 0, &now, e);
+
+	if (rc == 0 && now.count == n)
+		rc = prove(r, rows, n, now.at, pr, e);
+	uid_list_release(&now);
+	return rc;
+}
+
+/* What speaks for a folder being the journal's. */
+enum likeness { LIKE_NOT, LIKE_ID, LIKE_UIDS, LIKE_ORDER };
+
+static int holds_same_mail(struct renames *r, size_t i, const char *name, enum likeness how,
+			   bool *same, struct err *e)
 {
 	struct pass *p = r->p;
 	struct journal_msg *rows = NULL;
@@ -133,23 +161,32 @@ static int holds_same_mail(struct renames *r, size_t i, const char *name, bool *
 		return 0;
 	}
 	rc = journal_msgs(p->journal, &r->f[i], p->from, p->lanes.at[0].pool, &rows, &n, e);
+	n = rc == 0 ? telling(rows, n, p->from) : 0;
 	if (rc == 0)
-		rc = prove(r, &r->f[i], rows, n, &pr, e);
+		rc = how == LIKE_UIDS ? prove(r, rows, n, NULL, &pr, e)
+				      : prove_in_order(r, rows, n, &pr, e);
 	mem_free(&rows);
 	*same = rc == 0 && pr.found > 0 && pr.equal == pr.found;
 	return rc;
 }
 
-/* May this folder be the journal's, by what LIST and STATUS say? */
-static bool may_be(const struct renames *r, size_t i, const struct folder_info *c, bool *sure)
+/* By what LIST and STATUS say. */
+static enum likeness like(const struct renames *r, size_t i, const struct folder_info *c)
 {
-	const struct folder_state *then = &r->f[i].state[r->p->from];
-	const char *id = r->place[i].mailboxid[r->p->from];
+	enum side from = r->p->from;
+	const struct folder_state *then = &r->f[i].state[from];
+	const char *id = r->place[i].mailboxid[from];
 
-	*sure = *id && c->mailboxid;
-	if (*sure && strcmp(id, c->mailboxid) != 0)
-		return false;
-	return *sure || (then->uidvalidity == c->uidvalidity && then->uidnext <= c->uidnext);
+	if (*id && c->mailboxid)
+		return strcmp(id, c->mailboxid) == 0 ? LIKE_ID : LIKE_NOT;
+	if (then->uidvalidity == c->uidvalidity)
+		return then->uidnext <= c->uidnext ? LIKE_UIDS : LIKE_NOT;
+	/* Only when the name is nobody's now, and this one is new. */
+	return then->messages && then->messages == c->messages &&
+			       !listed(r, from, r->f[i].name[from]) &&
+			       row_of(r, from, c->name) == r->count
+		       ? LIKE_ORDER
+		       : LIKE_NOT;
 }
 
 /* A folder that no row has, or whose row has lost its own. */
@@ -164,17 +201,17 @@ static bool is_free(const struct renames *r, const struct folder_info *c)
 static int find(struct renames *r, size_t i, struct err *e)
 {
 	const struct folder_list *l = &r->p->list[r->p->from];
-	bool sure, same;
 	size_t hits = 0;
 
 	for (size_t k = 0; k < l->count; k++) {
 		const struct folder_info *c = &l->at[k];
+		enum likeness how = is_free(r, c) ? like(r, i, c) : LIKE_NOT;
+		bool same = how == LIKE_ID;
 
-		if (!is_free(r, c) || !may_be(r, i, c, &sure))
-			continue;
-		if (!sure && holds_same_mail(r, i, c->name, &same, e) < 0)
+		if (how != LIKE_NOT && !same &&
+		    holds_same_mail(r, i, c->name, how, &same, e) < 0)
 			return -1;
-		if (!sure && !same)
+		if (!same)
 			continue;
 		r->found[i] = c;
 		hits++;

@@ -1,7 +1,9 @@
 /*
  * Folders that were renamed on the side that counts are renamed on the other, and none of their
  * mail is copied again. A folder is the same by its MAILBOXID (RFC 8474); without, by its
- * UIDVALIDITY, UIDs that go on, and the headers of the messages that the journal knows in it.
+ * UIDVALIDITY, UIDs that go on, and the headers of the messages that the journal knows in it;
+ * and where a server changes UIDVALIDITY with the name, by as many messages with the same
+ * headers in the same order.
  *
  * Each RENAME is written as an intent first; after a crash the folders' names on the server say
  * whether it happened. After the flip the new side's names are the user's: only the journal

@@ -1,5 +1,7 @@
 """Folders that change their names on old, between passes: they do on new too, and nothing is copied again."""
 
+import time
+
 import pytest
 
 from lib import mail
@@ -115,6 +117,20 @@ def test_a_name_is_used_again(pair, old):
     assert p.new.count("APPEND") == before + 1
 
 
+def test_another_uidvalidity_with_the_name(pair):
+    """As Courier does with a folder that is renamed."""
+    p = pair()
+    fill(p, b"Work", b"Work/x", b"Other")
+    p.copier.until_clean()
+    rename(p.old, b"Work", b"Jobs")
+    for name in (b"Jobs", b"Jobs/x"):
+        p.old.box(ANNA, name).uidvalidity += 77
+    before = p.new.count("APPEND")
+    p.copier.until_clean()
+    assert bodies(p.old) == bodies(p.new)
+    assert p.new.count("APPEND") == before
+
+
 def test_without_proof_it_is_another_folder(pair):
     """Equal UIDVALIDITY and UIDs (a server that gives 1 to all) are not enough."""
     class One(FakeMail):
@@ -130,6 +146,14 @@ def test_without_proof_it_is_another_folder(pair):
     assert_same_mail(p)
 
 
+def create(server, client, name):
+    """With a UIDVALIDITY of its own: Cyrus takes the second, so that folders made in one could not be told apart."""
+    second = int(time.time())
+    while server.kind == "cyrus" and int(time.time()) == second:
+        time.sleep(0.02)
+    client.command(b"CREATE " + name)
+
+
 def test_real_servers(stage, person, copier):
     old = ImapClient(stage.old.address, stage.old.ports["imaps"], stage.context)
     old.login(person.name, person.password)
@@ -138,15 +162,20 @@ def test_real_servers(stage, person, copier):
     def name(*parts):
         return (prefix + sep.join(parts)).encode()
     for n in (name("A"), name("A", "x"), name("B"), name("C")):
-        old.command(b"CREATE " + n)
+        create(stage.old, old, n)
         old.append(n, mail.message(n.decode()), b"\\Seen", mail.imap_date(1500000000))
     copier.until_clean()
     for was, now in (("A", "tmp"), ("B", "A"), ("tmp", "B"), ("C", "D")):
         old.command(b"RENAME %s %s" % (name(was), name(now)))
-    result = copier.until_clean()
     old.logout()
-    assert not copier.difference(), copier.difference()
-    assert result["copied"] == 0
+    copied = 0
+    for _ in range(3):          # Courier changes UIDVALIDITY with the name: all is recognised, then compared
+        code, result = copier.run()
+        assert result["ok"], result
+        copied += result["copied"]
+    assert result["clean"] and not copier.difference(), copier.difference()
+    # Two that change places there cannot be told from two whose mail changed places.
+    assert copied == (2 if stage.old.kind == "courier" else 0)
 
 
 def test_a_name_that_the_new_server_refuses(pair):
