@@ -42,7 +42,7 @@ PLANTS = (
     Plant("APPENDUID is believed", "sync/probe.c",
           (("\tif (!has_claims(b))\n\t\treturn;", "\tif (!has_claims(b) || w->first_uid)\n\t\treturn;"),), "--servers liar --parts steps"),
     Plant("what did not arrive is not sent again", "sync/probe.c",
-          (("return journal_msg_drop(p->journal, row->id, e);", "return 0;"),), "--servers dovecot --parts steps"),
+          (("return write_missing(w, row, e);", "return 0;"),), "--servers dovecot --parts steps"),
 )
 
 
