@@ -184,9 +184,9 @@ def test_killed_at_every_step(stage, person, dropped, old, new):
 
 
 def test_killed_at_any_moment(stage, person, dropped, old):
-    append(old, *[mail.message("r%d" % i, 2000) for i in range(150)])
+    append(old, *[mail.message("r%d" % i, 2000) for i in range(400)])
     dice = random.Random(77)
-    assert sum(dropped.run_and_kill(dice.uniform(0.02, 0.3)) for _ in range(6))
+    assert sum(dropped.run_and_kill(dice.uniform(0.01, 0.1)) for _ in range(6))
     dropped.until_clean()
     assert_same(stage, person)
 
