@@ -130,7 +130,8 @@ static int connect_to(struct pg *pg, struct err *e)
 	return setup(pg, e);
 }
 
-/* Before anything begins. A server that has gone meanwhile has said so: its word is read first. */
+/* Before anything begins. A server that has gone meanwhile has said so: its word is read first.
+ */
 static int ready(struct pg *pg, struct err *e)
 {
 	if (pg->in_tx || (PQconsumeInput(pg->conn) && PQstatus(pg->conn) == CONNECTION_OK))
@@ -204,6 +205,20 @@ static int pg_rollback(struct db *at)
 	return -1;
 }
 
+/* A server that ended between two calls may show it only in the second: nothing is done yet, so
+ * it is tried once more on a new connection. */
+static int start_tx(struct pg *pg, struct err *e)
+{
+	for (int again = 0; ready(pg, e) == 0; again++) {
+		if (exec(pg, "BEGIN", NULL, e) == 0)
+			return 0;
+		if (again || PQstatus(pg->conn) == CONNECTION_OK)
+			break;
+		err_clear(e);
+	}
+	return -1;
+}
+
 static int pg_begin(struct db *at, struct err *e)
 {
 	static const char sql[] = "SELECT pg_advisory_xact_lock(%d), " SERVER_MS;
@@ -213,7 +228,7 @@ static int pg_begin(struct db *at, struct err *e)
 
 	ASSERT(!pg->in_tx);
 	snprintf(text, sizeof text, "SELECT pg_advisory_xact_lock(%d), " SERVER_MS, WRITE_LOCK);
-	if (ready(pg, e) < 0 || exec(pg, "BEGIN", NULL, e) < 0)
+	if (start_tx(pg, e) < 0)
 		return -1;
 	pg->in_tx = true;
 	if (exec(pg, text, &r, e) < 0)
@@ -449,38 +464,52 @@ static bool is_read(const char *sql)
 	return strncmp(sql, "SELECT", 6) == 0;
 }
 
-/* A write outside a transaction is one by itself, and stands in line like all writers. */
-static PGresult *run_alone(struct pg *pg, const struct statement *s,
-			   const struct db_value *args, size_t n, struct err *e)
+static PGresult *run_here(struct pg *pg, struct statement *s, const struct db_value *args,
+			  size_t n, struct err *e)
 {
 	PGresult *r;
 	ExecStatusType got;
 
-	if (pg_begin(&pg->db, e) < 0)
+	if (ready(pg, e) < 0 || prepare(pg, s, args, n, e) < 0)
 		return NULL;
 	r = run_prepared(pg, s, args, n);
 	got = PQresultStatus(r);
-	if (got != PGRES_COMMAND_OK && got != PGRES_TUPLES_OK) {
-		fail(pg, PQerrorMessage(pg->conn), e);
-		pg_rollback(&pg->db);
-	} else if (pg_commit(&pg->db, e) == 0) {
-		return r;
-	}
-	PQclear(r);
-	return NULL;
-}
-
-static PGresult *run_here(struct pg *pg, const struct statement *s, const struct db_value *args,
-			  size_t n, struct err *e)
-{
-	PGresult *r = run_prepared(pg, s, args, n);
-	ExecStatusType got = PQresultStatus(r);
-
 	if (got == PGRES_COMMAND_OK || got == PGRES_TUPLES_OK)
 		return r;
 	fail(pg, PQerrorMessage(pg->conn), e);
 	PQclear(r);
 	return NULL;
+}
+
+/* A write outside a transaction is one by itself, and stands in line like all writers. */
+static PGresult *run_alone(struct pg *pg, struct statement *s, const struct db_value *args,
+			   size_t n, struct err *e)
+{
+	PGresult *r;
+
+	if (pg_begin(&pg->db, e) < 0)
+		return NULL;
+	r = run_here(pg, s, args, n, e);
+	if (!r) {
+		pg_rollback(&pg->db);
+		return NULL;
+	}
+	if (pg_commit(&pg->db, e) == 0)
+		return r;
+	PQclear(r);
+	return NULL;
+}
+
+/* Reading changes nothing: what a lost connection took is asked for again on a new one. */
+static PGresult *read_alone(struct pg *pg, struct statement *s, const struct db_value *args,
+			    size_t n, struct err *e)
+{
+	PGresult *r = run_here(pg, s, args, n, e);
+
+	if (r || PQstatus(pg->conn) == CONNECTION_OK)
+		return r;
+	err_clear(e);
+	return run_here(pg, s, args, n, e);
 }
 
 static struct rows *pg_query(struct db *at, const char *sql, const struct db_value *args,
@@ -491,10 +520,12 @@ static struct rows *pg_query(struct db *at, const char *sql, const struct db_val
 	PGresult *r;
 
 	ASSERT(n <= ARGS_MAX);
-	if (ready(pg, e) < 0 || prepare(pg, s, args, n, e) < 0)
-		return NULL;
-	r = pg->in_tx || is_read(sql) ? run_here(pg, s, args, n, e)
-				      : run_alone(pg, s, args, n, e);
+	if (pg->in_tx)
+		r = run_here(pg, s, args, n, e);
+	else if (is_read(sql))
+		r = read_alone(pg, s, args, n, e);
+	else
+		r = run_alone(pg, s, args, n, e);
 	return r ? &new_rows(pg, r)->rows : NULL;
 }
 

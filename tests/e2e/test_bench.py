@@ -59,7 +59,8 @@ def test_idle_sessions_are_held_until_their_user_moves(stand, proxy):
         at = proxy.move("busy@example.com")
         processes.wait_until(lambda: busy.ask()["open"] == 0, 10, "the BYEs")
         assert busy.ask()["byes"] == 3
-        assert at["frozen_ms"] <= at["quiet_ms"] <= at["flipped_ms"] <= busy.ask()["last_close_ms"]
+        assert at["frozen_ms"] <= at["quiet_ms"] <= at["flipped_ms"]
+        assert at["quiet_ms"] <= busy.ask()["last_close_ms"]    # a node may be faster than who wrote the flip
         assert others.ask()["open"] == 4
     finally:
         others.end()
