@@ -230,6 +230,14 @@ void probe_align(const struct digest *sent, size_t sent_count, const struct dige
  */
 void probe_claims(struct work *w, struct batch *b, bool may_ask);
 
+/*
+ * Messages of ours, not proven yet, that are not where APPENDUID said: in doubt again, and
+ * looked for by content. *looked: their rows may have changed; false: there is no mail that
+ * could be them (must: look all the same).
+ */
+int probe_astray(struct work *w, struct journal_msg **rows, size_t n, bool must, bool *looked,
+		 struct err *e) MUST_CHECK;
+
 /* adopt.c. Messages that neither side's rows know are matched by content and taken into the
  * journal. */
 int adopt_unknown(struct work *w, struct err *e) MUST_CHECK;

@@ -388,6 +388,71 @@ int probe_batches(struct work *w, struct err *e)
 	return rc;
 }
 
+/* ---- messages that are not where they should be */
+
+static int write_astray(struct work *w, struct journal_msg **rows, size_t n, uint32_t from,
+			struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	enum side to = w->pass->to;
+	struct journal_batch batch = { .folder = w->f->id,
+				       .side = to,
+				       .uidvalidity = w->selected[to].uidvalidity,
+				       .uidnext = from };
+
+	if (journal_batch_open(j, &batch, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		rows[i]->state = MSG_INTENT;
+		rows[i]->uid[to] = 0;
+		rows[i]->batch = batch.id;
+		rows[i]->pos = (int)i;
+		if (journal_msg_write(j, w->f, rows[i], NULL, REASON_TAKEN, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Is there mail in the folder that no row has, since we began to write there? */
+static int has_strangers(struct work *w, uint32_t from, bool *out, struct err *e)
+{
+	struct candidates c = { .w = w };
+	int rc = journal_uids(w->pass->journal, w->f->id, w->pass->to, &c.known.at,
+			      &c.known.count, e);
+
+	if (rc == 0)
+		rc = list_unknown(&c, from, e);
+	*out = rc == 0 && c.unknown.count > 0;
+	uid_list_release(&c.known);
+	uid_list_release(&c.unknown);
+	return rc;
+}
+
+int probe_astray(struct work *w, struct journal_msg **rows, size_t n, bool must, bool *looked,
+		 struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	enum side to = w->pass->to;
+	uint32_t from = 0;
+
+	*looked = must;
+	if (journal_first_uid(j, w->f->id, to, w->selected[to].uidvalidity, &from, e) < 0)
+		return -1;
+	from = MAX(from, 1u);
+	if (!must && has_strangers(w, from, looked, e) < 0)
+		return -1;
+	if (!*looked)
+		return 0;
+	w->lane->uids = UIDS_WRONG;
+	if (journal_begin(j, e) < 0)
+		return -1;
+	if (write_astray(w, rows, n, from, e) < 0) {
+		journal_rollback(j);
+		return -1;
+	}
+	return journal_commit(j, e) < 0 ? -1 : probe_batches(w, e);
+}
+
 /* ---- what the server says became of a batch */
 
 static bool is_stored(const struct batch_message *m)

@@ -8,6 +8,12 @@
 
 /* ---- bytes */
 
+/* A message that is not where the server said it put it. */
+struct astray {
+	struct journal_msg *row;
+	bool gone; /* nothing is there; else another of our messages */
+};
+
 struct proof {
 	struct work *w;
 	struct journal_msg **rows; /* by uid on `to`; those to be compared */
@@ -17,6 +23,8 @@ struct proof {
 	size_t marked_count;
 	struct journal_msg **missing; /* not given; NULL: this is the second time */
 	size_t missing_count;
+	struct astray *astray;
+	size_t astray_count;
 };
 
 /* Between two answers, for nothing may be awaited while the journal is held. */
@@ -70,6 +78,26 @@ static int mark_missing(struct proof *pr, struct journal_msg *row, const struct 
 		e);
 }
 
+static void add_astray(struct proof *pr, struct journal_msg *row, bool gone)
+{
+	pr->astray[pr->astray_count++] = (struct astray){ row, gone };
+}
+
+/* Other bytes than ours: the server altered them, unless they are those of another of ours. */
+static int mark_differing(struct proof *pr, struct journal_msg *row, const struct digest *there,
+			  struct err *e)
+{
+	struct work *w = pr->w;
+	bool known = false;
+
+	if (journal_knows(w->pass->journal, w->f->id, there->canon, row->id, &known, e) < 0)
+		return -1;
+	if (!known)
+		return mark(pr, row, "the copy has other bytes", e);
+	add_astray(pr, row, false);
+	return 0;
+}
+
 static int compare(uint32_t uid, enum fetch_result r, const struct digest *d, void *arg,
 		   struct err *e)
 {
@@ -90,14 +118,14 @@ static int compare(uint32_t uid, enum fetch_result r, const struct digest *d, vo
 			     uid);
 		return 0;
 	}
+	if (!d) {
+		add_astray(pr, row, true);
+		return 0;
+	}
 	if (journal_digest(p->journal, row->id, &ours, e) < 0)
 		return -1;
-	if (!d)
-		return mark_missing(pr, row, &ours, e);
-	return mark(pr, row,
-		    memcmp(ours.canon, d->canon, DIGEST_SIZE) ? "the copy has other bytes"
-							      : NULL,
-		    e);
+	return memcmp(ours.canon, d->canon, DIGEST_SIZE) ? mark_differing(pr, row, d, e)
+							 : mark(pr, row, NULL, e);
 }
 
 static int compare_all(struct proof *pr, struct err *e)
@@ -119,41 +147,106 @@ static int compare_all(struct proof *pr, struct err *e)
 static int compare_missing(struct proof *pr, struct err *e)
 {
 	struct work *w = pr->w;
-	struct proof again = { .w = w, .rows = pr->missing, .count = pr->missing_count };
+	struct proof again = { .w = w,
+			       .rows = pr->missing,
+			       .count = pr->missing_count,
+			       .astray = pr->astray + pr->astray_count };
 
-	if (copy_reopen(w, e) < 0)
+	if (copy_reopen(w, e) < 0 || compare_all(&again, e) < 0)
 		return -1;
-	return compare_all(&again, e);
+	pr->astray_count += again.astray_count;
+	return 0;
 }
 
-int verify_bytes(struct work *w, struct err *e)
+/* They are looked for by content, once; what is not found then is what it seems to be. */
+static int look_for_astray(struct proof *pr, bool *looked, struct err *e)
+{
+	struct journal_msg **rows = mem_array(pr->astray_count + 1, sizeof *rows);
+	bool must = false;
+	int rc;
+
+	for (size_t i = 0; i < pr->astray_count; i++) {
+		rows[i] = pr->astray[i].row;
+		must |= !pr->astray[i].gone;
+	}
+	rc = probe_astray(pr->w, rows, pr->astray_count, must, looked, e);
+	free(rows);
+	return rc;
+}
+
+static int judge_astray(struct proof *pr, struct err *e)
+{
+	for (size_t i = 0; i < pr->astray_count; i++) {
+		const struct astray *a = &pr->astray[i];
+		struct digest ours;
+
+		if (journal_digest(pr->w->pass->journal, a->row->id, &ours, e) < 0)
+			return -1;
+		if ((a->gone ? mark_missing(pr, a->row, &ours, e)
+			     : mark(pr, a->row, "the copy has other bytes", e)) < 0)
+			return -1;
+	}
+	return write_marks(pr, e);
+}
+
+static int prove_all(struct proof *pr, bool may_look, bool *looked, struct err *e)
+{
+	struct mailbox *box = pr->w->lane->box[pr->w->pass->to];
+
+	*looked = false;
+	/* Courier shows what was appended to the selected folder only after a poll. */
+	if (!mailbox_quirks(box)->appends_seen && mailbox_noop(box, e) < 0)
+		return -1;
+	if (compare_all(pr, e) < 0 || (pr->missing_count && compare_missing(pr, e) < 0) ||
+	    (may_look && pr->astray_count && look_for_astray(pr, looked, e) < 0))
+		return -1;
+	pass_step();
+	return *looked ? 0 : judge_astray(pr, e);
+}
+
+/* The messages as they should be, for whoever has to look at them. */
+static int keep_exceptions(struct proof *pr, struct err *e)
+{
+	for (size_t i = 0; i < pr->count; i++)
+		if (pr->rows[i]->state == MSG_EXCEPTION &&
+		    exception_keep(pr->w, pr->rows[i], EXCEPTION_ALTERED, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int verify_once(struct work *w, bool may_look, bool *looked, struct err *e)
 {
 	struct pass *p = w->pass;
 	struct journal_msg **rows = copy_rows_by_to(w);
 	struct proof pr = { .w = w,
 			    .rows = rows,
-			    .missing = mem_array(w->row_count + 1, sizeof *rows) };
+			    .missing = mem_array(w->row_count + 1, sizeof *rows),
+			    .astray = mem_array(w->row_count + 1, sizeof *pr.astray) };
 	int rc = 0;
 
+	*looked = false;
 	for (size_t i = 0; i < w->row_count; i++)
 		if (rows[i]->state == MSG_DONE && rows[i]->hashed && !rows[i]->verified[p->to])
 			rows[pr.count++] = rows[i];
-	/* Courier shows what was appended to the selected folder only after a poll. */
-	if (pr.count && !mailbox_quirks(w->lane->box[p->to])->appends_seen)
-		rc = mailbox_noop(w->lane->box[p->to], e);
-	if (pr.count && rc == 0) {
-		rc = compare_all(&pr, e);
-		if (rc == 0 && pr.missing_count)
-			rc = compare_missing(&pr, e);
-		pass_step();
-	}
+	if (pr.count)
+		rc = prove_all(&pr, may_look, looked, e);
+	if (rc == 0)
+		rc = keep_exceptions(&pr, e);
 	free(pr.missing);
-	/* The message as it should be, for whoever has to look at it. */
-	for (size_t i = 0; i < pr.count && rc == 0; i++)
-		if (rows[i]->state == MSG_EXCEPTION)
-			rc = exception_keep(w, rows[i], EXCEPTION_ALTERED, e);
+	free(pr.astray);
 	free(rows);
 	return rc;
+}
+
+int verify_bytes(struct work *w, struct err *e)
+{
+	bool looked;
+
+	if (verify_once(w, true, &looked, e) < 0)
+		return -1;
+	if (!looked)
+		return 0;
+	return copy_load_rows(w, e) < 0 ? -1 : verify_once(w, false, &looked, e);
 }
 
 /* ---- lists, flags, dates */

@@ -109,6 +109,21 @@ def test_servers_that_lie_about_an_append(case, liar):
     assert c.count() == 10
 
 
+@pytest.mark.parametrize("shift", (1, 1000))
+def test_appenduid_turns_wrong(case, shift):
+    """case 55: right for as long as anybody looks, then of another message or of none."""
+    class Turns(FakeMail):
+        def append_code(self, box, uids):
+            wrong = shift if self.count("APPEND") > 1 else 0
+            return b"APPENDUID %d %s" % (box.uidvalidity, b",".join(b"%d" % (u + wrong) for u in uids))
+
+    c = case(Turns)
+    for i in range(3):
+        c.old.put(ANNA, b"Heads", b"Subject: the same\r\n\r\nbody %d\r\n" % i, {b"\\Seen"} if i == 1 else ())
+    c.exact()
+    assert c.count() == 10
+
+
 def test_same_header_other_body_in_doubt(case):
     """case 19: of four messages that differ only in their bodies the first was refused, and no answer came."""
     class Refuses(FakeMail):
