@@ -460,17 +460,16 @@ static bool is_stored(const struct batch_message *m)
 	return !m->skip && m->appended == APPEND_OK;
 }
 
-static bool has_claims(const struct batch *b)
+static bool has(const struct batch *b, enum append_result r)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (is_stored(&b->at[i]) && b->at[i].new_uid)
+		if (!b->at[i].skip && b->at[i].appended == r)
 			return true;
 	return false;
 }
 
 /* One for each that was stored, in the order of sending, above all that was there: so a server
- * counts that has one writer. (What went again in halves does not look like that: it is looked
- * up.) */
+ * counts that has one writer. */
 static bool is_plausible(const struct work *w, const struct batch *b)
 {
 	uint32_t last = w->next_uid - 1;
@@ -521,9 +520,12 @@ void probe_claims(struct work *w, struct batch *b, bool may_ask)
 	bool plausible = is_plausible(w, b);
 	struct err lost = { 0 };
 
-	if (!has_claims(b))
+	if (!has(b, APPEND_OK))
 		return;
-	if (plausible && *trust == UIDS_UNPROVEN && may_ask && prove(w, b, &lost) < 0)
+	/* A batch of which some was refused went again in halves, behind others. */
+	if (!plausible && !has(b, APPEND_REFUSED))
+		*trust = UIDS_WRONG;
+	else if (plausible && *trust == UIDS_UNPROVEN && may_ask && prove(w, b, &lost) < 0)
 		err_clear(&lost); /* what comes next will say that the connection is lost */
 	for (size_t i = 0; i < b->count && !(plausible && *trust == UIDS_PROVEN); i++)
 		b->at[i].new_uid = 0;

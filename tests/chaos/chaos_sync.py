@@ -181,7 +181,7 @@ class Field:
             return None
         with self._lock:
             slot = self._free.pop()
-        what = "%s %s" % (work.__name__.replace("_", " "), thing)
+        what = "%s %s" % (work.__name__.replace("_", " "), "" if isinstance(thing, argparse.Namespace) else thing)
         try:
             slot.empty()
             return work(Victim(slot, self.tally, what), random.Random("%s %s %s" % (self.seed, self.pair.kind, what)),

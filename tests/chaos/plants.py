@@ -40,7 +40,7 @@ PLANTS = (
     Plant("twins are one", "sync/probe.c",
           (("match[s[i++]] = (int)t[k++];", "match[s[i++]] = (int)t[k];"),), "--servers shy --parts steps"),
     Plant("APPENDUID is believed", "sync/probe.c",
-          (("\tif (!has_claims(b))\n\t\treturn;", "\tif (!has_claims(b) || w->first_uid)\n\t\treturn;"),), "--servers liar --parts steps"),
+          (("\tif (!has(b, APPEND_OK))\n\t\treturn;", "\tif (!has(b, APPEND_OK) || w->first_uid)\n\t\treturn;"),), "--servers liar --parts steps"),
     Plant("what did not arrive is not sent again", "sync/probe.c",
           (("return write_missing(w, row, e);", "return 0;"),), "--servers dovecot --parts steps"),
 )
