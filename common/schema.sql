@@ -193,3 +193,23 @@ CREATE TABLE usage (			-- in how many sessions a client used an extension
 	last_seen	BIGINT NOT NULL,
 	PRIMARY KEY (proto, extension)
 );
+
+CREATE TABLE pop3_users (		-- who reads by POP3, and the unique ids that such clients know
+	name		TEXT PRIMARY KEY,
+	seen		BIGINT NOT NULL DEFAULT 0,	-- last POP3 session on old; 0: a node saw none
+	mapped_at	BIGINT NOT NULL DEFAULT 0,	-- from here on of the map; 0: there is none
+	complete	INTEGER NOT NULL DEFAULT 0,	-- all that old shows by POP3 is in it
+	accepted	INTEGER NOT NULL DEFAULT 0,	-- a person takes it as it is
+	entries		BIGINT NOT NULL DEFAULT 0,
+	missing		BIGINT NOT NULL DEFAULT 0,	-- messages of old that are not in it
+	bytes		BIGINT NOT NULL DEFAULT 0,	-- of all parts
+	digest		TEXT NOT NULL DEFAULT '',	-- SHA-256 over all parts, in hex
+	why		TEXT NOT NULL DEFAULT ''	-- not complete: the reason
+);
+
+CREATE TABLE pop3_parts (		-- a user's map: lines "NEW OLD" of unique ids
+	name		TEXT NOT NULL,
+	part		INTEGER NOT NULL,
+	body		TEXT NOT NULL,
+	PRIMARY KEY (name, part)
+);

@@ -48,6 +48,13 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      "CREATE TABLE latency (node TEXT NOT NULL, side TEXT NOT NULL, at BIGINT NOT NULL,"
 	      " commands BIGINT NOT NULL, typical_us BIGINT NOT NULL,"
 	      " PRIMARY KEY (node, side));",
+	[4] = "CREATE TABLE pop3_users (name TEXT PRIMARY KEY, seen BIGINT NOT NULL DEFAULT 0,"
+	      " mapped_at BIGINT NOT NULL DEFAULT 0, complete INTEGER NOT NULL DEFAULT 0,"
+	      " accepted INTEGER NOT NULL DEFAULT 0, entries BIGINT NOT NULL DEFAULT 0,"
+	      " missing BIGINT NOT NULL DEFAULT 0, bytes BIGINT NOT NULL DEFAULT 0,"
+	      " digest TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '');"
+	      "CREATE TABLE pop3_parts (name TEXT NOT NULL, part INTEGER NOT NULL,"
+	      " body TEXT NOT NULL, PRIMARY KEY (name, part));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)
