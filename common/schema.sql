@@ -213,3 +213,26 @@ CREATE TABLE pop3_parts (		-- a user's map: lines "NEW OLD" of unique ids
 	body		TEXT NOT NULL,
 	PRIMARY KEY (name, part)
 );
+
+CREATE TABLE facts (			-- what the last pass found about a user, for the gate
+	name		TEXT PRIMARY KEY,
+	at		BIGINT NOT NULL,
+	body		TEXT NOT NULL		-- JSON, the engine's
+);
+
+CREATE TABLE waivers (			-- checks of the gate that a person lets pass
+	kind		TEXT NOT NULL,		-- user or wave
+	name		TEXT NOT NULL,
+	item		TEXT NOT NULL,
+	note		TEXT NOT NULL,
+	actor		TEXT NOT NULL,
+	at		BIGINT NOT NULL,
+	PRIMARY KEY (kind, name, item)
+);
+
+CREATE TABLE shadow_logins (		-- does new take the password that was last used on old?
+	name		TEXT PRIMARY KEY,
+	claimed		BIGINT NOT NULL DEFAULT 0,	-- a node has begun to try
+	at		BIGINT NOT NULL DEFAULT 0,	-- when there was an answer; 0: none yet
+	accepted	INTEGER NOT NULL DEFAULT 0
+);

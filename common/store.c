@@ -55,6 +55,14 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " digest TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '');"
 	      "CREATE TABLE pop3_parts (name TEXT NOT NULL, part INTEGER NOT NULL,"
 	      " body TEXT NOT NULL, PRIMARY KEY (name, part));",
+	[5] = "CREATE TABLE facts (name TEXT PRIMARY KEY, at BIGINT NOT NULL,"
+	      " body TEXT NOT NULL);"
+	      "CREATE TABLE waivers (kind TEXT NOT NULL, name TEXT NOT NULL,"
+	      " item TEXT NOT NULL, note TEXT NOT NULL, actor TEXT NOT NULL,"
+	      " at BIGINT NOT NULL, PRIMARY KEY (kind, name, item));"
+	      "CREATE TABLE shadow_logins (name TEXT PRIMARY KEY,"
+	      " claimed BIGINT NOT NULL DEFAULT 0, at BIGINT NOT NULL DEFAULT 0,"
+	      " accepted INTEGER NOT NULL DEFAULT 0);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

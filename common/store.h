@@ -21,7 +21,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 5
+#define STORE_SCHEMA_VERSION 6
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -438,7 +438,7 @@ int store_usage_each(struct store *st, store_usage_fn *fn, void *arg, struct err
 
 /* ---- POP3: unique ids that clients know from old (common/uidl_map.h) */
 
-#define STORE_UIDL_PART	   65536	      /* bytes of one part, at most */
+#define STORE_UIDL_PART	   65536	       /* bytes of one part, at most */
 #define STORE_UIDL_MAX	   (256 * 1024 * 1024) /* bytes of one user's map */
 #define STORE_UIDL_WHY_MAX 256
 #define STORE_DIGEST_MAX   65 /* SHA-256 in hex and a NUL */
@@ -478,5 +478,55 @@ int store_uidl_read(struct store *st, const char *name, int64_t most, struct uid
  * answers UIDL.
  */
 bool store_uidl_serves(const struct uidl_state *s);
+
+/* ---- what the gate looks at */
+
+#define STORE_FACTS_MAX	 8192 /* bytes of what a pass found about a user */
+#define STORE_WAIVER_MAX 1024 /* bytes of a waiver's note */
+
+/* What the engine's last pass found, as its own JSON object (sync/facts.h). */
+int store_facts_write(struct store *st, const char *name, const char *body,
+		      struct err *e) MUST_CHECK;
+/* 1: *body is it, the caller's to free; 0: no pass has written any; -1. */
+int store_facts_read(struct store *st, const char *name, char **body, struct err *e) MUST_CHECK;
+
+/* A person lets a check of the gate pass, for one user or for all of a wave. */
+struct waiver_row {
+	const char *name; /* of the user or the wave */
+	bool is_wave;
+	const char *item; /* "uids", … (sync/gate.h) */
+	const char *note, *actor;
+	int64_t at;
+};
+/*
+ * Writes it, or takes it back (on false), and a row of history for each user it is about; *n
+ * says how many these are, 0 where nothing was changed. Of w all but `at` counts. A user who
+ * changes the wave later leaves the wave's waivers behind.
+ */
+int store_waive(struct store *st, const struct waiver_row *w, bool on, int *n,
+		struct err *e) MUST_CHECK;
+typedef int store_waiver_fn(const struct waiver_row *w, void *arg);
+/* Those that hold for the user: his own, and his wave's ("": no wave); his own come first. */
+int store_waivers_each(struct store *st, const char *name, const char *wave,
+		       store_waiver_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
+/*
+ * Does new take the password that the user last used on old? Only yes or no: a node has tried
+ * (proxy/shadow.h).
+ */
+struct shadow_row {
+	int64_t at; /* 0: never tried */
+	bool accepted;
+};
+int store_shadow_write(struct store *st, const char *name, bool accepted,
+		       struct err *e) MUST_CHECK;
+int store_shadow_read(struct store *st, const char *name, struct shadow_row *out,
+		      struct err *e) MUST_CHECK;
+/*
+ * May a node try now? True for one of them, and then for nobody before every_ms has passed:
+ * all nodes ask here.
+ */
+int store_shadow_claim(struct store *st, const char *name, int64_t every_ms, bool *mine,
+		       struct err *e) MUST_CHECK;
 
 #endif
