@@ -1,11 +1,13 @@
 /* Hides: how two multisets are paired, phase by phase. */
 #include "sync/audit.h"
 
+#include "sync/flags.h"
+
 const char *audit_finding_name(enum audit_finding f)
 {
 	static const char *const names[] = { "missing",	     "altered", "restyled",   "extra",
 					     "flags",	     "date",	"unreadable", "folder",
-					     "subscription", "listing" };
+					     "subscription", "listing", "left",	      "aged" };
 
 	_Static_assert(COUNT(names) == AUDIT_FINDINGS, "a name for each finding");
 	return names[f];
@@ -40,6 +42,8 @@ enum audit_grade audit_grade(const int64_t found[AUDIT_FINDINGS])
 		[AUDIT_FOLDER] = GRADE_POOR,
 		[AUDIT_SUBSCRIPTION] = GRADE_GOOD,
 		[AUDIT_LISTING] = GRADE_INVESTIGATE,
+		[AUDIT_LEFT] = GRADE_PERFECT,
+		[AUDIT_AGED] = GRADE_INVESTIGATE,
 	};
 	enum audit_grade g = GRADE_PERFECT;
 
@@ -128,6 +132,7 @@ struct comparison {
 	void *arg;
 	struct audit_pair *pairs;
 	size_t paired, same;
+	int64_t oldest; /* date of what both have */
 };
 
 static void report(struct comparison *c, enum audit_finding f, const struct audit_message *old,
@@ -149,6 +154,7 @@ static void pair(struct comparison *c, const struct phase *ph, const struct audi
 		report(c, AUDIT_DATE, old, new);
 	c->pairs[c->paired++] = (struct audit_pair){ { old->uid, new->uid } };
 	c->same += ph->finding != AUDIT_ALTERED;
+	c->oldest = MIN(c->oldest, old->date);
 }
 
 static int by_order(const void *a, const void *b, void *order)
@@ -201,12 +207,34 @@ static void leave_out_unreadable(struct comparison *c, enum side s)
 	c->count[s] = kept;
 }
 
+static bool is_left(const struct audit_policy *p, const struct audit_message *m)
+{
+	return p->skip_deleted && flags_have(m->flags, "\\Deleted");
+}
+
+/* Old's messages without a partner. One that is too young tells that age was not the reason. */
+static void report_missing(struct comparison *c, const struct audit_policy *p)
+{
+	const struct audit_message *old = c->at[SIDE_OLD];
+	bool aged = true;
+
+	for (size_t i = 0; i < c->count[SIDE_OLD]; i++)
+		if (!is_left(p, &old[i]) && old[i].date >= MIN(p->purged_before, c->oldest))
+			aged = false;
+	for (size_t i = 0; i < c->count[SIDE_OLD]; i++)
+		report(c,
+		       is_left(p, &old[i]) ? AUDIT_LEFT
+		       : aged		   ? AUDIT_AGED
+					   : AUDIT_MISSING,
+		       &old[i], NULL);
+}
+
 size_t audit_compare(struct audit_folder *f, enum audit_level level, audit_fn *fn, void *arg,
 		     struct audit_pair **pairs)
 {
 	const struct phase *ph = level == AUDIT_FULL ? full_phases : header_phases;
 	size_t n = level == AUDIT_FULL ? COUNT(full_phases) : COUNT(header_phases);
-	struct comparison c = { .fn = fn, .arg = arg };
+	struct comparison c = { .fn = fn, .arg = arg, .oldest = INT64_MAX };
 
 	c.pairs = mem_array(f->count[SIDE_OLD] + 1, sizeof *c.pairs);
 	for (int s = 0; s < SIDES; s++) {
@@ -216,8 +244,7 @@ size_t audit_compare(struct audit_folder *f, enum audit_level level, audit_fn *f
 	}
 	for (size_t i = 0; i < n; i++)
 		run_phase(&c, &ph[i]);
-	for (size_t i = 0; i < c.count[SIDE_OLD]; i++)
-		report(&c, AUDIT_MISSING, &c.at[SIDE_OLD][i], NULL);
+	report_missing(&c, &f->policy);
 	for (size_t i = 0; i < c.count[SIDE_NEW]; i++)
 		report(&c, AUDIT_EXTRA, NULL, &c.at[SIDE_NEW][i]);
 	if (pairs)

@@ -14,7 +14,8 @@
 #include "common/user_state.h"
 #include "sync/digest.h"
 
-#define AUDIT_FINDINGS_MAX 1000 /* of one user that are named; all are counted */
+#define AUDIT_FINDINGS_MAX 1000	       /* of one user that are named; all are counted */
+#define AUDIT_PURGE_AGE_S  (7 * 86400) /* what is younger was not removed for its age */
 
 enum audit_finding {
 	AUDIT_MISSING,	  /* on old only */
@@ -27,6 +28,8 @@ enum audit_finding {
 	AUDIT_FOLDER,	  /* a folder of old that new does not have */
 	AUDIT_SUBSCRIPTION, /* subscribed on one side only */
 	AUDIT_LISTING, /* a listing that does not add up: nothing of the folder is proven */
+	AUDIT_LEFT,    /* on old only, as the operator wants it */
+	AUDIT_AGED,    /* on old only, and of an age that new's server may have removed */
 	AUDIT_FINDINGS
 };
 const char *audit_finding_name(enum audit_finding f); /* "missing" … */
@@ -63,7 +66,16 @@ struct audit_pair {
 	uint32_t uid[SIDES];
 };
 
+/* What may be on old only. */
+struct audit_policy {
+	bool skip_deleted; /* what is marked \Deleted there */
+	/* Seconds since 1970; 0: no such folder. New's server may have removed what is older
+	 * than this, if it is also older than all that both sides have. */
+	int64_t purged_before;
+};
+
 struct audit_folder {
+	struct audit_policy policy;
 	struct audit_message *at[SIDES]; /* put into another order by the comparison */
 	size_t count[SIDES];
 };

@@ -3,6 +3,7 @@
 
 #include <openssl/rand.h>
 
+#include "common/clock.h"
 #include "sync/flags.h"
 #include "sync/folders.h"
 #include "sync/pipeline.h"
@@ -24,6 +25,7 @@ struct look {
 	size_t found;
 	struct audit_totals t;
 	enum side reading;
+	struct audit_policy policy;
 };
 
 double audit_sample_bound(int64_t k)
@@ -260,7 +262,8 @@ static int compare_at(struct look *l, enum audit_level level, int64_t total, boo
 	start_over(l);
 	if (read_sides(l, level, e) < 0)
 		return -1;
-	f = (struct audit_folder){ .at = { l->at[SIDE_OLD], l->at[SIDE_NEW] },
+	f = (struct audit_folder){ .policy = l->policy,
+				   .at = { l->at[SIDE_OLD], l->at[SIDE_NEW] },
 				   .count = { l->count[SIDE_OLD], l->count[SIDE_NEW] } };
 	l->t.same = (int64_t)audit_compare(&f, level, note, l, &pairs);
 	if (level == AUDIT_FULL)
@@ -349,7 +352,8 @@ static void hand_out(struct tour *t, struct look *l)
 		a->on_found(l->findings[i].kind, l->name[SIDE_OLD], l->findings[i].uid, a->arg);
 	for (int i = 0; i < AUDIT_FINDINGS; i++)
 		if (l->t.found[i] &&
-		    (i == AUDIT_FOLDER || i == AUDIT_LISTING || i == AUDIT_SUBSCRIPTION))
+		    (i == AUDIT_FOLDER || i == AUDIT_LISTING || i == AUDIT_SUBSCRIPTION ||
+		     (i == AUDIT_LEFT && !l->name[SIDE_NEW])))
 			a->on_found((enum audit_finding)i, l->name[SIDE_OLD], nobody, a->arg);
 	l->t.folders = 1;
 	a->on_folder(l->name[SIDE_OLD], l->name[SIDE_NEW], &l->t, a->arg);
@@ -363,20 +367,23 @@ static void look_release(struct look *l)
 	free(l->findings);
 }
 
-static struct look look_at(struct tour *t, const struct folder_info *old,
-			   const struct folder_info *new)
+static struct look look_at(struct tour *t, const struct folder_pair *p,
+			   const struct folder_info *old, const struct folder_info *new)
 {
 	struct look l = { .a = t->a, .pool = t->pool, .name = { old->name, new->name } };
 
+	l.policy.skip_deleted = t->a->skip_deleted;
+	if (p->use == USE_TRASH || p->use == USE_JUNK)
+		l.policy.purged_before = clock_real_ms() / 1000 - AUDIT_PURGE_AGE_S;
 	l.before[SIDE_OLD] = *old;
 	l.before[SIDE_NEW] = *new;
 	return l;
 }
 
-static int visit(struct tour *t, const struct folder_info *old, const struct folder_info *new,
-		 struct err *e)
+static int visit(struct tour *t, const struct folder_pair *p, const struct folder_info *old,
+		 const struct folder_info *new, struct err *e)
 {
-	struct look l = look_at(t, old, new);
+	struct look l = look_at(t, p, old, new);
 	int rc = compare_folder(&l, t->total, e);
 
 	if (rc == 0) {
@@ -389,13 +396,14 @@ static int visit(struct tour *t, const struct folder_info *old, const struct fol
 }
 
 /* Not under its name: a folder of new that nobody else has, with just these messages? */
-static int visit_lost(struct tour *t, const struct folder_info *old, struct err *e)
+static int visit_lost(struct tour *t, const struct folder_pair *p,
+		      const struct folder_info *old, struct err *e)
 {
 	struct look none = { .a = t->a, .name = { old->name, NULL } };
 
 	for (size_t i = 0; i < t->list[SIDE_NEW].count && old->messages; i++) {
 		const struct folder_info *new = &t->list[SIDE_NEW].at[i];
-		struct look l = look_at(t, old, new);
+		struct look l = look_at(t, p, old, new);
 		bool found = false;
 
 		if (t->taken[i] || new->noselect || new->messages != old->messages)
@@ -442,6 +450,18 @@ static void count_strangers(struct tour *t)
 	}
 }
 
+/* Folders that were not to be copied: nobody looks into them. */
+static void tell_left(struct tour *t)
+{
+	for (size_t i = 0; i < t->map.left_count; i++) {
+		const struct folder_info *old = t->map.left[i].info;
+		struct look l = { .a = t->a, .name = { old->name, NULL } };
+
+		l.t.found[AUDIT_LEFT] = l.t.messages[SIDE_OLD] = old->messages;
+		hand_out(t, &l);
+	}
+}
+
 static int visit_all(struct tour *t, struct err *e)
 {
 	for (int again = 0; again < 2;
@@ -456,10 +476,11 @@ static int visit_all(struct tour *t, struct err *e)
 				continue;
 			if (new)
 				t->taken[new - t->list[SIDE_NEW].at] = true;
-			if (new ? visit(t, old, new, e) < 0 : visit_lost(t, old, e) < 0)
+			if (new ? visit(t, p, old, new, e) < 0 : visit_lost(t, p, old, e) < 0)
 				return -1;
 		}
 	count_strangers(t);
+	tell_left(t);
 	return 0;
 }
 
@@ -485,7 +506,8 @@ int audit_user(struct audit_user *a, struct err *e)
 
 		for (int s = 0; s < SIDES; s++)
 			sides[s] = (struct folder_side){ &t.list[s], &t.space[s] };
-		folders_map(sides, SIDE_OLD, &(struct folder_wishes){ 0 }, &t.map);
+		folders_map(sides, SIDE_OLD, &(struct folder_wishes){ .rules = a->rules },
+			    &t.map);
 		t.taken = mem_array(t.list[SIDE_NEW].count + 1, sizeof *t.taken);
 		rc = visit_all(&t, e);
 	}

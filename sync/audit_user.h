@@ -35,6 +35,8 @@ struct audit_user {
 	/* AUDIT_HEADERS: about so many messages, chosen by chance, are compared in full too; 0:
 	 * none. Where one of them differs, its folder is compared in full. */
 	int64_t sample;
+	const struct folder_rules *rules; /* the operator's; what they skip is "left" */
+	bool skip_deleted;		  /* see struct audit_policy */
 	audit_folder_fn *on_folder;
 	audit_found_fn *on_found;
 	void *arg;

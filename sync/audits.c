@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "sync/audit_wire.h"
+#include "sync/journal_exception.h"
 #include "sync/order.h"
 #include "sync/report.h"
 
@@ -130,6 +131,28 @@ static int keep_report(struct audits *a, const char *user, const json_t *documen
 	return rc;
 }
 
+static int add_exception(const struct journal_exception *x, void *report)
+{
+	report_exception(report, x->folder, x->uid[SIDE_OLD], x->reason,
+			 x->waived ? x->note : NULL);
+	return 0;
+}
+
+/* Why some could not be copied is what the copier says; that they are missing was found
+ * without it. */
+static int add_exceptions(struct audit *x, struct err *e)
+{
+	char *path = order_journal_path(x->of->o.settings->sync.dir, x->user);
+	struct journal *j = NULL;
+	int rc = journal_open_desk(&j, path, e);
+
+	if (rc > 0)
+		rc = journal_exceptions_each(j, 0, add_exception, x->report, e);
+	journal_close(&j);
+	mem_free(&path);
+	return rc < 0 ? -1 : 0;
+}
+
 static int sign_and_keep(struct audit *x, struct err *e)
 {
 	const char *dir = x->of->o.settings->sync.reports;
@@ -138,6 +161,8 @@ static int sign_and_keep(struct audit *x, struct err *e)
 	json_t *document;
 	int rc = signer_open(key, &s, e);
 
+	if (rc == 0)
+		rc = add_exceptions(x, e);
 	if (rc == 0) {
 		document =
 			report_finish(x->report, &x->totals, clock_real_ms() - x->started, s);

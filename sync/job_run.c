@@ -159,6 +159,8 @@ static int run_audit(const struct job *job, struct mailbox *const box[SIDES],
 	struct audit_user a = { .box = { box[SIDE_OLD], box[SIDE_NEW] },
 				.level = job->level,
 				.sample = job->sample,
+				.rules = &job->folders,
+				.skip_deleted = job->skip_deleted,
 				.on_folder = on_folder,
 				.on_found = on_found };
 

@@ -128,13 +128,19 @@ void report_finding(struct report *r, enum audit_finding f, const char *folder,
 	json_array_append_new(r->findings, j);
 }
 
-void report_exception(struct report *r, const char *folder, uint32_t uid, const char *reason)
+void report_exception(struct report *r, const char *folder, uint32_t uid, const char *reason,
+		      const char *waiver)
 {
-	json_t *j = json_object();
+	json_t *j;
 
+	if (json_array_size(r->exceptions) >= AUDIT_FINDINGS_MAX)
+		return;
+	j = json_object();
 	put(j, "folder", folder_name(folder));
 	put(j, "old_uid", json_integer(uid));
 	put(j, "reason", text(reason));
+	if (waiver)
+		put(j, "waived", text(waiver));
 	json_array_append_new(r->exceptions, j);
 }
 
@@ -304,12 +310,13 @@ static void add_exceptions(struct buf *out, const json_t *exceptions)
 		return;
 	buf_add_str(out,
 		    "<h2>Messages that could not be copied</h2>\n<table><tr><th>folder</th>"
-		    "<th>UID, old</th><th>reason</th></tr>\n");
+		    "<th>UID, old</th><th>reason</th><th>waived</th></tr>\n");
 	json_array_foreach (exceptions, i, x) {
 		buf_add_str(out, "<tr>");
 		add_cell(out, string_at(x, "folder"));
 		add_uid(out, x, "old_uid");
 		add_cell(out, string_at(x, "reason"));
+		add_cell(out, string_at(x, "waived"));
 		buf_add_str(out, "</tr>\n");
 	}
 	buf_add_str(out, "</table>\n");

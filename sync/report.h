@@ -27,7 +27,10 @@ void report_folder(struct report *r, const char *old_name, const char *new_name,
 		   const struct audit_totals *t);
 void report_finding(struct report *r, enum audit_finding f, const char *folder,
 		    const uint32_t uid[SIDES]);
-void report_exception(struct report *r, const char *folder, uint32_t uid, const char *reason);
+/* waiver: the note of who decided that it may stay behind; NULL: nobody has. Only the first
+ * AUDIT_FINDINGS_MAX are kept. */
+void report_exception(struct report *r, const char *folder, uint32_t uid, const char *reason,
+		      const char *waiver);
 /* Ends it; the document, owned by the caller. */
 json_t *report_finish(struct report *r, const struct audit_totals *t, int64_t took_ms,
 		      const struct signer *s);

@@ -184,3 +184,34 @@ def test_wrong_use_is_said(ferry, resident):
     assert done.returncode == 1 and "no user nobody-here@example.com" in done.stderr
     done = ferry.command("verify", resident.name, "--level", "some", check=False)
     assert done.returncode == 2 and "full, headers or sample=K" in done.stderr
+
+
+def append(stage, person, folder, stamp, size, flags=()):
+    client = reader.connect(stage.old, person.name, person.password, stage.context)
+    assert client.append('"%s"' % on(stage.old, folder), " ".join(flags), None, mail.message(stamp, size))[0] == "OK"
+    client.logout()
+
+
+def test_what_stayed_behind_by_order_is_told_from_loss(own_ferry, person, stage):
+    """A rule, a mark, and a message that is too large: only the last is missing, and says why."""
+    rules = os.path.join(stage.folder, "rules")
+    with open(rules, "w", encoding="utf-8") as f:
+        f.write('skip "%s"\n' % on(stage.old, "Old stuff"))
+    os.chmod(rules, 0o644)
+    stage.fill(person, {"INBOX": 3, stage.old.prefix + "Old stuff": 4})
+    append(stage, person, "INBOX", "thrown-away", 500, ("\\Deleted",))
+    append(stage, person, "INBOX", "huge", 9000)
+    f = own_ferry({"sync": {"folders": rules, "deleted": "skip", "message_max": "8K"}})
+    f.import_users([person.name])
+    f.command("sync", person.name, check=False)
+    f.command("waive", person.name, "--all", "--note", "an old advert")
+    done = f.command("verify", person.name, "--json", check=False)
+    report = json.loads(done.stdout)["document"]["report"]
+    assert done.returncode == 1 and report["grade"] == "poor"
+    assert report["totals"]["found"] == {"left": 5, "missing": 1} and report["totals"]["same"] == 3
+    assert [(x["what"], x["folder"]) for x in report["findings"] if "old_uid" not in x] == [
+        ("left", on(stage.old, "Old stuff"))]
+    missing = [x["old_uid"] for x in report["findings"] if x["what"] == "missing"]
+    [exception] = report["exceptions"]
+    assert [exception["old_uid"]] == missing and exception["waived"] == "an old advert"
+    assert "8192" in exception["reason"] or "large" in exception["reason"], exception

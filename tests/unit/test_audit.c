@@ -14,6 +14,7 @@ struct stage {
 	size_t count[SIDES];
 	int64_t found[AUDIT_FINDINGS];
 	uint32_t last[AUDIT_FINDINGS][SIDES];
+	struct audit_policy policy;
 };
 
 static void note(enum audit_finding f, const uint32_t uid[SIDES], void *arg)
@@ -43,7 +44,8 @@ static struct audit_message *has(struct stage *st, enum side s, uint32_t uid,
 
 static size_t compare(struct stage *st, enum audit_level level)
 {
-	struct audit_folder f = { .at = { st->old, st->new },
+	struct audit_folder f = { .policy = st->policy,
+				  .at = { st->old, st->new },
 				  .count = { st->count[SIDE_OLD], st->count[SIDE_NEW] } };
 
 	return audit_compare(&f, level, note, st, NULL);
@@ -192,6 +194,62 @@ static void test_an_empty_side(void **state)
 	assert_only(&st, AUDIT_MISSING, 1);
 }
 
+static void test_what_is_marked_deleted_may_stay(void **state)
+{
+	struct stage st = { 0 };
+
+	(void)state;
+	has(&st, SIDE_OLD, 1, "Subject: a", "one", "\r\n")->flags = "\\Deleted";
+	has(&st, SIDE_OLD, 2, "Subject: b", "two", "\r\n");
+	st.policy.skip_deleted = true;
+	assert_int_equal(compare(&st, AUDIT_FULL), 0);
+	assert_int_equal(st.found[AUDIT_LEFT], 1);
+	assert_int_equal(st.last[AUDIT_LEFT][SIDE_OLD], 1);
+	assert_int_equal(st.found[AUDIT_MISSING], 1);
+	assert_int_equal(st.last[AUDIT_MISSING][SIDE_OLD], 2);
+}
+
+/* Three of old; new has that of date 200 only. */
+static struct stage thinned(int64_t first, int64_t second)
+{
+	struct stage st = { .policy.purged_before = 500 };
+
+	has(&st, SIDE_OLD, 1, "Subject: a", "one", "\r\n")->date = first;
+	has(&st, SIDE_OLD, 2, "Subject: b", "two", "\r\n")->date = second;
+	has(&st, SIDE_OLD, 3, "Subject: c", "three", "\r\n")->date = 200;
+	has(&st, SIDE_NEW, 9, "Subject: c", "three", "\r\n")->date = 200;
+	return st;
+}
+
+static void test_the_oldest_may_have_been_removed(void **state)
+{
+	struct stage st = thinned(100, 199);
+
+	(void)state;
+	compare(&st, AUDIT_FULL);
+	assert_only(&st, AUDIT_AGED, 2);
+	assert_int_equal(audit_grade(st.found), GRADE_INVESTIGATE);
+}
+
+static void test_what_is_as_young_as_the_rest_is_missing(void **state)
+{
+	struct stage st = thinned(100, 200);
+
+	(void)state;
+	compare(&st, AUDIT_FULL);
+	assert_only(&st, AUDIT_MISSING, 2);
+}
+
+static void test_nothing_is_aged_elsewhere(void **state)
+{
+	struct stage st = thinned(100, 199);
+
+	(void)state;
+	st.policy.purged_before = 0;
+	compare(&st, AUDIT_FULL);
+	assert_only(&st, AUDIT_MISSING, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +263,10 @@ int main(void)
 		cmocka_unit_test(test_headers_do_not_see_bodies),
 		cmocka_unit_test(test_the_unreadable_is_named_once),
 		cmocka_unit_test(test_an_empty_side),
+		cmocka_unit_test(test_what_is_marked_deleted_may_stay),
+		cmocka_unit_test(test_the_oldest_may_have_been_removed),
+		cmocka_unit_test(test_what_is_as_young_as_the_rest_is_missing),
+		cmocka_unit_test(test_nothing_is_aged_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

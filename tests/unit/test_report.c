@@ -30,7 +30,7 @@ static int set_up(void **state)
 	r = report_new("<anna>@example.com", "ready", AUDIT_FULL, 0, 1700000000000);
 	report_folder(r, "Gr&APw-n", "Gr&APw-n", &t);
 	report_finding(r, AUDIT_MISSING, "Gr&APw-n", uid);
-	report_exception(r, "INBOX", 4, "too \"large\" & <odd>");
+	report_exception(r, "INBOX", 4, "too \"large\" & <odd>", "seen by <me>");
 	st->document = report_finish(r, &t, 12, st->signer);
 	report_free(&r);
 	*state = st;
