@@ -8,8 +8,8 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define SPOOL_MEMORY_ALL \
-	(8 * 1024 * 1024) /* bytes that all spools of a process keep in memory */
+/* Bytes that all spools of a process keep in memory. */
+#define SPOOL_MEMORY_ALL (12 * 1024 * 1024)
 
 struct spool;
 struct spool *spool_new(size_t memory_max);
