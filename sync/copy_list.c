@@ -130,14 +130,26 @@ static void tidy_rows(struct work *w)
 		qsort_r(w->rows, kept, sizeof *w->rows, by_from, &w->pass->from);
 }
 
+/* Rows whose UIDs of one side are among these; neighbours are asked for together. */
+static int load_of(struct work *w, enum side s, const struct uid_list *uids, struct err *e)
+{
+	for (size_t first = 0, i = 1; i <= uids->count; i++) {
+		if (i < uids->count && uids->at[i] == uids->at[i - 1] + 1)
+			continue;
+		if (journal_msgs_between(w->pass->journal, w->f, s, uids->at[first],
+					 uids->at[i - 1], w->lane->pool, &w->rows,
+					 &w->row_count, e) < 0)
+			return -1;
+		first = i;
+	}
+	return 0;
+}
+
 static int load_concerned(struct work *w, struct err *e)
 {
 	for (int s = 0; s < SIDES; s++)
-		for (size_t i = 0; i < w->concerned[s].count; i++)
-			if (journal_msgs_between(w->pass->journal, w->f, (enum side)s,
-						 w->concerned[s].at[i], w->concerned[s].at[i],
-						 w->lane->pool, &w->rows, &w->row_count, e) < 0)
-				return -1;
+		if (load_of(w, (enum side)s, &w->concerned[s], e) < 0)
+			return -1;
 	tidy_rows(w);
 	return 0;
 }

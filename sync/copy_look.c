@@ -103,29 +103,25 @@ int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 
 /* ---- does it add up? */
 
-static int row_at(struct work *w, enum side s, uint32_t uid, bool *known, struct err *e)
-{
-	struct journal_msg *row = NULL;
-	size_t n = 0;
-	int rc = journal_msgs_between(w->pass->journal, w->f, s, uid, uid, w->lane->pool, &row,
-				      &n, e);
-
-	*known = n > 0;
-	mem_free(&row);
-	return rc;
-}
-
 /* Of what the server named, those that the journal does not know. */
 static int find_unknown(struct work *w, enum side s, struct uid_list *out, struct err *e)
 {
-	bool known;
+	const struct seen *seen = w->seen[s];
+	size_t count = w->seen_count[s], known_count = 0, k = 0;
+	uint32_t *known = NULL;
 
-	for (size_t i = 0; i < w->seen_count[s]; i++) {
-		if (row_at(w, s, w->seen[s][i].uid, &known, e) < 0)
-			return -1;
-		if (!known)
-			set_add(out, w->seen[s][i].uid);
+	if (count == 0)
+		return 0;
+	if (journal_uids_between(w->pass->journal, w->f->id, s, seen[0].uid,
+				 seen[count - 1].uid, &known, &known_count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		while (k < known_count && known[k] < seen[i].uid)
+			k++;
+		if (k == known_count || known[k] != seen[i].uid)
+			set_add(out, seen[i].uid);
 	}
+	mem_free(&known);
 	return 0;
 }
 

@@ -149,7 +149,7 @@ static int settle(struct work *w, const struct batch_message *m, struct journal_
 		w->next_uid = MAX(w->next_uid, m->new_uid + 1);
 		p->count.copied++;
 		p->count.bytes += (int64_t)m->digest.size;
-		return journal_msg_write(j, w->f, row, NULL, NULL, e);
+		return journal_msg_placed(j, row, p->to, e);
 	case APPEND_REFUSED: /* for refused_batch(); until it is done, for the next pass */
 		row->state = MSG_EXCEPTION;
 		row->batch = 0;

@@ -18,7 +18,7 @@
 #include "sync/digest.h"
 #include "sync/flags.h"
 
-#define JOURNAL_SCHEMA	   6 /* see steps[] in journal_schema.c */
+#define JOURNAL_SCHEMA	   7 /* see steps[] in journal_schema.c */
 #define JOURNAL_REASON_MAX 256
 
 struct journal;
@@ -120,6 +120,10 @@ int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_
 int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out, size_t *n,
 		 struct err *e) MUST_CHECK;
 
+/* UIDs lo … hi of this side that have a row of any state, ascending; free with mem_free. */
+int journal_uids_between(struct journal *j, int64_t folder, enum side s, uint32_t lo,
+			 uint32_t hi, uint32_t **out, size_t *n, struct err *e) MUST_CHECK;
+
 /* Is there another message than `but` (0: any) of these canonical bytes in the folder? */
 int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
 		  int64_t but, bool *out, struct err *e) MUST_CHECK;
@@ -151,8 +155,17 @@ int journal_count(struct journal *j, const struct journal_folder *f, struct jour
  * and GONE. */
 int journal_msg_write(struct journal *j, const struct journal_folder *f, struct journal_msg *m,
 		      const struct digest *d, const char *reason, struct err *e) MUST_CHECK;
+/* After a batch: only the UID on s, state and batch are written … */
+int journal_msg_placed(struct journal *j, const struct journal_msg *m, enum side s,
+		       struct err *e) MUST_CHECK;
+/* … and here only the marks: far fewer pages of the file change than by journal_msg_write(). */
+int journal_msg_verified(struct journal *j, const struct journal_folder *f,
+			 const struct journal_msg *m, struct err *e) MUST_CHECK;
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err *e) MUST_CHECK;
+/* Those of n messages at once; to be preferred, since each single one is a transaction. */
+int journal_digests(struct journal *j, const int64_t *ids, size_t n, struct digest *out,
+		    struct err *e) MUST_CHECK;
 /* A message in state GONE with these bytes (before a repair), of any folder: *id, or 0. */
 int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id,
 		 struct err *e) MUST_CHECK;

@@ -17,6 +17,7 @@
 
 enum statement {
 	BEGIN,
+	BEGIN_READ,
 	COMMIT,
 	ROLLBACK,
 	FOLDERS,
@@ -39,6 +40,9 @@ enum statement {
 	MSGS_OF_BATCH,
 	UIDS_OLD,
 	UIDS_NEW,
+	UIDS_BETWEEN_OLD,
+	UIDS_BETWEEN_NEW,
+	KNOWS_INDEX,
 	KNOWS,
 	NOT_AFTER,
 	REASON,
@@ -47,6 +51,9 @@ enum statement {
 	COUNT_MSGS,
 	MSG_ADD,
 	MSG_WRITE,
+	MSG_PLACED_OLD,
+	MSG_PLACED_NEW,
+	MSG_VERIFIED,
 	MSG_DIGEST,
 	MSG_DROP,
 	DIGEST,
@@ -68,6 +75,7 @@ struct journal {
 	char *path;
 	int lock;
 	bool in_transaction;
+	bool knows; /* the index of contents is there */
 };
 
 /* First in every call that others make: the journal is this thread's until the call returns. */

@@ -94,18 +94,14 @@ int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_
 	return -1;
 }
 
-int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out, size_t *n,
-		 struct err *e)
+/* The UIDs of a statement that is bound. */
+static int read_uids(struct journal *j, sqlite3_stmt *st, uint32_t **out, size_t *n,
+		     struct err *e)
 {
-	HELD(j);
-	sqlite3_stmt *st = journal_get(j, s == SIDE_OLD ? UIDS_OLD : UIDS_NEW, e);
 	int rc;
 
 	*out = NULL;
 	*n = 0;
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 1, folder);
 	while ((rc = journal_row(j, st, e)) > 0) {
 		if ((*n & (*n + 1)) == 0)
 			*out = mem_grow(*out, *n * 2 + 1, sizeof **out);
@@ -116,13 +112,58 @@ int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out,
 	return rc;
 }
 
+int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out, size_t *n,
+		 struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_get(j, s == SIDE_OLD ? UIDS_OLD : UIDS_NEW, e);
+
+	*out = NULL;
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
+	return read_uids(j, st, out, n, e);
+}
+
+int journal_uids_between(struct journal *j, int64_t folder, enum side s, uint32_t lo,
+			 uint32_t hi, uint32_t **out, size_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st =
+		journal_get(j, s == SIDE_OLD ? UIDS_BETWEEN_OLD : UIDS_BETWEEN_NEW, e);
+
+	*out = NULL;
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
+	sqlite3_bind_int64(st, 2, lo);
+	sqlite3_bind_int64(st, 3, hi);
+	return read_uids(j, st, out, n, e);
+}
+
+/* The first question by content makes the index, which then stays. */
+static int index_contents(struct journal *j, struct err *e)
+{
+	sqlite3_stmt *st = j->knows ? NULL : journal_get(j, KNOWS_INDEX, e);
+
+	if (j->knows)
+		return 0;
+	if (!st || journal_done(j, st, e) < 0)
+		return -1;
+	j->knows = true;
+	return 0;
+}
+
 int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
 		  int64_t but, bool *out, struct err *e)
 {
 	HELD(j);
-	sqlite3_stmt *st = journal_get(j, KNOWS, e);
+	sqlite3_stmt *st;
 	int rc;
 
+	if (index_contents(j, e) < 0)
+		return -1;
+	st = journal_get(j, KNOWS, e);
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, folder);
@@ -228,27 +269,16 @@ int journal_count(struct journal *j, const struct journal_folder *f, struct jour
 	return 0;
 }
 
-static int write_digest(struct journal *j, int64_t id, const struct digest *d, struct err *e)
+static void bind_digest(sqlite3_stmt *st, int at, const struct digest *d)
 {
-	sqlite3_stmt *st = journal_get(j, MSG_DIGEST, e);
-
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 1, id);
-	sqlite3_bind_blob(st, 2, d->raw, DIGEST_SIZE, SQLITE_STATIC);
-	sqlite3_bind_blob(st, 3, d->canon, DIGEST_SIZE, SQLITE_STATIC);
-	sqlite3_bind_blob(st, 4, d->header, DIGEST_SIZE, SQLITE_STATIC);
-	return journal_done(j, st, e);
+	sqlite3_bind_blob(st, at, d->raw, DIGEST_SIZE, SQLITE_STATIC);
+	sqlite3_bind_blob(st, at + 1, d->canon, DIGEST_SIZE, SQLITE_STATIC);
+	sqlite3_bind_blob(st, at + 2, d->header, DIGEST_SIZE, SQLITE_STATIC);
 }
 
-int journal_msg_write(struct journal *j, const struct journal_folder *f, struct journal_msg *m,
-		      const struct digest *d, const char *reason, struct err *e)
+static void bind_msg(sqlite3_stmt *st, const struct journal_folder *f,
+		     const struct journal_msg *m, const char *reason)
 {
-	HELD(j);
-	sqlite3_stmt *st = journal_get(j, m->id ? MSG_WRITE : MSG_ADD, e);
-
-	if (!st)
-		return -1;
 	for (int s = 0; s < SIDES; s++) {
 		journal_bind_id(st, 1 + s, m->uid[s]);
 		sqlite3_bind_int64(st, 8 + s, m->verified[s] ? f->state[s].uidvalidity : 0);
@@ -263,16 +293,88 @@ int journal_msg_write(struct journal *j, const struct journal_folder *f, struct 
 	sqlite3_bind_int(st, 12, m->pos);
 	journal_bind_text(st, 13, reason);
 	sqlite3_bind_int64(st, 14, f->id);
-	if (m->id)
-		sqlite3_bind_int64(st, 15, m->id);
+}
+
+static int add_msg(struct journal *j, const struct journal_folder *f, struct journal_msg *m,
+		   const struct digest *d, const char *reason, struct err *e)
+{
+	sqlite3_stmt *st = journal_get(j, MSG_ADD, e);
+
+	if (!st)
+		return -1;
+	bind_msg(st, f, m, reason);
+	if (d)
+		bind_digest(st, 15, d);
 	if (journal_done(j, st, e) < 0)
 		return -1;
-	if (!m->id)
-		m->id = sqlite3_last_insert_rowid(j->db);
-	if (!d)
-		return 0;
-	m->hashed = true;
-	return write_digest(j, m->id, d, e);
+	m->id = sqlite3_last_insert_rowid(j->db);
+	return 0;
+}
+
+static int write_digest(struct journal *j, int64_t id, const struct digest *d, struct err *e)
+{
+	sqlite3_stmt *st = journal_get(j, MSG_DIGEST, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, id);
+	bind_digest(st, 2, d);
+	return journal_done(j, st, e);
+}
+
+static int change_msg(struct journal *j, const struct journal_folder *f,
+		      const struct journal_msg *m, const struct digest *d, const char *reason,
+		      struct err *e)
+{
+	sqlite3_stmt *st = journal_get(j, MSG_WRITE, e);
+
+	if (!st)
+		return -1;
+	bind_msg(st, f, m, reason);
+	sqlite3_bind_int64(st, 15, m->id);
+	if (journal_done(j, st, e) < 0)
+		return -1;
+	return d ? write_digest(j, m->id, d, e) : 0;
+}
+
+int journal_msg_write(struct journal *j, const struct journal_folder *f, struct journal_msg *m,
+		      const struct digest *d, const char *reason, struct err *e)
+{
+	HELD(j);
+	int rc = m->id ? change_msg(j, f, m, d, reason, e) : add_msg(j, f, m, d, reason, e);
+
+	if (rc == 0 && d)
+		m->hashed = true;
+	return rc;
+}
+
+int journal_msg_placed(struct journal *j, const struct journal_msg *m, enum side s,
+		       struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_get(j, s == SIDE_OLD ? MSG_PLACED_OLD : MSG_PLACED_NEW, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, m->id);
+	journal_bind_id(st, 2, m->uid[s]);
+	sqlite3_bind_int(st, 3, (int)m->state);
+	journal_bind_id(st, 4, m->batch);
+	return journal_done(j, st, e);
+}
+
+int journal_msg_verified(struct journal *j, const struct journal_folder *f,
+			 const struct journal_msg *m, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_get(j, MSG_VERIFIED, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, m->id);
+	for (int s = 0; s < SIDES; s++)
+		sqlite3_bind_int64(st, 2 + s, m->verified[s] ? f->state[s].uidvalidity : 0);
+	return journal_done(j, st, e);
 }
 
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e)
@@ -307,6 +409,41 @@ int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err
 			     (long long)id);
 	sqlite3_reset(st);
 	return rc < 0 ? -1 : 0;
+}
+
+/* Reads are one transaction of ours, unless the caller has one. */
+static int read_begin(struct journal *j, struct err *e)
+{
+	sqlite3_stmt *st = j->in_transaction ? NULL : journal_get(j, BEGIN_READ, e);
+
+	if (j->in_transaction)
+		return 0;
+	return st ? journal_done(j, st, e) : -1;
+}
+
+static int read_end(struct journal *j, struct err *e)
+{
+	sqlite3_stmt *st = j->in_transaction ? NULL : journal_get(j, COMMIT, e);
+
+	if (j->in_transaction)
+		return 0;
+	return st ? journal_done(j, st, e) : -1;
+}
+
+int journal_digests(struct journal *j, const int64_t *ids, size_t n, struct digest *out,
+		    struct err *e)
+{
+	HELD(j);
+	struct err second = { 0 };
+	int rc = 0;
+
+	if (read_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = journal_digest(j, ids[i], &out[i], e);
+	if (read_end(j, rc < 0 ? &second : e) < 0)
+		return -1;
+	return rc;
 }
 
 int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_t *id,

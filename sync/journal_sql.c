@@ -7,6 +7,7 @@
 
 const char *const journal_sql[] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
+	[BEGIN_READ] = "BEGIN",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[FOLDERS] =
@@ -47,6 +48,13 @@ const char *const journal_sql[] = {
 		     " WHERE folder = ?1 AND old_uid > 0 AND state <> 3 ORDER BY old_uid",
 	[UIDS_NEW] =
 		"SELECT new_uid FROM msg WHERE folder = ?1 AND new_uid > 0 ORDER BY new_uid",
+	[UIDS_BETWEEN_OLD] =
+		"SELECT old_uid FROM msg WHERE folder = ?1 AND old_uid BETWEEN ?2 AND ?3"
+		" ORDER BY old_uid",
+	[UIDS_BETWEEN_NEW] =
+		"SELECT new_uid FROM msg WHERE folder = ?1 AND new_uid BETWEEN ?2 AND ?3"
+		" ORDER BY new_uid",
+	[KNOWS_INDEX] = "CREATE INDEX IF NOT EXISTS msg_canon ON msg(folder, canon_sha)",
 	[KNOWS] = "SELECT 1 FROM msg WHERE folder = ?1 AND canon_sha = ?2 AND id <> ?3 LIMIT 1",
 	[NOT_AFTER] = "SELECT count(*) FROM msg WHERE folder = ?1 AND state = 1 AND date <= ?2",
 	[REASON] = "SELECT reason FROM msg WHERE id = ?1",
@@ -60,13 +68,19 @@ const char *const journal_sql[] = {
 		" count(old_uid) FILTER (WHERE state <> 3), count(new_uid),"
 		" count(*) FILTER (WHERE state <> 3 AND old_uid < ?4),"
 		" count(*) FILTER (WHERE new_uid < ?5) FROM msg WHERE folder = ?1",
-	[MSG_ADD] = "INSERT INTO msg(old_uid, new_uid, state, size, date, flags, kept,"
-		    " old_verified, new_verified, adopted, batch, pos, reason, folder)"
-		    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	[MSG_ADD] =
+		"INSERT INTO msg(old_uid, new_uid, state, size, date, flags, kept,"
+		" old_verified, new_verified, adopted, batch, pos, reason, folder,"
+		" raw_sha, canon_sha, header_sha)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
 	[MSG_WRITE] =
 		"UPDATE msg SET old_uid = ?1, new_uid = ?2, state = ?3, size = ?4, date = ?5,"
 		" flags = ?6, kept = ?7, old_verified = ?8, new_verified = ?9, adopted = ?10,"
 		" batch = ?11, pos = ?12, reason = ?13, folder = ?14 WHERE id = ?15",
+	/* SQLite renews the index entries of every column that is named. */
+	[MSG_PLACED_OLD] = "UPDATE msg SET old_uid = ?2, state = ?3, batch = ?4 WHERE id = ?1",
+	[MSG_PLACED_NEW] = "UPDATE msg SET new_uid = ?2, state = ?3, batch = ?4 WHERE id = ?1",
+	[MSG_VERIFIED] = "UPDATE msg SET old_verified = ?2, new_verified = ?3 WHERE id = ?1",
 	[MSG_DIGEST] =
 		"UPDATE msg SET raw_sha = ?2, canon_sha = ?3, header_sha = ?4 WHERE id = ?1",
 	[MSG_DROP] = "DELETE FROM msg WHERE id = ?1",

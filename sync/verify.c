@@ -18,6 +18,7 @@ struct proof {
 	struct work *w;
 	struct journal_msg **rows; /* by uid on `to`; those to be compared */
 	size_t count, at;
+	struct digest ours[VERIFY_ROWS]; /* of rows from at / VERIFY_ROWS * VERIFY_ROWS on */
 	struct journal_msg *marked[VERIFY_ROWS]; /* compared, and not in the journal yet */
 	const char *differs[VERIFY_ROWS];	 /* why it is an exception; NULL: it is none */
 	size_t marked_count;
@@ -37,8 +38,12 @@ static int write_marks(struct proof *pr, struct err *e)
 		return -1;
 	for (size_t i = 0; i < pr->marked_count; i++) {
 		struct journal_msg *row = pr->marked[i];
-		int rc = journal_msg_write(j, w->f, row, NULL, pr->differs[i], e);
+		int rc;
 
+		if (!pr->differs[i])
+			rc = journal_msg_verified(j, w->f, row, e);
+		else
+			rc = journal_msg_write(j, w->f, row, NULL, pr->differs[i], e);
 		if (rc == 0 && pr->differs[i])
 			rc = exception_add(w, row, EXCEPTION_ALTERED, "", "", "", true, e);
 		if (rc < 0) {
@@ -98,14 +103,28 @@ static int mark_differing(struct proof *pr, struct journal_msg *row, const struc
 	return 0;
 }
 
+/* What the next rows' messages should be. */
+static int read_ours(struct proof *pr, struct err *e)
+{
+	size_t n = MIN(pr->count - pr->at, (size_t)VERIFY_ROWS);
+	int64_t ids[VERIFY_ROWS];
+
+	for (size_t i = 0; i < n; i++)
+		ids[i] = pr->rows[pr->at + i]->id;
+	return journal_digests(pr->w->pass->journal, ids, n, pr->ours, e);
+}
+
 static int compare(uint32_t uid, enum fetch_result r, const struct digest *d, void *arg,
 		   struct err *e)
 {
 	struct proof *pr = arg;
 	struct pass *p = pr->w->pass;
-	struct journal_msg *row = pr->rows[pr->at++];
-	struct digest ours;
+	const struct digest *ours = &pr->ours[pr->at % VERIFY_ROWS];
+	struct journal_msg *row;
 
+	if (pr->at % VERIFY_ROWS == 0 && read_ours(pr, e) < 0)
+		return -1;
+	row = pr->rows[pr->at++];
 	ASSERT(row->uid[p->to] == uid);
 	if (pr->at % 64 == 0)
 		pass_tell(p, pr->w->f->name[p->from], (int64_t)pr->at, (int64_t)pr->count);
@@ -122,10 +141,8 @@ static int compare(uint32_t uid, enum fetch_result r, const struct digest *d, vo
 		add_astray(pr, row, true);
 		return 0;
 	}
-	if (journal_digest(p->journal, row->id, &ours, e) < 0)
-		return -1;
-	return memcmp(ours.canon, d->canon, DIGEST_SIZE) ? mark_differing(pr, row, d, e)
-							 : mark(pr, row, NULL, e);
+	return memcmp(ours->canon, d->canon, DIGEST_SIZE) ? mark_differing(pr, row, d, e)
+							  : mark(pr, row, NULL, e);
 }
 
 static int compare_all(struct proof *pr, struct err *e)

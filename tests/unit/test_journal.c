@@ -126,13 +126,173 @@ static void a_later_schema_is_left_alone(void **state UNUSED)
 	assert_non_null(strstr(e.text, "schema 1000"));
 }
 
+/* ---- messages */
+
+static struct journal_folder inbox(struct journal *j)
+{
+	static const char *const names[SIDES] = { "INBOX", "INBOX" };
+	struct journal_folder f = { .state = { { .uidvalidity = 5 }, { .uidvalidity = 6 } } };
+	struct err e = { 0 };
+
+	assert_int_equal(journal_folder_add(j, names, &f.id, &e), 0);
+	return f;
+}
+
+static struct digest some_digest(unsigned char c)
+{
+	struct digest d;
+
+	memset(d.raw, c, DIGEST_SIZE);
+	memset(d.canon, c + 1, DIGEST_SIZE);
+	memset(d.header, c + 2, DIGEST_SIZE);
+	return d;
+}
+
+static struct journal_msg add(struct journal *j, const struct journal_folder *f, uint32_t uid,
+			      bool hashed)
+{
+	struct journal_msg m = { .uid = { uid, 0 },
+				 .size = 100,
+				 .date = 7,
+				 .flags = "\\Seen",
+				 .kept = "\\Seen",
+				 .verified = { true, false } };
+	struct digest d = some_digest((unsigned char)uid);
+	struct err e = { 0 };
+
+	assert_int_equal(journal_msg_write(j, f, &m, hashed ? &d : NULL, NULL, &e), 0);
+	assert_true(m.hashed == hashed);
+	return m;
+}
+
+static void narrow_writes_leave_the_rest(void **state UNUSED)
+{
+	struct flag_pool *pool = flag_pool_new();
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	struct journal_msg m = add(j, &f, 10, true), *now;
+	struct err e = { 0 };
+	size_t n;
+
+	m.uid[SIDE_NEW] = 1000;
+	m.state = MSG_DONE;
+	m.verified[SIDE_NEW] = true;
+	m.flags = "something else";
+	assert_int_equal(journal_msg_placed(j, &m, SIDE_NEW, &e), 0);
+	assert_int_equal(journal_msgs(j, &f, SIDE_OLD, pool, &now, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(now->uid[SIDE_OLD], 10);
+	assert_int_equal(now->uid[SIDE_NEW], 1000);
+	assert_int_equal(now->state, MSG_DONE);
+	assert_true(now->hashed && now->verified[SIDE_OLD] && !now->verified[SIDE_NEW]);
+	assert_string_equal(now->flags, "\\Seen");
+	free(now);
+	assert_int_equal(journal_msg_verified(j, &f, &m, &e), 0);
+	assert_int_equal(journal_msgs(j, &f, SIDE_OLD, pool, &now, &n, &e), 0);
+	assert_true(now->verified[SIDE_OLD] && now->verified[SIDE_NEW]);
+	assert_int_equal(now->uid[SIDE_NEW], 1000);
+	assert_string_equal(now->flags, "\\Seen");
+	free(now);
+	journal_close(&j);
+	flag_pool_free(&pool);
+}
+
+static void check_digest(const struct digest *d, unsigned char c)
+{
+	struct digest want = some_digest(c);
+
+	assert_memory_equal(d->raw, want.raw, DIGEST_SIZE);
+	assert_memory_equal(d->canon, want.canon, DIGEST_SIZE);
+	assert_memory_equal(d->header, want.header, DIGEST_SIZE);
+}
+
+/* Inside a transaction of the caller's and without one. */
+static void digests_come_together(void **state UNUSED)
+{
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	struct err e = { 0 };
+	struct digest got[2];
+	int64_t ids[2] = { add(j, &f, 20, true).id, add(j, &f, 10, true).id };
+	int64_t bare = add(j, &f, 30, false).id;
+
+	for (int inside = 0; inside < 2; inside++) {
+		if (inside)
+			assert_int_equal(journal_begin(j, &e), 0);
+		assert_int_equal(journal_digests(j, ids, 2, got, &e), 0);
+		check_digest(&got[0], 20);
+		check_digest(&got[1], 10);
+		assert_int_equal(journal_digests(j, &bare, 1, got, &e), -1);
+		assert_int_equal(e.kind, ERR_STORE);
+		if (inside)
+			assert_int_equal(journal_commit(j, &e), 0);
+	}
+	journal_close(&j);
+}
+
+static void contents_are_known(void **state UNUSED)
+{
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	int64_t id = add(j, &f, 10, true).id;
+	struct digest d = some_digest(10), other = some_digest(50);
+	struct err e = { 0 };
+	bool known;
+
+	for (int round = 0; round < 2; round++) { /* made at the first time, there after it */
+		assert_int_equal(journal_knows(j, f.id, d.canon, 0, &known, &e), 0);
+		assert_true(known);
+		assert_int_equal(journal_knows(j, f.id, d.canon, id, &known, &e), 0);
+		assert_false(known);
+		assert_int_equal(journal_knows(j, f.id + 1, d.canon, 0, &known, &e), 0);
+		assert_false(known);
+		assert_int_equal(journal_knows(j, f.id, other.canon, 0, &known, &e), 0);
+		assert_false(known);
+		journal_close(&j);
+		j = opened();
+	}
+	journal_close(&j);
+}
+
+static void uids_between_are_of_every_state(void **state UNUSED)
+{
+	static const struct {
+		uint32_t lo, hi;
+		size_t first, count; /* of uids */
+	} cases[] = { { 1, 9, 0, 0 },	{ 10, 10, 0, 1 },  { 11, 29, 1, 1 },
+		      { 20, 30, 1, 2 }, { 31, 400, 0, 0 }, { 1, UINT32_MAX, 0, 3 } };
+	static const uint32_t uids[] = { 10, 20, 30 };
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	struct journal_msg gone = add(j, &f, 20, false);
+	struct err e = { 0 };
+	uint32_t *got;
+	size_t n;
+
+	add(j, &f, 30, false);
+	add(j, &f, 10, false);
+	gone.state = MSG_GONE;
+	assert_int_equal(journal_msg_write(j, &f, &gone, NULL, NULL, &e), 0);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(journal_uids_between(j, f.id, SIDE_OLD, cases[i].lo,
+						      cases[i].hi, &got, &n, &e),
+				 0);
+		assert_int_equal(n, cases[i].count);
+		if (n)
+			assert_memory_equal(got, uids + cases[i].first, n * sizeof *got);
+		free(got);
+	}
+	journal_close(&j);
+}
+
+#define MADE(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_first_schema_opens, make_folder,
-						remove_folder),
-		cmocka_unit_test_setup_teardown(a_later_schema_is_left_alone, make_folder,
-						remove_folder),
+		MADE(the_first_schema_opens),	    MADE(a_later_schema_is_left_alone),
+		MADE(narrow_writes_leave_the_rest), MADE(digests_come_together),
+		MADE(contents_are_known),	    MADE(uids_between_are_of_every_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
