@@ -178,6 +178,20 @@ static void forget_state(struct work *w, enum side s)
 	w->f->state[s].modseq = 0;
 }
 
+/* What is new is on its way already while the rest is mended. */
+static int bring(struct work *w, bool mend, struct err *e)
+{
+	struct stream *st = NULL;
+	int rc = copy_new_begin(w, &st, e);
+
+	if (rc == 0 && mend)
+		rc = copy_mend(w, e);
+	if (rc == 0)
+		rc = copy_new_end(st, e);
+	copy_new_free(&st);
+	return rc;
+}
+
 static int work_trailing(struct work *w, struct err *e)
 {
 	bool sides[SIDES] = { false, false };
@@ -188,14 +202,14 @@ static int work_trailing(struct work *w, struct err *e)
 	forget_state(w, w->pass->to);
 	if (!w->f->trailed && copy_late_flags(w, e) < 0)
 		return -1;
-	return copy_new(w, e);
+	return bring(w, false, e);
 }
 
 static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, both_sides, e) < 0 ||
-	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || copy_deletes(w, e) < 0 ||
-	    copy_flags(w, e) < 0 || copy_new(w, e) < 0 || verify_bytes(w, e) < 0)
+	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
+	    verify_bytes(w, e) < 0)
 		return -1;
 	return verify_folder(w, equal, e);
 }
@@ -282,7 +296,7 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, stru
 	w.adds_up[p->from] = true;
 	if (check_identity(&w, p->to, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
-	rc = copy_deletes(&w, e);
+	rc = copy_mend(&w, e);
 	if (rc == 0 && w.row_count == 0)
 		rc = journal_folder_drop(p->journal, f->id, e);
 out:

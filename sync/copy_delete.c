@@ -4,7 +4,7 @@
  */
 #include <stdatomic.h>
 
-#include "sync/pass.h"
+#include "sync/mend.h"
 
 #include "common/clock.h"
 
@@ -90,20 +90,6 @@ static bool brake_holds(struct work *w, size_t deletes)
 
 /* ---- on the other side */
 
-static int drop_rows(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
-{
-	struct journal *j = w->pass->journal;
-
-	if (journal_begin(j, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (journal_msg_drop(j, rows[i]->id, e) < 0) {
-			journal_rollback(j);
-			return -1;
-		}
-	return journal_commit(j, e);
-}
-
 struct marked { /* \Deleted there, but not to be deleted */
 	struct work *w;
 	const struct uid_list *ours;
@@ -173,70 +159,98 @@ static int expunge_all(struct work *w, const struct uid_list *ours, bool *done, 
 	return rc;
 }
 
-static int remove_uids(struct work *w, const struct uid_list *uids, bool *done, struct err *e)
-{
-	struct mailbox *box = w->lane->box[w->pass->to];
-	int rc = mailbox_store(box, uids->at, uids->count, STORE_ADD, "\\Deleted", e);
-
-	*done = true;
-	pass_step();
-	if (rc == 0 && mailbox_caps(box)->uidplus)
-		rc = mailbox_expunge(box, uids->at, uids->count, e);
-	else if (rc == 0)
-		rc = expunge_all(w, uids, done, e);
-	pass_step();
-	w->touched = true;
-	return rc;
-}
-
 /* Only these UIDs, each still what we put there; then nobody else's mail is hit. */
-static int expunge(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
+static void find_there(struct work *w, struct delete_plan *d)
 {
-	struct pass *p = w->pass;
-	struct uid_list uids = { .at = mem_array(n + 1, sizeof *uids.at) };
-	bool done = true;
-	int rc = 0;
+	enum side to = w->pass->to;
 
-	copy_sort_rows(rows, n, p->to);
-	for (size_t i = 0; i < n; i++)
-		if (copy_find(w, p->to, rows[i]->uid[p->to]))
-			uids.at[uids.count++] = rows[i]->uid[p->to];
-	if (uids.count)
-		rc = remove_uids(w, &uids, &done, e);
-	uid_list_release(&uids);
-	if (rc < 0)
-		return err_wrap(e, "%s: deletes in folder %s", side_name(p->to),
-				w->f->name[p->to]);
-	if (!done)
-		return 0;
-	p->count.deleted += (int64_t)n;
-	return drop_rows(w, rows, n, e);
+	d->uids.at = mem_array(d->count + 1, sizeof *d->uids.at);
+	copy_sort_rows(d->rows, d->count, to);
+	for (size_t i = 0; i < d->count; i++)
+		if (copy_find(w, to, d->rows[i]->uid[to]))
+			d->uids.at[d->uids.count++] = d->rows[i]->uid[to];
 }
 
-int copy_deletes(struct work *w, struct err *e)
+void deletes_plan(struct work *w, struct delete_plan *out)
 {
 	struct pass *p = w->pass;
-	struct journal_msg **gone = mem_array(w->row_count + 1, sizeof *gone);
 	size_t n = 0;
-	int rc = 0;
 
+	*out = (struct delete_plan){ .rows = mem_array(w->row_count + 1, sizeof *out->rows) };
 	for (size_t i = 0; i < w->row_count; i++)
 		if (w->rows[i].state != MSG_INTENT &&
 		    !copy_find(w, p->from, w->rows[i].uid[p->from]))
-			gone[n++] = &w->rows[i];
+			out->rows[n++] = &w->rows[i];
 	if (w->renumbered) /* the next pass knows better what has gone */
 		n = 0;
 	if (n && !w->adds_up[p->from])
 		pass_unclean(p,
 			     "folder %s: the listing of %s does not add up: nothing is deleted",
 			     w->f->name[p->from], side_name(p->from));
-	else if (n && brake_holds(w, n)) {
-		rc = expunge(w, gone, n, e);
-		if (rc == 0)
-			rc = copy_load_rows(w, e);
-	}
-	free(gone);
+	else if (n && brake_holds(w, n))
+		out->count = n;
+	find_there(w, out);
+}
+
+void deletes_plan_release(struct delete_plan *d)
+{
+	mem_free(&d->rows);
+	uid_list_release(&d->uids);
+	d->count = 0;
+}
+
+size_t deletes_changes(struct work *w, const struct delete_plan *d, struct message_change *out)
+{
+	if (d->uids.count == 0 || !mailbox_caps(w->lane->box[w->pass->to])->uidplus)
+		return 0;
+	out[0] = (struct message_change){
+		.uids = d->uids.at, .n = d->uids.count, .how = STORE_ADD, .flags = "\\Deleted"
+	};
+	out[1] = out[0];
+	out[1].how = UID_EXPUNGE;
+	return DELETE_CHANGES;
+}
+
+static int remove_without_uidplus(struct work *w, const struct delete_plan *d, bool *done,
+				  struct err *e)
+{
+	struct mailbox *box = w->lane->box[w->pass->to];
+	int rc = mailbox_store(box, d->uids.at, d->uids.count, STORE_ADD, "\\Deleted", e);
+
+	w->touched = true;
+	pass_step();
+	if (rc == 0)
+		rc = expunge_all(w, &d->uids, done, e);
+	pass_step();
 	return rc;
+}
+
+int deletes_changed(struct work *w, const struct delete_plan *d,
+		    const struct message_change *done, size_t n, bool *gone, struct err *e)
+{
+	int rc = 0;
+
+	*gone = d->count > 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (done[i].rc < 0) {
+			*e = done[i].e;
+			rc = -1;
+		}
+	if (n == 0 && d->uids.count)
+		rc = remove_without_uidplus(w, d, gone, e);
+	if (rc < 0)
+		return err_wrap(e, "%s: deletes in folder %s", side_name(w->pass->to),
+				w->f->name[w->pass->to]);
+	return 0;
+}
+
+int deletes_write(struct work *w, const struct delete_plan *d, struct err *e)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (journal_msg_drop(w->pass->journal, d->rows[i]->id, e) < 0)
+			return -1;
+	w->pass->count.deleted += (int64_t)d->count;
+	return 0;
 }
 
 /* ---- what is not there any more */
@@ -283,6 +297,20 @@ static int note_purged(struct work *w, struct journal_msg **rows, size_t n, stru
 	}
 	pass_note(p, "folder %s: %s has removed %zu messages for their age",
 		  w->f->name[p->from], side_name(p->to), n);
+	return journal_commit(j, e);
+}
+
+static int drop_rows(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (journal_msg_drop(j, rows[i]->id, e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
 	return journal_commit(j, e);
 }
 

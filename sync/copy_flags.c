@@ -1,12 +1,5 @@
 /* Hides: how flags follow the side that counts. */
-#include "sync/pass.h"
-
-struct flag_job {
-	const char *want;
-	uint32_t uid; /* on `to` */
-	struct journal_msg *row;
-	const char *flags;
-};
+#include "sync/mend.h"
 
 static int by_want(const void *a, const void *b)
 {
@@ -22,73 +15,13 @@ const char *copy_fit_flags(const struct work *w, const char *flags)
 	return flags_that_fit(w->lane->pool, flags, w->permanent);
 }
 
-static int write_flag_rows(struct work *w, struct flag_job *jobs, size_t n, struct err *e)
-{
-	struct journal *j = w->pass->journal;
+/* ---- before the flip the side that counts decides */
 
-	if (journal_begin(j, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		jobs[i].row->flags = jobs[i].flags;
-		jobs[i].row->kept = jobs[i].want;
-		if (journal_msg_write(j, w->f, jobs[i].row, NULL, NULL, e) < 0) {
-			journal_rollback(j);
-			return -1;
-		}
-	}
-	return journal_commit(j, e);
-}
-
-/* Jobs that want the same. A keyword that the server refuses (too many, odd) must not keep the
- * flags that everybody knows from following: then those alone. */
-static int store_group(struct work *w, struct flag_job *jobs, const uint32_t *uids, size_t n,
-		       struct err *e)
-{
-	struct mailbox *box = w->lane->box[w->pass->to];
-	const char *plain = flags_that_fit(w->lane->pool, jobs->want, FLAGS_SYSTEM);
-	int rc = mailbox_store(box, uids, n, STORE_SET, jobs->want, e);
-
-	/* [LIMIT] may mean keywords as well as us: then the second answer tells. */
-	if (rc == 0 || !mailbox_is_usable(box) || plain == jobs->want)
-		return rc;
-	err_clear(e);
-	for (size_t i = 0; i < n; i++)
-		jobs[i].want = plain;
-	return mailbox_store(box, uids, n, STORE_SET, plain, e);
-}
-
-static int send_flags(struct work *w, struct flag_job *jobs, size_t n, struct err *e)
-{
-	uint32_t *uids = mem_array(n + 1, sizeof *uids);
-	int rc = 0;
-
-	qsort(jobs, n, sizeof *jobs, by_want);
-	for (size_t i = 0, k; i < n && rc == 0; i += k) {
-		const char *want = jobs[i].want;
-
-		for (k = 0; i + k < n && jobs[i + k].want == want; k++)
-			uids[k] = jobs[i + k].uid;
-		rc = store_group(w, jobs + i, uids, k, e);
-		pass_step();
-	}
-	free(uids);
-	if (rc < 0)
-		return err_wrap(e, "%s: flags in folder %s", side_name(w->pass->to),
-				w->f->name[w->pass->to]);
-	w->touched = true;
-	w->pass->count.flags += (int64_t)n;
-	return write_flag_rows(w, jobs, n, e);
-}
-
-/* Before the flip the side that counts decides; absolute flags, so that a repeat does no harm.
- */
-int copy_flags(struct work *w, struct err *e)
+void flags_plan(struct work *w, struct flag_plan *out)
 {
 	struct pass *p = w->pass;
-	struct flag_job *jobs = mem_array(w->row_count + 1, sizeof *jobs);
-	size_t n = 0;
-	int rc = 0;
 
+	*out = (struct flag_plan){ .at = mem_array(w->row_count + 1, sizeof *out->at) };
 	for (size_t i = 0; i < w->row_count && !mailbox_is_pop3(w->lane->box[p->from]); i++) {
 		struct journal_msg *row = &w->rows[i];
 		const struct seen *here = copy_find(w, p->from, row->uid[p->from]);
@@ -96,13 +29,77 @@ int copy_flags(struct work *w, struct err *e)
 
 		if (row->state == MSG_DONE && here && there &&
 		    (here->flags != row->flags || there->flags != row->kept))
-			jobs[n++] = (struct flag_job){ copy_fit_flags(w, here->flags),
-						       there->uid, row, here->flags };
+			out->at[out->count++] =
+				(struct flag_job){ copy_fit_flags(w, here->flags), there->uid,
+						   row, here->flags };
 	}
-	if (n)
-		rc = send_flags(w, jobs, n, e);
-	free(jobs);
-	return rc;
+}
+
+void flags_plan_release(struct flag_plan *f)
+{
+	mem_free(&f->at);
+	mem_free(&f->uids);
+	f->count = 0;
+}
+
+/* Absolute flags, so that a repeat does no harm. */
+size_t flags_changes(struct flag_plan *f, struct message_change *out)
+{
+	size_t n = 0;
+
+	qsort(f->at, f->count, sizeof *f->at, by_want);
+	f->uids = mem_array(f->count + 1, sizeof *f->uids);
+	for (size_t i = 0; i < f->count; i++) {
+		f->uids[i] = f->at[i].uid;
+		if (i == 0 || f->at[i].want != f->at[i - 1].want)
+			out[n++] = (struct message_change){ .uids = &f->uids[i],
+							    .how = STORE_SET,
+							    .flags = f->at[i].want };
+		out[n - 1].n++;
+	}
+	return n;
+}
+
+/* A keyword that the server refuses (too many, odd) must not keep the flags that everybody
+ * knows from following: then those alone. */
+static int store_plain(struct work *w, struct flag_job *jobs, struct message_change *c,
+		       struct err *e)
+{
+	const char *plain = flags_that_fit(w->lane->pool, c->flags, FLAGS_SYSTEM);
+
+	/* [LIMIT] may mean keywords as well as us: then the second answer tells. */
+	if (plain == c->flags) {
+		*e = c->e;
+		return -1;
+	}
+	for (size_t i = 0; i < c->n; i++)
+		jobs[i].want = plain;
+	return mailbox_store(w->lane->box[w->pass->to], c->uids, c->n, STORE_SET, plain, e);
+}
+
+int flags_changed(struct work *w, struct flag_plan *f, struct message_change *done, size_t n,
+		  struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (done[i].rc < 0 &&
+		    store_plain(w, f->at + (done[i].uids - f->uids), &done[i], e) < 0)
+			return err_wrap(e, "%s: flags in folder %s", side_name(w->pass->to),
+					w->f->name[w->pass->to]);
+	w->pass->count.flags += (int64_t)f->count;
+	return 0;
+}
+
+int flags_write(struct work *w, const struct flag_plan *f, struct err *e)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct flag_job *job = &f->at[i];
+
+		job->row->flags = job->flags;
+		job->row->kept = job->want;
+		if (journal_msg_write(w->pass->journal, w->f, job->row, NULL, NULL, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- after the flip */
@@ -124,6 +121,27 @@ static int see_there(struct work *w, struct flag_job *jobs, size_t n, struct err
 	return rc;
 }
 
+static int send_late(struct work *w, struct flag_plan *f, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	struct message_change *changes = mem_array(f->count + 1, sizeof *changes);
+	size_t n = flags_changes(f, changes);
+	int rc = mailbox_change_all(w->lane->box[w->pass->to], changes, n, e);
+
+	w->touched = true;
+	pass_step();
+	if (rc == 0)
+		rc = flags_changed(w, f, changes, n, e);
+	free(changes);
+	if (rc < 0 || journal_begin(j, e) < 0)
+		return -1;
+	if (flags_write(w, f, e) < 0) {
+		journal_rollback(j);
+		return -1;
+	}
+	return journal_commit(j, e);
+}
+
 static int by_uid(const void *a, const void *b)
 {
 	const struct flag_job *x = a, *y = b;
@@ -134,8 +152,8 @@ static int by_uid(const void *a, const void *b)
 int copy_late_flags(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
-	struct flag_job *jobs = mem_array(w->row_count + 1, sizeof *jobs);
-	size_t n = 0, still = 0;
+	struct flag_plan f = { .at = mem_array(w->row_count + 1, sizeof *f.at) };
+	size_t n = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < w->row_count && !mailbox_is_pop3(w->lane->box[p->from]); i++) {
@@ -143,22 +161,22 @@ int copy_late_flags(struct work *w, struct err *e)
 		const struct seen *here = copy_find(w, p->from, row->uid[p->from]);
 
 		if (row->state == MSG_DONE && here && here->flags != row->flags)
-			jobs[n++] = (struct flag_job){ copy_fit_flags(w, here->flags),
+			f.at[n++] = (struct flag_job){ copy_fit_flags(w, here->flags),
 						       row->uid[p->to], row, here->flags };
 	}
 	if (n) {
-		qsort(jobs, n, sizeof *jobs, by_uid);
-		rc = see_there(w, jobs, n, e);
+		qsort(f.at, n, sizeof *f.at, by_uid);
+		rc = see_there(w, f.at, n, e);
 	}
 	for (size_t i = 0; i < n && rc == 0; i++) { /* whoever touched it on new has decided */
-		const struct seen *there = copy_find(w, p->to, jobs[i].uid);
+		const struct seen *there = copy_find(w, p->to, f.at[i].uid);
 
-		if (there && there->flags == jobs[i].row->kept)
-			jobs[still++] = jobs[i];
+		if (there && there->flags == f.at[i].row->kept)
+			f.at[f.count++] = f.at[i];
 	}
-	if (still && rc == 0)
-		rc = send_flags(w, jobs, still, e);
-	free(jobs);
+	if (f.count && rc == 0)
+		rc = send_late(w, &f, e);
+	flags_plan_release(&f);
 	return rc;
 }
 

@@ -217,6 +217,11 @@ struct flight {
 /* The new mail of a folder, from one side to the other. */
 struct stream {
 	struct work *w;
+	uint32_t *uids; /* on `from` */
+	size_t todo;
+	int64_t bytes; /* of them, as listed */
+	bool changed;  /* rows of messages that are skipped were written or dropped */
+	struct readahead *in;
 	struct sender *out;
 	struct flight *at[FLIGHTS_MAX]; /* oldest first */
 	size_t count;
@@ -416,7 +421,7 @@ static int copy_batch(struct stream *st, struct batch *b, struct err *e)
 	return take_off(st, b, e);
 }
 
-static int copy_batches(struct stream *st, struct readahead *in, size_t todo, struct err *e)
+static int copy_batches(struct stream *st, struct err *e)
 {
 	struct work *w = st->w;
 	struct pass *p = w->pass;
@@ -424,7 +429,7 @@ static int copy_batches(struct stream *st, struct readahead *in, size_t todo, st
 	size_t done = 0;
 	int rc;
 
-	while ((rc = readahead_next(in, &b, e)) > 0) {
+	while ((rc = readahead_next(st->in, &b, e)) > 0) {
 		pass_step();
 		done += b.count;
 		rc = pass_is_stopping(p, e);
@@ -433,7 +438,7 @@ static int copy_batches(struct stream *st, struct readahead *in, size_t todo, st
 		batch_release(&b);
 		if (rc < 0)
 			return rc;
-		pass_tell(p, w->f->name[p->from], (int64_t)done, (int64_t)todo);
+		pass_tell(p, w->f->name[p->from], (int64_t)done, (int64_t)st->todo);
 	}
 	return rc < 0 ? err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from])
 		      : 0;
@@ -453,14 +458,11 @@ static struct flow_limits limits_of(const struct work *w)
 				     (uint64_t)job->message_max };
 }
 
-static int copy_stream(struct stream *st, const uint32_t *uids, size_t n, struct err *e)
+static int copy_stream(struct stream *st, struct err *e)
 {
-	struct work *w = st->w;
-	const struct flow_limits limits = limits_of(w);
-	struct readahead *in = readahead_start(w->lane->box[w->pass->from], uids, n, &limits);
-	int rc = copy_batches(st, in, n, e);
+	int rc = copy_batches(st, e);
 
-	readahead_stop(&in);
+	readahead_stop(&st->in);
 	for (size_t i = 0; i < st->again_count && rc == 0; i++)
 		rc = copy_again(st, st->again[i], e);
 	if (rc == 0)
@@ -471,11 +473,12 @@ static int copy_stream(struct stream *st, const uint32_t *uids, size_t n, struct
 }
 
 /* The room that was there when the pass began: less than that is left for this folder alone. */
-static int check_room(struct work *w, int64_t bytes, size_t n, struct err *e)
+static int check_room(const struct stream *st, struct err *e)
 {
+	struct work *w = st->w;
 	struct pass *p = w->pass;
 
-	if (quota_fits(&p->room, bytes, (int64_t)n, e) < 0)
+	if (quota_fits(&p->room, st->bytes, (int64_t)st->todo, e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
 	return 0;
 }
@@ -511,45 +514,69 @@ static int wanted(struct work *w, const struct seen *m, bool *yes, bool *changed
 	return 0;
 }
 
-static int find_wanted(struct work *w, uint32_t *uids, size_t *n, int64_t *bytes, bool *changed,
-		       struct err *e)
+static int find_wanted(struct stream *st, struct err *e)
 {
+	struct work *w = st->w;
 	enum side from = w->pass->from;
 	bool yes;
 
+	st->uids = mem_array(w->seen_count[from] + 1, sizeof *st->uids);
 	for (size_t i = 0; i < w->seen_count[from]; i++) {
-		if (wanted(w, &w->seen[from][i], &yes, changed, e) < 0)
+		if (wanted(w, &w->seen[from][i], &yes, &st->changed, e) < 0)
 			return -1;
 		if (!yes)
 			continue;
-		uids[(*n)++] = w->seen[from][i].uid;
-		*bytes += w->seen[from][i].size;
+		st->uids[st->todo++] = w->seen[from][i].uid;
+		st->bytes += w->seen[from][i].size;
 	}
 	return 0;
 }
 
-int copy_new(struct work *w, struct err *e)
+int copy_new_begin(struct work *w, struct stream **out, struct err *e)
 {
-	struct pass *p = w->pass;
-	uint32_t *uids = mem_array(w->seen_count[p->from] + 1, sizeof *uids);
-	size_t n = 0;
-	int64_t bytes = 0;
-	bool changed = false;
-	struct stream st = { .w = w };
-	int rc = find_wanted(w, uids, &n, &bytes, &changed, e);
+	struct stream *st = mem_new(sizeof *st);
+	const struct flow_limits limits = limits_of(w);
 
-	if (rc == 0)
-		rc = check_room(w, bytes, n, e);
-	if (rc == 0 && n) {
-		st.out = sender_new(w->lane->box[p->to], w->f->name[p->to]);
-		st.again = mem_array(n, sizeof *st.again);
-		rc = copy_stream(&st, uids, n, e);
-		sender_free(&st.out);
+	*st = (struct stream){ .w = w };
+	if (find_wanted(st, e) < 0) {
+		copy_new_free(&st);
+		return -1;
 	}
-	free(st.again);
-	free(uids);
-	if (rc < 0 || (n == 0 && !changed))
-		return rc;
+	if (st->todo)
+		st->in = readahead_start(w->lane->box[w->pass->from], st->uids, st->todo,
+					 &limits);
+	*out = st;
+	return 0;
+}
+
+int copy_new_end(struct stream *st, struct err *e)
+{
+	struct work *w = st->w;
+	enum side to = w->pass->to;
+
+	if (check_room(st, e) < 0)
+		return -1;
+	if (st->todo) {
+		st->out = sender_new(w->lane->box[to], w->f->name[to]);
+		st->again = mem_array(st->todo, sizeof *st->again);
+		if (copy_stream(st, e) < 0)
+			return -1;
+	}
+	if (st->todo == 0 && !st->changed)
+		return 0;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
 	return probe_batches(w, e) < 0 ? -1 : copy_load_rows(w, e);
+}
+
+void copy_new_free(struct stream **at)
+{
+	struct stream *st = *at;
+
+	if (!st)
+		return;
+	readahead_stop(&st->in);
+	sender_free(&st->out);
+	free(st->again);
+	free(st->uids);
+	mem_free(at);
 }

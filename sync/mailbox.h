@@ -278,16 +278,30 @@ int mailbox_look_end(struct mailbox *m, struct selected *selected, struct change
 /* Messages in the selected folder, as far as the server has said by now. */
 uint32_t mailbox_exists(const struct mailbox *m);
 
-enum store_how { STORE_SET, STORE_ADD, STORE_REMOVE };
+enum store_how { STORE_SET, STORE_ADD, STORE_REMOVE, UID_EXPUNGE };
 /*
- * Flags of these messages (uids strictly ascending), silently; UIDs that are not there do not
- * matter. flags: as in message_info. n of 0 does nothing. The folder must be selected for
- * writing.
+ * One change of messages in the selected folder (uids strictly ascending; those that are not
+ * there do not matter): their flags, silently, or UID EXPUNGE of those that are \Deleted.
+ * flags: as in message_info. n of 0 does nothing.
  */
+struct message_change {
+	const uint32_t *uids; /* borrowed, as are flags */
+	size_t n;
+	enum store_how how;
+	const char *flags; /* not of UID_EXPUNGE */
+	int rc;		   /* the result: 0, or -1 and why; ERR_INPUT: not sent */
+	struct err e;
+};
+/*
+ * Several, sent before the first is answered; the server does them in this order (RFC 3501 5.5:
+ * STORE and EXPUNGE need not wait for each other). Each has its own result; -1: the connection
+ * is lost. UID_EXPUNGE is ERR_INPUT without UIDPLUS: a plain EXPUNGE would hit others' mail.
+ */
+int mailbox_change_all(struct mailbox *m, struct message_change *at, size_t n,
+		       struct err *e) MUST_CHECK;
+/* One, and its result. */
 int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_how how,
 		  const char *flags, struct err *e) MUST_CHECK;
-/* UID EXPUNGE of these that are \Deleted; ERR_INPUT without UIDPLUS: a plain EXPUNGE would hit
- * others' mail. */
 int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n,
 		    struct err *e) MUST_CHECK;
 /* EXPUNGE of all that is \Deleted: the caller has made sure of what that is. */

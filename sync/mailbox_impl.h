@@ -109,6 +109,10 @@ void flags_normalise(struct slice words, struct buf *out, bool *any);
  * returns how many went in: at least 1.
  */
 size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n);
+/* The same for one command: as many as the server's limit allows, too. */
+size_t mailbox_set_write(const struct mailbox *m, struct buf *out, const uint32_t *uids,
+			 size_t n);
+void uids_check(const uint32_t *uids, size_t n); /* a BUG unless strictly ascending */
 
 /* What a FETCH answer said; strings are in the scratch. */
 struct fetch_items {

@@ -282,7 +282,7 @@ size_t uid_set_write(struct buf *out, const uint32_t *uids, size_t n)
 	return i;
 }
 
-static void check_uids(const uint32_t *uids, size_t n)
+void uids_check(const uint32_t *uids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		ASSERT(uids[i] > (i ? uids[i - 1] : 0));
@@ -472,9 +472,8 @@ int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_messag
 	return list(m, &l, "(UID FLAGS INTERNALDATE RFC822.SIZE)", e);
 }
 
-/* One command for as many as its length and the server's limit allow. */
-static size_t set_write(const struct mailbox *m, struct buf *out, const uint32_t *uids,
-			size_t n)
+size_t mailbox_set_write(const struct mailbox *m, struct buf *out, const uint32_t *uids,
+			 size_t n)
 {
 	if (m->caps.message_limit)
 		n = (size_t)MIN((uint64_t)n, m->caps.message_limit);
@@ -489,12 +488,12 @@ int mailbox_messages_of(struct mailbox *m, const uint32_t *uids, size_t n,
 
 	ASSERT(!m->pop3); /* it tells no changes after which this would be asked */
 	*out = (struct listing){ 0 };
-	check_uids(uids, n);
+	uids_check(uids, n);
 	for (size_t done = 0; done < n && r == 0;) {
 		struct command c = { 0 };
 
 		buf_add_str(&c.text, "UID FETCH ");
-		done += set_write(m, &c.text, uids + done, n - done);
+		done += mailbox_set_write(m, &c.text, uids + done, n - done);
 		buf_add_str(&c.text, " (UID FLAGS INTERNALDATE RFC822.SIZE)");
 		r = command_run(m, &c, on_listed, &l, e);
 		if (r == 0 && mailbox_last_code_is(m, "MESSAGELIMIT"))
@@ -562,54 +561,4 @@ void uid_list_release(struct uid_list *l)
 {
 	free(l->at);
 	*l = (struct uid_list){ 0 };
-}
-
-/* ---- changes */
-
-/* "verb set tail" for as many commands as the UIDs need. */
-static int for_sets(struct mailbox *m, const char *verb, const uint32_t *uids, size_t n,
-		    const char *tail, struct err *e)
-{
-	check_uids(uids, n);
-	for (size_t done = 0; done < n;) {
-		struct command c = { 0 };
-
-		buf_printf(&c.text, "%s ", verb);
-		done += set_write(m, &c.text, uids + done, n - done);
-		buf_add_str(&c.text, tail);
-		if (command_run(m, &c, NULL, NULL, e) < 0)
-			return err_wrap(e, "folder \"%s\": %s", m->selected ? m->selected : "",
-					verb);
-		if (mailbox_last_code_is(m, "MESSAGELIMIT"))
-			return err_set(e, ERR_LIMIT,
-				       "folder \"%s\": %s: the server did a part of it: [%s]",
-				       m->selected ? m->selected : "", verb, m->last_code);
-	}
-	return 0;
-}
-
-int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_how how,
-		  const char *flags, struct err *e)
-{
-	static const char *const signs[] = {
-		[STORE_SET] = "", [STORE_ADD] = "+", [STORE_REMOVE] = "-"
-	};
-	struct buf tail = { 0 };
-	int r;
-
-	if (mailbox_check_flags(flags, e) < 0)
-		return -1;
-	buf_printf(&tail, " %sFLAGS.SILENT (%s)", signs[how], flags);
-	buf_add(&tail, "", 1);
-	r = for_sets(m, "UID STORE", uids, n, buf_slice(&tail).p, e);
-	buf_release(&tail);
-	return r;
-}
-
-int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n, struct err *e)
-{
-	if (!m->caps.uidplus)
-		return err_set(e, ERR_INPUT,
-			       "the server cannot expunge single messages (UIDPLUS)");
-	return for_sets(m, "UID EXPUNGE", uids, n, "", e);
 }

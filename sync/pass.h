@@ -11,7 +11,7 @@
  *	copy_list.c	what each side holds, and what the journal knows of it
  *	copy_new.c	new mail, batch by batch
  *	refused.c, exceptions.c	what a server will not take
- *	copy_flags.c, copy_delete.c	what changed in mail that is on both sides
+ *	copy_mend.c, copy_flags.c, copy_delete.c	what changed in mail that is on both sides
  *	probe.c	 what became of a batch whose answers never came
  *	adopt.c	 mail that is on both sides already, but in no journal
  *	verify.c every byte on the other side, and the short gate at the end of each folder
@@ -194,12 +194,23 @@ void copy_sort_rows(struct journal_msg **rows, size_t n, enum side s); /* by uid
 /* Rows by uid on `to`; the caller frees. */
 struct journal_msg **copy_rows_by_to(const struct work *w);
 
-/* copy_new.c. All of `from` that has no row. */
-int copy_new(struct work *w, struct err *e) MUST_CHECK;
+/*
+ * copy_new.c. All of `from` that has no row. Begun it is being read: until the end nobody else
+ * may use that side of the lane. Given up before its end, that connection is broken.
+ */
+struct stream;
+int copy_new_begin(struct work *w, struct stream **out, struct err *e) MUST_CHECK;
+int copy_new_end(struct stream *st, struct err *e) MUST_CHECK;
+void copy_new_free(struct stream **st);
+
+/*
+ * copy_mend.c. Before the flip, of mail that is on both sides: what has left `from` leaves `to`
+ * (within the brake), and flags are as `from` has them.
+ */
+int copy_mend(struct work *w, struct err *e) MUST_CHECK;
 
 /* copy_flags.c. What of these flags the other side keeps; of the lane's pool. */
 const char *copy_fit_flags(const struct work *w, const char *flags);
-int copy_flags(struct work *w, struct err *e) MUST_CHECK;
 
 /* copy_flags.c. The first trailing pass: old's late changes, where new is as the journal has
  * it. */
@@ -210,8 +221,6 @@ int flags_report(struct pass *p, struct err *e) MUST_CHECK;
 /* copy_delete.c. Beginning of a pass in step: what has gone of all folders together. */
 int deletes_survey(struct pass *p, const struct journal_folder *known, size_t n,
 		   struct err *e) MUST_CHECK;
-/* Before the flip: what has left `from` leaves `to`. */
-int copy_deletes(struct work *w, struct err *e) MUST_CHECK;
 /* Rows whose message somebody removed on `to`: forgotten, so that it is copied again. */
 int copy_drop_lost(struct work *w, struct err *e) MUST_CHECK;
 
