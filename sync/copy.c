@@ -209,7 +209,7 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, both_sides, e) < 0 ||
 	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
-	    verify_bytes(w, e) < 0)
+	    copy_look_again_begin(w, e) < 0 || verify_bytes(w, e) < 0)
 		return -1;
 	return verify_folder(w, equal, e);
 }

@@ -386,6 +386,7 @@ int copy_reopen(struct work *w, struct err *e)
 {
 	enum side to = w->pass->to;
 
+	w->last.stale = true;
 	if (mailbox_select(w->lane->box[to], w->f->name[to], false, &w->selected[to], e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
 	return check_still(w, to, e);
@@ -432,58 +433,90 @@ static int check_count(struct work *w, bool *equal, struct err *e)
 	return 0;
 }
 
-static int look_since(struct work *w, enum side s, uint64_t since, struct err *e)
+static int take_last(void *work, struct err *e)
 {
-	struct side_of so = { w, s };
-	struct changes *c = &w->changes[s];
+	struct work *w = work;
+	enum side to = w->pass->to;
 
-	changes_release(c);
-	*c = (struct changes){ .on_message = copy_take, .arg = &so };
-	w->seen_count[s] = 0;
-	if (mailbox_look_begin(w->lane->box[s], w->f->name[s], s == w->pass->from, since, e) <
-		    0 ||
-	    mailbox_look_end(w->lane->box[s], &w->selected[s], c, e) < 0)
-		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
-	return check_still(w, s, e);
+	if (mailbox_look_end(w->lane->box[to], &w->selected[to], &w->changes[to], e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	return check_still(w, to, e);
 }
 
-static int look_from_here(struct work *w, bool *equal, struct err *e)
+static int ask_last(struct work *w, struct err *e)
 {
 	enum side to = w->pass->to;
-	struct seen *seen = w->seen[to];
-	size_t n = w->seen_count[to];
-	int rc;
+	struct mailbox *box = w->lane->box[to];
 
+	w->last.stale = false;
+	w->last.side = (struct side_of){ w, to };
+	changes_release(&w->changes[to]);
+	w->changes[to] = (struct changes){ .on_message = copy_take, .arg = &w->last.side };
+	w->seen_count[to] = 0;
+	if (mailbox_look_begin(box, w->f->name[to], false, w->seen_modseq[to], e) < 0)
+		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	mailbox_read_first(box, take_last, w);
+	return 0;
+}
+
+/* Can the server say what has changed since it was first looked at? */
+static bool can_look_from_here(const struct work *w)
+{
+	enum side to = w->pass->to;
+
+	return w->seen_modseq[to] && mailbox_caps(w->lane->box[to])->condstore;
+}
+
+int copy_look_again_begin(struct work *w, struct err *e)
+{
+	enum side to = w->pass->to;
+
+	if (!w->touched || !can_look_from_here(w))
+		return 0;
+	w->last.begun = true;
+	w->last.before = w->seen[to];
+	w->last.before_count = w->seen_count[to];
 	w->seen[to] = NULL;
 	w->seen_count[to] = w->seen_room[to] = 0;
-	rc = look_since(w, to, w->seen_modseq[to], e);
-	if (rc == 0) {
-		copy_tidy_seen(w, to);
-		forget_vanished(w, to);
-		rc = check_count(w, equal, e);
-		see_unchanged(w, to, seen, n);
-	}
+	return ask_last(w, e);
+}
+
+static int end_last(struct work *w, bool *equal, struct err *e)
+{
+	enum side to = w->pass->to;
+	struct mailbox *box = w->lane->box[to];
+
+	if (mailbox_read_now(box, e) < 0)
+		return -1;
+	/* The state that is remembered has to be the one that was looked at. */
+	if (w->last.stale && (ask_last(w, e) < 0 || mailbox_read_now(box, e) < 0))
+		return -1;
+	copy_tidy_seen(w, to);
+	forget_vanished(w, to);
+	if (check_count(w, equal, e) < 0)
+		return -1;
+	see_unchanged(w, to, w->last.before, w->last.before_count);
 	if (!w->changes[to].told)
 		*equal = false; /* the next pass lists it all */
-	free(seen);
-	return rc;
+	return 0;
 }
 
 int copy_look_again(struct work *w, bool *equal, struct err *e)
 {
-	enum side to = w->pass->to;
-
 	if (!w->touched)
 		return 0;
-	if (w->seen_modseq[to] && mailbox_caps(w->lane->box[to])->condstore)
-		return look_from_here(w, equal, e);
-	if (copy_reopen(w, e) < 0)
+	if (!w->last.begun && copy_look_again_begin(w, e) < 0)
 		return -1;
-	return copy_list(w, to, e);
+	if (w->last.begun)
+		return end_last(w, equal, e);
+	return copy_reopen(w, e) < 0 ? -1 : copy_list(w, w->pass->to, e);
 }
 
 void copy_look_release(struct work *w)
 {
+	if (w->last.begun)
+		mailbox_forget_first(w->lane->box[w->pass->to]);
+	mem_free(&w->last.before);
 	for (int s = 0; s < SIDES; s++) {
 		changes_release(&w->changes[s]);
 		uid_list_release(&w->gone[s]);

@@ -131,7 +131,7 @@ static int goodbye(struct mailbox *m, const struct imap_reply *r, struct err *e)
 
 int mailbox_next(struct mailbox *m, struct frame *f, struct err *e)
 {
-	if (frame_next(m->r, f, e) < 0)
+	if (mailbox_read_now(m, e) < 0 || frame_next(m->r, f, e) < 0)
 		return -1;
 	note_counts(m, f);
 	(void)vanished_read(f->reply.text, note_expunged, m);
@@ -190,9 +190,11 @@ void command_release(struct command *c)
 static int see(const struct frame *f, untagged_fn *fn, void *arg, struct mailbox *m,
 	       struct err *e)
 {
-	if (!fn || (f->kind == FRAME_STATUS && f->reply.status == STATUS_BYE))
+	if (f->kind == FRAME_STATUS && f->reply.status == STATUS_BYE)
 		return 0;
-	return fn(f, arg, e) < 0 ? transport_poison(m->t, e) : 0;
+	if ((fn && fn(f, arg, e) < 0) || (m->behind && m->behind(f, m->behind_arg, e) < 0))
+		return transport_poison(m->t, e);
+	return 0;
 }
 
 static int see_tagged(struct mailbox *m, const struct frame *f, const char *tag, struct err *e)
@@ -245,10 +247,26 @@ int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagg
 	return transport_write(m->t, "\r\n", 2, e);
 }
 
+/* With what comes of this command meanwhile. */
+static int read_first(struct mailbox *m, untagged_fn *fn, void *arg, struct err *e)
+{
+	int rc;
+
+	if (!m->first)
+		return 0;
+	m->behind = fn;
+	m->behind_arg = arg;
+	rc = mailbox_read_now(m, e);
+	m->behind = NULL;
+	return rc;
+}
+
 int command_wait(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg, struct err *e)
 {
 	struct frame f;
 
+	if (read_first(m, fn, arg, e) < 0)
+		return -1;
 	for (;;) {
 		if (mailbox_next(m, &f, e) < 0)
 			return -1;

@@ -275,6 +275,17 @@ int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint
 		       struct err *e) MUST_CHECK;
 int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,
 		     struct err *e) MUST_CHECK;
+/*
+ * Between begin and end of a look others may send their commands behind it, for the folder that
+ * is being opened: then fn, which calls mailbox_look_end(), is called before their answers are
+ * read, once. -1 from it breaks the connection: theirs are under way.
+ */
+typedef int mailbox_first_fn(void *arg, struct err *e);
+void mailbox_read_first(struct mailbox *m, mailbox_first_fn *fn, void *arg);
+/* Calls it now, unless that has been done. */
+int mailbox_read_now(struct mailbox *m, struct err *e) MUST_CHECK;
+/* It will not be called any more; if it has not been, the connection is broken. */
+void mailbox_forget_first(struct mailbox *m);
 /* Messages in the selected folder, as far as the server has said by now. */
 uint32_t mailbox_exists(const struct mailbox *m);
 

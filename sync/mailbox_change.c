@@ -22,7 +22,7 @@ static void note_result(struct changing *s, struct message_change *c, int rc,
 		c->rc = err_set(&c->e, ERR_LIMIT, "the server did a part of it: [%s]",
 				mailbox_last_code(s->m));
 	if (c->rc < 0)
-		err_wrap(&c->e, "folder \"%s\": %s", s->m->selected ? s->m->selected : "",
+		err_wrap(&c->e, "folder \"%s\": %s", mailbox_folder(s->m),
 			 c->how == UID_EXPUNGE ? "UID EXPUNGE" : "UID STORE");
 }
 

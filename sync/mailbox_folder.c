@@ -660,6 +660,11 @@ int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *
 			 e);
 }
 
+const char *mailbox_folder(const struct mailbox *m)
+{
+	return m->selected ? m->selected : m->opening ? m->opening : "";
+}
+
 struct selecting {
 	struct mailbox *m;
 	struct selected *out;
@@ -784,7 +789,7 @@ int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct s
 	if (m->pop3)
 		return pop3_source_select(m->pop3, name, out, e);
 	*out = (struct selected){ 0 };
-	if (mailbox_check_name(name, e) < 0)
+	if (mailbox_check_name(name, e) < 0 || mailbox_read_now(m, e) < 0)
 		return -1;
 	select_command(m, &c, name, read_only);
 	if (command_run(m, &c, on_select, &s, e) < 0)
@@ -854,7 +859,7 @@ int mailbox_survey_begin(struct mailbox *m, bool namespaces, struct err *e)
 	m->survey.namespaces[0] = '\0';
 	if (m->pop3)
 		return pop3_source_survey_begin(m->pop3, namespaces, e);
-	if (ask_unselect(m, e) < 0 ||
+	if (mailbox_read_now(m, e) < 0 || ask_unselect(m, e) < 0 ||
 	    (namespaces && ask(m, m->survey.namespaces,
 			       m->caps.namespaces ? "NAMESPACE" : "LIST \"\" \"\"", e) < 0) ||
 	    ask_list(m, e) < 0 || ask(m, m->survey.lsub, "LSUB \"\" \"*\"", e) < 0)

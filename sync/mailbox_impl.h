@@ -13,6 +13,10 @@
 #define COMMAND_WAITS_MAX 4    /* synchronising literals in one command */
 #define LITERAL_MINUS_MAX 4096 /* RFC 7888 5 */
 
+/* Sees the untagged answers of a command, BYE excepted. -1 (with e set) breaks the connection.
+ */
+typedef int untagged_fn(const struct frame *f, void *arg, struct err *e);
+
 struct mailbox {
 	struct pop3_source *pop3; /* NULL: IMAP; else all below is empty */
 	struct transport *t;
@@ -34,6 +38,13 @@ struct mailbox {
 	unsigned opened_by;	    /* the command that was the last when it was opened */
 	struct buf permanent_flags; /* NUL-terminated */
 
+	mailbox_first_fn *first; /* to be called before the next answer is read; NULL: none */
+	void *first_arg;
+	/* Who waits behind it: Dovecot gives the data of a command before the one in front of
+	 * it is done, to end both together. Each takes what is its own. */
+	untagged_fn *behind;
+	void *behind_arg;
+
 	char *opening; /* the folder that SELECT or EXAMINE is on its way for */
 	bool opening_read_only;
 	bool enable_asked, qresync_on; /* RFC 7162 3.2.3 */
@@ -52,10 +63,6 @@ struct command {
 	size_t waits[COMMAND_WAITS_MAX];
 	int wait_count;
 };
-
-/* Sees the untagged answers of a command, BYE excepted. -1 (with e set) breaks the connection.
- */
-typedef int untagged_fn(const struct frame *f, void *arg, struct err *e);
 
 void command_printf(struct command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void command_astring(struct mailbox *m, struct command *c, struct slice s);
@@ -88,6 +95,9 @@ bool mailbox_is_temporary(const struct imap_reply *r);
 void select_command(struct mailbox *m, struct command *c, const char *name, bool read_only);
 int select_answer(struct mailbox *m, const char *tag, struct selected *out,
 		  struct err *e) MUST_CHECK;
+
+/* Of the folder that is selected, or is being opened; "": of none. For people. */
+const char *mailbox_folder(const struct mailbox *m);
 
 /* "VANISHED [(EARLIER) ]set" (RFC 7162 3.2.10): 1 and fn for each range; 0: something else; -1:
  * not to be understood. */

@@ -108,7 +108,7 @@ int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint
 
 	if (m->pop3)
 		return pop3_source_look(m->pop3, name, e);
-	if (mailbox_check_name(name, e) < 0)
+	if (mailbox_check_name(name, e) < 0 || mailbox_read_now(m, e) < 0)
 		return -1;
 	m->look.enable[0] = '\0';
 	enable = !m->selected;
@@ -219,12 +219,40 @@ int mailbox_look_end(struct mailbox *m, struct selected *selected, struct change
 	if (select_answer(m, m->look.select, selected, e) < 0)
 		return end_failed(m, e);
 	if (m->look.changes[0] && end_changes(m, out, e) < 0)
-		return err_wrap(e, "changes in folder \"%s\"", m->selected);
+		return err_wrap(e, "changes in folder \"%s\"", mailbox_folder(m));
 	/* What it said of changes means nothing without a number to go on from. */
 	if (!selected->highestmodseq || !selected->uidvalidity)
 		out->told = false;
 	out->exists = m->exists;
 	return 0;
+}
+
+/* ---- what others send behind it */
+
+void mailbox_read_first(struct mailbox *m, mailbox_first_fn *fn, void *arg)
+{
+	ASSERT(!m->first);
+	m->first = fn;
+	m->first_arg = arg;
+}
+
+int mailbox_read_now(struct mailbox *m, struct err *e)
+{
+	mailbox_first_fn *fn = m->first;
+
+	m->first = NULL;
+	return fn && fn(m->first_arg, e) < 0 ? transport_poison(m->t, e) : 0;
+}
+
+void mailbox_forget_first(struct mailbox *m)
+{
+	struct err e = { 0 };
+
+	if (m->first) {
+		err_set(&e, ERR_TEMP, "answers were not waited for");
+		transport_poison(m->t, &e);
+	}
+	m->first = NULL;
 }
 
 void changes_release(struct changes *c)

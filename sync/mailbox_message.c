@@ -375,6 +375,9 @@ static int header_end(void *arg, struct err *e)
  * just opened, the server has said so; else it is asked again. */
 static int has_messages(struct mailbox *m, bool *out, struct err *e)
 {
+	*out = true;
+	if (m->first) /* the folder is being opened: whoever asks now knows of mail in it */
+		return 0;
 	if (m->exists == 0 && m->opened_by != m->tags && mailbox_noop(m, e) < 0)
 		return -1;
 	*out = m->exists > 0;
@@ -448,7 +451,7 @@ static int list(struct mailbox *m, struct lister *l, const char *items, struct e
 	int r;
 
 	*l->out = (struct listing){ 0 };
-	ASSERT(m->selected && l->lo > 0);
+	ASSERT(*mailbox_folder(m) && l->lo > 0);
 	if (has_messages(m, &some, e) < 0)
 		return -1;
 	if (!some || (l->hi && l->hi < l->lo))
@@ -459,7 +462,7 @@ static int list(struct mailbox *m, struct lister *l, const char *items, struct e
 	frame_set_sink(m->r, NULL);
 	fetch_scratch_release(&l->scratch);
 	buf_release(&l->header);
-	return r < 0 ? err_wrap(e, "listing folder \"%s\"", m->selected) : 0;
+	return r < 0 ? err_wrap(e, "listing folder \"%s\"", mailbox_folder(m)) : 0;
 }
 
 int mailbox_messages(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_message_fn *fn,
@@ -501,7 +504,7 @@ int mailbox_messages_of(struct mailbox *m, const uint32_t *uids, size_t n,
 				    m->last_code);
 	}
 	fetch_scratch_release(&l.scratch);
-	return r < 0 ? err_wrap(e, "listing folder \"%s\"", m->selected) : 0;
+	return r < 0 ? err_wrap(e, "listing folder \"%s\"", mailbox_folder(m)) : 0;
 }
 
 int mailbox_headers(struct mailbox *m, uint32_t lo, uint32_t hi, mailbox_header_fn *fn,

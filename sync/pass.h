@@ -88,6 +88,13 @@ struct seen {
 	int64_t date;
 };
 
+struct work;
+/* For callbacks: a side of a folder at work. */
+struct side_of {
+	struct work *w;
+	enum side side;
+};
+
 /*
  * One folder at work. seen and rows are the whole folder, or where both servers have told what
  * changed since the last pass only what is concerned by it: then a row's message that has not
@@ -123,12 +130,14 @@ struct work {
 	struct uid_list concerned[SIDES];
 	int64_t strangers; /* messages of the other side that had no row */
 	int64_t adopted;   /* of them, those that have got one */
-};
 
-/* For callbacks: a side of a folder at work. */
-struct side_of {
-	struct work *w;
-	enum side side;
+	struct {	   /* the last look at the other side */
+		bool begun;
+		bool stale;	     /* the folder was opened again since */
+		struct seen *before; /* what was seen until then; owned */
+		size_t before_count;
+		struct side_of side;
+	} last;
 };
 
 /*
@@ -169,8 +178,12 @@ int copy_look(struct work *w, const bool sides[SIDES], struct err *e) MUST_CHECK
 int copy_gather(struct work *w, const bool sides[SIDES], struct err *e) MUST_CHECK;
 /* Opens the other side's folder again; ERR_TEMP if it is another one by now. */
 int copy_reopen(struct work *w, struct err *e) MUST_CHECK;
-/* After changes of our own: seen of the other side is up to date. *equal becomes false if it
- * does not add up. */
+/*
+ * After changes of our own: seen of the other side is up to date. *equal becomes false if it
+ * does not add up. Begun, it is asked for, and what else is asked of the folder goes with it;
+ * meanwhile seen is empty.
+ */
+int copy_look_again_begin(struct work *w, struct err *e) MUST_CHECK;
 int copy_look_again(struct work *w, bool *equal, struct err *e) MUST_CHECK;
 void copy_look_release(struct work *w);
 

@@ -267,7 +267,7 @@ static int fetch_end(struct mailbox *box, struct fetcher *f, int r, struct err *
 	frame_set_sink(box->r, NULL);
 	digest_stream_free(&f->digests);
 	fetch_scratch_release(&f->scratch);
-	return r < 0 ? err_wrap(e, "fetching from folder \"%s\"", box->selected) : 0;
+	return r < 0 ? err_wrap(e, "fetching from folder \"%s\"", mailbox_folder(box)) : 0;
 }
 
 static int fetch_all(struct mailbox *box, struct fetcher *f, const uint32_t *uids,
@@ -388,7 +388,7 @@ static int digest_chunk(struct mailbox *m, const uint32_t *uids, size_t n, uint6
 int pipeline_digest(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t message_max,
 		    pipeline_digest_fn *fn, void *arg, struct err *e)
 {
-	ASSERT(m->pop3 || m->selected);
+	ASSERT(m->pop3 || *mailbox_folder(m));
 	for (size_t done = 0; done < n; done += DIGEST_CHUNK)
 		if (digest_chunk(m, uids + done, MIN(n - done, (size_t)DIGEST_CHUNK),
 				 message_max, fn, arg, e) < 0)

@@ -499,16 +499,30 @@ static bool all_there(const struct batch *b, const struct uid_list *there)
 	return true;
 }
 
-/* Are the messages where the server says they are? Asked once of each lane. */
+static int take_opened(void *work, struct err *e)
+{
+	struct work *w = work;
+	enum side to = w->pass->to;
+	struct changes none = { 0 };
+
+	return mailbox_look_end(w->lane->box[to], &w->selected[to], &none, e);
+}
+
+/* Are the messages where the server says they are? Asked once of each lane, in one round trip.
+ */
 static int prove(struct work *w, const struct batch *b, struct err *e)
 {
 	enum side to = w->pass->to;
 	struct mailbox *box = w->lane->box[to];
 	struct uid_list there = { 0 };
 
-	if (mailbox_select(box, w->f->name[to], false, &w->selected[to], e) < 0 ||
-	    mailbox_uids(box, w->first_uid, 0, &there, e) < 0)
+	if (mailbox_look_begin(box, w->f->name[to], false, 0, e) < 0)
 		return -1;
+	mailbox_read_first(box, take_opened, w);
+	if (mailbox_uids(box, w->first_uid, 0, &there, e) < 0) {
+		mailbox_forget_first(box);
+		return -1;
+	}
 	w->lane->uids = all_there(b, &there) ? UIDS_PROVEN : UIDS_WRONG;
 	uid_list_release(&there);
 	return 0;

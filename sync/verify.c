@@ -212,7 +212,8 @@ static int prove_all(struct proof *pr, bool may_look, bool *looked, struct err *
 
 	*looked = false;
 	/* Courier shows what was appended to the selected folder only after a poll. */
-	if (!mailbox_quirks(box)->appends_seen && mailbox_noop(box, e) < 0)
+	if (!pr->w->last.begun && !mailbox_quirks(box)->appends_seen &&
+	    mailbox_noop(box, e) < 0)
 		return -1;
 	if (compare_all(pr, e) < 0 || (pr->missing_count && compare_missing(pr, e) < 0) ||
 	    (may_look && pr->astray_count && look_for_astray(pr, looked, e) < 0))
