@@ -625,6 +625,97 @@ static void changes_name_their_messages(void **state UNUSED)
 	script_leave(&s, &m);
 }
 
+/* All of them are sent before the first is answered; the second one is refused in its second
+ * part. */
+static const struct step many_steps[] = {
+	LOGIN_WITH("UIDPLUS MESSAGELIMIT=2"),
+	SELECTED,
+	C("m3 UID STORE 1 +FLAGS.SILENT (\\Deleted)\r\n"
+	  "m4 UID EXPUNGE 1:2\r\n"
+	  "m5 UID EXPUNGE 3\r\n"
+	  "m6 UID STORE 7 FLAGS.SILENT (\\Seen)\r\n"),
+	S("m3 OK x\r\n* 1 EXPUNGE\r\nm4 OK x\r\nm5 NO busy\r\nm6 OK x\r\n"),
+	LOGOUT("m7"),
+	SCRIPT_END,
+};
+
+static void changes_do_not_wait_for_each_other(void **state UNUSED)
+{
+	static const uint32_t uids[] = { 1, 2, 3 }, other[] = { 7 };
+	struct message_change at[] = { { uids, 1, STORE_ADD, "\\Deleted", 0, { 0 } },
+				       { uids, 3, UID_EXPUNGE, NULL, 0, { 0 } },
+				       { other, 1, STORE_SET, "a) x", 0, { 0 } },
+				       { other, 1, STORE_SET, "\\Seen", 0, { 0 } } };
+	struct script s;
+	struct selected sel;
+	struct mailbox *m = selected(&s, many_steps, &sel);
+	struct err e = { 0 };
+
+	assert_int_equal(mailbox_change_all(m, at, 4, &e), 0);
+	assert_int_equal(at[0].rc, 0);
+	assert_int_equal(at[1].rc, -1);
+	assert_int_equal(at[1].e.kind, ERR_TEMP);
+	assert_int_equal(at[2].e.kind, ERR_INPUT); /* never sent */
+	assert_int_equal(at[3].rc, 0);
+	script_leave(&s, &m);
+}
+
+/* Dovecot: data of the second command before the first is done. */
+static const struct step behind_steps[] = {
+	LOGIN_WITH("CONDSTORE"),
+	C("m2 SELECT \"Work\"\r\n"
+	  "m3 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 5)\r\n"
+	  "m4 UID FETCH 7:* (UID)\r\n"),
+	S("* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [HIGHESTMODSEQ 8] x\r\nm2 OK x\r\n"
+	  "* 1 FETCH (UID 2 FLAGS (\\Seen) INTERNALDATE \"01-Jan-2001 00:00:00 +0000\" "
+	  "RFC822.SIZE 1)\r\n* 2 FETCH (UID 7)\r\nm3 OK x\r\n* 3 FETCH (UID 8)\r\nm4 OK x\r\n"),
+	LOGOUT("m5"),
+	SCRIPT_END,
+};
+
+struct looking {
+	struct mailbox *m;
+	struct selected sel;
+	struct changes c;
+	size_t named;
+};
+
+static int take_named(const struct message_info *i UNUSED, void *arg, struct err *e UNUSED)
+{
+	((struct looking *)arg)->named++;
+	return 0;
+}
+
+static int take_look(void *arg, struct err *e)
+{
+	struct looking *l = arg;
+
+	return mailbox_look_end(l->m, &l->sel, &l->c, e);
+}
+
+static void what_is_asked_behind_a_look_comes_with_it(void **state UNUSED)
+{
+	struct script s;
+	struct looking l = { .m = script_login(&s, behind_steps) };
+	struct uid_list u = { 0 };
+	struct err e = { 0 };
+
+	l.c = (struct changes){ .on_message = take_named, .arg = &l };
+	assert_int_equal(mailbox_look_begin(l.m, "Work", false, 5, &e), 0);
+	mailbox_read_first(l.m, take_look, &l);
+	assert_int_equal(mailbox_uids(l.m, 7, 0, &u, &e), 0);
+	assert_true(l.c.told);
+	assert_int_equal(l.sel.uidvalidity, 9);
+	assert_int_equal(l.named, 1);
+	assert_int_equal(u.count, 2);
+	assert_int_equal(u.at[1], 8);
+	uid_list_release(&u);
+	changes_release(&l.c);
+	assert_int_equal(mailbox_read_now(l.m, &e), 0); /* long done */
+	mailbox_forget_first(l.m);
+	script_leave(&s, &l.m);
+}
+
 static const struct step empty_steps[] = {
 	LOGIN_WITH("X"),
 	C("m2 EXAMINE \"INBOX\"\r\n"),
@@ -681,6 +772,8 @@ int main(void)
 		cmocka_unit_test(a_look_tells_what_changed),
 		cmocka_unit_test(headers_come_whole),
 		cmocka_unit_test(changes_name_their_messages),
+		cmocka_unit_test(changes_do_not_wait_for_each_other),
+		cmocka_unit_test(what_is_asked_behind_a_look_comes_with_it),
 		cmocka_unit_test(empty_folders_are_not_asked),
 	};
 
