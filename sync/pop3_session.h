@@ -11,12 +11,12 @@
 #define SYNC_POP3_SESSION_H
 
 #include "common/wire/pop3.h"
+#include "common/wire/pop3_uidl.h"
 #include "sync/transport.h"
 
 #define POP3_ANSWER_MAX	  4096	  /* bytes of an answer's line, its end included */
 #define POP3_CAPA_MAX	  65536	  /* bytes of CAPA's lines */
 #define POP3_MESSAGES_MAX 1000000 /* messages of one maildrop */
-#define POP3_UIDL_MAX	  255	  /* bytes of a unique id; RFC 1939 7: 70 */
 #define POP3_WINDOW	  32	  /* commands sent and not yet answered */
 #define POP3_BODY_MAX	  (1ULL << 40)
 
