@@ -261,6 +261,11 @@ void settings_errors_release(struct settings_errors *errs)
 	errs->count = 0;
 }
 
+bool settings_keep_uidl(const struct settings *s)
+{
+	return strcmp(s->pop3.uidl, "keep") == 0;
+}
+
 struct login_name_rules settings_login_rules(const struct settings *s)
 {
 	return (struct login_name_rules){ s->users.default_domain, s->users.fold_local };

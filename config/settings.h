@@ -124,9 +124,9 @@ struct settings {
 		int64_t message_max;	 /* bytes; a larger message is an exception */
 		int64_t user_rate;	 /* bytes/s of one user's copy; 0: no limit */
 		int user_message_rate;
-		char *folders; /* rules about folders (config/folder_rules.h); NULL: none */
-		bool shared;   /* other users' and shared folders too */
-		int delete_brake;	  /* most deletes per folder and pass … */
+		char *folders;	  /* rules about folders (config/folder_rules.h); NULL: none */
+		bool shared;	  /* other users' and shared folders too */
+		int delete_brake; /* most deletes per folder and pass … */
 		int delete_brake_percent; /* … or this share of it, whichever is more */
 		char *deleted;		  /* "copy" or "skip": what is marked \Deleted */
 	} sync;
@@ -138,6 +138,9 @@ struct settings {
 		int parallel; /* users between freeze and flip at once */
 		char *bye;    /* text of the BYE */
 	} cutover;
+	struct {	    /* pop3 { … } */
+		char *uidl; /* "keep" or "native" */
+	} pop3;
 	struct {	      /* lookup { … }: the MTA asks where mail goes */
 		char *listen; /* NULL: nobody asks */
 		char *old_transport, *new_transport;
@@ -161,6 +164,7 @@ struct settings {
 		int login_parallel, login_delay_s, refusal_s;
 		int bad_commands, id_pairs;
 		int tracked;	       /* entries of proxy/guard.h */
+		int64_t uidl_bytes;    /* of maps in memory (proxy/overlay.h) */
 		int spare_descriptors; /* kept for the store, certificates and control */
 		char *trusted;	       /* networks without the limits of one address */
 	} limits;
@@ -202,6 +206,9 @@ unsigned settings_line(const char *path, const char *section, const char *name);
 
 /* Writes the sample file: every setting with its help and default, in the table's order. */
 void settings_write_sample(FILE *to);
+
+/* Do POP3 clients keep the unique ids that they know from old? */
+bool settings_keep_uidl(const struct settings *s);
 
 struct login_name_rules settings_login_rules(const struct settings *s); /* borrows from s */
 

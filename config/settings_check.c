@@ -267,6 +267,13 @@ static void check_deleted(const struct settings *s, const struct scan *scan, str
 			    "sync.deleted must be copy or skip, not \"%s\"", s->sync.deleted);
 }
 
+static void check_uidl(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	if (strcmp(s->pop3.uidl, "keep") != 0 && strcmp(s->pop3.uidl, "native") != 0)
+		mistake_add(m, scan_line(scan, SECTION_POP3, NULL, "uidl"),
+			    "pop3.uidl must be keep or native, not \"%s\"", s->pop3.uidl);
+}
+
 /* Made of %u, %n, %d and %%, and different for different users. */
 static bool is_login_format(const char *format)
 {
@@ -452,6 +459,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_worker_user(s, scan, m);
 	check_folder_rules(s, scan, m);
 	check_deleted(s, scan, m);
+	check_uidl(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

@@ -15,6 +15,7 @@ const struct section_row section_rows[SECTIONS] = {
 	[SECTION_USERS] = { "users", false, "How login names are read." },
 	[SECTION_SYNC] = { "sync", false, "Copying mail." },
 	[SECTION_CUTOVER] = { "cutover", false, "Moving a user: freeze, last copy, flip." },
+	[SECTION_POP3] = { "pop3", false, "Clients that leave their mail on the server." },
 	[SECTION_LOOKUP] = { "lookup", false,
 			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
 	[SECTION_LIMITS] = { "limits", false, "Of one proxy process." },
@@ -215,7 +216,8 @@ const struct setting_row setting_rows[] = {
 	INT("delete_brake", AT(SECTION_SYNC, sync.delete_brake), "50", 0, 1000000000, "",
 	    "Most deletions per folder and pass before a person is asked …"),
 	INT("delete_brake_percent", AT(SECTION_SYNC, sync.delete_brake_percent), "5", 0, 100,
-	    "%", "… or this share of the folder, whichever is more; the same again for all of a "
+	    "%",
+	    "… or this share of the folder, whichever is more; the same again for all of a "
 	    "user's folders together."),
 	TEXT("deleted", AT(SECTION_SYNC, sync.deleted), "copy", true,
 	     "What becomes of messages marked \\Deleted and not yet expunged: copy (with the "
@@ -233,6 +235,10 @@ const struct setting_row setting_rows[] = {
 	    "Users between freeze and flip at once."),
 	TEXT("bye", AT(SECTION_CUTOVER, cutover.bye), "Mailbox was moved, please reconnect.",
 	     true, "What a client hears at the flip; printable ASCII."),
+
+	TEXT("uidl", AT(SECTION_POP3, pop3.uidl), "keep", true,
+	     "The unique ids that clients know mail by: keep (the new server's mail shows with "
+	     "those of old, so nothing is downloaded twice) or native (the new server's own)."),
 
 	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
 	TEXT("listen", AT(SECTION_LOOKUP, lookup.listen), NULL, false,
@@ -289,13 +295,17 @@ const struct setting_row setting_rows[] = {
 	      "Fields of a client's ID that are kept (RFC 2971: at most 30)."),
 	LIMIT(tracked, "65536", 16, 10000000, "",
 	      "Addresses and users remembered for these limits; about 100 bytes each."),
+	ROW("uidl_bytes", AT(SECTION_LIMITS, limits.uidl_bytes), SIZE, "128M", 0,
+	    INT64_C(1) << 40, "bytes", false, true,
+	    "Memory for the unique ids of users who read by POP3 just now; about 50 bytes a "
+	    "message. Above it UIDL is refused for the moment."),
 	LIMIT(spare_descriptors, "64", 32, 1000000000, "",
 	      "Descriptors that no client gets: for the store, certificates and control."),
 	TEXT("trusted", AT(SECTION_LIMITS, limits.trusted), "127.0.0.0/8, ::1", true,
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 115, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 117, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -11,6 +11,7 @@
 #include "proxy/backend.h"
 #include "proxy/ending.h"
 #include "proxy/life.h"
+#include "proxy/overlay.h"
 #include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -34,6 +35,7 @@ enum news_kind {
 	NEWS_RELOAD,
 	NEWS_DROP,
 	NEWS_DRAIN,
+	NEWS_UIDL,
 	NEWS_LEASE,
 	NEWS_LOST
 };
@@ -47,6 +49,7 @@ struct news {
 	int64_t fence_ms;
 	int64_t request, cut_at;
 	int64_t trace, until, max_bytes; /* trace 0: none any more */
+	struct overlay_found uidl;	 /* for session `alias` of user `name` */
 };
 
 /* To the store. */
@@ -59,6 +62,8 @@ enum order_kind {
 	ORDER_ANSWER,
 	ORDER_TRACE,
 	ORDER_STRANGER,
+	ORDER_POP3_SEEN,
+	ORDER_UIDL,
 	ORDER_USES,
 	ORDER_LEAVING,
 	ORDER_LATENCY,
@@ -138,6 +143,7 @@ static void post(struct follower *f, struct news *n)
 static void news_free(struct news *n)
 {
 	user_release(&n->user);
+	uidl_map_free(&n->uidl.map);
 	free(n->alias);
 	free(n->name);
 	free(n);
@@ -187,6 +193,10 @@ static void apply(struct proxy *p, struct news *n)
 			life_drain(p, n->request, n->cut_at);
 		else
 			life_serve(p, n->request);
+		break;
+	case NEWS_UIDL:
+		overlay_arrived(p, n->name, n->alias, &n->uidl);
+		n->uidl.map = NULL;
 		break;
 	case NEWS_LEASE:
 		p->fence_ms = n->fence_ms;
@@ -438,6 +448,16 @@ static int write_uses(struct follower *f, const uint32_t *counts, struct err *e)
 	return store_usage_add(f->store, rows, n, e);
 }
 
+static void find_uidl(struct follower *f, const struct order *o)
+{
+	struct news *n = news_new(NEWS_UIDL);
+
+	n->name = mem_str(o->name);
+	n->alias = mem_str(o->text);
+	overlay_fetch(f->store, o->name, o->at, &n->uidl);
+	post(f, n);
+}
+
 static int carry_out(struct follower *f, const struct order *o, struct err *e)
 {
 	const char *node = f->proxy->node;
@@ -460,6 +480,11 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 		break; /* write_trace() */
 	case ORDER_STRANGER:
 		return store_stranger(f->store, o->name, e);
+	case ORDER_POP3_SEEN:
+		return store_pop3_seen(f->store, o->name, e);
+	case ORDER_UIDL:
+		find_uidl(f, o);
+		break;
 	case ORDER_USES:
 		return write_uses(f, o->uses, e);
 	case ORDER_LEAVING:
@@ -521,6 +546,20 @@ static int write_trace(struct follower *f, struct order_queue *q, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
+/* A user who is not known to read by POP3 could be moved without a map: said until it is heard.
+ */
+static bool say_again(struct follower *f, struct order *o)
+{
+	bool again;
+
+	pthread_mutex_lock(&f->lock);
+	again = o->kind == ORDER_POP3_SEEN && !f->stop;
+	if (again)
+		STAILQ_INSERT_TAIL(&f->orders, o, next);
+	pthread_mutex_unlock(&f->lock);
+	return again;
+}
+
 /* An acknowledgement that cannot be written is not lost silently: the cutover waits for it and
  * is undone. */
 static int write_orders(struct follower *f, struct err *e)
@@ -542,7 +581,11 @@ static int write_orders(struct follower *f, struct err *e)
 			continue;
 		}
 		STAILQ_REMOVE_HEAD(&mine, next);
-		rc |= carry_out(f, o, e);
+		if (carry_out(f, o, e) < 0) {
+			rc = -1;
+			if (say_again(f, o))
+				continue;
+		}
 		order_free(o);
 	}
 	return rc;
@@ -785,6 +828,19 @@ void follower_answer(struct follower *f, const struct answer_row *a)
 void follower_stranger(struct follower *f, const char *name)
 {
 	send_order(f, (struct order){ .kind = ORDER_STRANGER, .name = mem_str(name) });
+}
+
+void follower_pop3_seen(struct follower *f, const char *name)
+{
+	send_order(f, (struct order){ .kind = ORDER_POP3_SEEN, .name = mem_str(name) });
+}
+
+void follower_uidl(struct follower *f, const char *name, const char *session, int64_t most)
+{
+	send_order(f, (struct order){ .kind = ORDER_UIDL,
+				      .name = mem_str(name),
+				      .text = mem_str(session),
+				      .at = most });
 }
 
 void follower_uses(struct follower *f, const uint32_t counts[USAGES])

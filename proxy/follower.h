@@ -36,6 +36,10 @@ void follower_answer(struct follower *f, const struct answer_row *a);
 void follower_uses(struct follower *f, const uint32_t counts[USAGES]);
 /* Answers of this server to live users in the last seconds, and the median time they took. */
 void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us);
+/* A POP3 session was led to old. */
+void follower_pop3_seen(struct follower *f, const char *name);
+/* Wants the map of the user's unique ids: overlay_arrived() follows. */
+void follower_uidl(struct follower *f, const char *name, const char *session, int64_t most);
 void follower_stranger(struct follower *f, const char *name);
 /* Instead of those told before. */
 void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n);

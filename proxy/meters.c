@@ -61,6 +61,7 @@ static const char *const limits[] = {
 	[LIMIT_BAD_COMMANDS] = "bad_commands",
 	[LIMIT_ID_PAIRS] = "id_pairs",
 	[LIMIT_TRACKED] = "tracked",
+	[LIMIT_UIDL_BYTES] = "uidl_bytes",
 	[LIMIT_SPARE_DESCRIPTORS] = "spare_descriptors",
 	[LIMIT_TRUSTED] = "trusted",
 };

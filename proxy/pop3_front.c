@@ -265,6 +265,7 @@ static void keep_alive(struct session *s UNUSED)
 
 static void welcome(struct session *s)
 {
+	overlay_begin(s);
 	stream_printf(s->client, "%s\r\n", reject_pop3(REJECT_NONE));
 }
 

@@ -9,6 +9,7 @@
 #include "proxy/trace.h"
 
 #define CAPA_LINE_MAX 512 /* a longer line of CAPA's answer is nothing that we know */
+#define REFUSED_UIDL  "[SYS/TEMP] Unique ids are not available now, please try again later."
 
 /* ---- client to backend */
 
@@ -26,12 +27,27 @@ static bool may_take(const struct session *s)
 	return s->state == SESSION_RELAY || s->open.pop3.touched || locks_mail(s);
 }
 
+/* Said for the server, which sees nothing of it: when no answer of its own is under way. */
+static bool refuse(struct session *s, struct slice command, const char *text)
+{
+	const struct pop3_boundary *b = &s->open.pop3;
+
+	s->blocked = !may_take(s) || b->count || !pop3_boundary_at_line(b);
+	if (s->blocked)
+		return false;
+	trace_heard(s, command.p, command.n);
+	stream_printf(s->client, "-ERR %s\r\n", text);
+	stream_consume(s->client, command.n);
+	return true;
+}
+
 /* Takes one command; false: there is no more to take now. */
 static bool pass_command(struct session *s)
 {
 	struct pop3_boundary *b = &s->open.pop3;
 	struct slice in = stream_input(s->client);
 	struct pop3_command c;
+	enum overlay_answer answer;
 	size_t take;
 
 	switch (pop3_boundary_up(b, in.p, in.n, &take, &c)) {
@@ -44,14 +60,16 @@ static bool pass_command(struct session *s)
 		s->blocked = true;
 		return false;
 	case POP3_UP_REFUSE:
-		s->blocked = !may_take(s) || b->count || !pop3_boundary_at_line(b);
-		if (s->blocked)
-			return false;
-		trace_heard(s, in.p, take);
-		stream_printf(s->client, "-ERR This command is not available here.\r\n");
-		break;
+		return refuse(s, (struct slice){ in.p, take },
+			      "This command is not available here.");
 	case POP3_UP_PASS:
 		s->blocked = !may_take(s);
+		if (s->blocked)
+			return false;
+		answer = c.verb == POP3_UIDL ? overlay_ask(s) : OVERLAY_PASS;
+		if (answer == OVERLAY_REFUSE)
+			return refuse(s, (struct slice){ in.p, take }, REFUSED_UIDL);
+		s->blocked = answer == OVERLAY_WAIT;
 		if (s->blocked)
 			return false;
 		pop3_boundary_pass(b, &c);
@@ -100,6 +118,20 @@ static bool pass_capa_line(struct session *s, struct slice in, size_t *at, size_
 	return true;
 }
 
+/* UIDL's answer, with old's ids; as above. */
+static bool pass_uidl_lines(struct session *s, struct slice in, size_t *at, size_t *sent)
+{
+	struct buf out = { 0 };
+	size_t took = uidl_rewrite(s->overlay.map, &s->open.pop3, in.p + *at, in.n - *at, &out);
+
+	session_send_down(s, in.p + *sent, *at - *sent);
+	session_send_down(s, buf_slice(&out).p, buf_len(&out));
+	buf_release(&out);
+	*at += took;
+	*sent = *at;
+	return took > 0;
+}
+
 void pop3_pass_down(struct session *s)
 {
 	struct pop3_boundary *b = &s->open.pop3;
@@ -110,6 +142,8 @@ void pop3_pass_down(struct session *s)
 	while (at < in.n && !held) {
 		if (b->in_lines && b->verbs[0] == POP3_CAPA)
 			held = !pass_capa_line(s, in, &at, &sent);
+		else if (s->overlay.map && uidl_is_answer(b))
+			held = !pass_uidl_lines(s, in, &at, &sent);
 		else
 			at += pop3_boundary_down(b, in.p + at, in.n - at);
 	}

@@ -65,6 +65,7 @@ struct proxy {
 	struct event *reaper, *dropper;
 	size_t session_count, preauth_count, parked_count;
 	double drops_left;	    /* token bucket of BYEs */
+	size_t uidl_bytes;	    /* of maps in memory (proxy/overlay.h) */
 	int64_t refusal_ms[SIDES];  /* how long a side took lately to refuse a login */
 	int64_t crowd_logged_ms;    /* a refused connection was told in the log */
 	struct ending_list endings; /* drops and drains under way */

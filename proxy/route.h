@@ -22,6 +22,7 @@ struct route {
 	unsigned ghosts; /* backend connections of closed sessions that have not ended yet */
 	int64_t acked;	 /* the freeze we said "quiet" to */
 	int64_t undo_asked_ms;
+	int64_t pop3_told_ms; /* the store knows since then that the user reads by POP3 on old */
 	TAILQ_ENTRY(route) held;
 };
 

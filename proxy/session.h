@@ -19,6 +19,7 @@
 #include "common/wire/swallow.h"
 #include "proxy/guard.h"
 #include "proxy/identity.h"
+#include "proxy/overlay.h"
 #include "proxy/protocol.h"
 #include "proxy/route.h"
 
@@ -115,6 +116,7 @@ struct session {
 				  untagged */
 	enum auth_step auth_step;
 	enum sasl_mech auth_mech;
+	struct overlay overlay;	     /* POP3 */
 	struct imap_swallow swallow; /* IMAP: of a command that was refused before login */
 	bool blocked;		     /* a client command waits for an answer from the backend */
 	uint64_t used;		     /* bits of enum usage */

@@ -21,6 +21,7 @@ void session_free_closed(struct proxy *p)
 			follower_session(p->follower,
 					 &(struct session_row){ .id = s->id, .gone = true });
 		TAILQ_REMOVE(&p->closed, s, link);
+		overlay_end(s);
 		stream_free(&s->client);
 		stream_free(&s->backend);
 		free(s->client_id);
@@ -170,6 +171,7 @@ static void look(struct session *s, int64_t now)
 	if (!s->row_written || s->row_state != s->state ||
 	    (now - s->row_ms >= ROW_REFRESH_MS && moved > s->row_ms))
 		write_row(s, now);
+	overlay_tick(s, now);
 	if (s->state == SESSION_RELAY)
 		session_check_idle(s);
 }

@@ -1,0 +1,153 @@
+"""
+What POP3 clients that leave mail on the server see across a cutover: the unique ids that they know from old, in front
+of new's own POP3 server. The map is the engine's, or written by the test into the store as it stands there.
+"""
+
+import hashlib
+import sqlite3
+
+import pytest
+
+from lib import processes
+
+
+KEEP = {"run": {"nodes": 1}, "pop3": {"uidl": "keep"}}
+
+
+class Store:
+    """The store's file, past all of our code."""
+
+    def __init__(self, ferry):
+        self.path = ferry.folder + "/store/mailferry.db"
+
+    def run(self, sql, *values):
+        db = sqlite3.connect(self.path, timeout=20)
+        with db:
+            found = db.execute(sql, values).fetchall()
+        db.close()
+        return found
+
+    def state(self, name):
+        rows = self.run("SELECT seen, complete, entries, missing, why FROM pop3_users WHERE name = ?", name)
+        return rows[0] if rows else None
+
+    def write(self, name, pairs, complete=True, seen=1, entries=None):
+        """pairs: (new's id, old's id), as bytes."""
+        body = b"".join(b"%s %s\n" % p for p in pairs).decode()
+        self.run("INSERT OR REPLACE INTO pop3_users (name, seen, mapped_at, complete, entries, bytes, digest, why)"
+                 " VALUES (?, ?, 1, ?, ?, ?, ?, '')", name, seen, complete,
+                 len(pairs) if entries is None else entries, len(body), hashlib.sha256(body.encode()).hexdigest())
+        self.run("DELETE FROM pop3_parts WHERE name = ?", name)
+        half = len(pairs[:len(pairs) // 2]) and len(b"".join(b"%s %s\n" % p for p in pairs[:len(pairs) // 2]))
+        for i, part in enumerate(p for p in (body[:half], body[half:]) if p):
+            self.run("INSERT INTO pop3_parts VALUES (?, ?, ?)", name, i, part)
+
+
+def ids(client):
+    """[(number, id)] of UIDL's answer."""
+    return [tuple(line.split(b" ")) for line in client.lines(b"UIDL")]
+
+
+def entered(connect, ferry, person):
+    client = connect(ferry)
+    assert client.login(person.name, person.password).startswith(b"+OK")
+    return client
+
+
+def moved(ferry, stage, person, count=6):
+    stage.fill(person, {"INBOX": count})
+    ferry.import_users([person.name])
+    ferry.wait_state(person.name, "ready")
+    ferry.command("cutover", person.name)
+    assert ferry.state(person.name) == "trailing"
+
+
+@pytest.fixture
+def keeper(own_ferry):
+    return own_ferry(KEEP)
+
+
+def test_answers_carry_old_ids(keeper, stage, person, pop3):
+    moved(keeper, stage, person)
+    store, native = Store(keeper), entered(pop3, keeper, person)
+    own = ids(native)
+    assert len(own) == 6 and all(i.startswith(b"new.") for _, i in own)
+    sizes, mail = native.lines(b"LIST"), native.lines(b"RETR 3")
+    native.command(b"QUIT")
+    old = [b"UID%d-77" % (n + 40) for n in range(6)]
+    store.write(person.name, list(zip([i for _, i in own], old))[:5])
+    c = entered(pop3, keeper, person)
+    assert ids(c) == [(b"%d" % (n + 1), old[n]) for n in range(5)] + [own[5]]
+    for n in range(5):
+        assert c.command(b"UIDL %d" % (n + 1)) == b"+OK %d %s\r\n" % (n + 1, old[n])
+    assert c.command(b"UIDL 6") == b"+OK 6 %s\r\n" % own[5][1]
+    assert c.command(b"UIDL 7").startswith(b"-ERR") and c.lines(b"LIST") == sizes and c.lines(b"RETR 3") == mail
+    c.send(b"UIDL 1\r\nSTAT\r\nUIDL\r\nUIDL 2\r\nNOOP\r\n")
+    said = [c.line() for _ in range(12)]
+    assert said[0] == b"+OK 1 %s\r\n" % old[0] and said[3] == b"1 %s\r\n" % old[0] and said[9] == b".\r\n"
+    assert said[10] == b"+OK 2 %s\r\n" % old[1] and said[11].startswith(b"+OK")
+    # What is deleted is what its number says.
+    assert c.command(b"DELE 2").startswith(b"+OK") and c.command(b"QUIT").startswith(b"+OK")
+    c = entered(pop3, keeper, person)
+    assert [i for _, i in ids(c)] == [old[0]] + old[2:5] + [own[5][1]]
+
+
+def test_new_mail_never_looks_like_an_old_message(keeper, stage, person, pop3):
+    moved(keeper, stage, person, count=3)
+    own = [i for _, i in ids(entered(pop3, keeper, person))]
+    # Old called a message, long deleted, what new calls its third.
+    Store(keeper).write(person.name, [(own[0], b"a"), (b"gone", own[2])])
+    seen = [[i for _, i in ids(entered(pop3, keeper, person))] for _ in range(2)]
+    assert seen[0] == seen[1]
+    assert seen[0][:2] == [b"a", own[1]] and seen[0][2] != own[2]
+    assert seen[0][2] == b"mf~" + hashlib.sha256(own[2]).hexdigest().encode()
+
+
+@pytest.mark.parametrize("trouble", ["missing", "incomplete", "torn", "one short"])
+def test_no_map_or_half_of_one_is_never_shown(keeper, stage, person, pop3, trouble):
+    moved(keeper, stage, person, count=4)
+    store = Store(keeper)
+    own = [i for _, i in ids(entered(pop3, keeper, person))]
+    pairs = [(i, b"o%d" % n) for n, i in enumerate(own)]
+    if trouble == "missing":
+        store.run("INSERT OR REPLACE INTO pop3_users (name, seen) VALUES (?, 1)", person.name)
+    elif trouble == "one short":
+        store.write(person.name, pairs[:3], entries=4)
+    else:
+        store.write(person.name, pairs, complete=trouble != "incomplete")
+    if trouble == "torn":
+        store.run("DELETE FROM pop3_parts WHERE part = 1")
+    c = entered(pop3, keeper, person)
+    for command in (b"UIDL", b"UIDL 1"):
+        assert c.command(command).startswith(b"-ERR [SYS/TEMP]")
+    # Nothing else is withheld, and what was sent behind it is answered in its turn.
+    c.send(b"STAT\r\nUIDL\r\nLIST 1\r\nUIDL 2\r\nTOP 1 0\r\n")
+    assert c.line().startswith(b"+OK 4 ") and c.line().startswith(b"-ERR [SYS/TEMP]")
+    assert c.line().startswith(b"+OK 1 ") and c.line().startswith(b"-ERR [SYS/TEMP]")
+    assert c.line().startswith(b"+OK")
+    assert "UIDL is refused" in keeper.log_text()
+    # A person takes it as it is, or it is made whole: the next session has it.
+    store.write(person.name, pairs)
+    assert [i for _, i in ids(entered(pop3, keeper, person))] == [old for _, old in pairs]
+
+
+def test_whoever_reads_by_pop3_on_old_is_known(keeper, stage, person, pop3, imap):
+    stage.fill(person, {"INBOX": 2})
+    keeper.import_users([person.name])
+    store = Store(keeper)
+    c = imap(keeper)
+    c.login(person.name, person.password)
+    assert not (store.state(person.name) or (0,))[0]
+    entered(pop3, keeper, person)
+    processes.wait_until(lambda: (store.state(person.name) or (0,))[0], 5, "the store to know")
+
+
+def test_no_memory_for_maps(own_ferry, stage, person, pop3):
+    f = own_ferry(dict(KEEP, limits={"uidl_bytes": 60}))
+    moved(f, stage, person, count=2)
+    own = [i for _, i in ids(entered(pop3, f, person))]
+    Store(f).write(person.name, [(i, b"o" * 30) for i in own])
+    assert entered(pop3, f, person).command(b"UIDL").startswith(b"-ERR [SYS/TEMP]")
+    assert f.metrics().get("mailferry_limit_hits_total", limit="uidl_bytes") == 1
+    Store(f).write(person.name, [(own[0], b"o")])
+    assert [i for _, i in ids(entered(pop3, f, person))] == [b"o", own[1]]
