@@ -289,6 +289,7 @@ static void release(struct mapping *m)
 	for (size_t i = 0; i < m->owned_count; i++)
 		mem_free(&m->owned[i]);
 	mem_free(&m->owned);
+	name_index_release(&m->known);
 	mem_free(&m->alike);
 	mem_free(&m->in);
 }

@@ -41,7 +41,8 @@ struct mapping {
 	const struct folder_wishes *wishes;
 	struct folder_in *in;
 	size_t count;
-	char **owned; /* names that `chosen` points to */
+	struct name_index known; /* of wishes->known, by the name on `from` */
+	char **owned;		 /* names that `chosen` points to */
 	size_t owned_count;
 	struct likeness *alike; /* of the other side's list, by folded */
 	void *taken;		/* names of the other side; not owned */

@@ -96,17 +96,18 @@ static void reserve(struct mapping *m, struct folder_in *f, const char *name,
 
 static const char *known_name(const struct mapping *m, const char *from_name)
 {
-	for (size_t i = 0; i < m->wishes->known_count; i++)
-		if (strcmp(m->wishes->known[i].name[m->from], from_name) == 0)
-			return m->wishes->known[i].name[m->to];
-	return NULL;
+	size_t at = name_index_find(&m->known, from_name);
+
+	return at == NAME_NONE ? NULL : m->wishes->known[at].name[m->to];
 }
 
 /* Names of known pairs are taken, also those of pairs whose folder is not listed now. */
 static void reserve_known(struct mapping *m)
 {
-	for (size_t i = 0; i < m->wishes->known_count; i++)
+	for (size_t i = 0; i < m->wishes->known_count; i++) {
+		name_index_add(&m->known, m->wishes->known[i].name[m->from], i);
 		mapping_take(m, m->wishes->known[i].name[m->to]);
+	}
 	for (size_t i = 0; i < m->count; i++) {
 		const char *name =
 			known_name(m, m->in[i].is_inbox ? "INBOX" : m->in[i].info->name);

@@ -17,6 +17,7 @@
 
 #include "common/wire/imap.h"
 #include "sync/frame.h"
+#include "sync/name_index.h"
 #include "sync/quirks.h"
 
 #define MAILBOX_FOLDERS_MAX 100000 /* folders of one user */
@@ -117,10 +118,13 @@ struct folder_info {
 struct folder_list {
 	struct folder_info *at;
 	size_t count;
+	struct name_index names;
 };
 void folder_list_release(struct folder_list *l);
 const struct folder_info *folder_list_find(const struct folder_list *l,
 					   const char *name); /* NULL: none */
+/* One that has only its name so far; valid until the next one is added. */
+struct folder_info *folder_list_add(struct folder_list *l, const char *name);
 
 /* The personal namespace (RFC 2342). prefix: allocated, "" if none; separator 0: flat or
  * unknown. */

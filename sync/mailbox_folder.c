@@ -30,6 +30,7 @@ void folder_list_release(struct folder_list *l)
 	for (size_t i = 0; i < l->count; i++)
 		folder_info_release(&l->at[i]);
 	free(l->at);
+	name_index_release(&l->names);
 	*l = (struct folder_list){ 0 };
 }
 
@@ -41,11 +42,9 @@ static bool same_name(const char *a, const char *b)
 
 static struct folder_info *find(const struct folder_list *l, const char *name)
 {
-	/* What the server talks about is usually what it named last. */
-	for (size_t i = l->count; i-- > 0;)
-		if (same_name(l->at[i].name, name))
-			return &l->at[i];
-	return NULL;
+	size_t at = name_index_find(&l->names, name);
+
+	return at == NAME_NONE ? NULL : &l->at[at];
 }
 
 const struct folder_info *folder_list_find(const struct folder_list *l, const char *name)
@@ -53,15 +52,16 @@ const struct folder_info *folder_list_find(const struct folder_list *l, const ch
 	return find(l, name);
 }
 
-static struct folder_info *list_add(struct folder_list *l, const char *name)
+struct folder_info *folder_list_add(struct folder_list *l, const char *name)
 {
 	struct folder_info *f;
 
 	if ((l->count & (l->count + 1)) == 0) /* full at each power of two less one */
 		l->at = mem_grow(l->at, l->count * 2 + 1, sizeof *l->at);
-	f = &l->at[l->count++];
+	f = &l->at[l->count];
 	*f = (struct folder_info){ .name = mem_str(strcasecmp(name, "INBOX") ? name
 									     : "INBOX") };
+	name_index_add(&l->names, f->name, l->count++);
 	return f;
 }
 
@@ -134,7 +134,7 @@ static int add_listed(struct folder_list *l, const struct mailimap_mailbox_list 
 	if (!f) {
 		if (check_listed(l, box->mb_name, e) < 0)
 			return -1;
-		f = list_add(l, box->mb_name);
+		f = folder_list_add(l, box->mb_name);
 		f->separator = box->mb_delimiter;
 	}
 	*out = f;
@@ -465,7 +465,7 @@ static bool take_namespace(struct slice *s, struct folder_list *out)
 		return false;
 	if (!skip_rest(s) || out->count >= 1000)
 		return false;
-	list_add(out, prefix)->separator = separator[0];
+	folder_list_add(out, prefix)->separator = separator[0];
 	return true;
 }
 

@@ -195,7 +195,7 @@ struct folder_tasks {
 static void take_task(struct folder_tasks *t, const struct folder_pair *pair,
 		      struct journal_folder *known)
 {
-	if (!known || !needs_work(t->p, known))
+	if (!needs_work(t->p, known))
 		return;
 	t->at[t->count++] = (struct folder_task){ pair, known, pair->info->messages };
 	t->messages += pair->info->messages;
@@ -237,18 +237,22 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 		       struct err *e)
 {
 	struct folder_tasks t = { .p = p, .work = work };
+	struct name_index names = { 0 };
 	struct journal_folder *known;
 	size_t n;
 	int rc = journal_folders(p->journal, &known, &n, e);
 
+	for (size_t i = 0; i < n; i++)
+		name_index_add(&names, known[i].name[p->from], i);
 	t.at = mem_array(map->count + 1, sizeof *t.at);
 	for (size_t i = 0; i < map->count && rc == 0; i++) {
 		const struct folder_pair *pair = &map->at[i];
+		size_t at = name_index_find(&names, pair->name[p->from]);
 
-		if (pair->exists && !pair->container)
-			take_task(&t, pair,
-				  find_folder(known, n, p->from, pair->name[p->from]));
+		if (pair->exists && !pair->container && at != NAME_NONE)
+			take_task(&t, pair, &known[at]);
 	}
+	name_index_release(&names);
 	qsort(t.at, t.count, sizeof *t.at, by_messages);
 	if (rc == 0 && t.count)
 		rc = lanes_run(&p->lanes, t.count, lanes_wanted(&t), run_task, &t, e);
@@ -396,8 +400,8 @@ static int round_of_work(struct pass *p, struct err *e)
 	buf_drain(&p->why, buf_len(&p->why));
 	buf_drain(&p->notes, buf_len(&p->notes));
 	p->why_count = p->note_count = 0;
-	if (exceptions_wake(p, e) < 0 || pass_survey(p, e) < 0 ||
-	    renames_follow(p, e) < 0 || check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
+	if (exceptions_wake(p, e) < 0 || pass_survey(p, e) < 0 || renames_follow(p, e) < 0 ||
+	    check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
 		return -1;
 	rc = renames_remember(p, e);
 	if (rc == 0)

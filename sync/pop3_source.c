@@ -420,14 +420,14 @@ static int take_snapshot(struct pop3_source *s, struct err *e)
 
 /* ---- a mailbox */
 
+/* All but the name. */
 static void fill_info(const struct pop3_source *s, struct folder_info *out)
 {
-	*out = (struct folder_info){ .name = mem_str(inbox),
-				     .noinferiors = true,
-				     .has_status = true,
-				     .uidvalidity = POP3_UIDVALIDITY,
-				     .uidnext = s->uidnext,
-				     .messages = (uint32_t)s->count };
+	out->noinferiors = true;
+	out->has_status = true;
+	out->uidvalidity = POP3_UIDVALIDITY;
+	out->uidnext = s->uidnext;
+	out->messages = (uint32_t)s->count;
 }
 
 /* The first survey uses the session that is there. */
@@ -446,8 +446,8 @@ int pop3_source_survey_end(struct pop3_source *s, struct namespace_info *space,
 		return -1;
 	if (s->with_namespaces)
 		*space = (struct namespace_info){ .prefix = mem_str("") };
-	*folders = (struct folder_list){ mem_array(1, sizeof *folders->at), 1 };
-	fill_info(s, &folders->at[0]);
+	*folders = (struct folder_list){ 0 };
+	fill_info(s, folder_list_add(folders, inbox));
 	return 0;
 }
 
@@ -465,6 +465,7 @@ int pop3_source_status(struct pop3_source *s, const char *name, struct folder_in
 {
 	if (check_name(s, name, e) < 0)
 		return -1;
+	*out = (struct folder_info){ .name = mem_str(inbox) };
 	fill_info(s, out);
 	return 0;
 }

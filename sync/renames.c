@@ -10,6 +10,7 @@ struct renames {
 	struct journal_folder *f;
 	struct journal_place *place; /* of each */
 	size_t count;
+	struct name_index names; /* on the side that counts, while they are looked at */
 	const struct folder_info *
 		*found; /* on the side that counts, under another name; NULL */
 };
@@ -184,7 +185,7 @@ static enum likeness like(const struct renames *r, size_t i, const struct folder
 	/* Only when the name is nobody's now, and this one is new. */
 	return then->messages && then->messages == c->messages &&
 			       !listed(r, from, r->f[i].name[from]) &&
-			       row_of(r, from, c->name) == r->count
+			       name_index_find(&r->names, c->name) == NAME_NONE
 		       ? LIKE_ORDER
 		       : LIKE_NOT;
 }
@@ -192,10 +193,10 @@ static enum likeness like(const struct renames *r, size_t i, const struct folder
 /* A folder that no row has, or whose row has lost its own. */
 static bool is_free(const struct renames *r, const struct folder_info *c)
 {
-	size_t i = row_of(r, r->p->from, c->name);
+	size_t i = name_index_find(&r->names, c->name);
 
 	return !c->noselect && c->has_status && strcmp(c->name, "INBOX") != 0 &&
-	       (i == r->count || is_displaced(r, i));
+	       (i == NAME_NONE || is_displaced(r, i));
 }
 
 static int find(struct renames *r, size_t i, struct err *e)
@@ -223,8 +224,7 @@ static int find(struct renames *r, size_t i, struct err *e)
 	return 0;
 }
 
-/* *any: a folder is found under another name. */
-static int find_all(struct renames *r, bool *any, struct err *e)
+static int find_each(struct renames *r, bool *any, struct err *e)
 {
 	*any = false;
 	for (size_t i = 0; i < r->count; i++) {
@@ -239,6 +239,18 @@ static int find_all(struct renames *r, bool *any, struct err *e)
 			if (r->found[k] == r->found[i])
 				r->found[i] = r->found[k] = NULL;
 	return mailbox_unselect(r->box[r->p->from], e);
+}
+
+/* *any: a folder is found under another name. */
+static int find_all(struct renames *r, bool *any, struct err *e)
+{
+	int rc;
+
+	for (size_t i = 0; i < r->count; i++)
+		name_index_add(&r->names, r->f[i].name[r->p->from], i);
+	rc = find_each(r, any, e);
+	name_index_release(&r->names);
+	return rc;
 }
 
 /* Another folder under the old name, by its id, and the one we knew is nowhere: then what the

@@ -275,12 +275,14 @@ static int add_name(const char *name, void *arg)
 	return 0;
 }
 
-static bool is_wanted(const struct folder_map *map, enum side to, const char *name)
+static struct name_index wanted(const struct folder_map *map, enum side to)
 {
+	struct name_index names = { 0 };
+
 	for (size_t i = 0; i < map->count; i++)
-		if (map->at[i].subscribed && strcmp(map->at[i].name[to], name) == 0)
-			return true;
-	return false;
+		if (map->at[i].subscribed)
+			name_index_add(&names, map->at[i].name[to], i);
+	return names;
 }
 
 int tree_subscribe(struct pass *p, const struct folder_map *map, struct err *e)
@@ -288,6 +290,7 @@ int tree_subscribe(struct pass *p, const struct folder_map *map, struct err *e)
 	if (mailbox_is_pop3(p->lanes.at[0].box[p->from])) /* it has none to follow */
 		return 0;
 	struct subscriptions s = { 0 };
+	struct name_index stay = wanted(map, p->to);
 	struct names ours = { 0 };
 	int rc = journal_subscriptions(p->journal, add_name, &ours, e);
 
@@ -302,13 +305,14 @@ int tree_subscribe(struct pass *p, const struct folder_map *map, struct err *e)
 	/* What we subscribed for a folder that is not even listed any more on the side that
 	 * counts. */
 	for (size_t i = 0; i < ours.count; i++)
-		if (!is_wanted(map, p->to, ours.at[i]))
+		if (name_index_find(&stay, ours.at[i]) == NAME_NONE)
 			want(&s, ours.at[i], false, false);
 	if (rc == 0)
 		rc = subscribe(p, &s, e);
 	for (size_t i = 0; i < ours.count; i++)
 		mem_free(&ours.at[i]);
 	mem_free(&ours.at);
+	name_index_release(&stay);
 	free(s.at);
 	free(s.exists);
 	return rc;

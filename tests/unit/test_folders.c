@@ -11,11 +11,8 @@
 #include "sync/folders.h"
 #include "sync/special_names.h"
 
-#define MOST 64
-
 /* A server: its folders, prefix and separator. */
 struct server {
-	struct folder_info at[MOST];
 	struct folder_list list;
 	struct namespace_info space;
 };
@@ -23,24 +20,20 @@ struct server {
 static void server(struct server *s, const char *prefix, char separator)
 {
 	*s = (struct server){ .space = { .prefix = mem_str(prefix), .separator = separator } };
-	s->list.at = s->at;
 }
 
 static struct folder_info *has(struct server *s, const char *name)
 {
-	struct folder_info *f = &s->at[s->list.count++];
+	struct folder_info *f = folder_list_add(&s->list, name);
 
-	assert_true(s->list.count <= MOST);
-	*f = (struct folder_info){ .name = mem_str(name),
-				   .separator = s->space.separator,
-				   .has_status = true };
+	f->separator = s->space.separator;
+	f->has_status = true;
 	return f;
 }
 
 static void gone(struct server *s)
 {
-	for (size_t i = 0; i < s->list.count; i++)
-		free(s->at[i].name);
+	folder_list_release(&s->list);
 	free(s->space.prefix);
 	free(s->space.others.at);
 }
@@ -643,7 +636,7 @@ static void random_folders(struct server *s, unsigned *seed)
 		}
 		name[at] = '\0';
 		for (size_t k = 0; k < s->list.count; k++)
-			twice |= strcmp(s->at[k].name, name) == 0;
+			twice |= strcmp(s->list.at[k].name, name) == 0;
 		if (!twice)
 			has(s, name);
 	}
