@@ -1,5 +1,6 @@
 /* Hides: one folder: its identity, and the order in which what differs is mended. */
 #include "sync/exceptions.h"
+#include "sync/journal_suspect.h"
 
 /* ---- the folder's identity */
 
@@ -91,6 +92,8 @@ static int start_again(struct work *w, enum side s, struct err *e)
 
 	w->f->settled = false;
 	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
+	if (s == p->from && journal_suspect_drop(p->journal, w->f->id, 0, e) < 0)
+		return -1;
 	if (pass_is_trailing(p))
 		return s == p->from ? mark_all_gone(w, e) : forget_copies(w, e);
 	if (s != p->from)

@@ -4,6 +4,7 @@
 #include "sync/exceptions.h"
 #include "sync/readahead.h"
 #include "sync/sender.h"
+#include "sync/suspects.h"
 
 #define FLIGHTS_MAX 3 /* batches sent and not settled */
 
@@ -227,6 +228,10 @@ struct stream {
 	size_t count;
 	uint32_t *again; /* UIDs to be asked for once more */
 	size_t again_count;
+	struct suspects suspects; /* those that are wanted go last, each alone */
+	uint32_t *alone;
+	size_t alone_count;
+	uint32_t unanswered, unread; /* the first that a lost connection left so; 0: none */
 };
 
 static struct flight *land_first(struct stream *st)
@@ -253,6 +258,14 @@ static int wait_for(struct stream *st, struct flight *f, struct err *e)
 	if (sender_wait(st->out, &f->b, e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
 	return 0;
+}
+
+/* Servers answer in order: the first that has no answer was the one they were at. */
+static void note_unanswered(struct stream *st, const struct batch *b, enum append_result r)
+{
+	for (size_t i = 0; i < b->count && !st->unanswered; i++)
+		if (!b->at[i].skip && b->at[i].appended == r)
+			st->unanswered = b->at[i].uid;
 }
 
 static bool has_refused(const struct batch *b)
@@ -294,8 +307,10 @@ static int land(struct stream *st, struct err *e)
 	pass_step();
 	if (sent == 0)
 		sent = check_claims(st, f, &lost);
-	else
+	else {
+		note_unanswered(st, &f->b, APPEND_UNKNOWN);
 		probe_claims(st->w, &f->b, false);
+	}
 	rc = resolve(st->w, &f->b, f->rows, &f->intent, e);
 	pass_step();
 	if (rc == 0 && sent < 0) {
@@ -304,8 +319,11 @@ static int land(struct stream *st, struct err *e)
 	}
 	if (rc == 0)
 		rc = first_temporary(st->w, &f->b, e);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = look_at_refused(st, f, e);
+		if (rc < 0)
+			note_unanswered(st, &f->b, APPEND_REFUSED);
+	}
 	flight_free(&f);
 	return rc;
 }
@@ -328,6 +346,7 @@ static void abandon(struct stream *st)
 
 		if (wait_for(st, f, &ignored) < 0)
 			err_clear(&ignored);
+		note_unanswered(st, &f->b, APPEND_UNKNOWN);
 		probe_claims(st->w, &f->b, false);
 		if (resolve(st->w, &f->b, f->rows, &f->intent, &ignored) < 0)
 			err_clear(&ignored); /* the intent stands: the probe looks */
@@ -400,9 +419,10 @@ static int copy_again(struct stream *st, uint32_t uid, struct err *e)
 	int rc = pipeline_fetch(w->lane->box[from], &uid, 1,
 				(uint64_t)w->pass->job->message_max, &b, e);
 
-	if (rc < 0)
+	if (rc < 0) {
+		st->unread = uid;
 		err_wrap(e, "%s: folder %s", side_name(from), w->f->name[from]);
-	else
+	} else
 		rc = judge_again(w, &b.at[0], e);
 	if (rc == 0)
 		rc = take_off(st, &b, e);
@@ -440,6 +460,8 @@ static int copy_batches(struct stream *st, struct err *e)
 			return rc;
 		pass_tell(p, w->f->name[p->from], (int64_t)done, (int64_t)st->todo);
 	}
+	if (rc < 0 && done < st->todo)
+		st->unread = st->uids[done];
 	return rc < 0 ? err_wrap(e, "%s: folder %s", side_name(p->from), w->f->name[p->from])
 		      : 0;
 }
@@ -449,27 +471,56 @@ static int copy_batches(struct stream *st, struct err *e)
  * large batch would ever be done with: in small ones, one at a time, each pass is done with a
  * few.
  */
-static struct flow_limits limits_of(const struct work *w)
+static struct flow_limits limits_of(const struct stream *st)
 {
+	const struct work *w = st->w;
 	const struct job *job = w->pass->job;
 
-	return (struct flow_limits){ w->wary ? PASS_WARY_COUNT : PASS_BATCH_COUNT,
+	return (struct flow_limits){ st->suspects.count ? 1
+				     : w->wary		? PASS_WARY_COUNT
+							: PASS_BATCH_COUNT,
 				     PASS_BATCH_BYTES / (uint64_t)job->connections,
 				     (uint64_t)job->message_max };
 }
 
+static int copy_suspect(struct stream *st, uint32_t uid, struct err *e)
+{
+	const struct journal_suspect *s = suspects_find(&st->suspects, uid);
+
+	if (s->times >= SUSPECT_LOSSES)
+		return suspects_give_up(st->w, s, e);
+	return copy_again(st, uid, e) < 0 ? -1 : land_all(st, e);
+}
+
+static int blame(struct stream *st, struct err *why)
+{
+	struct err e = { 0 };
+	int rc = 0;
+
+	if (st->unanswered)
+		rc = suspects_blame(st->w, st->unanswered, st->w->pass->to, why, &e);
+	else if (st->unread)
+		rc = suspects_blame(st->w, st->unread, st->w->pass->from, why, &e);
+	if (rc < 0)
+		*why = e;
+	return -1;
+}
+
 static int copy_stream(struct stream *st, struct err *e)
 {
-	int rc = copy_batches(st, e);
+	int rc = st->in ? copy_batches(st, e) : 0;
 
 	readahead_stop(&st->in);
 	for (size_t i = 0; i < st->again_count && rc == 0; i++)
 		rc = copy_again(st, st->again[i], e);
 	if (rc == 0)
 		rc = land_all(st, e);
-	if (rc < 0)
-		abandon(st);
-	return rc;
+	for (size_t i = 0; i < st->alone_count && rc == 0; i++)
+		rc = copy_suspect(st, st->alone[i], e);
+	if (rc == 0)
+		return 0;
+	abandon(st);
+	return blame(st, e);
 }
 
 /* The room that was there when the pass began: less than that is left for this folder alone. */
@@ -478,7 +529,7 @@ static int check_room(const struct stream *st, struct err *e)
 	struct work *w = st->w;
 	struct pass *p = w->pass;
 
-	if (quota_fits(&p->room, st->bytes, (int64_t)st->todo, e) < 0)
+	if (quota_fits(&p->room, st->bytes, (int64_t)(st->todo + st->alone_count), e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
 	return 0;
 }
@@ -520,13 +571,19 @@ static int find_wanted(struct stream *st, struct err *e)
 	enum side from = w->pass->from;
 	bool yes;
 
+	if (suspects_load(w, &st->suspects, e) < 0)
+		return -1;
 	st->uids = mem_array(w->seen_count[from] + 1, sizeof *st->uids);
+	st->alone = mem_array(st->suspects.count + 1, sizeof *st->alone);
 	for (size_t i = 0; i < w->seen_count[from]; i++) {
 		if (wanted(w, &w->seen[from][i], &yes, &st->changed, e) < 0)
 			return -1;
 		if (!yes)
 			continue;
-		st->uids[st->todo++] = w->seen[from][i].uid;
+		if (suspects_find(&st->suspects, w->seen[from][i].uid))
+			st->alone[st->alone_count++] = w->seen[from][i].uid;
+		else
+			st->uids[st->todo++] = w->seen[from][i].uid;
 		st->bytes += w->seen[from][i].size;
 	}
 	return 0;
@@ -535,13 +592,14 @@ static int find_wanted(struct stream *st, struct err *e)
 int copy_new_begin(struct work *w, struct stream **out, struct err *e)
 {
 	struct stream *st = mem_new(sizeof *st);
-	const struct flow_limits limits = limits_of(w);
+	struct flow_limits limits;
 
 	*st = (struct stream){ .w = w };
 	if (find_wanted(st, e) < 0) {
 		copy_new_free(&st);
 		return -1;
 	}
+	limits = limits_of(st);
 	if (st->todo)
 		st->in = readahead_start(w->lane->box[w->pass->from], st->uids, st->todo,
 					 &limits);
@@ -553,16 +611,19 @@ int copy_new_end(struct stream *st, struct err *e)
 {
 	struct work *w = st->w;
 	enum side to = w->pass->to;
+	bool some = st->todo || st->alone_count;
 
 	if (check_room(st, e) < 0)
 		return -1;
-	if (st->todo) {
+	if (some) {
 		st->out = sender_new(w->lane->box[to], w->f->name[to]);
-		st->again = mem_array(st->todo, sizeof *st->again);
+		st->again = mem_array(st->todo + 1, sizeof *st->again);
 		if (copy_stream(st, e) < 0)
 			return -1;
 	}
-	if (st->todo == 0 && !st->changed)
+	if (suspects_clear(w, &st->suspects, e) < 0)
+		return -1;
+	if (!some && !st->changed)
 		return 0;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
 	return probe_batches(w, e) < 0 ? -1 : copy_load_rows(w, e);
@@ -576,7 +637,9 @@ void copy_new_free(struct stream **at)
 		return;
 	readahead_stop(&st->in);
 	sender_free(&st->out);
+	suspects_release(&st->suspects);
 	free(st->again);
+	free(st->alone);
 	free(st->uids);
 	mem_free(at);
 }

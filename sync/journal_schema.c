@@ -65,6 +65,10 @@ static const char *const steps[] = {
 	/* Where digests fall is chance: each message touched a page of its own. Few journals
 	 * are ever asked by content, and those get it back (journal_knows()). */
 	[6] = "DROP INDEX msg_canon;",
+	/* messages at which connections were lost (sync/journal_suspect.h) */
+	[7] = "CREATE TABLE suspect(folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE"
+	      " CASCADE, uid INTEGER NOT NULL, side INTEGER NOT NULL, times INTEGER NOT NULL,"
+	      " PRIMARY KEY(folder, uid)) WITHOUT ROWID;",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

@@ -11,6 +11,7 @@
  *	copy_list.c	what each side holds, and what the journal knows of it
  *	copy_new.c	new mail, batch by batch
  *	refused.c, exceptions.c	what a server will not take
+ *	suspects.c	what servers end the connection at
  *	copy_mend.c, copy_flags.c, copy_delete.c	what changed in mail that is on both sides
  *	probe.c	 what became of a batch whose answers never came
  *	adopt.c	 mail that is on both sides already, but in no journal

@@ -15,6 +15,7 @@ import pytest
 from lib import messages, reader
 from lib.copier import Copier
 from lib.fakemail import FakeMail, Refused
+from lib.fakes import Hangup
 from lib.imapclient import ImapClient, No
 from lib.mailferry import Mailferry
 from lib.processes import wait_until
@@ -395,6 +396,87 @@ def test_a_moment_of_weakness_is_no_exception(fakes):
     old.item = item
     copier.until_clean(passes=1)
     assert held(new) == held(old)
+
+
+class Fragile(FakeMail):
+    """Hangs up on what has a word in it, as often as it is told."""
+
+    times = 1 << 30
+
+    def stored(self, data):
+        if b"poison" in data and self.times:
+            self.times -= 1
+            raise Hangup
+        return data
+
+
+def passes_until_done(copier, most=7):
+    """[the result of each pass]; the last is the first that was not cut off."""
+    results = []
+    while not (results and results[-1]["ok"]):
+        assert len(results) < most, results
+        results.append(copier.run()[1])
+    return results
+
+
+def put_around(old, bad, folder=b"INBOX"):
+    """Mail before and behind it, and in another folder; returns the UID of the bad one."""
+    old.create(ANNA, b"Work")
+    for i in range(40):
+        if i == 17:
+            uid = old.put(ANNA, folder, bad)
+        old.put(ANNA, folder, messages.sound("m%d" % i))
+        old.put(ANNA, b"Work", messages.sound("w%d" % i))
+    return uid
+
+
+def suspects(copier):
+    return ask(copier, "SELECT uid, side, times FROM suspect")
+
+
+def test_a_message_that_costs_the_new_connection(fakes):
+    """case 73: each time; all other mail comes over, and this one is said."""
+    old, new, copier = fakes(Fragile, connections=1, fence_s=0)
+    bad = messages.sound("bad one", b"poison")
+    uid = put_around(old, bad)
+    *lost, last = passes_until_done(copier)
+    assert len(lost) in (4, 5) and not any(r["ok"] for r in lost)
+    assert last["exceptions"] == 1 and not last["clean"] and suspects(copier) == []
+    assert held(new) == held(old) - collections.Counter([bad]) and held(new, b"Work") == held(old, b"Work")
+    (where, (kind, reason, _, file, subject)), = exceptions(copier).items()
+    assert (where, kind, subject) == (uid, "content", "bad one") and "new was lost 4 times" in reason
+    with open(file, "rb") as f:
+        assert f.read() == bad
+    tries = new.count("APPEND")
+    assert copier.run()[1]["exceptions"] == 1 and new.count("APPEND") == tries
+
+
+def test_a_message_that_costs_the_old_connection(fakes):
+    """The same where it cannot even be read."""
+    old, new, copier = fakes(connections=1)
+    bad = messages.sound("bad one")
+    uid = put_around(old, bad)
+    real = old.item
+
+    def item(name, m, flags, modseq):
+        if name.upper() == b"BODY.PEEK[]" and m.uid == uid and m.data == bad:
+            raise Hangup
+        return real(name, m, flags, modseq)
+    old.item = item
+    *_, last = passes_until_done(copier)
+    assert last["exceptions"] == 1 and suspects(copier) == []
+    assert held(new) == held(old) - collections.Counter([bad]) and held(new, b"Work") == held(old, b"Work")
+    (where, (kind, reason, _, file, _)), = exceptions(copier).items()
+    assert (where, kind, file) == (uid, "unreadable", "") and "old was lost 4 times" in reason
+
+
+def test_a_connection_lost_by_chance_blames_nobody_for_long(fakes):
+    """Twice at the same message, then it is taken."""
+    old, new, copier = fakes(Fragile, connections=1, fence_s=0)
+    new.times = 2
+    put_around(old, messages.sound("bad one", b"poison"))
+    lost, again, last = passes_until_done(copier)
+    assert last["exceptions"] == 0 and suspects(copier) == [] and held(new) == held(old)
 
 
 # ---- dates
