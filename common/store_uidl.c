@@ -85,8 +85,19 @@ static int write_parts(struct db *db, const char *name, const struct slice *part
 		       struct err *e)
 {
 	char digest[STORE_DIGEST_MAX];
-	int64_t bytes = 0;
+	int64_t bytes = 0, same;
+	int got;
 
+	/* Most passes find what is there. */
+	digest_parts(parts, n, digest);
+	got = db_query_int(
+		db,
+		"SELECT 1 FROM pop3_users WHERE name = ?1 AND digest = ?2 AND bytes ="
+		" (SELECT COALESCE(SUM(LENGTH(body)), 0) FROM pop3_parts"
+		" WHERE pop3_parts.name = pop3_users.name)",
+		ARGS(TEXT(name), TEXT(digest)), &same, e);
+	if (got)
+		return got < 0 ? -1 : 0;
 	if (db_run(db, "DELETE FROM pop3_parts WHERE name = ?1", ARGS(TEXT(name)), e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -94,7 +105,6 @@ static int write_parts(struct db *db, const char *name, const struct slice *part
 		if (write_part(db, name, i, parts[i], e) < 0)
 			return -1;
 	}
-	digest_parts(parts, n, digest);
 	return db_run(db, "UPDATE pop3_users SET bytes = ?2, digest = ?3 WHERE name = ?1",
 		      ARGS(TEXT(name), INT(bytes), TEXT(digest)), e) < 0
 		       ? -1

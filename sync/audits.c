@@ -228,6 +228,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		if (x->state == AUDIT_RUNNING)
 			take_item(x, ev->job->item);
 		return;
+	case WORKER_UIDL:
 	case WORKER_WAITING:
 	case WORKER_PROGRESS:
 	case WORKER_RESULT:

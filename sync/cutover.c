@@ -1,6 +1,8 @@
 /* Hides: the steps of a cutover and which of its ways out is taken. */
 #include "sync/cutover.h"
 
+#include "sync/uidl_inbox.h"
+
 #define ACTOR "engine"
 
 enum step {
@@ -22,6 +24,7 @@ struct cutover {
 	int64_t change, frozen_change, frozen_at, hold_until;
 	bool has_result;
 	struct job_result result;
+	struct uidl_inbox uidl;
 	char why[ERR_TEXT_MAX]; /* of the undo */
 	struct log_about about;
 };
@@ -260,6 +263,25 @@ static void advance(struct cutover *c)
 
 /* ---- the worker */
 
+/* False: undone. */
+static bool may_flip(struct cutover *c)
+{
+	char why[sizeof c->why];
+
+	if (uidl_may_flip(c->o.store, c->o.settings, c->name, c->frozen_at, why, sizeof why))
+		return true;
+	undo(c, "%s", why);
+	return false;
+}
+
+static void take_uidl(struct cutover *c, const struct job_event *ev)
+{
+	struct err e = { 0 };
+
+	if (uidl_inbox_take(&c->uidl, c->o.store, c->name, ev, &e) < 0)
+		log_warn(&c->about, "%s", e.text);
+}
+
 static void take_result(struct cutover *c, const struct job_result *r)
 {
 	c->has_result = true;
@@ -276,6 +298,8 @@ static void take_result(struct cutover *c, const struct job_result *r)
 			undo(c, "last delta: %s", r->text[0] ? r->text : "not clean");
 			break;
 		}
+		if (c->direction == DIR_FORWARD && !may_flip(c))
+			break;
 		c->step = STEP_CLOSING;
 		advance(c);
 		break;
@@ -288,6 +312,7 @@ static void take_result(struct cutover *c, const struct job_result *r)
 
 static void cutover_free(struct cutover **c)
 {
+	uidl_inbox_release(&(*c)->uidl);
 	mem_free(&(*c)->name);
 	mem_free(c);
 }
@@ -322,6 +347,10 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		break;
 	case WORKER_PROGRESS:
 	case WORKER_AUDIT:
+		break;
+	case WORKER_UIDL:
+		if (c->step == STEP_FINALIZING)
+			take_uidl(c, ev->job);
 		break;
 	case WORKER_RESULT:
 		take_result(c, ev->result);

@@ -7,6 +7,7 @@
 #include "sync/hosts.h"
 #include "sync/order.h"
 #include "sync/speed.h"
+#include "sync/uidl_inbox.h"
 
 #define TICK_MS	    250	  /* the net under the nudges */
 #define SCAN_GAP_MS 100	  /* nodes nudge once a second each; not every nudge is worth a look */
@@ -27,7 +28,8 @@ struct run {
 	struct worker *worker;	 /* of a pass, probe or trailing pass */
 	struct cutover *cutover; /* or this */
 	int connections;	 /* to each server that it may open */
-	bool cancelled;		 /* we stopped it: it tells nothing about the user */
+	struct uidl_inbox uidl;
+	bool cancelled; /* we stopped it: it tells nothing about the user */
 	struct log_about about;
 };
 
@@ -170,6 +172,7 @@ static void run_free(struct run *r)
 		p = &(*p)->next;
 	*p = r->next;
 	r->en->nudged = true; /* a slot is free */
+	uidl_inbox_release(&r->uidl);
 	mem_free(&r->user);
 	mem_free(&r);
 }
@@ -361,6 +364,18 @@ static void run_ended(struct run *r, const struct job_result *res, const char *w
 	user_release(&u);
 }
 
+static void take_uidl(struct run *r, const struct job_event *ev)
+{
+	struct err e = { 0 };
+
+	if (uidl_inbox_take(&r->uidl, r->en->o.store, r->user, ev, &e) < 0)
+		log_store(r, &e);
+	else if (ev->kind == JOB_EVENT_UIDL)
+		log_info(&r->about, "unique ids of POP3: %lld, %lld missing%s%s",
+			 (long long)ev->uidl.entries, (long long)ev->uidl.missing,
+			 ev->uidl.why[0] ? ": " : "", ev->uidl.why);
+}
+
 static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, void *arg)
 {
 	struct run *r = arg;
@@ -368,6 +383,9 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	switch (ev->kind) {
 	case WORKER_PROGRESS:
 		r->live.progress = *ev->job;
+		break;
+	case WORKER_UIDL:
+		take_uidl(r, ev->job);
 		break;
 	case WORKER_WAITING:
 	case WORKER_AUDIT:
@@ -477,6 +495,10 @@ static int start_run(struct run *r, const struct user *u, struct err *e)
 
 	if (order_fill(&j, r->live.kind, u, en->o.settings, e) < 0)
 		return -1;
+	if (uidl_wanted(en->o.store, en->o.settings, u->name, &j, &j.uidl, e) < 0) {
+		job_release(&j);
+		return -1;
+	}
 	/* What is left of them: at least one, for there was room. */
 	j.connections = MAX(1, MIN(j.connections, connections_max(en) - connections_open(en)));
 	r->connections = r->live.kind == JOB_PROBE ? 1 : j.connections;

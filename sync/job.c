@@ -160,6 +160,8 @@ static void add_side(struct buf *out, const char *key, const struct job_side *s)
 	add_field(out, "host", s->host);
 	add_field(out, "protocol", protocol_kind_name(s->protocol));
 	add_field(out, "tls", tls_mode_name(s->tls));
+	add_number(out, "pop3_port", s->pop3_port);
+	add_field(out, "pop3_tls", tls_mode_name(s->pop3_tls));
 	add_field(out, "proxy_protocol", proxy_protocol_name(s->proxy_protocol));
 	add_field(out, "tls_name", s->tls_name);
 	add_field(out, "tls_ca_file", s->tls_ca_file);
@@ -189,6 +191,7 @@ void job_write(const struct job *j, struct buf *out)
 	add_number(out, "delete_brake", j->delete_brake);
 	add_number(out, "delete_brake_percent", j->delete_brake_percent);
 	add_number(out, "skip_deleted", j->skip_deleted);
+	add_number(out, "uidl", j->uidl);
 	if (j->kind == JOB_AUDIT) {
 		add_field(out, "level", audit_level_name(j->level));
 		add_number(out, "sample", j->sample);
@@ -261,6 +264,15 @@ static void write_audit(const json_t *item, struct buf *out)
 	free(text);
 }
 
+static void write_uidl(const struct uidl_state *s, struct buf *out)
+{
+	buf_printf(out, "{\"event\":\"uidl\",\"complete\":%s", s->complete ? "true" : "false");
+	add_number(out, "entries", s->entries);
+	add_number(out, "missing", s->missing);
+	add_field(out, "why", s->why);
+	buf_add_str(out, "}\n");
+}
+
 void job_event_write(const struct job_event *ev, struct buf *out)
 {
 	switch (ev->kind) {
@@ -281,6 +293,14 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 		return;
 	case JOB_EVENT_AUDIT:
 		write_audit(ev->item, out);
+		return;
+	case JOB_EVENT_UIDL_PART:
+		buf_add_str(out, "{\"event\":\"uidl_part\"");
+		add_field(out, "body", ev->body);
+		buf_add_str(out, "}\n");
+		return;
+	case JOB_EVENT_UIDL:
+		write_uidl(&ev->uidl, out);
 		return;
 	case JOB_EVENT_RESULT:
 		job_result_write(&ev->result, out);
@@ -527,6 +547,21 @@ static int take_protocol(struct object *o, enum protocol_kind *out)
 	return 0;
 }
 
+/* Both missing: no POP3 there. */
+static int take_pop3(struct object *o, struct job_side *out)
+{
+	int64_t port;
+	int tls = TLS_NONE;
+
+	if (take_optional(o, "pop3_port", 65535, &port) < 0 ||
+	    (json_object_get(o->json, "pop3_tls") &&
+	     take_name(o, "pop3_tls", name_of_tls, TLS_MODES, &tls) < 0))
+		return -1;
+	out->pop3_port = (int)port;
+	out->pop3_tls = (enum tls_mode)tls;
+	return 0;
+}
+
 static int take_side(struct object *job, const char *key, struct job_side *out)
 {
 	struct object o = { .json = take(job, key), .what = key, .e = job->e };
@@ -536,7 +571,7 @@ static int take_side(struct object *job, const char *key, struct job_side *out)
 		return wrong(job, key, "an object");
 	if (take_string(&o, "host", 255, false, &out->host) < 0 ||
 	    take_int(&o, "port", 1, 65535, &out->port) < 0 ||
-	    take_protocol(&o, &out->protocol) < 0 ||
+	    take_protocol(&o, &out->protocol) < 0 || take_pop3(&o, out) < 0 ||
 	    take_name(&o, "tls", name_of_tls, TLS_MODES, &tls) < 0 ||
 	    take_name(&o, "proxy_protocol", name_of_proxy, PROXY_PROTOCOLS, &proxy) < 0 ||
 	    take_string(&o, "tls_name", 255, true, &out->tls_name) < 0 ||
@@ -585,7 +620,7 @@ static int take_folders(struct object *o, struct folder_rules *out)
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
-	int64_t skip;
+	int64_t skip, uidl;
 
 	if (take_name(o, "kind", name_of_kind, JOB_KINDS, &kind) < 0 ||
 	    take_string(o, "user", STRING_MAX, false, &out->user) < 0 ||
@@ -600,6 +635,7 @@ static int take_job(struct object *o, struct job *out)
 	    take_int(o, "delete_brake", 0, INT32_MAX, &out->delete_brake) < 0 ||
 	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||
 	    take_optional(o, "skip_deleted", 1, &skip) < 0 ||
+	    take_optional(o, "uidl", 1, &uidl) < 0 ||
 	    take_string(o, "run_as", NAME_MAX, true, &out->run_as) < 0 ||
 	    take_optional(o, "memory", BYTES_MAX, &out->memory) < 0 ||
 	    take_folders(o, &out->folders) < 0 ||
@@ -614,6 +650,7 @@ static int take_job(struct object *o, struct job *out)
 	out->kind = (enum job_kind)kind;
 	out->from = (enum side)from;
 	out->skip_deleted = skip;
+	out->uidl = uidl;
 	if (out->kind == JOB_AUDIT && take_audit(o, out) < 0)
 		return -1;
 	return whole(o);
@@ -706,6 +743,31 @@ static int take_progress(struct object *o, struct job_event *ev)
 	return 0;
 }
 
+/* The store checks what it says; here it only has to be a text of lines. */
+static int take_part(struct object *o, struct job_event *ev)
+{
+	json_t *v = take(o, "body");
+	size_t n;
+
+	if (!json_is_string(v))
+		return wrong(o, "body", "a string");
+	n = json_string_length(v);
+	if (n == 0 || n > STORE_UIDL_PART || json_string_value(v)[n - 1] != '\n' ||
+	    memchr(json_string_value(v), '\0', n))
+		return wrong(o, "body", "lines of a map");
+	ev->body = mem_strn(json_string_value(v), n);
+	return 0;
+}
+
+static int take_uidl(struct object *o, struct job_event *ev)
+{
+	if (take_bool(o, "complete", &ev->uidl.complete) < 0 ||
+	    take_number(o, "entries", 0, COUNT_MAX, &ev->uidl.entries) < 0 ||
+	    take_number(o, "missing", 0, COUNT_MAX, &ev->uidl.missing) < 0)
+		return -1;
+	return take_text(o, "why", ev->uidl.why, sizeof ev->uidl.why);
+}
+
 static int take_event(struct object *o, struct job_event *ev)
 {
 	json_t *v = take(o, "event");
@@ -724,6 +786,14 @@ static int take_event(struct object *o, struct job_event *ev)
 		ev->item = json_incref(take(o, "item"));
 		if (!json_is_object(ev->item))
 			return wrong(o, "item", "an object");
+	} else if (strcmp(name, "uidl_part") == 0) {
+		ev->kind = JOB_EVENT_UIDL_PART;
+		if (take_part(o, ev) < 0)
+			return -1;
+	} else if (strcmp(name, "uidl") == 0) {
+		ev->kind = JOB_EVENT_UIDL;
+		if (take_uidl(o, ev) < 0)
+			return -1;
 	} else if (strcmp(name, "result") == 0) {
 		ev->kind = JOB_EVENT_RESULT;
 		if (take_result(o, &ev->result) < 0)
@@ -753,4 +823,5 @@ void job_event_release(struct job_event *ev)
 {
 	json_decref(ev->item);
 	ev->item = NULL;
+	mem_free(&ev->body);
 }

@@ -6,9 +6,9 @@
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
- *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
+ *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "uidl": 0 | 1 (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
  *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
- *"port", "tls": "none"|"starttls"|"implicit", "proxy_protocol": "none"|"v1"|"v2", "tls_name",
+ *"port", "tls": "none"|"starttls"|"implicit", "pop3_port" (0: no POP3), "pop3_tls" (these two may be missing), "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}:
  *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
  *act for, or null.
@@ -30,6 +30,8 @@
  *	{"event":"progress","folder":NAME,"done":n,"total":n,"messages":n,"bytes":n}	at most
  *4 a second
  *	{"event":"moving"}	a sign of life: bytes move (sync/pulse.h)
+ *	{"event":"uidl_part","body":"NEW OLD\n…"}	of the map of unique ids, in order; then
+ *	{"event":"uidl","complete":true|false,"entries":n,"missing":n,"why":"…"}	only with "uidl": 1
  *	{"event":"audit","item":{…}}	a piece of a comparison (sync/audit_wire.h)
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
@@ -55,6 +57,7 @@
 
 #include "common/err.h"
 #include "common/secret.h"
+#include "common/store.h"
 #include "common/user_state.h"
 #include "common/wire/sasl.h"
 #include "config/folder_rules.h"
@@ -72,6 +75,8 @@ struct job_side {
 	char *host;
 	int port;
 	enum tls_mode tls;
+	int pop3_port; /* besides, for unique ids; 0: none */
+	enum tls_mode pop3_tls;
 	enum proxy_protocol proxy_protocol;	/* of the header to send first */
 	char *tls_name, *tls_ca_file, *tls_pin; /* NULL: none */
 	char *login, *authzid;
@@ -93,6 +98,7 @@ struct job {
 	int delete_brake, delete_brake_percent;
 	struct folder_rules folders;
 	bool skip_deleted; /* what is marked \Deleted is not copied */
+	bool uidl; /* unique ids of POP3 are wanted (sync/uidl.h) */
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;
 	/* how the worker confines itself (sync/confine.h) */
@@ -130,6 +136,8 @@ enum job_event_kind {
 	JOB_EVENT_PROGRESS,
 	JOB_EVENT_MOVING,
 	JOB_EVENT_AUDIT,
+	JOB_EVENT_UIDL_PART,
+	JOB_EVENT_UIDL,
 	JOB_EVENT_RESULT
 };
 struct job_event {
@@ -138,6 +146,8 @@ struct job_event {
 	char folder[256];	  /* PROGRESS */
 	int64_t done, total, messages, bytes;
 	json_t *item; /* AUDIT */
+	char *body;   /* UIDL_PART; owned */
+	struct uidl_state uidl; /* UIDL: complete, entries, missing, why */
 };
 void job_event_release(struct job_event *ev);
 int job_event_parse(struct slice line, struct job_event *out, struct err *e) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "sync/pass.h"
 #include "sync/pulse.h"
 #include "sync/token.h"
+#include "sync/uidl.h"
 
 #define PROGRESS_MS 250 /* at most so often */
 
@@ -119,6 +120,45 @@ static int await_go(void)
 	return rc;
 }
 
+/* ---- unique ids of POP3 */
+
+/* Whole lines, as many as a part may have. */
+static struct slice next_part(struct slice map)
+{
+	struct slice part = { map.p, MIN(map.n, (size_t)STORE_UIDL_PART) };
+
+	while (part.n && part.p[part.n - 1] != '\n')
+		part.n--;
+	return part;
+}
+
+static void send_uidl(const struct uidl_found *f)
+{
+	struct job_event ev = { .kind = JOB_EVENT_UIDL_PART };
+	struct slice left = buf_slice(&f->map), part;
+
+	for (; left.n; left = (struct slice){ left.p + part.n, left.n - part.n }) {
+		part = next_part(left);
+		ev.body = mem_strn(part.p, part.n);
+		send_event(&ev);
+		mem_free(&ev.body);
+	}
+	ev = (struct job_event){ .kind = JOB_EVENT_UIDL, .uidl = f->state };
+	send_event(&ev);
+}
+
+/* When the mail is over, so that all of it has its place. */
+static void find_uidl(struct pass *p)
+{
+	struct uidl_found found;
+
+	if (!p->job->uidl)
+		return;
+	uidl_capture(p, &found);
+	send_uidl(&found);
+	uidl_found_release(&found);
+}
+
 static int run_pass(struct worker_life *life, struct pass *p, struct err *e)
 {
 	int rc = journal_open(&p->journal, life->job.journal, e);
@@ -127,6 +167,8 @@ static int run_pass(struct worker_life *life, struct pass *p, struct err *e)
 		rc = err_set(e, ERR_TEMP, "the engine took the last delta back");
 	if (rc == 0)
 		rc = pass_run(p, e);
+	if (rc == 0)
+		find_uidl(p);
 	journal_close(&p->journal);
 	return rc;
 }

@@ -69,6 +69,10 @@ static const char *const steps[] = {
 	[7] = "CREATE TABLE suspect(folder INTEGER NOT NULL REFERENCES folder(id) ON DELETE"
 	      " CASCADE, uid INTEGER NOT NULL, side INTEGER NOT NULL, times INTEGER NOT NULL,"
 	      " PRIMARY KEY(folder, uid)) WITHOUT ROWID;",
+	/* by which unique ids POP3 servers show INBOX (sync/journal_uidl.h) */
+	[8] = "CREATE TABLE uidl(side INTEGER NOT NULL, uidvalidity INTEGER NOT NULL,"
+	      " uid INTEGER NOT NULL, uidl TEXT NOT NULL,"
+	      " PRIMARY KEY(side, uidvalidity, uid)) WITHOUT ROWID;",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

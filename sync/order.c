@@ -46,6 +46,8 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 	out->protocol = b->copy;
 	out->port = b->port[b->copy];
 	out->tls = b->tls[b->copy];
+	out->pop3_port = b->port[PROTO_POP3];
+	out->pop3_tls = b->tls[PROTO_POP3];
 	out->proxy_protocol = b->proxy_protocol;
 	out->tls_name = mem_str(b->tls_name);
 	out->tls_ca_file = mem_str(b->tls_ca_file);

@@ -9,9 +9,11 @@
 #include "sync/login.h"
 
 #define QUIT_MS		 2000
+#define ALL_LINES	 "1000000000" /* more than a message has (RFC 1939 7) */
 #define COMMAND_LINE_MAX 255 /* RFC 2449 4, RFC 5034 4: a longer message waits for "+" */
 
 enum top { TOP_UNKNOWN, TOP_YES, TOP_NO };
+enum read_as { READ_RETR, READ_TOP, READ_ALL_LINES };
 
 struct pop3_session {
 	struct transport *t;
@@ -184,6 +186,14 @@ const char *pop3_session_mechanism(const struct pop3_session *s)
 struct transport *pop3_session_transport(const struct pop3_session *s)
 {
 	return s->t;
+}
+
+bool pop3_session_deletes_read(const struct pop3_session *s)
+{
+	struct slice args;
+
+	return pop3_capa_args(buf_slice(&s->capa), "EXPIRE", &args) && args.n &&
+	       args.p[0] == '0' && (args.n == 1 || args.p[1] == ' ');
 }
 
 bool pop3_session_is_gmail(const struct pop3_session *s)
@@ -586,8 +596,17 @@ static int read_message(struct pop3_session *s, uint64_t expected, size_t i,
 	return sink->refused(i, text, sink->arg, e) < 0 ? transport_poison(s->t, e) : 0;
 }
 
-static int read_each(struct pop3_session *s, bool whole, const struct pop3_wanted *at, size_t n,
-		     const struct pop3_sink *sink, struct err *e)
+static void write_command(enum read_as as, uint32_t number, char out[static 32])
+{
+	if (as == READ_RETR)
+		snprintf(out, 32, "RETR %" PRIu32 "\r\n", number);
+	else
+		snprintf(out, 32, "TOP %" PRIu32 " %s\r\n", number,
+			 as == READ_TOP ? "0" : ALL_LINES);
+}
+
+static int read_each(struct pop3_session *s, enum read_as as, const struct pop3_wanted *at,
+		     size_t n, const struct pop3_sink *sink, struct err *e)
 {
 	size_t window = has(s, "PIPELINING") ? POP3_WINDOW : 1, sent = 0;
 
@@ -596,12 +615,11 @@ static int read_each(struct pop3_session *s, bool whole, const struct pop3_wante
 			char command[32];
 
 			transport_message(s->t);
-			snprintf(command, sizeof command, "%s %" PRIu32 "%s\r\n",
-				 whole ? "RETR" : "TOP", at[sent].number, whole ? "" : " 0");
+			write_command(as, at[sent].number, command);
 			if (say(s, command, e) < 0)
 				return -1;
 		}
-		if (read_message(s, whole ? at[i].size : 0, i, sink, e) < 0)
+		if (read_message(s, as == READ_TOP ? 0 : at[i].size, i, sink, e) < 0)
 			return err_wrap(e, "message %" PRIu32, at[i].number);
 	}
 	return 0;
@@ -610,7 +628,7 @@ static int read_each(struct pop3_session *s, bool whole, const struct pop3_wante
 int pop3_session_retr(struct pop3_session *s, const struct pop3_wanted *at, size_t n,
 		      const struct pop3_sink *sink, struct err *e)
 {
-	return read_each(s, true, at, n, sink, e);
+	return read_each(s, READ_RETR, at, n, sink, e);
 }
 
 /* ---- headers */
@@ -645,7 +663,7 @@ static int learn_top(struct pop3_session *s, const struct pop3_wanted *first, st
 	if (s->top != TOP_UNKNOWN)
 		return 0;
 	s->top = TOP_YES;
-	return read_each(s, false, first, 1, &sink, e);
+	return read_each(s, READ_TOP, first, 1, &sink, e);
 }
 
 int pop3_session_top(struct pop3_session *s, const struct pop3_wanted *at, size_t n,
@@ -653,5 +671,13 @@ int pop3_session_top(struct pop3_session *s, const struct pop3_wanted *at, size_
 {
 	if (n && learn_top(s, at, e) < 0)
 		return -1;
-	return read_each(s, s->top == TOP_NO, at, n, sink, e);
+	return read_each(s, s->top == TOP_NO ? READ_RETR : READ_TOP, at, n, sink, e);
+}
+
+int pop3_session_peek(struct pop3_session *s, const struct pop3_wanted *at, size_t n,
+		      const struct pop3_sink *sink, struct err *e)
+{
+	if (n && learn_top(s, at, e) < 0)
+		return -1;
+	return read_each(s, s->top == TOP_NO ? READ_RETR : READ_ALL_LINES, at, n, sink, e);
 }

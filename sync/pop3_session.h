@@ -42,6 +42,8 @@ const char *pop3_session_mechanism(const struct pop3_session *s);
 struct transport *pop3_session_transport(const struct pop3_session *s); /* borrowed */
 /* CAPA's lines as far as known. Borrowed. */
 struct slice pop3_session_capa(const struct pop3_session *s);
+/* "EXPIRE 0" (RFC 2449 6.7): what was read is deleted at QUIT. */
+bool pop3_session_deletes_read(const struct pop3_session *s);
 /* Does it greet as Gmail does? There a session shows only some hundred messages. */
 bool pop3_session_is_gmail(const struct pop3_session *s);
 
@@ -82,5 +84,9 @@ int pop3_session_retr(struct pop3_session *s, const struct pop3_wanted *at, size
  */
 int pop3_session_top(struct pop3_session *s, const struct pop3_wanted *at, size_t n,
 		     const struct pop3_sink *sink, struct err *e) MUST_CHECK;
+/* Whole messages by TOP with more lines than they have, where there is TOP: it marks nothing as
+ * seen, which RETR does on many servers, with or without QUIT. */
+int pop3_session_peek(struct pop3_session *s, const struct pop3_wanted *at, size_t n,
+		      const struct pop3_sink *sink, struct err *e) MUST_CHECK;
 
 #endif

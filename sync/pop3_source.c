@@ -17,13 +17,9 @@ static struct slice capa(const struct pop3_source *s)
 	return s->session ? pop3_session_capa(s->session) : (struct slice){ "", 0 };
 }
 
-/* "EXPIRE 0" (RFC 2449 6.7): what was read is deleted at QUIT. */
 static bool deletes_what_is_read(const struct pop3_source *s)
 {
-	struct slice args;
-
-	return pop3_capa_args(capa(s), "EXPIRE", &args) && args.n && args.p[0] == '0' &&
-	       (args.n == 1 || args.p[1] == ' ');
+	return s->session && pop3_session_deletes_read(s->session);
 }
 
 static bool is_gmail(const struct pop3_source *s)

@@ -110,6 +110,10 @@ static void take_event(struct worker *w, const struct job_event *ev)
 	case JOB_EVENT_AUDIT:
 		out.kind = WORKER_AUDIT;
 		break;
+	case JOB_EVENT_UIDL_PART:
+	case JOB_EVENT_UIDL:
+		out.kind = WORKER_UIDL;
+		break;
 	case JOB_EVENT_RESULT:
 		out.kind = WORKER_RESULT;
 		w->has_result = true;

@@ -22,13 +22,14 @@ enum worker_event_kind {
 	WORKER_WAITING,
 	WORKER_PROGRESS,
 	WORKER_AUDIT,
+	WORKER_UIDL,
 	WORKER_RESULT,
 	WORKER_ENDED
 };
 
 struct worker_event {
 	enum worker_event_kind kind;
-	const struct job_event *job; /* PROGRESS, AUDIT */
+	const struct job_event *job; /* PROGRESS, AUDIT, UIDL */
 	/* RESULT: what it said. ENDED: the same, or NULL if it crashed, was stopped or made no
 	 * sense. */
 	const struct job_result *result;

@@ -4,11 +4,15 @@ of new's own POP3 server. The map is the engine's, or written by the test into t
 """
 
 import hashlib
+import os
+import socket
 import sqlite3
+import subprocess
 
 import pytest
 
 from lib import processes
+from lib.imapclient import ImapClient
 
 
 KEEP = {"run": {"nodes": 1}, "pop3": {"uidl": "keep"}}
@@ -151,3 +155,152 @@ def test_no_memory_for_maps(own_ferry, stage, person, pop3):
     assert f.metrics().get("mailferry_limit_hits_total", limit="uidl_bytes") == 1
     Store(f).write(person.name, [(own[0], b"o")])
     assert [i for _, i in ids(entered(pop3, f, person))] == [b"o", own[1]]
+
+
+# ---- the map that the engine makes
+
+
+def put(stage, server, person, bodies, folder=b"INBOX"):
+    """Writes mail straight to a server."""
+    client = ImapClient(server.address, server.ports["imaps"], stage.context)
+    client.login(person.name, person.password)
+    for body in bodies:
+        client.append(folder, body)
+    client.logout()
+
+
+def settled(ferry, person):
+    """Ready, with a whole map in the store; the go is given and the user is on new."""
+    ferry.wait_state(person.name, "ready")
+    ferry.command("cutover", person.name)
+    ferry.wait_state(person.name, "trailing")
+
+
+def letter(stamp, body=b"text"):
+    return (b"From: a@example.com\r\nSubject: %s\r\nMessage-ID: <%s@example.com>\r\n\r\n%s\r\n"
+            % (stamp, stamp, body))
+
+
+def test_ids_are_those_of_old_after_the_cutover(keeper, stage, person, pop3):
+    twin = letter(b"twin")
+    put(stage, stage.old, person, [letter(b"%d" % i) for i in range(12)] + [twin, letter(b"same", b"1"), twin] +
+        [letter(b"same", b"2"), b"X-Odd: \x00\x80\r\n\r\nnul\r\n"])
+    keeper.import_users([person.name])
+    c = entered(pop3, keeper, person)
+    before = ids(c)
+    assert len(before) == 17 and all(i.startswith(b"old.") for _, i in before)
+    c.command(b"QUIT")
+    keeper.wait_state(person.name, "ready")
+    put(stage, stage.old, person, [letter(b"late")])    # seen just before the flip
+    c = entered(pop3, keeper, person)
+    before = ids(c)
+    mail = [c.lines(b"TOP %d 50" % n) for n in (13, 14, 15, 16)]
+    c.command(b"QUIT")
+    settled(keeper, person)
+    c = entered(pop3, keeper, person)
+    assert ids(c) == before and len(before) == 18
+    assert [c.lines(b"TOP %d 50" % n) for n in (13, 14, 15, 16)] == mail
+    put(stage, stage.new, person, [letter(b"new")])
+    after = ids(entered(pop3, keeper, person))
+    assert after[:18] == before and len(after) == 19 and after[18][1].startswith(b"new.")
+    assert Store(keeper).state(person.name)[1:] == (1, 18, 0, "")
+
+
+def test_looking_for_ids_marks_nothing_as_seen(keeper, stage, person, pop3):
+    """Equal headers are told apart by all bytes: by RETR, which many servers take for reading."""
+    put(stage, stage.old, person, [letter(b"same", b"%d" % i) for i in range(3)])
+    keeper.import_users([person.name])
+    keeper.wait_state(person.name, "ready")
+    assert Store(keeper).state(person.name)[1:] == (1, 3, 0, "")
+    for server in (stage.old, stage.new):
+        assert not any("\\seen" in m.flags for m in stage.read(server, person)[("INBOX",)].messages)
+
+
+def fetchmail(ferry, stage, person, folder):
+    """How many it brought; leaves all on the server, and keeps its list of ids in the folder."""
+    rc, box = folder / "fetchmailrc", folder / "box"
+    rc.write_text('poll localhost protocol POP3 service %d uidl user "%s" password "%s" ssl sslcertfile "%s" '
+                  'sslcertck keep mda "cat >>%s"\n' % (ferry.ports["pop3s"], person.name, person.password,
+                                                       stage.ca.cert, box))
+    rc.chmod(0o600)
+    box.write_bytes(b"")
+    done = subprocess.run(["fetchmail", "-f", str(rc), "--pidfile", str(folder / "pid"), "--nosyslog", "--idfile",
+                           str(folder / "ids")], capture_output=True, text=True, timeout=60,
+                          env=dict(os.environ, HOME=str(folder), FETCHMAILHOME=str(folder)))
+    assert done.returncode in (0, 1), done.stdout + done.stderr    # 1: no new mail
+    return box.read_bytes().count(b"\nSubject: ")
+
+
+def getmail(ferry, stage, person, folder):
+    """The same; it refuses to deliver as root but by a command that is allowed to."""
+    box = folder / "box"
+    box.write_bytes(b"")
+    (folder / "getmailrc").write_text("""
+[retriever]
+type = SimplePOP3SSLRetriever
+server = localhost
+port = %d
+username = %s
+password = %s
+ca_certs = %s
+[destination]
+type = MDA_external
+path = /usr/bin/tee
+arguments = ("-a", "%s")
+allow_root_commands = true
+[options]
+read_all = false
+delete = false
+""" % (ferry.ports["pop3s"], person.name, person.password, stage.ca.cert, box))
+    done = subprocess.run(["getmail", "--getmaildir", str(folder), "--rcfile", "getmailrc"], capture_output=True,
+                          text=True, timeout=60, env=dict(os.environ, HOME=str(folder)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return box.read_bytes().count(b"\nSubject: ")
+
+
+@pytest.mark.parametrize("client", [fetchmail, getmail])
+def test_nothing_is_downloaded_twice(keeper, stage, person, tmp_path, client):
+    put(stage, stage.old, person, [letter(b"%d" % i) for i in range(8)])
+    keeper.import_users([person.name])
+    assert client(keeper, stage, person, tmp_path) == 8
+    assert client(keeper, stage, person, tmp_path) == 0
+    settled(keeper, person)
+    assert client(keeper, stage, person, tmp_path) == 0
+    put(stage, stage.new, person, [letter(b"new-%d" % i) for i in range(2)])
+    assert client(keeper, stage, person, tmp_path) == 2
+    assert client(keeper, stage, person, tmp_path) == 0
+
+
+def test_mail_copied_by_pop3_has_its_ids_too(own_ferry, stage, person, pop3):
+    f = own_ferry(dict(KEEP, **{"backend old": {"copy": "pop3"}}))
+    put(stage, stage.old, person, [letter(b"%d" % i) for i in range(5)])
+    f.import_users([person.name])
+    c = entered(pop3, f, person)
+    before = ids(c)
+    c.command(b"QUIT")
+    settled(f, person)
+    assert ids(entered(pop3, f, person)) == before
+
+
+def test_without_a_map_a_pop3_user_is_not_moved(own_ferry, stage, person, pop3):
+    """New's POP3 is dead: who reads by POP3 stays where she is, until a person says otherwise; others are moved."""
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", 0))    # nobody listens
+    f = own_ferry(dict(KEEP, **{"backend new": {"pop3_port": silent.getsockname()[1]}}))
+    other = stage.take()
+    for who in (person, other):
+        put(stage, stage.old, who, [letter(b"1")])
+    f.import_users([person.name, other.name])
+    entered(pop3, f, person).command(b"QUIT")
+    store = Store(f)
+    processes.wait_until(lambda: (store.state(person.name) or (0,))[0], 5, "the store to know")
+    f.wait_state([person.name, other.name], "ready")
+    f.command("cutover", other.name)
+    f.wait_state(other.name, "trailing")
+    f.command("cutover", person.name, "--no-wait", check=False)
+    processes.wait_until(lambda: "POP3 clients would download mail again" in f.log_text(), 20, "the cutover to be undone")
+    assert f.state(person.name) == "ready"
+    assert "Connection refused" in store.state(person.name)[4]
+    store.run("UPDATE pop3_users SET accepted = 1")
+    f.command("retry", person.name)
+    f.wait_state(person.name, "trailing")

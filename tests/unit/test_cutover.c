@@ -133,6 +133,8 @@ static enum move_result move(struct scene *s, enum user_state to)
 	return r;
 }
 
+static char uidl[] = "keep";
+
 /* A user who is ready and has the go, and one node that lives. */
 static int set_up(void **state)
 {
@@ -159,6 +161,8 @@ static int set_up(void **state)
 	s->settings.cutover.budget_s = BUDGET_MS / 1000;
 	s->settings.cutover.retry_s = 600;
 	s->settings.cutover.tries = 2;
+	s->settings.pop3.uidl = uidl;
+	s->settings.backend[SIDE_OLD].port[PROTO_POP3] = 995;
 	*state = s;
 	return 0;
 }
@@ -262,6 +266,73 @@ static void test_flip(void **state)
 	assert_int_equal(u.epoch, 1);
 	assert_false(u.go);
 	user_release(&u);
+	end_worker(s);
+}
+
+/* A worker tells of unique ids as the process does: parts, then the end of them. */
+static void tell_uidl(const char *body, bool complete)
+{
+	char part[64];
+	struct job_event ev = { .kind = JOB_EVENT_UIDL_PART, .body = part };
+
+	snprintf(part, sizeof part, "%s", body);
+	the_worker.fn(&the_worker, &(struct worker_event){ .kind = WORKER_UIDL, .job = &ev },
+		      the_worker.arg);
+	ev = (struct job_event){
+		.kind = JOB_EVENT_UIDL,
+		.uidl = { .complete = complete, .entries = 1, .why = "one is missing" }
+	};
+	the_worker.fn(&the_worker, &(struct worker_event){ .kind = WORKER_UIDL, .job = &ev },
+		      the_worker.arg);
+}
+
+/* Who reads by POP3 is flipped with a whole map that the last delta has made, and not else. */
+static void test_a_pop3_user_needs_the_map(void **state)
+{
+	struct scene *s = *state;
+	struct uidl_state map;
+	struct buf text = { 0 };
+	struct err e = { 0 };
+
+	assert_int_equal(store_pop3_seen(s->store, WHO, &e), 0);
+	finalize(s);
+	tell_uidl("n o\n", false);
+	worker_says(WORKER_RESULT, &clean);
+	assert_undone(s);
+	assert_non_null(strstr(s->text, "one is missing"));
+	clock_test_advance(2000000);
+	renew(s);
+	finalize(s);
+	tell_uidl("n o\n", true);
+	worker_says(WORKER_RESULT, &clean);
+	assert_int_equal(s->end, CUTOVER_FLIPPED);
+	assert_int_equal(store_uidl_read(s->store, WHO, 100, &map, &text, &e), 0);
+	assert_true(map.complete && slice_is(buf_slice(&text), "n o\n"));
+	buf_release(&text);
+	end_worker(s);
+}
+
+static void test_a_map_of_yesterday_is_not_enough(void **state)
+{
+	const struct uidl_state before = { .complete = true };
+	struct scene *s = *state;
+	struct err e = { 0 };
+
+	assert_int_equal(store_pop3_seen(s->store, WHO, &e), 0);
+	assert_int_equal(store_uidl_write(s->store, WHO, &before, &(struct slice){ 0 }, 0, &e),
+			 0);
+	clock_test_advance(1000);
+	renew(s);
+	finalize(s);
+	worker_says(WORKER_RESULT, &clean);
+	assert_undone(s);
+	/* …unless a person says so. */
+	assert_int_equal(store_uidl_accept(s->store, WHO, true, &e), 0);
+	clock_test_advance(2000000);
+	renew(s);
+	finalize(s);
+	worker_says(WORKER_RESULT, &clean);
+	assert_int_equal(s->end, CUTOVER_FLIPPED);
 	end_worker(s);
 }
 
@@ -486,6 +557,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_flip),
+		TEST(test_a_pop3_user_needs_the_map),
+		TEST(test_a_map_of_yesterday_is_not_enough),
 		TEST(test_without_nodes_nobody_has_to_be_asked),
 		TEST(test_no_delta_before_all_are_quiet),
 		TEST(test_budget_spent_in_freezing),

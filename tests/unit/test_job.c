@@ -207,6 +207,7 @@ static struct job_event there_and_back(const struct job_event *in)
 static void events_come_back(void **state UNUSED)
 {
 	struct job_event ev = { .kind = JOB_EVENT_WAITING }, out;
+	char part[] = "a\"b\\ old~1\nc d\n";
 
 	assert_int_equal(there_and_back(&ev).kind, JOB_EVENT_WAITING);
 
@@ -226,6 +227,17 @@ static void events_come_back(void **state UNUSED)
 	assert_true(out.result.ok && out.result.clean);
 	assert_int_equal(out.result.copied, 5);
 	assert_int_equal(out.result.took_ms, 77);
+
+	ev = (struct job_event){ .kind = JOB_EVENT_UIDL_PART, .body = part };
+	out = there_and_back(&ev);
+	assert_string_equal(out.body, part);
+	mem_free(&out.body);
+	ev = (struct job_event){ .kind = JOB_EVENT_UIDL,
+				 .uidl = { .complete = true, .entries = 2, .missing = 1 } };
+	snprintf(ev.uidl.why, sizeof ev.uidl.why, "\"one\" is missing");
+	out = there_and_back(&ev);
+	assert_true(out.uidl.complete && out.uidl.entries == 2 && out.uidl.missing == 1);
+	assert_string_equal(out.uidl.why, "\"one\" is missing");
 
 	ev = (struct job_event){ .kind = JOB_EVENT_RESULT, .result = { .kind = ERR_AUTH } };
 	snprintf(ev.result.text, sizeof ev.result.text, "old: refused\nnow");
@@ -249,6 +261,11 @@ static void bad_events_are_refused(void **state UNUSED)
 		"{}",
 		"{\"event\":\"other\"}",
 		"{\"event\":\"waiting\",\"more\":1}",
+		"{\"event\":\"uidl_part\",\"body\":\"a b\"}",
+		"{\"event\":\"uidl_part\",\"body\":\"\"}",
+		"{\"event\":\"uidl_part\",\"body\":7}",
+		"{\"event\":\"uidl\",\"complete\":true,\"entries\":-1,\"missing\":0,\"why\":\"\"}",
+		"{\"event\":\"uidl\",\"complete\":1,\"entries\":1,\"missing\":0,\"why\":\"\"}",
 		"{\"event\":\"result\",\"ok\":true,\"text\":\"\"}",
 		"{\"event\":\"result\",\"ok\":false,\"kind\":\"none\",\"text\":\"\"}",
 		"{\"event\":\"result\",\"ok\":false,\"kind\":\"full\",\"text\":\"\",\"later\":"
