@@ -13,6 +13,7 @@ import pytest
 
 from lib import processes
 from lib.imapclient import ImapClient
+from lib.popclient import PopClient
 
 
 KEEP = {"run": {"nodes": 1}, "pop3": {"uidl": "keep"}}
@@ -58,6 +59,17 @@ def entered(connect, ferry, person):
     return client
 
 
+def native(stage, person):
+    """New's own ids, past the proxy."""
+    client = PopClient(stage.new.address, stage.new.ports["pop3s"], stage.context)
+    stage.opened.append(client)
+    assert client.login(person.name, person.password).startswith(b"+OK")
+    found = ids(client)
+    client.command(b"QUIT")
+    assert all(i.startswith(b"new.") for _, i in found)
+    return found
+
+
 def moved(ferry, stage, person, count=6):
     stage.fill(person, {"INBOX": count})
     ferry.import_users([person.name])
@@ -73,11 +85,10 @@ def keeper(own_ferry):
 
 def test_answers_carry_old_ids(keeper, stage, person, pop3):
     moved(keeper, stage, person)
-    store, native = Store(keeper), entered(pop3, keeper, person)
-    own = ids(native)
-    assert len(own) == 6 and all(i.startswith(b"new.") for _, i in own)
-    sizes, mail = native.lines(b"LIST"), native.lines(b"RETR 3")
-    native.command(b"QUIT")
+    store, own = Store(keeper), native(stage, person)
+    c = entered(pop3, keeper, person)
+    sizes, mail = c.lines(b"LIST"), c.lines(b"RETR 3")
+    c.command(b"QUIT")
     old = [b"UID%d-77" % (n + 40) for n in range(6)]
     store.write(person.name, list(zip([i for _, i in own], old))[:5])
     c = entered(pop3, keeper, person)
@@ -98,7 +109,7 @@ def test_answers_carry_old_ids(keeper, stage, person, pop3):
 
 def test_new_mail_never_looks_like_an_old_message(keeper, stage, person, pop3):
     moved(keeper, stage, person, count=3)
-    own = [i for _, i in ids(entered(pop3, keeper, person))]
+    own = [i for _, i in native(stage, person)]
     # Old called a message, long deleted, what new calls its third.
     Store(keeper).write(person.name, [(own[0], b"a"), (b"gone", own[2])])
     seen = [[i for _, i in ids(entered(pop3, keeper, person))] for _ in range(2)]
@@ -111,7 +122,7 @@ def test_new_mail_never_looks_like_an_old_message(keeper, stage, person, pop3):
 def test_no_map_or_half_of_one_is_never_shown(keeper, stage, person, pop3, trouble):
     moved(keeper, stage, person, count=4)
     store = Store(keeper)
-    own = [i for _, i in ids(entered(pop3, keeper, person))]
+    own = [i for _, i in native(stage, person)]
     pairs = [(i, b"o%d" % n) for n, i in enumerate(own)]
     if trouble == "missing":
         store.run("INSERT OR REPLACE INTO pop3_users (name, seen) VALUES (?, 1)", person.name)
@@ -149,7 +160,7 @@ def test_whoever_reads_by_pop3_on_old_is_known(keeper, stage, person, pop3, imap
 def test_no_memory_for_maps(own_ferry, stage, person, pop3):
     f = own_ferry(dict(KEEP, limits={"uidl_bytes": 60}))
     moved(f, stage, person, count=2)
-    own = [i for _, i in ids(entered(pop3, f, person))]
+    own = [i for _, i in native(stage, person)]
     Store(f).write(person.name, [(i, b"o" * 30) for i in own])
     assert entered(pop3, f, person).command(b"UIDL").startswith(b"-ERR [SYS/TEMP]")
     assert f.metrics().get("mailferry_limit_hits_total", limit="uidl_bytes") == 1
