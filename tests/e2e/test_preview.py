@@ -35,19 +35,20 @@ def test_it_changes_nothing(stage, person, own_ferry):
     """Case 99."""
     old = connect(stage, stage.old, person)
     prefix, sep = stage.old.prefix.encode(), stage.old.separator.encode()
+    to = stage.new.prefix
     for name in (b"Gesendet", b"Work", b"Work" + sep + b"2020", b"Secret", b"&AMQ-rger"):
         old.command(b"CREATE " + prefix + name)
     for i in range(3):
         old.append(prefix + b"Work", mail.message("w%d" % i), b"", mail.imap_date(1500000000))
     old.logout()
     new = connect(stage, stage.new, person)
-    new.command(b"CREATE Sent")
+    new.command(b"CREATE %sSent" % to.encode())
     new.logout()
     folder = pathlib.Path(tempfile.mkdtemp(dir=stage.folder))
     folder.chmod(0o755)                 # the engine is not root
     rules = folder / "rules"
-    rules.write_text('skip "%sSecret"\nuser %s\nmap "%sWork" = "Jobs"\n' % (
-        prefix.decode(), person.name, prefix.decode()))
+    rules.write_text('skip "%sSecret"\nuser %s\nmap "%sWork" = "%sJobs"\n' % (
+        prefix.decode(), person.name, prefix.decode(), to))
     secret = folder / "password"
     secret.write_text("wrong\n")        # so that the engine begins nothing
     f = own_ferry({"sync": {"folders": str(rules)}})
@@ -65,11 +66,11 @@ def test_it_changes_nothing(stage, person, own_ferry):
     rows = {r["old"]: r for r in answer["folders"]}
     p = prefix.decode()
     assert rows["INBOX"]["new"] == "INBOX" and rows["INBOX"]["step"] == "keep"
-    assert (rows[p + "Gesendet"]["new"], rows[p + "Gesendet"]["why"]) == ("Sent", "localized")
-    assert (rows[p + "Work"]["new"], rows[p + "Work"]["why"], rows[p + "Work"]["step"]) == ("Jobs", "rule", "make")
+    assert (rows[p + "Gesendet"]["new"], rows[p + "Gesendet"]["why"]) == (to + "Sent", "localized")
+    assert (rows[p + "Work"]["new"], rows[p + "Work"]["why"], rows[p + "Work"]["step"]) == (to + "Jobs", "rule", "make")
     assert rows[p + "Work"]["messages"] == 3 and rows[p + "Work"]["bytes"] > 0
-    assert rows[p + "Work" + sep.decode() + "2020"]["new"] == "Jobs/2020"
-    assert rows[p + "Ärger"]["new"] == "Ärger"
+    assert rows[p + "Work" + sep.decode() + "2020"]["new"] == to + "Jobs" + stage.new.separator + "2020"
+    assert rows[p + "Ärger"]["new"] == to + "Ärger"
     assert rows[p + "Secret"]["step"] == "skip" and rows[p + "Secret"]["new"] is None
     assert answer["left"] == 1 and answer["messages"] == 3
     assert "to be made" in shown and "left out: a rule skips it" in shown and "Nothing was changed" in shown
@@ -95,7 +96,7 @@ def test_it_sees_what_was_renamed(stage, person, copier, own_ferry):
     shutil.copy(copier.journal, os.path.join(f.folder, "journals", person.name + ".journal"))
     before = [dump(stage, s, person) for s in (stage.old, stage.new)]
     row = next(r for r in f.cli("sync", person.name, "--dry-run")["folders"] if r["old"].endswith("Jobs"))
-    assert (row["new"], row["was"], row["step"]) == ("Jobs", "Work", "rename")
+    assert (row["new"], row["was"], row["step"]) == (stage.new.prefix + "Jobs", stage.new.prefix + "Work", "rename")
     assert [dump(stage, s, person) for s in (stage.old, stage.new)] == before
 
 
