@@ -2,7 +2,7 @@
  * Hides: how mail that stands on both sides without a journal's word is recognised: another
  * tool was here, the journal is lost, or a UIDVALIDITY has changed. Never a blind second copy.
  */
-#include "sync/pass.h"
+#include "sync/ahead.h"
 
 #define PART	  8192 /* messages, about, whose digests are held at once */
 #define HASH_KEPT 16   /* bytes of a header's hash: it only chooses what is looked at whole */
@@ -231,7 +231,9 @@ int adopt_unknown(struct work *w, struct err *e)
 	parts = 1 + MIN(here.count, there.count) / PART;
 	both = here.count && there.count;
 	if (both) {
-		rc = read_headers(w, w->pass->from, &here, e);
+		rc = ahead_drop(w, e);
+		if (rc == 0)
+			rc = read_headers(w, w->pass->from, &here, e);
 		if (rc == 0)
 			rc = read_headers(w, w->pass->to, &there, e);
 		for (size_t i = 0; i < parts && rc == 0; i++)

@@ -1,4 +1,5 @@
 /* Hides: one folder: its identity, and the order in which what differs is mended. */
+#include "sync/ahead.h"
 #include "sync/exceptions.h"
 #include "sync/journal_suspect.h"
 
@@ -133,8 +134,8 @@ static int open_folder(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	if (copy_look(w, both_sides, e) < 0 || check_identity(w, p->from, e) < 0 ||
-	    check_identity(w, p->to, e) < 0)
+	if (ahead_arrive(w, e) < 0 || copy_look(w, both_sides, e) < 0 ||
+	    check_identity(w, p->from, e) < 0 || check_identity(w, p->to, e) < 0)
 		return -1;
 	w->permanent = w->selected[p->to].any_keyword
 			       ? NULL
@@ -148,8 +149,26 @@ static void close_work(struct work *w)
 	for (int s = 0; s < SIDES; s++)
 		mem_free(&w->seen[s]);
 	mem_free(&w->rows);
+	ahead_release(w);
 	copy_look_release(w);
 	free((char *)(uintptr_t)w->permanent);
+}
+
+struct work *copy_work_new(struct pass *p, struct lane *l, const struct folder_pair *pair,
+			   struct journal_folder *f)
+{
+	struct work *w = mem_new(sizeof *w);
+
+	*w = (struct work){ .pass = p, .lane = l, .pair = pair, .f = f };
+	return w;
+}
+
+void copy_work_free(struct work **at)
+{
+	if (!*at)
+		return;
+	close_work(*at);
+	mem_free(at);
 }
 
 /* ---- the folder */
@@ -185,12 +204,21 @@ static void forget_state(struct work *w, enum side s)
 static int bring(struct work *w, bool mend, struct err *e)
 {
 	struct stream *st = NULL;
+	struct mending *m = NULL;
+	struct err second = { 0 };
 	int rc = copy_new_begin(w, &st, e);
 
 	if (rc == 0 && mend)
-		rc = copy_mend(w, e);
+		rc = copy_mend_begin(w, &m, e);
+	if (rc == 0) {
+		rc = copy_new_send(st, e);
+		/* Also if that was refused (no room): what was mended is done. */
+		if (m && copy_mend_end(m, rc < 0 ? &second : e) < 0)
+			rc = -1;
+	}
 	if (rc == 0)
 		rc = copy_new_end(st, e);
+	copy_mend_free(&m);
 	copy_new_free(&st);
 	return rc;
 }
@@ -212,7 +240,10 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, both_sides, e) < 0 ||
 	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
-	    copy_look_again_begin(w, e) < 0 || verify_bytes(w, e) < 0)
+	    copy_look_again_begin(w, e) < 0)
+		return -1;
+	ahead_read(w); /* while that look's answer is on its way */
+	if (verify_bytes(w, e) < 0)
 		return -1;
 	return verify_folder(w, equal, e);
 }
@@ -222,29 +253,38 @@ static bool uids_last(const struct work *w)
 	return !w->selected[SIDE_OLD].uid_not_sticky && !w->selected[SIDE_NEW].uid_not_sticky;
 }
 
+static int end_folder(struct work *w, bool equal, struct err *e)
+{
+	struct pass *p = w->pass;
+
+	remember(w, p->from);
+	if (!pass_is_trailing(p))
+		remember(w, p->to);
+	w->f->settled = pass_is_trailing(p) || (equal && uids_last(w));
+	return journal_folder_write(p->journal, w->f, e);
+}
+
 int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 		struct journal_folder *f, struct err *e)
 {
-	struct work w = { .pass = p, .lane = l, .pair = pair, .f = f };
+	struct work *w = ahead_take(l);
 	bool equal = false;
-	int rc = open_folder(&w, e);
+	int rc;
 
-	if (rc < 0 && is_its_own(&w, e)) {
+	if (!w)
+		w = copy_work_new(p, l, pair, f);
+	ASSERT(w->f == f);
+	rc = open_folder(w, e);
+	if (rc < 0 && is_its_own(w, e)) {
 		pass_unclean(p, "%s", e->text);
 		err_clear(e);
-		close_work(&w);
-		return 0;
+		rc = ahead_drop(w, e);
+	} else if (rc == 0) {
+		rc = pass_is_trailing(p) ? work_trailing(w, e) : work_in_step(w, &equal, e);
+		if (rc == 0)
+			rc = end_folder(w, equal, e);
 	}
-	if (rc == 0)
-		rc = pass_is_trailing(p) ? work_trailing(&w, e) : work_in_step(&w, &equal, e);
-	if (rc == 0) {
-		remember(&w, p->from);
-		if (!pass_is_trailing(p))
-			remember(&w, p->to);
-		f->settled = pass_is_trailing(p) || (equal && uids_last(&w));
-		rc = journal_folder_write(p->journal, f, e);
-	}
-	close_work(&w);
+	copy_work_free(&w);
 	return rc;
 }
 

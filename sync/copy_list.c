@@ -1,5 +1,5 @@
 /* Hides: what each side of a folder holds, and what the journal knows of it. */
-#include "sync/pass.h"
+#include "sync/ahead.h"
 
 static int by_uid(const void *a, const void *b)
 {
@@ -89,6 +89,10 @@ int copy_list(struct work *w, enum side s, struct err *e)
 	struct side_of so = { w, s };
 	struct listing got;
 
+	if (s == w->pass->from && w->ahead.listed) /* it has been */
+		return 0;
+	if (s == w->pass->from && ahead_drop(w, e) < 0)
+		return -1;
 	w->seen_count[s] = 0;
 	if (mailbox_messages(w->lane->box[s], 1, 0, copy_take, &so, &got, e) < 0)
 		return err_wrap(e, "%s", side_name(s));

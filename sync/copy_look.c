@@ -3,7 +3,7 @@
  * changed since the last pass (CONDSTORE, QRESYNC), only that is looked at; what they tell has
  * to add up with the journal and with their own counts, else the folder is listed as a whole.
  */
-#include "sync/pass.h"
+#include "sync/ahead.h"
 
 /* ---- sets of UIDs */
 
@@ -75,6 +75,32 @@ static int end_side(struct work *w, enum side s, uint64_t since, struct err *e)
 	return 0;
 }
 
+static int begin_side(struct work *w, enum side s, uint64_t *since, struct err *e)
+{
+	*since = ask_since(w, s);
+	if (mailbox_look_begin(w->lane->box[s], w->f->name[s], s == w->pass->from, *since, e) <
+	    0)
+		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
+	return 0;
+}
+
+int copy_look_ahead(struct work *w, struct err *e)
+{
+	uint64_t since;
+
+	if (journal_count(w->pass->journal, w->f, &w->count, e) < 0)
+		return -1;
+	return begin_side(w, w->pass->from, &since, e);
+}
+
+int copy_look_ahead_end(struct work *w, struct err *e)
+{
+	enum side from = w->pass->from;
+
+	w->ahead.looked = true;
+	return end_side(w, from, ask_since(w, from), e);
+}
+
 int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 {
 	uint64_t since[SIDES] = { 0, 0 };
@@ -82,14 +108,10 @@ int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 	int rc = journal_count(w->pass->journal, w->f, &w->count, e);
 
 	for (int s = 0; s < SIDES && rc == 0; s++) {
-		if (!sides[s])
+		if (!sides[s] || (s == (int)w->pass->from && w->ahead.looked))
 			continue;
-		since[s] = ask_since(w, (enum side)s);
-		rc = mailbox_look_begin(w->lane->box[s], w->f->name[s], s == (int)w->pass->from,
-					since[s], e);
+		rc = begin_side(w, (enum side)s, &since[s], e);
 		begun[s] = rc == 0;
-		if (rc < 0)
-			err_wrap(e, "%s: folder %s", side_name((enum side)s), w->f->name[s]);
 	}
 	/* Also when the other one has refused: nobody else would take these answers. */
 	for (int s = 0; s < SIDES; s++) {
@@ -215,6 +237,8 @@ static int compare_uids(struct work *w, enum side s, struct uid_list *unknown, s
 	size_t n = 0;
 	int rc = journal_uids(w->pass->journal, w->f->id, s, &known, &n, e);
 
+	if (rc == 0 && s == w->pass->from)
+		rc = ahead_drop(w, e);
 	if (rc == 0)
 		rc = mailbox_uids(w->lane->box[s], 1, 0, &there, e);
 	if (rc == 0) {

@@ -1,6 +1,7 @@
 /* Hides: new mail, batch by batch: read, intend, send, settle, each while the next is under
  * way.
  */
+#include "sync/ahead.h"
 #include "sync/exceptions.h"
 #include "sync/readahead.h"
 #include "sync/sender.h"
@@ -223,6 +224,7 @@ struct stream {
 	int64_t bytes; /* of them, as listed */
 	bool changed;  /* rows of messages that are skipped were written or dropped */
 	struct readahead *in;
+	uint32_t *planned; /* of one that was begun ahead; the same UIDs */
 	struct sender *out;
 	struct flight *at[FLIGHTS_MAX]; /* oldest first */
 	size_t count;
@@ -471,14 +473,13 @@ static int copy_batches(struct stream *st, struct err *e)
  * large batch would ever be done with: in small ones, one at a time, each pass is done with a
  * few.
  */
-static struct flow_limits limits_of(const struct stream *st)
+struct flow_limits copy_new_limits(const struct work *w, bool one_by_one)
 {
-	const struct work *w = st->w;
 	const struct job *job = w->pass->job;
 
-	return (struct flow_limits){ st->suspects.count ? 1
-				     : w->wary		? PASS_WARY_COUNT
-							: PASS_BATCH_COUNT,
+	return (struct flow_limits){ one_by_one ? 1
+				     : w->wary	? PASS_WARY_COUNT
+						: PASS_BATCH_COUNT,
 				     PASS_BATCH_BYTES / (uint64_t)job->connections,
 				     (uint64_t)job->message_max };
 }
@@ -513,14 +514,19 @@ static int copy_stream(struct stream *st, struct err *e)
 	readahead_stop(&st->in);
 	for (size_t i = 0; i < st->again_count && rc == 0; i++)
 		rc = copy_again(st, st->again[i], e);
+	if (rc == 0 && !st->alone_count)
+		ahead_begin(st->w);
 	if (rc == 0)
 		rc = land_all(st, e);
 	for (size_t i = 0; i < st->alone_count && rc == 0; i++)
 		rc = copy_suspect(st, st->alone[i], e);
-	if (rc == 0)
-		return 0;
-	abandon(st);
-	return blame(st, e);
+	if (rc < 0) {
+		abandon(st);
+		return blame(st, e);
+	}
+	if (st->alone_count)
+		ahead_begin(st->w);
+	return 0;
 }
 
 /* The room that was there when the pass began: less than that is left for this folder alone. */
@@ -595,38 +601,43 @@ int copy_new_begin(struct work *w, struct stream **out, struct err *e)
 	struct flow_limits limits;
 
 	*st = (struct stream){ .w = w };
-	if (find_wanted(st, e) < 0) {
+	if (find_wanted(st, e) < 0 ||
+	    ahead_reading(w, st->uids, st->todo, &st->planned, &st->in, e) < 0) {
 		copy_new_free(&st);
 		return -1;
 	}
-	limits = limits_of(st);
-	if (st->todo)
+	limits = copy_new_limits(w, st->suspects.count > 0);
+	if (st->todo && !st->in)
 		st->in = readahead_start(w->lane->box[w->pass->from], st->uids, st->todo,
 					 &limits);
 	*out = st;
 	return 0;
 }
 
-int copy_new_end(struct stream *st, struct err *e)
+int copy_new_send(struct stream *st, struct err *e)
 {
 	struct work *w = st->w;
 	enum side to = w->pass->to;
-	bool some = st->todo || st->alone_count;
 
 	if (check_room(st, e) < 0)
 		return -1;
-	if (some) {
+	if (st->todo || st->alone_count) {
 		st->out = sender_new(w->lane->box[to], w->f->name[to]);
 		st->again = mem_array(st->todo + 1, sizeof *st->again);
 		if (copy_stream(st, e) < 0)
 			return -1;
+	} else {
+		ahead_begin(w);
 	}
-	if (suspects_clear(w, &st->suspects, e) < 0)
-		return -1;
-	if (!some && !st->changed)
+	return suspects_clear(w, &st->suspects, e);
+}
+
+int copy_new_end(struct stream *st, struct err *e)
+{
+	if (!st->todo && !st->alone_count && !st->changed)
 		return 0;
 	/* A server without APPENDUID leaves each batch in doubt: looked up at once. */
-	return probe_batches(w, e) < 0 ? -1 : copy_load_rows(w, e);
+	return probe_batches(st->w, e) < 0 ? -1 : copy_load_rows(st->w, e);
 }
 
 void copy_new_free(struct stream **at)
@@ -641,5 +652,6 @@ void copy_new_free(struct stream **at)
 	free(st->again);
 	free(st->alone);
 	free(st->uids);
+	free(st->planned);
 	mem_free(at);
 }

@@ -107,15 +107,25 @@ struct member {
 	pthread_t thread;
 };
 
-static bool take_task(struct crew *c, size_t *task)
+bool lane_reserve(struct lane *l, size_t *task)
 {
-	bool some;
+	struct crew *c = l->crew;
 
 	pthread_mutex_lock(&c->lock);
-	some = c->next < c->count && !c->lanes->stopping;
-	if (some)
-		*task = c->next++;
+	if (!l->has_reserved && c->next < c->count && !c->lanes->stopping) {
+		l->has_reserved = true;
+		l->reserved = c->next++;
+	}
 	pthread_mutex_unlock(&c->lock);
+	*task = l->reserved;
+	return l->has_reserved;
+}
+
+static bool take_task(struct crew *c, struct lane *l, size_t *task)
+{
+	bool some = lane_reserve(l, task) && !c->lanes->stopping;
+
+	l->has_reserved = false;
 	return some;
 }
 
@@ -135,7 +145,8 @@ static void work(struct crew *c, struct lane *l)
 	struct err e = { 0 };
 	size_t task;
 
-	while (take_task(c, &task))
+	l->crew = c;
+	while (take_task(c, l, &task))
 		if (c->fn(l, task, c->arg, &e) < 0)
 			note_failure(c, &e);
 }

@@ -25,6 +25,10 @@ struct lane {
 	struct flag_pool *pool; /* NULL: not open */
 	bool refused;		/* the server did not let us; not tried again */
 	enum uids_trust uids;
+	struct crew *crew; /* while lanes_run() */
+	bool has_reserved; /* a task that is kept for it */
+	size_t reserved;
+	struct work *ahead; /* what was begun of it (sync/ahead.h) */
 };
 
 /* A thread of this process; signals stay with the first one. The caller joins it. */
@@ -45,6 +49,9 @@ void lanes_close(struct lanes *ls);
 
 /* One task: a folder. Called from the lane's thread. */
 typedef int lanes_fn(struct lane *l, size_t task, void *arg, struct err *e);
+
+/* The task that this lane does when it is done with the present one. false: none is left. */
+bool lane_reserve(struct lane *l, size_t *task);
 
 /*
  * Calls fn for tasks 0 … count-1, in order as lanes become free, in at most `most` lanes. -1:

@@ -661,6 +661,7 @@ void mailbox_close(struct mailbox **at)
 {
 	struct mailbox *m = *at;
 	struct err ignored = { 0 };
+	bool waits;
 
 	if (!m)
 		return;
@@ -669,9 +670,11 @@ void mailbox_close(struct mailbox **at)
 		mem_free(at);
 		return;
 	}
+	waits = !m->leaving;
 	mailbox_leave(m);
 	/* Some servers close right after BYE, without the tagged OK: as good. */
-	if (mailbox_is_usable(m) && command_wait(m, m->farewell, NULL, NULL, &ignored) < 0)
+	if (waits && mailbox_is_usable(m) &&
+	    command_wait(m, m->farewell, NULL, NULL, &ignored) < 0)
 		err_clear(&ignored);
 	frame_reader_free(&m->r);
 	transport_free(&m->t);

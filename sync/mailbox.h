@@ -58,7 +58,10 @@ int mailbox_open_on(struct transport *t, const struct job_side *side, struct mai
 		    struct err *e) MUST_CHECK;
 /* LOGOUT if the connection is whole (waits at most 2 s), then frees. NULL in *m is fine. */
 void mailbox_close(struct mailbox **m);
-/* Says LOGOUT and does not wait: only mailbox_close() may follow. For several at a time. */
+/*
+ * Says LOGOUT; only mailbox_close() may follow, which does not wait for an answer then: it
+ * would tell nothing, all that was asked before has been answered.
+ */
 void mailbox_leave(struct mailbox *m);
 
 /*
@@ -314,6 +317,15 @@ struct message_change {
  */
 int mailbox_change_all(struct mailbox *m, struct message_change *at, size_t n,
 		       struct err *e) MUST_CHECK;
+/*
+ * The same in two parts: at, and what it borrows, stay until the end. Between them nothing may
+ * be asked of m without mailbox_read_first().
+ */
+struct change_run;
+int mailbox_change_begin(struct mailbox *m, struct message_change *at, size_t n,
+			 struct change_run **out, struct err *e) MUST_CHECK;
+int mailbox_change_end(struct change_run **run, struct err *e) MUST_CHECK; /* frees it */
+void mailbox_change_drop(struct change_run **run); /* nobody waits for the answers any more */
 /* One, and its result. */
 int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_how how,
 		  const char *flags, struct err *e) MUST_CHECK;

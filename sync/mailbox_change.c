@@ -3,7 +3,7 @@
 
 #define CHANGE_WINDOW 32 /* commands sent and not yet answered */
 
-struct changing {
+struct change_run {
 	struct mailbox *m;
 	struct message_change *open[CHANGE_WINDOW]; /* oldest first */
 	char tags[CHANGE_WINDOW][TAG_MAX];
@@ -11,7 +11,7 @@ struct changing {
 };
 
 /* The first failure of a change that needs several commands is its result. */
-static void note_result(struct changing *s, struct message_change *c, int rc,
+static void note_result(struct change_run *s, struct message_change *c, int rc,
 			const struct err *why)
 {
 	if (c->rc < 0)
@@ -27,7 +27,7 @@ static void note_result(struct changing *s, struct message_change *c, int rc,
 }
 
 /* Waits until at most `left` are open. */
-static int drain(struct changing *s, size_t left, struct err *e)
+static int drain(struct change_run *s, size_t left, struct err *e)
 {
 	while (s->count > left) {
 		struct message_change *c = s->open[0];
@@ -57,7 +57,7 @@ static void write_tail(struct command *c, const struct message_change *change)
 }
 
 /* For as many commands as the UIDs need. */
-static int send_change(struct changing *s, struct message_change *change, struct err *e)
+static int send_change(struct change_run *s, struct message_change *change, struct err *e)
 {
 	uids_check(change->uids, change->n);
 	for (size_t done = 0; done < change->n;) {
@@ -89,17 +89,47 @@ static int check_change(const struct mailbox *m, const struct message_change *c,
 					 "the server cannot expunge single messages (UIDPLUS)");
 }
 
-int mailbox_change_all(struct mailbox *m, struct message_change *at, size_t n, struct err *e)
+int mailbox_change_begin(struct mailbox *m, struct message_change *at, size_t n,
+			 struct change_run **out, struct err *e)
 {
-	struct changing s = { .m = m };
+	struct change_run *s = mem_new(sizeof *s);
 
+	*s = (struct change_run){ .m = m };
 	for (size_t i = 0; i < n; i++) {
 		at[i].e = (struct err){ 0 };
 		at[i].rc = check_change(m, &at[i], &at[i].e);
-		if (at[i].rc == 0 && send_change(&s, &at[i], e) < 0)
+		if (at[i].rc == 0 && send_change(s, &at[i], e) < 0) {
+			mailbox_change_drop(&s);
 			return -1;
+		}
 	}
-	return drain(&s, 0, e);
+	if (transport_flush(m->t, e) < 0) {
+		mailbox_change_drop(&s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+int mailbox_change_end(struct change_run **run, struct err *e)
+{
+	int rc = drain(*run, 0, e);
+
+	mailbox_change_drop(run);
+	return rc;
+}
+
+void mailbox_change_drop(struct change_run **run)
+{
+	if (*run)
+		mem_free(run);
+}
+
+int mailbox_change_all(struct mailbox *m, struct message_change *at, size_t n, struct err *e)
+{
+	struct change_run *s;
+
+	return mailbox_change_begin(m, at, n, &s, e) < 0 ? -1 : mailbox_change_end(&s, e);
 }
 
 static int change_one(struct mailbox *m, struct message_change c, struct err *e)

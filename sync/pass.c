@@ -210,6 +210,25 @@ static int by_messages(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
+bool pass_next_folder(const struct pass *p, struct lane *l, const struct folder_pair **pair,
+		      struct journal_folder **f)
+{
+	size_t at;
+
+	if (p->tasks->work != copy_folder || !lane_reserve(l, &at))
+		return false;
+	*pair = p->tasks->at[at].pair;
+	*f = p->tasks->at[at].f;
+	return true;
+}
+
+/* After a failure what was begun is left over. */
+static void forget_ahead(struct lanes *ls)
+{
+	for (int i = 0; i < LANES_MAX; i++)
+		copy_work_free(&ls->at[i].ahead);
+}
+
 static int run_task(struct lane *l, size_t at, void *arg, struct err *e)
 {
 	struct folder_tasks *t = arg;
@@ -254,8 +273,11 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 	}
 	name_index_release(&names);
 	qsort(t.at, t.count, sizeof *t.at, by_messages);
+	p->tasks = &t;
 	if (rc == 0 && t.count)
 		rc = lanes_run(&p->lanes, t.count, lanes_wanted(&t), run_task, &t, e);
+	forget_ahead(&p->lanes);
+	p->tasks = NULL;
 	free(t.at);
 	journal_folders_free(&known, &n);
 	return rc;

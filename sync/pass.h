@@ -6,6 +6,7 @@
  *	pass.c	 the user: both servers, all folders, the answer
  *	renames.c	folders that have another name now
  *	tree.c	 folders mapped, made and recorded; subscriptions
+ *	copy_ahead.c	the next folder, read while the present one ends
  *	copy.c	 one folder: is it still the same, and what is mended in which order
  *	copy_look.c	what has changed in it, as far as that can be had without a listing
  *	copy_list.c	what each side holds, and what the journal knows of it
@@ -61,7 +62,8 @@ struct pass {
 	struct lanes lanes; /* at[0] does what is not one folder's */
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
-	struct quota room; /* of `to`, when the pass began */
+	struct quota room;	    /* of `to`, when the pass began */
+	struct folder_tasks *tasks; /* pass.c: being done */
 	struct pass_deletes {
 		int64_t known, most;	/* messages before; how many of them may be deleted */
 		_Atomic int64_t wanted; /* that have gone, in folders looked at so far */
@@ -132,7 +134,16 @@ struct work {
 	int64_t strangers; /* messages of the other side that had no row */
 	int64_t adopted;   /* of them, those that have got one */
 
-	struct {	   /* the last look at the other side */
+	struct {	   /* copy_ahead.c */
+		bool lent; /* `from` is at the next folder already */
+		bool asked;
+		bool looked;	/* `from` was looked at while the folder before was ending */
+		bool listed;	/* and listed: seen is of all */
+		uint32_t *uids; /* being read; owned */
+		size_t count;
+		struct readahead *in;
+	} ahead;
+	struct { /* the last look at the other side */
 		bool begun;
 		bool stale;	     /* the folder was opened again since */
 		struct seen *before; /* what was seen until then; owned */
@@ -161,6 +172,10 @@ bool pass_wants_folder(const struct pass *p, const struct folder_pair *pair);
 /* Another lane has failed: -1, and e says so. Asked before each batch, and while waiting. */
 int pass_is_stopping(const struct pass *p, struct err *e) MUST_CHECK;
 
+/* The folder that this lane does next; false: there is none, or it is not known yet. */
+bool pass_next_folder(const struct pass *p, struct lane *l, const struct folder_pair **pair,
+		      struct journal_folder **f);
+
 /* copy.c. The folder is worked on and compared; f is written, with settled. */
 int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 		struct journal_folder *f, struct err *e) MUST_CHECK;
@@ -188,6 +203,15 @@ int copy_look_again_begin(struct work *w, struct err *e) MUST_CHECK;
 int copy_look_again(struct work *w, bool *equal, struct err *e) MUST_CHECK;
 void copy_look_release(struct work *w);
 
+/* Only `from` is opened and asked: begun, and its answer. */
+int copy_look_ahead(struct work *w, struct err *e) MUST_CHECK;
+int copy_look_ahead_end(struct work *w, struct err *e) MUST_CHECK;
+
+/* copy.c. */
+struct work *copy_work_new(struct pass *p, struct lane *l, const struct folder_pair *pair,
+			   struct journal_folder *f);
+void copy_work_free(struct work **w);
+
 /* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
 /* Adds to w->seen; copy_tidy_seen() sorts, each UID once. */
@@ -214,6 +238,9 @@ struct journal_msg **copy_rows_by_to(const struct work *w);
  */
 struct stream;
 int copy_new_begin(struct work *w, struct stream **out, struct err *e) MUST_CHECK;
+struct flow_limits copy_new_limits(const struct work *w); /* of its batches */
+/* All is sent, and what became of it is in the journal, though not in w's rows yet. */
+int copy_new_send(struct stream *st, struct err *e) MUST_CHECK;
 int copy_new_end(struct stream *st, struct err *e) MUST_CHECK;
 void copy_new_free(struct stream **st);
 
@@ -222,6 +249,12 @@ void copy_new_free(struct stream **st);
  * (within the brake), and flags are as `from` has them.
  */
 int copy_mend(struct work *w, struct err *e) MUST_CHECK;
+/* The same in two parts: begun it is sent, and new mail may be sent behind it. At the end w's
+ * rows may be other ones. *out is to be freed in any case. */
+struct mending;
+int copy_mend_begin(struct work *w, struct mending **out, struct err *e) MUST_CHECK;
+int copy_mend_end(struct mending *m, struct err *e) MUST_CHECK;
+void copy_mend_free(struct mending **m);
 
 /* copy_flags.c. What of these flags the other side keeps; of the lane's pool. */
 const char *copy_fit_flags(const struct work *w, const char *flags);

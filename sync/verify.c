@@ -1,5 +1,6 @@
 /* Hides: the proof. Bytes as the other side serves them, then its list of messages against
  * ours. */
+#include "sync/ahead.h"
 #include "sync/exceptions.h"
 
 #include <time.h>
@@ -227,7 +228,8 @@ static int keep_exceptions(struct proof *pr, struct err *e)
 {
 	for (size_t i = 0; i < pr->count; i++)
 		if (pr->rows[i]->state == MSG_EXCEPTION &&
-		    exception_keep(pr->w, pr->rows[i], EXCEPTION_ALTERED, e) < 0)
+		    (ahead_take_back(pr->w, e) < 0 ||
+		     exception_keep(pr->w, pr->rows[i], EXCEPTION_ALTERED, e) < 0))
 			return -1;
 	return 0;
 }
