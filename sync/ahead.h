@@ -12,6 +12,9 @@
 void ahead_begin(struct work *w);
 /* That look's answer; then new mail is being read. May wait. */
 void ahead_read(struct work *w);
+/* The other side is opened behind the last that is asked of it for w; at the latest now. */
+void ahead_open(struct work *w);
+void ahead_open_now(struct work *w);
 /* w needs `from` after all: what was begun is given up, and its folder is open again. */
 int ahead_take_back(struct work *w, struct err *e) MUST_CHECK;
 

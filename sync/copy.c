@@ -243,8 +243,10 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 	    copy_look_again_begin(w, e) < 0)
 		return -1;
 	ahead_read(w); /* while that look's answer is on its way */
+	ahead_open(w);
 	if (verify_bytes(w, e) < 0)
 		return -1;
+	ahead_open_now(w);
 	return verify_folder(w, equal, e);
 }
 

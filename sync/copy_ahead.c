@@ -6,6 +6,7 @@
  */
 #include "sync/ahead.h"
 
+#include "sync/mailbox_impl.h"
 #include "sync/readahead.h"
 #include "sync/suspects.h"
 
@@ -47,7 +48,8 @@ void ahead_begin(struct work *w)
 	w->ahead.lent = true;
 	next = w->lane->ahead = copy_work_new(p, w->lane, pair, f);
 	next->ahead.asked = true;
-	if (copy_look_ahead(next, &ignored) < 0)
+	if (journal_count(p->journal, f, &next->count, &ignored) < 0 ||
+	    copy_look_begin(next, p->from, &ignored) < 0)
 		give_up(w->lane);
 }
 
@@ -90,7 +92,8 @@ void ahead_read(struct work *w)
 
 	if (!next || next->ahead.looked)
 		return;
-	if (copy_look_ahead_end(next, &ignored) < 0) {
+	next->ahead.looked = true;
+	if (copy_look_end(next, from, &ignored) < 0) {
 		give_up(w->lane);
 		return;
 	}
@@ -109,6 +112,47 @@ void ahead_read(struct work *w)
 						 next->ahead.count, &limits);
 }
 
+/* A refusal is heard again when its turn has come. */
+static int take_opened(void *work, struct err *e)
+{
+	struct work *w = work;
+	enum side to = w->pass->to;
+	int rc = copy_look_end(w, to, e);
+
+	w->ahead.opening = false;
+	w->ahead.opened = rc == 0;
+	if (rc < 0 && mailbox_is_usable(w->lane->box[to])) {
+		err_clear(e);
+		rc = 0;
+	}
+	return rc;
+}
+
+static void open_next(void *work)
+{
+	struct work *w = work, *next = w->lane->ahead;
+	enum side to = w->pass->to;
+	struct err ignored = { 0 };
+
+	if (!next || next->ahead.opening || next->ahead.opened ||
+	    copy_look_begin(next, to, &ignored) < 0)
+		return;
+	next->ahead.opening = true;
+	mailbox_read_first(w->lane->box[to], take_opened, next);
+}
+
+void ahead_open(struct work *w)
+{
+	/* A connection that is to be listed or probed will be at other things first. */
+	if (w->last.begun)
+		mailbox_when_sent(w->lane->box[w->pass->to], open_next, w);
+}
+
+void ahead_open_now(struct work *w)
+{
+	mailbox_tell_sent(w->lane->box[w->pass->to]);
+}
+
 int ahead_take_back(struct work *w, struct err *e)
 {
 	struct work *next = w->lane->ahead;
@@ -117,8 +161,8 @@ int ahead_take_back(struct work *w, struct err *e)
 
 	if (!w->ahead.lent)
 		return 0;
-	if (next && ((!next->ahead.looked && copy_look_ahead_end(next, e) < 0) ||
-		     ahead_drop(next, e) < 0))
+	if (mailbox_read_now(w->lane->box[p->to], e) < 0 ||
+	    (next && (ahead_arrive(next, e) < 0 || ahead_drop(next, e) < 0)))
 		return -1;
 	give_up(w->lane);
 	w->ahead.lent = false;
@@ -142,7 +186,17 @@ struct work *ahead_take(struct lane *l)
 
 int ahead_arrive(struct work *w, struct err *e)
 {
-	return w->ahead.asked && !w->ahead.looked ? copy_look_ahead_end(w, e) : 0;
+	enum side to = w->pass->to;
+
+	/* Somebody may have needed that connection for the folder before. */
+	if (mailbox_read_now(w->lane->box[to], e) < 0)
+		return -1;
+	if (strcmp(mailbox_folder(w->lane->box[to]), w->f->name[to]))
+		w->ahead.opened = false;
+	if (!w->ahead.asked || w->ahead.looked)
+		return 0;
+	w->ahead.looked = true;
+	return copy_look_end(w, w->pass->from, e);
 }
 
 static void forget_plan(struct work *w)

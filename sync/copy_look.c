@@ -61,9 +61,10 @@ static bool goes_on(const struct work *w, enum side s)
 	       now->highestmodseq >= base->modseq && now->uidnext >= base->uidnext;
 }
 
-static int end_side(struct work *w, enum side s, uint64_t since, struct err *e)
+int copy_look_end(struct work *w, enum side s, struct err *e)
 {
 	struct side_of so = { w, s };
+	uint64_t since = ask_since(w, s);
 
 	w->seen_count[s] = 0;
 	w->changes[s] = (struct changes){ .on_message = copy_take, .arg = &so };
@@ -75,49 +76,30 @@ static int end_side(struct work *w, enum side s, uint64_t since, struct err *e)
 	return 0;
 }
 
-static int begin_side(struct work *w, enum side s, uint64_t *since, struct err *e)
+int copy_look_begin(struct work *w, enum side s, struct err *e)
 {
-	*since = ask_since(w, s);
-	if (mailbox_look_begin(w->lane->box[s], w->f->name[s], s == w->pass->from, *since, e) <
-	    0)
+	if (mailbox_look_begin(w->lane->box[s], w->f->name[s], s == w->pass->from,
+			       ask_since(w, s), e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
 	return 0;
 }
 
-int copy_look_ahead(struct work *w, struct err *e)
-{
-	uint64_t since;
-
-	if (journal_count(w->pass->journal, w->f, &w->count, e) < 0)
-		return -1;
-	return begin_side(w, w->pass->from, &since, e);
-}
-
-int copy_look_ahead_end(struct work *w, struct err *e)
-{
-	enum side from = w->pass->from;
-
-	w->ahead.looked = true;
-	return end_side(w, from, ask_since(w, from), e);
-}
-
 int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 {
-	uint64_t since[SIDES] = { 0, 0 };
 	bool begun[SIDES] = { false, false };
 	int rc = journal_count(w->pass->journal, w->f, &w->count, e);
 
 	for (int s = 0; s < SIDES && rc == 0; s++) {
-		if (!sides[s] || (s == (int)w->pass->from && w->ahead.looked))
+		if (!sides[s] || (s == (int)w->pass->from ? w->ahead.looked : w->ahead.opened))
 			continue;
-		rc = begin_side(w, (enum side)s, &since[s], e);
+		rc = copy_look_begin(w, (enum side)s, e);
 		begun[s] = rc == 0;
 	}
 	/* Also when the other one has refused: nobody else would take these answers. */
 	for (int s = 0; s < SIDES; s++) {
 		struct err second = { 0 };
 
-		if (begun[s] && end_side(w, (enum side)s, since[s], rc < 0 ? &second : e) < 0)
+		if (begun[s] && copy_look_end(w, (enum side)s, rc < 0 ? &second : e) < 0)
 			rc = -1;
 	}
 	return rc;
@@ -416,6 +398,20 @@ int copy_reopen(struct work *w, struct err *e)
 	return check_still(w, to, e);
 }
 
+int copy_have_open(struct work *w, struct err *e)
+{
+	enum side to = w->pass->to;
+
+	struct selected looked_at = w->selected[to];
+	int rc;
+
+	if (strcmp(mailbox_folder(w->lane->box[to]), w->f->name[to]) == 0)
+		return 0;
+	rc = copy_reopen(w, e);
+	w->selected[to] = looked_at; /* what is remembered is what was looked at */
+	return rc;
+}
+
 /* What was seen before and has not changed since is still so. */
 static void see_unchanged(struct work *w, enum side s, const struct seen *before, size_t n)
 {
@@ -451,7 +447,7 @@ static int check_count(struct work *w, bool *equal, struct err *e)
 	if (count_newcomers(w, &came, e) < 0 ||
 	    journal_count(w->pass->journal, w->f, &now, e) < 0)
 		return -1;
-	if (now.at[to] + w->strangers - w->adopted + came != mailbox_exists(w->lane->box[to]) ||
+	if (now.at[to] + w->strangers - w->adopted + came != w->changes[to].exists ||
 	    now.unverified)
 		*equal = false;
 	return 0;
@@ -464,6 +460,7 @@ static int take_last(void *work, struct err *e)
 
 	if (mailbox_look_end(w->lane->box[to], &w->selected[to], &w->changes[to], e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	w->last.taken = true;
 	return check_still(w, to, e);
 }
 
@@ -472,7 +469,7 @@ static int ask_last(struct work *w, struct err *e)
 	enum side to = w->pass->to;
 	struct mailbox *box = w->lane->box[to];
 
-	w->last.stale = false;
+	w->last.stale = w->last.taken = false;
 	w->last.side = (struct side_of){ w, to };
 	changes_release(&w->changes[to]);
 	w->changes[to] = (struct changes){ .on_message = copy_take, .arg = &w->last.side };
@@ -510,7 +507,7 @@ static int end_last(struct work *w, bool *equal, struct err *e)
 	enum side to = w->pass->to;
 	struct mailbox *box = w->lane->box[to];
 
-	if (mailbox_read_now(box, e) < 0)
+	if (!w->last.taken && mailbox_read_now(box, e) < 0)
 		return -1;
 	/* The state that is remembered has to be the one that was looked at. */
 	if (w->last.stale && (ask_last(w, e) < 0 || mailbox_read_now(box, e) < 0))
@@ -539,6 +536,8 @@ int copy_look_again(struct work *w, bool *equal, struct err *e)
 void copy_look_release(struct work *w)
 {
 	if (w->last.begun)
+		mailbox_when_sent(w->lane->box[w->pass->to], NULL, NULL);
+	if ((w->last.begun && !w->last.taken) || w->ahead.opening)
 		mailbox_forget_first(w->lane->box[w->pass->to]);
 	mem_free(&w->last.before);
 	for (int s = 0; s < SIDES; s++) {

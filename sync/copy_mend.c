@@ -36,8 +36,9 @@ int copy_mend_begin(struct work *w, struct mending **out, struct err *e)
 	if (m->begun)
 		return 0;
 	w->touched = true;
-	if (mailbox_change_begin(box, m->changes, m->delete_count + m->flag_count, &m->run, e) <
-	    0)
+	if (copy_have_open(w, e) < 0 ||
+	    mailbox_change_begin(box, m->changes, m->delete_count + m->flag_count, &m->run, e) <
+		    0)
 		return err_wrap(e, "%s: folder %s", side_name(w->pass->to),
 				w->f->name[w->pass->to]);
 	mailbox_read_first(box, take_answers, m);

@@ -131,7 +131,7 @@ static int goodbye(struct mailbox *m, const struct imap_reply *r, struct err *e)
 
 int mailbox_next(struct mailbox *m, struct frame *f, struct err *e)
 {
-	if (mailbox_read_now(m, e) < 0 || frame_next(m->r, f, e) < 0)
+	if (frame_next(m->r, f, e) < 0)
 		return -1;
 	note_counts(m, f);
 	(void)vanished_read(f->reply.text, note_expunged, m);
@@ -204,12 +204,30 @@ static int see_tagged(struct mailbox *m, const struct frame *f, const char *tag,
 	return mailbox_tagged(m, &f->reply, e);
 }
 
+/* What was sent before, with what comes of this command meanwhile. */
+static int read_first(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
+		      struct err *e)
+{
+	unsigned number = 0;
+	int rc;
+
+	if (!m->firsts || sscanf(tag, "m%u", &number) != 1 || m->first[0].at >= number)
+		return 0;
+	m->behind = fn;
+	m->behind_arg = arg;
+	rc = mailbox_read_before(m, number, e);
+	m->behind = NULL;
+	return rc;
+}
+
 /* Reads until "+ …", as a synchronising literal or AUTHENTICATE needs it. */
 static int wait_continue(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
 			 struct err *e)
 {
 	struct frame f;
 
+	if (read_first(m, tag, fn, arg, e) < 0)
+		return -1;
 	for (;;) {
 		if (mailbox_next(m, &f, e) < 0)
 			return -1;
@@ -247,25 +265,11 @@ int command_send(struct mailbox *m, struct command *c, char tag[TAG_MAX], untagg
 	return transport_write(m->t, "\r\n", 2, e);
 }
 
-/* With what comes of this command meanwhile. */
-static int read_first(struct mailbox *m, untagged_fn *fn, void *arg, struct err *e)
-{
-	int rc;
-
-	if (!m->first)
-		return 0;
-	m->behind = fn;
-	m->behind_arg = arg;
-	rc = mailbox_read_now(m, e);
-	m->behind = NULL;
-	return rc;
-}
-
 int command_wait(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg, struct err *e)
 {
 	struct frame f;
 
-	if (read_first(m, fn, arg, e) < 0)
+	if (read_first(m, tag, fn, arg, e) < 0)
 		return -1;
 	for (;;) {
 		if (mailbox_next(m, &f, e) < 0)
@@ -682,7 +686,8 @@ void mailbox_close(struct mailbox **at)
 	free(m->greeting);
 	buf_release(&m->permanent_flags);
 	free(m->selected);
-	free(m->opening);
+	for (int i = 0; i < m->look_count; i++)
+		free(m->looks[i].name);
 	mem_free(at);
 }
 

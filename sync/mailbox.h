@@ -280,14 +280,21 @@ void changes_release(struct changes *c);
  */
 int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,
 		       struct err *e) MUST_CHECK;
+/* Of the folder that the next command will be about: "" if none. */
+const char *mailbox_folder(const struct mailbox *m);
 int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,
 		     struct err *e) MUST_CHECK;
 /*
  * Between begin and end of a look others may send their commands behind it, for the folder that
  * is being opened: then fn, which calls mailbox_look_end(), is called before their answers are
- * read, once. -1 from it breaks the connection: theirs are under way.
+ * read, once. -1 from it breaks the connection: theirs are under way. One look more may follow
+ * before the first is taken.
  */
 typedef int mailbox_first_fn(void *arg, struct err *e);
+typedef void mailbox_sent_fn(void *arg);
+/* Called once, when the last command of the next pipeline_digest() is sent, before its answers
+ * are awaited: what is sent then goes behind it. NULL: not any more. */
+void mailbox_when_sent(struct mailbox *m, mailbox_sent_fn *fn, void *arg);
 void mailbox_read_first(struct mailbox *m, mailbox_first_fn *fn, void *arg);
 /* Calls it now, unless that has been done. */
 int mailbox_read_now(struct mailbox *m, struct err *e) MUST_CHECK;

@@ -662,7 +662,9 @@ int mailbox_subscribe(struct mailbox *m, const char *name, bool on, struct err *
 
 const char *mailbox_folder(const struct mailbox *m)
 {
-	return m->selected ? m->selected : m->opening ? m->opening : "";
+	if (m->look_count)
+		return m->looks[m->look_count - 1].name;
+	return m->selected ? m->selected : "";
 }
 
 struct selecting {
@@ -748,18 +750,14 @@ static void forget_selected(struct mailbox *m)
 void select_command(struct mailbox *m, struct command *c, const char *name, bool read_only)
 {
 	forget_selected(m);
-	mem_free(&m->opening);
-	m->opening = mem_str(name);
-	m->opening_read_only = read_only;
 	command_printf(c, "%s ", read_only ? "EXAMINE" : "SELECT");
 	command_astring(m, c, slice_of(name));
 }
 
-static int opened(struct mailbox *m, struct selected *out, struct err *e)
+static int opened(struct mailbox *m, const char *name, struct selected *out, struct err *e)
 {
-	m->selected = m->opening;
+	m->selected = mem_str(name);
 	m->opened_by = m->tags;
-	m->opening = NULL;
 	out->messages = m->exists;
 	out->read_only = mailbox_last_code_is(m, "READ-ONLY");
 	out->permanent_flags = buf_slice(&m->permanent_flags).p;
@@ -769,15 +767,15 @@ static int opened(struct mailbox *m, struct selected *out, struct err *e)
 	return 0;
 }
 
-int select_answer(struct mailbox *m, const char *tag, struct selected *out, struct err *e)
+int select_answer(struct mailbox *m, const struct look *l, struct selected *out, struct err *e)
 {
 	struct selecting s = { .m = m, .out = out };
 
 	*out = (struct selected){ 0 };
-	if (command_wait(m, tag, on_select, &s, e) < 0)
-		return err_wrap(e, "%s \"%s\"", m->opening_read_only ? "EXAMINE" : "SELECT",
-				m->opening);
-	return opened(m, out, e);
+	forget_selected(m); /* a look before this one may have been taken since it was sent */
+	if (command_wait(m, l->select, on_select, &s, e) < 0)
+		return err_wrap(e, "%s \"%s\"", l->read_only ? "EXAMINE" : "SELECT", l->name);
+	return opened(m, l->name, out, e);
 }
 
 int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct selected *out,
@@ -794,7 +792,7 @@ int mailbox_select(struct mailbox *m, const char *name, bool read_only, struct s
 	select_command(m, &c, name, read_only);
 	if (command_run(m, &c, on_select, &s, e) < 0)
 		return err_wrap(e, "%s \"%s\"", read_only ? "EXAMINE" : "SELECT", name);
-	return opened(m, out, e);
+	return opened(m, name, out, e);
 }
 
 int mailbox_unselect(struct mailbox *m, struct err *e)

@@ -10,6 +10,7 @@
 #include "sync/pop3_source.h"
 
 #define TAG_MAX		  16
+#define LOOKS_MAX	  2    /* asked for and not taken yet */
 #define COMMAND_WAITS_MAX 4    /* synchronising literals in one command */
 #define LITERAL_MINUS_MAX 4096 /* RFC 7888 5 */
 
@@ -38,20 +39,27 @@ struct mailbox {
 	unsigned opened_by;	    /* the command that was the last when it was opened */
 	struct buf permanent_flags; /* NUL-terminated */
 
-	mailbox_first_fn *first; /* to be called before the next answer is read; NULL: none */
-	void *first_arg;
+	struct { /* to be called before other answers are read, oldest first */
+		mailbox_first_fn *fn;
+		void *arg;
+		unsigned
+			at; /* tags issued by then: what was sent earlier is answered earlier */
+	} first[LOOKS_MAX];
+	int firsts;
+	mailbox_sent_fn *sent; /* see mailbox_when_sent() */
+	void *sent_arg;
 	/* Who waits behind it: Dovecot gives the data of a command before the one in front of
 	 * it is done, to end both together. Each takes what is its own. */
 	untagged_fn *behind;
 	void *behind_arg;
 
-	char *opening; /* the folder that SELECT or EXAMINE is on its way for */
-	bool opening_read_only;
 	bool enable_asked, qresync_on; /* RFC 7162 3.2.3 */
-	struct {		       /* mailbox_look.c: commands on their way; "": none */
-		char enable[TAG_MAX], select[TAG_MAX], changes[TAG_MAX];
-		bool with_vanished;
-	} look;
+	struct look {		       /* mailbox_look.c: on their way, oldest first */
+		char *name;
+		char enable[TAG_MAX], select[TAG_MAX], changes[TAG_MAX]; /* "": not sent */
+		bool read_only, with_vanished;
+	} looks[LOOKS_MAX];
+	int look_count;
 	struct { /* mailbox_folder.c: the same */
 		char unselect[TAG_MAX], namespaces[TAG_MAX], list[TAG_MAX], lsub[TAG_MAX];
 	} survey;
@@ -93,11 +101,13 @@ bool mailbox_is_temporary(const struct imap_reply *r);
 
 /* SELECT or EXAMINE: what was selected is forgotten when it is written, not answered. */
 void select_command(struct mailbox *m, struct command *c, const char *name, bool read_only);
-int select_answer(struct mailbox *m, const char *tag, struct selected *out,
+int select_answer(struct mailbox *m, const struct look *l, struct selected *out,
 		  struct err *e) MUST_CHECK;
 
-/* Of the folder that is selected, or is being opened; "": of none. For people. */
-const char *mailbox_folder(const struct mailbox *m);
+/* Only those that were sent before that tag. */
+int mailbox_read_before(struct mailbox *m, unsigned tag, struct err *e) MUST_CHECK;
+/* Whoever waits for this is told that his command has been sent. */
+void mailbox_tell_sent(struct mailbox *m);
 
 /* "VANISHED [(EARLIER) ]set" (RFC 7162 3.2.10): 1 and fn for each range; 0: something else; -1:
  * not to be understood. */

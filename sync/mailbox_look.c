@@ -2,6 +2,7 @@
 #include "sync/mailbox_impl.h"
 
 #include <inttypes.h>
+#include <limits.h>
 
 /* ---- VANISHED */
 
@@ -73,7 +74,7 @@ static int ask(struct mailbox *m, struct command *c, char tag[TAG_MAX], struct e
 
 /* Once, and before anything is selected; whether it worked shows in the answer (RFC 5161 3.1).
  */
-static int ask_enable(struct mailbox *m, struct err *e)
+static int ask_enable(struct mailbox *m, struct look *l, struct err *e)
 {
 	struct command c = { 0 };
 
@@ -81,15 +82,14 @@ static int ask_enable(struct mailbox *m, struct err *e)
 		return 0;
 	m->enable_asked = m->qresync_on = true;
 	command_printf(&c, "ENABLE QRESYNC");
-	return ask(m, &c, m->look.enable, e);
+	return ask(m, &c, l->enable, e);
 }
 
-static int ask_changes(struct mailbox *m, uint64_t since, struct err *e)
+static int ask_changes(struct mailbox *m, struct look *l, uint64_t since, struct err *e)
 {
 	struct command c = { 0 };
 
-	m->look.changes[0] = '\0';
-	m->look.with_vanished = since && m->qresync_on;
+	l->with_vanished = since && m->qresync_on;
 	if (!since || !m->caps.condstore)
 		return 0;
 	command_printf(
@@ -97,31 +97,42 @@ static int ask_changes(struct mailbox *m, uint64_t since, struct err *e)
 		"UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE %" PRIu64
 		"%s)",
 		since, m->qresync_on ? " VANISHED" : "");
-	return ask(m, &c, m->look.changes, e);
+	return ask(m, &c, l->changes, e);
+}
+
+static int ask_look(struct mailbox *m, struct look *l, uint64_t since, struct err *e)
+{
+	struct command c = { 0 };
+	bool enable = !m->selected;
+
+	select_command(m, &c, l->name, l->read_only);
+	/* A "+" that the name needs must not be looked for among other answers. */
+	if ((c.wait_count && mailbox_read_now(m, e) < 0) ||
+	    (enable && !c.wait_count && ask_enable(m, l, e) < 0) ||
+	    ask(m, &c, l->select, e) < 0) {
+		command_release(&c);
+		return -1;
+	}
+	return ask_changes(m, l, since, e) < 0 ? -1 : transport_flush(m->t, e);
 }
 
 int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,
 		       struct err *e)
 {
-	struct command c = { 0 };
-	bool enable;
+	struct look l = { .read_only = read_only };
 
 	if (m->pop3)
 		return pop3_source_look(m->pop3, name, e);
-	if (mailbox_check_name(name, e) < 0 || mailbox_read_now(m, e) < 0)
+	if (mailbox_check_name(name, e) < 0)
 		return -1;
-	m->look.enable[0] = '\0';
-	enable = !m->selected;
-	select_command(m, &c, name, read_only);
-	/* A "+" that the name needs must not be looked for among the answers of ENABLE. */
-	if ((enable && !c.wait_count && ask_enable(m, e) < 0) ||
-	    ask(m, &c, m->look.select, e) < 0) {
-		command_release(&c);
+	l.name = mem_str(name);
+	if (ask_look(m, &l, since, e) < 0) {
+		mem_free(&l.name);
 		return -1;
 	}
-	if (ask_changes(m, since, e) < 0)
-		return -1;
-	return transport_flush(m->t, e);
+	ASSERT(m->look_count < LOOKS_MAX);
+	m->looks[m->look_count++] = l;
+	return 0;
 }
 
 /* ---- the answers */
@@ -145,10 +156,10 @@ static int wait_for_any(struct mailbox *m, const char *tag, untagged_fn *fn, voi
 	return 1;
 }
 
-static int end_enable(struct mailbox *m, struct err *e)
+static int end_enable(struct mailbox *m, const struct look *l, struct err *e)
 {
 	bool enabled = false;
-	int r = wait_for_any(m, m->look.enable, on_enabled, &enabled, e);
+	int r = wait_for_any(m, l->enable, on_enabled, &enabled, e);
 
 	m->qresync_on = r == 0 && enabled;
 	return r < 0 ? -1 : 0;
@@ -183,14 +194,15 @@ static int on_changed(const struct frame *f, void *arg, struct err *e)
 	return c->out->on_message(&i.info, c->out->arg, e);
 }
 
-static int end_changes(struct mailbox *m, struct changes *out, struct err *e)
+static int end_changes(struct mailbox *m, const struct look *l, struct changes *out,
+		       struct err *e)
 {
 	struct changing c = { .out = out };
 	int r;
 
 	out->told = true;
-	out->with_vanished = m->look.with_vanished;
-	r = wait_for_any(m, m->look.changes, on_changed, &c, e);
+	out->with_vanished = l->with_vanished;
+	r = wait_for_any(m, l->changes, on_changed, &c, e);
 	fetch_scratch_release(&c.scratch);
 	if (r != 0 || mailbox_last_code_is(m, "MESSAGELIMIT"))
 		out->told = false;
@@ -198,28 +210,25 @@ static int end_changes(struct mailbox *m, struct changes *out, struct err *e)
 }
 
 /* The folder cannot be opened: what was asked behind it has an answer too. */
-static int end_failed(struct mailbox *m, struct err *e)
+static int end_failed(struct mailbox *m, const struct look *l, struct err *e)
 {
 	struct err ignored = { 0 };
 
-	if (mailbox_is_usable(m) && m->look.changes[0] &&
-	    wait_for_any(m, m->look.changes, NULL, NULL, &ignored) < 0)
+	if (mailbox_is_usable(m) && l->changes[0] &&
+	    wait_for_any(m, l->changes, NULL, NULL, &ignored) < 0)
 		*e = ignored;
 	return -1;
 }
 
-int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,
-		     struct err *e)
+static int end_look(struct mailbox *m, const struct look *l, struct selected *selected,
+		    struct changes *out, struct err *e)
 {
-	out->told = false;
-	if (m->pop3)
-		return pop3_source_looked(m->pop3, selected, out, e);
-	if (m->look.enable[0] && end_enable(m, e) < 0)
+	if (l->enable[0] && end_enable(m, l, e) < 0)
 		return -1;
-	if (select_answer(m, m->look.select, selected, e) < 0)
-		return end_failed(m, e);
-	if (m->look.changes[0] && end_changes(m, out, e) < 0)
-		return err_wrap(e, "changes in folder \"%s\"", mailbox_folder(m));
+	if (select_answer(m, l, selected, e) < 0)
+		return end_failed(m, l, e);
+	if (l->changes[0] && end_changes(m, l, out, e) < 0)
+		return err_wrap(e, "changes in folder \"%s\"", l->name);
 	/* What it said of changes means nothing without a number to go on from. */
 	if (!selected->highestmodseq || !selected->uidvalidity)
 		out->told = false;
@@ -227,32 +236,77 @@ int mailbox_look_end(struct mailbox *m, struct selected *selected, struct change
 	return 0;
 }
 
+int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,
+		     struct err *e)
+{
+	struct look l;
+	int rc;
+
+	out->told = false;
+	if (m->pop3)
+		return pop3_source_looked(m->pop3, selected, out, e);
+	ASSERT(m->look_count);
+	l = m->looks[0];
+	m->looks[0] = m->looks[1];
+	m->look_count--;
+	rc = end_look(m, &l, selected, out, e);
+	mem_free(&l.name);
+	return rc;
+}
+
 /* ---- what others send behind it */
 
 void mailbox_read_first(struct mailbox *m, mailbox_first_fn *fn, void *arg)
 {
-	ASSERT(!m->first);
-	m->first = fn;
-	m->first_arg = arg;
+	ASSERT(m->firsts < LOOKS_MAX);
+	m->first[m->firsts].fn = fn;
+	m->first[m->firsts].arg = arg;
+	m->first[m->firsts++].at = m->tags;
+}
+
+int mailbox_read_before(struct mailbox *m, unsigned tag, struct err *e)
+{
+	while (m->firsts && m->first[0].at < tag) {
+		mailbox_first_fn *fn = m->first[0].fn;
+		void *arg = m->first[0].arg;
+
+		m->first[0] = m->first[1];
+		m->firsts--;
+		if (fn(arg, e) < 0)
+			return transport_poison(m->t, e);
+	}
+	return 0;
 }
 
 int mailbox_read_now(struct mailbox *m, struct err *e)
 {
-	mailbox_first_fn *fn = m->first;
-
-	m->first = NULL;
-	return fn && fn(m->first_arg, e) < 0 ? transport_poison(m->t, e) : 0;
+	return mailbox_read_before(m, UINT_MAX, e);
 }
 
 void mailbox_forget_first(struct mailbox *m)
 {
 	struct err e = { 0 };
 
-	if (m->first) {
+	if (m->firsts) {
 		err_set(&e, ERR_TEMP, "answers were not waited for");
 		transport_poison(m->t, &e);
 	}
-	m->first = NULL;
+	m->firsts = 0;
+}
+
+void mailbox_when_sent(struct mailbox *m, mailbox_sent_fn *fn, void *arg)
+{
+	m->sent = fn;
+	m->sent_arg = arg;
+}
+
+void mailbox_tell_sent(struct mailbox *m)
+{
+	mailbox_sent_fn *fn = m->sent;
+
+	m->sent = NULL;
+	if (fn)
+		fn(m->sent_arg);
 }
 
 void changes_release(struct changes *c)

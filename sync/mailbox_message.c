@@ -376,7 +376,7 @@ static int header_end(void *arg, struct err *e)
 static int has_messages(struct mailbox *m, bool *out, struct err *e)
 {
 	*out = true;
-	if (m->first) /* the folder is being opened: whoever asks now knows of mail in it */
+	if (m->look_count) /* the folder is being opened: whoever asks now knows of mail in it */
 		return 0;
 	if (m->exists == 0 && m->opened_by != m->tags && mailbox_noop(m, e) < 0)
 		return -1;

@@ -137,6 +137,8 @@ struct work {
 	struct {	   /* copy_ahead.c */
 		bool lent; /* `from` is at the next folder already */
 		bool asked;
+		bool opened;	/* `to` was looked at, too */
+		bool opening;	/* that answer is not taken yet */
 		bool looked;	/* `from` was looked at while the folder before was ending */
 		bool listed;	/* and listed: seen is of all */
 		uint32_t *uids; /* being read; owned */
@@ -145,6 +147,7 @@ struct work {
 	} ahead;
 	struct { /* the last look at the other side */
 		bool begun;
+		bool taken;
 		bool stale;	     /* the folder was opened again since */
 		struct seen *before; /* what was seen until then; owned */
 		size_t before_count;
@@ -203,9 +206,11 @@ int copy_look_again_begin(struct work *w, struct err *e) MUST_CHECK;
 int copy_look_again(struct work *w, bool *equal, struct err *e) MUST_CHECK;
 void copy_look_release(struct work *w);
 
-/* Only `from` is opened and asked: begun, and its answer. */
-int copy_look_ahead(struct work *w, struct err *e) MUST_CHECK;
-int copy_look_ahead_end(struct work *w, struct err *e) MUST_CHECK;
+/* One side is opened and asked: begun, and its answer. */
+int copy_look_begin(struct work *w, enum side s, struct err *e) MUST_CHECK;
+int copy_look_end(struct work *w, enum side s, struct err *e) MUST_CHECK;
+/* Where the connection to the other side is at another folder by now, w's is opened again. */
+int copy_have_open(struct work *w, struct err *e) MUST_CHECK;
 
 /* copy.c. */
 struct work *copy_work_new(struct pass *p, struct lane *l, const struct folder_pair *pair,

@@ -73,7 +73,9 @@ struct fetcher {
 	uint64_t max;	   /* 0: none */
 	struct digest_stream *digests;
 	struct fetch_scratch scratch;
-	bool odd; /* an answer could not be read: it may have been any message's */
+	bool last; /* nothing is asked for after this command */
+	bool ends; /* what is asked for is the end of it */
+	bool odd;  /* an answer could not be read: it may have been any message's */
 
 	/* the body that the present answer carries */
 	uint64_t start; /* in the spool */
@@ -210,6 +212,20 @@ static int on_fetched(const struct frame *frame, void *arg, struct err *e)
 	return f->flow && f->b->count == f->flow->batch_count ? flow_cut(f, e) : 0;
 }
 
+static int fetch_command(struct mailbox *box, struct fetcher *f, struct command *c,
+			 struct err *e)
+{
+	char tag[TAG_MAX];
+	int rc = command_send(box, c, tag, NULL, NULL, e);
+
+	command_release(c);
+	if (rc < 0)
+		return -1;
+	if (f->last)
+		mailbox_tell_sent(box);
+	return command_wait(box, tag, on_fetched, f, e);
+}
+
 /* Runs one FETCH. Where no answer came for a message, *missing says what that means, and why
  * has the server's words: a NO leaves messages unread, not gone; one that means "later" says
  * nothing about them. */
@@ -218,7 +234,7 @@ static int fetch_run(struct mailbox *box, struct fetcher *f, struct command *c,
 {
 	*missing = FETCH_GONE;
 	f->odd = false;
-	if (command_run(box, c, on_fetched, f, why) < 0) {
+	if (fetch_command(box, f, c, why) < 0) {
 		/* [SERVERBUG] is how Dovecot answers for a message that is damaged */
 		bool damaged = mailbox_last_code_is(box, "SERVERBUG");
 
@@ -287,6 +303,7 @@ static int fetch_all(struct mailbox *box, struct fetcher *f, const uint32_t *uid
 		buf_add_str(&c.text, "UID FETCH ");
 		done += uid_set_write(&c.text, uids + done, f->b->count - done);
 		buf_add_str(&c.text, items);
+		f->last = f->ends && done == f->b->count;
 		r = fetch_set(box, f, &c, from, done, e);
 	}
 	return fetch_end(box, f, r, e);
@@ -367,11 +384,11 @@ int pipeline_flow(struct mailbox *from, const uint32_t *uids, size_t n,
 	return fetch_end(from, &f, r, e);
 }
 
-static int digest_chunk(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t message_max,
-			pipeline_digest_fn *fn, void *arg, struct err *e)
+static int digest_chunk(struct mailbox *m, const uint32_t *uids, size_t n, bool ends,
+			uint64_t message_max, pipeline_digest_fn *fn, void *arg, struct err *e)
 {
 	struct batch b;
-	struct fetcher f = { .b = &b, .max = message_max };
+	struct fetcher f = { .b = &b, .max = message_max, .ends = ends };
 	int r;
 
 	batch_start(&b, uids, n);
@@ -391,7 +408,7 @@ int pipeline_digest(struct mailbox *m, const uint32_t *uids, size_t n, uint64_t 
 	ASSERT(m->pop3 || *mailbox_folder(m));
 	for (size_t done = 0; done < n; done += DIGEST_CHUNK)
 		if (digest_chunk(m, uids + done, MIN(n - done, (size_t)DIGEST_CHUNK),
-				 message_max, fn, arg, e) < 0)
+				 n - done <= DIGEST_CHUNK, message_max, fn, arg, e) < 0)
 			return -1;
 	return 0;
 }

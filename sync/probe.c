@@ -436,7 +436,8 @@ int probe_astray(struct work *w, struct journal_msg **rows, size_t n, bool must,
 	uint32_t from = 0;
 
 	*looked = must;
-	if (journal_first_uid(j, w->f->id, to, w->selected[to].uidvalidity, &from, e) < 0)
+	if (copy_have_open(w, e) < 0 ||
+	    journal_first_uid(j, w->f->id, to, w->selected[to].uidvalidity, &from, e) < 0)
 		return -1;
 	from = MAX(from, 1u);
 	if (!must && has_strangers(w, from, looked, e) < 0)

@@ -190,7 +190,7 @@ static int take_response(struct sender *s, bool *plus, struct err *e)
 {
 	struct frame f;
 
-	if (mailbox_next(s->to, &f, e) < 0)
+	if (mailbox_read_now(s->to, e) < 0 || mailbox_next(s->to, &f, e) < 0)
 		return -1;
 	*plus = f.kind == FRAME_CONTINUE;
 	return f.kind == FRAME_TAGGED ? on_answer(s, &f.reply, e) : 0;

@@ -212,6 +212,8 @@ static int prove_all(struct proof *pr, bool may_look, bool *looked, struct err *
 	struct mailbox *box = pr->w->lane->box[pr->w->pass->to];
 
 	*looked = false;
+	if (copy_have_open(pr->w, e) < 0)
+		return -1;
 	/* Courier shows what was appended to the selected folder only after a poll. */
 	if (!pr->w->last.begun && !mailbox_quirks(box)->appends_seen &&
 	    mailbox_noop(box, e) < 0)
@@ -353,7 +355,10 @@ static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool 
 {
 	struct pass *p = w->pass;
 	struct strangers st = { .w = w };
-	int rc = pipeline_digest(w->lane->box[p->to], uids, n, 0, is_ours, &st, e);
+	int rc = copy_have_open(w, e);
+
+	if (rc == 0)
+		rc = pipeline_digest(w->lane->box[p->to], uids, n, 0, is_ours, &st, e);
 
 	if (st.doubled) {
 		pass_unclean(p, "folder %s: %zu messages on %s are second copies",

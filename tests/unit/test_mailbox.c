@@ -1,4 +1,5 @@
 /* One logged-in connection: what is sent byte for byte, and what each answer comes to. */
+#include "sync/pipeline.h"
 #include "tests/unit/script.h"
 
 /* ---- login */
@@ -716,6 +717,72 @@ static void what_is_asked_behind_a_look_comes_with_it(void **state UNUSED)
 	script_leave(&s, &l.m);
 }
 
+/* The next look is sent behind the last FETCH; all of it in one go, and Dovecot mixes it. */
+static const struct step two_looks_steps[] = {
+	LOGIN_WITH("CONDSTORE"),
+	C("m2 SELECT \"Work\"\r\n"
+	  "m3 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 5)\r\n"
+	  "m4 UID FETCH 7 (UID BODY.PEEK[])\r\n"
+	  "m5 SELECT \"Next\"\r\n"
+	  "m6 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 6)\r\n"),
+	S("* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [HIGHESTMODSEQ 8] x\r\nm2 OK x\r\n"
+	  "* 2 FETCH (UID 7 BODY[] {3}\r\nabc)\r\nm3 OK x\r\nm4 OK x\r\n"
+	  "* 1 EXISTS\r\n* OK [UIDVALIDITY 10] x\r\n* OK [HIGHESTMODSEQ 80] x\r\nm5 OK x\r\n"
+	  "* 1 FETCH (UID 4 FLAGS () INTERNALDATE \"01-Jan-2001 00:00:00 +0000\" RFC822.SIZE 1)\r\n"
+	  "m6 OK x\r\n"),
+	C("m7 NOOP\r\n"),
+	S("m7 OK x\r\n"),
+	LOGOUT("m8"),
+	SCRIPT_END,
+};
+
+static int take_abc(uint32_t uid, enum fetch_result r, const struct digest *d, void *arg,
+		    struct err *e UNUSED)
+{
+	assert_int_equal(uid, 7);
+	assert_int_equal(r, FETCH_OK);
+	assert_int_equal(d->size, 3);
+	*(bool *)arg = true;
+	return 0;
+}
+
+static void look_at_next(void *arg)
+{
+	struct looking *l = arg;
+	struct err e = { 0 };
+
+	assert_int_equal(mailbox_look_begin(l->m, "Next", false, 6, &e), 0);
+	mailbox_read_first(l->m, take_look, l);
+}
+
+static void the_next_look_goes_behind_the_last_command(void **state UNUSED)
+{
+	static const uint32_t uid[] = { 7 };
+	struct script s;
+	struct looking l = { .m = script_login(&s, two_looks_steps) }, next = { .m = l.m };
+	struct err e = { 0 };
+	bool got = false;
+
+	l.c = (struct changes){ .on_message = take_named, .arg = &l };
+	next.c = (struct changes){ .on_message = take_named, .arg = &next };
+	assert_int_equal(mailbox_look_begin(l.m, "Work", false, 5, &e), 0);
+	mailbox_read_first(l.m, take_look, &l);
+	mailbox_when_sent(l.m, look_at_next, &next);
+	assert_int_equal(pipeline_digest(l.m, uid, 1, 0, take_abc, &got, &e), 0);
+	assert_true(got);
+	assert_int_equal(l.sel.uidvalidity, 9);
+	assert_int_equal(l.c.exists, 3);
+	assert_string_equal(mailbox_folder(l.m), "Next");
+	assert_int_equal(next.sel.uidvalidity, 0); /* not asked for yet … */
+	assert_int_equal(mailbox_noop(l.m, &e), 0);
+	assert_int_equal(next.sel.uidvalidity, 10); /* … but before anything else is */
+	assert_int_equal(next.named, 1);
+	assert_int_equal(next.c.exists, 1);
+	changes_release(&l.c);
+	changes_release(&next.c);
+	script_leave(&s, &l.m);
+}
+
 static const struct step empty_steps[] = {
 	LOGIN_WITH("X"),
 	C("m2 EXAMINE \"INBOX\"\r\n"),
@@ -774,6 +841,7 @@ int main(void)
 		cmocka_unit_test(changes_name_their_messages),
 		cmocka_unit_test(changes_do_not_wait_for_each_other),
 		cmocka_unit_test(what_is_asked_behind_a_look_comes_with_it),
+		cmocka_unit_test(the_next_look_goes_behind_the_last_command),
 		cmocka_unit_test(empty_folders_are_not_asked),
 	};
 
