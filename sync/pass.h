@@ -243,7 +243,8 @@ struct journal_msg **copy_rows_by_to(const struct work *w);
  */
 struct stream;
 int copy_new_begin(struct work *w, struct stream **out, struct err *e) MUST_CHECK;
-struct flow_limits copy_new_limits(const struct work *w); /* of its batches */
+/* Of its batches; one_by_one: of one message each. */
+struct flow_limits copy_new_limits(const struct work *w, bool one_by_one);
 /* All is sent, and what became of it is in the journal, though not in w's rows yet. */
 int copy_new_send(struct stream *st, struct err *e) MUST_CHECK;
 int copy_new_end(struct stream *st, struct err *e) MUST_CHECK;
