@@ -236,3 +236,8 @@ CREATE TABLE shadow_logins (		-- does new take the password that was last used o
 	at		BIGINT NOT NULL DEFAULT 0,	-- when there was an answer; 0: none yet
 	accepted	INTEGER NOT NULL DEFAULT 0
 );
+
+CREATE TABLE last_sessions (		-- when a user's last session on any node ended
+	name		TEXT PRIMARY KEY,
+	at		BIGINT NOT NULL
+);

@@ -63,6 +63,7 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      "CREATE TABLE shadow_logins (name TEXT PRIMARY KEY,"
 	      " claimed BIGINT NOT NULL DEFAULT 0, at BIGINT NOT NULL DEFAULT 0,"
 	      " accepted INTEGER NOT NULL DEFAULT 0);",
+	[6] = "CREATE TABLE last_sessions (name TEXT PRIMARY KEY, at BIGINT NOT NULL);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

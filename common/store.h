@@ -21,7 +21,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 7
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -317,6 +317,10 @@ struct session_filter { /* zeroed: all of them, by name, node and id */
 /* f NULL: all. */
 int store_sessions_each(struct store *st, const struct session_filter *f, store_session_fn *fn,
 			void *arg, struct err *e) MUST_CHECK;
+
+/* When a client of the user was last let in by a node: now, if one is; 0: never seen. */
+int store_session_last(struct store *st, const char *name, int64_t *out,
+		       struct err *e) MUST_CHECK;
 
 int store_hold_add(struct store *st, const char *node, const char *name, const char *proto,
 		   int64_t at, int64_t held_ms, const char *released_to,

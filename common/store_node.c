@@ -314,12 +314,25 @@ static const char *text_of(const char *s)
 	return s ? s : "";
 }
 
+#define LET_IN "('RELAY', 'DRAIN', 'QUIET', 'PARTING')" /* states behind the login */
+
+static int end_session(struct db *db, const char *node, const char *id, struct err *e)
+{
+	if (db_run(db,
+		   "INSERT INTO last_sessions (name, at) SELECT name, ?3 FROM sessions"
+		   " WHERE node = ?1 AND id = ?2 AND state IN " LET_IN
+		   " ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+		   ARGS(TEXT(node), TEXT(id), INT(db_now_ms(db))), e) < 0)
+		return -1;
+	return db_run(db, "DELETE FROM sessions WHERE node = ?1 AND id = ?2",
+		      ARGS(TEXT(node), TEXT(id)), e);
+}
+
 static int write_session(struct db *db, const char *node, const struct session_row *s,
 			 struct err *e)
 {
 	if (s->gone)
-		return db_run(db, "DELETE FROM sessions WHERE node = ?1 AND id = ?2",
-			      ARGS(TEXT(node), TEXT(s->id)), e);
+		return end_session(db, node, s->id, e);
 	return db_run(
 		db,
 		"INSERT INTO sessions (node, id, name, proto, peer, side, state, doing, since,"
@@ -348,6 +361,25 @@ int store_sessions_write(struct store *st, const char *node, const struct sessio
 		if (write_session(st->db, node, &rows[i], e) < 0)
 			return db_rollback(st->db);
 	return db_commit(st->db, e);
+}
+
+int store_session_last(struct store *st, const char *name, int64_t *out, struct err *e)
+{
+	int64_t live = 0;
+
+	*out = 0;
+	if (db_query_int(st->db,
+			 "SELECT COUNT(*) FROM sessions WHERE name = ?1 AND state IN " LET_IN,
+			 ARGS(TEXT(name)), &live, e) < 0)
+		return -1;
+	if (live) {
+		*out = db_now_ms(st->db);
+		return 0;
+	}
+	return db_query_int(st->db, "SELECT at FROM last_sessions WHERE name = ?1",
+			    ARGS(TEXT(name)), out, e) < 0
+		       ? -1
+		       : 0;
 }
 
 /*

@@ -26,6 +26,8 @@ static size_t value_size(enum value_kind kind)
 		return sizeof(enum proxy_protocol);
 	case VALUE_LEVEL:
 		return sizeof(enum log_level);
+	case VALUE_RULE:
+		return sizeof(enum gate_rule);
 	}
 	BUG("a value of kind %d", kind);
 }

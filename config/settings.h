@@ -29,6 +29,9 @@ const char *protocol_kind_name(enum protocol_kind p);	/* "imap", "pop3" */
 const char *tls_mode_name(enum tls_mode m);		/* "none", "starttls", "implicit" */
 const char *proxy_protocol_name(enum proxy_protocol p); /* "none", "v1", "v2" */
 
+/* What becomes of a user whose check says no. */
+enum gate_rule { RULE_WARN, RULE_REQUIRE, RULES };
+
 /* listener "NAME" { … } */
 struct listener_conf {
 	char *name;
@@ -141,6 +144,13 @@ struct settings {
 	struct {	    /* pop3 { … } */
 		char *uidl; /* "keep" or "native" */
 	} pop3;
+	struct { /* gate { … }: what must hold before a user is moved */
+		enum gate_rule uids, uidvalidity, strangers, subscriptions, special_use, names,
+			unseen, pop3_ids, password, server;
+		int quota_margin;     /* % of the mailbox that must be free on new besides */
+		int certificate_days; /* that new's certificate must last yet */
+		bool shadow_login;    /* nodes try the password that old took on new */
+	} gate;
 	struct {	      /* lookup { … }: the MTA asks where mail goes */
 		char *listen; /* NULL: nobody asks */
 		char *old_transport, *new_transport;

@@ -16,6 +16,9 @@ const struct section_row section_rows[SECTIONS] = {
 	[SECTION_SYNC] = { "sync", false, "Copying mail." },
 	[SECTION_CUTOVER] = { "cutover", false, "Moving a user: freeze, last copy, flip." },
 	[SECTION_POP3] = { "pop3", false, "Clients that leave their mail on the server." },
+	[SECTION_GATE] = { "gate", false,
+			   "What must hold before a user is moved, besides what always must: each "
+			   "check is required, or only warned about (`mailferry why`)." },
 	[SECTION_LOOKUP] = { "lookup", false,
 			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
 	[SECTION_LIMITS] = { "limits", false, "Of one proxy process." },
@@ -36,6 +39,8 @@ const struct section_row section_rows[SECTIONS] = {
 #define PATH(n, where, d, rel, h)	    ROW(n, where, PATH, d, 0, 0, "", false, rel, h)
 #define INT(n, where, d, lo, hi, u, h)	    ROW(n, where, INT, d, lo, hi, u, false, true, h)
 #define RESTART_INT(n, where, d, lo, hi, h) ROW(n, where, INT, d, lo, hi, "", false, false, h)
+#define RULE(field, d, h) \
+	ROW(#field, AT(SECTION_GATE, gate.field), RULE, d, 0, 0, "", false, true, h)
 #define LIMIT(field, d, lo, hi, u, h) \
 	INT(#field, AT(SECTION_LIMITS, limits.field), d, lo, hi, u, h)
 
@@ -239,6 +244,37 @@ const struct setting_row setting_rows[] = {
 	TEXT("uidl", AT(SECTION_POP3, pop3.uidl), "keep", true,
 	     "The unique ids that clients know mail by: keep (the new server's mail shows with "
 	     "those of old, so nothing is downloaded twice) or native (the new server's own)."),
+	RULE(uids, "warn",
+	     "Every message has old's UID on new, or one above all that old has given; else "
+	     "clients load all of it anew. warn or require."),
+	RULE(uidvalidity, "require",
+	     "A folder with the same UIDVALIDITY on both sides has the same UIDs too; else "
+	     "clients that trust what they know show wrong mail."),
+	RULE(strangers, "require", "No mail on new that was not copied from old."),
+	RULE(subscriptions, "require", "What is subscribed on old is subscribed on new."),
+	RULE(special_use, "warn",
+	     "What a folder is for (\\Sent …) is known on new where it is on old."),
+	RULE(names, "warn",
+	     "Both have the same prefix and separator of folders' names; else clients see other "
+	     "names."),
+	RULE(unseen, "warn",
+	     "Nobody has changed mail on old past the proxy (webmail, programs on the server) "
+	     "in the last day."),
+	RULE(pop3_ids, "require",
+	     "For users who read by POP3: the unique ids that their clients know are known."),
+	RULE(password, "warn",
+	     "New is known to take the user's password; only with shadow_login. One that new is "
+	     "known to refuse always counts as required."),
+	RULE(server, "warn",
+	     "New has the IMAP extensions that old has, and a certificate that lasts."),
+	INT("quota_margin", AT(SECTION_GATE, gate.quota_margin), "5", 0, 1000, "%",
+	    "That much of the mailbox must be free on new, besides what is still to come."),
+	INT("certificate_days", AT(SECTION_GATE, gate.certificate_days), "14", 0, 3650, "days",
+	    "New's certificate must last so long."),
+	ROW("shadow_login", AT(SECTION_GATE, gate.shadow_login), BOOL, "no", 0, 0, "", false,
+	    true,
+	    "After old has taken a login, a node may try the same password on new: at most once a "
+	    "day and user, keeping only yes or no."),
 
 	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
 	TEXT("listen", AT(SECTION_LOOKUP, lookup.listen), NULL, false,
@@ -305,7 +341,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 117, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 130, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {
@@ -388,6 +424,11 @@ static const char *const proxy_names[PROXY_PROTOCOLS] = {
 	[PROXY_NONE] = "none",
 	[PROXY_V1] = "v1",
 	[PROXY_V2] = "v2",
+};
+
+static const char *const rule_names[RULES] = {
+	[RULE_WARN] = "warn",
+	[RULE_REQUIRE] = "require",
 };
 
 const char *protocol_kind_name(enum protocol_kind p)
@@ -522,6 +563,12 @@ int setting_put(const struct setting_row *row, const char *text, const char *bas
 			     text, why, size);
 		if (i >= 0)
 			*(enum proxy_protocol *)at = (enum proxy_protocol)i;
+		break;
+	case VALUE_RULE:
+		i = put_word(find_word(rule_names, RULES, text), "warn or require", text, why,
+			     size);
+		if (i >= 0)
+			*(enum gate_rule *)at = (enum gate_rule)i;
 		break;
 	case VALUE_LEVEL:
 		i = put_word(log_level_find(text), "error, warn, info or debug", text, why,

@@ -18,6 +18,7 @@ enum section_kind {
 	SECTION_SYNC,
 	SECTION_CUTOVER,
 	SECTION_POP3,
+	SECTION_GATE,
 	SECTION_LOOKUP,
 	SECTION_LIMITS,
 	SECTIONS
@@ -39,7 +40,8 @@ enum value_kind {
 	VALUE_PROTO,
 	VALUE_TLS,
 	VALUE_PROXY,
-	VALUE_LEVEL
+	VALUE_LEVEL,
+	VALUE_RULE
 };
 
 struct setting_row {

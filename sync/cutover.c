@@ -1,6 +1,7 @@
 /* Hides: the steps of a cutover and which of its ways out is taken. */
 #include "sync/cutover.h"
 
+#include "sync/gate.h"
 #include "sync/uidl_inbox.h"
 
 #define ACTOR "engine"
@@ -119,6 +120,27 @@ static bool still_wanted(struct cutover *c, struct err *e)
 
 	user_release(&u);
 	return wanted;
+}
+
+/* What the last delta found, under the settings and waivers that hold now. */
+static bool gate_is_open(struct cutover *c, const struct job_result *r, char *why, size_t size)
+{
+	struct gate_view v = { .s = c->o.settings, .now = store_now_ms(c->o.store) };
+	struct gate_known known;
+	struct user u = { 0 };
+	struct err e = { 0 };
+	bool open = false;
+	int got = store_user_get(c->o.store, c->name, &u, &e);
+
+	if (got > 0 && gate_known_read(c->o.store, c->name, u.wave, &known, &e) == 0) {
+		known.facts = r->facts;
+		v.known = &known;
+		open = gate_may_flip(&u, &v, why, size);
+	} else {
+		snprintf(why, size, "%s", e.text);
+	}
+	user_release(&u);
+	return open;
 }
 
 /* hold_until is the store's to say. */
@@ -264,11 +286,12 @@ static void advance(struct cutover *c)
 /* ---- the worker */
 
 /* False: undone. */
-static bool may_flip(struct cutover *c)
+static bool may_flip(struct cutover *c, const struct job_result *r)
 {
 	char why[sizeof c->why];
 
-	if (uidl_may_flip(c->o.store, c->o.settings, c->name, c->frozen_at, why, sizeof why))
+	if (gate_is_open(c, r, why, sizeof why) &&
+	    uidl_may_flip(c->o.store, c->o.settings, c->name, c->frozen_at, why, sizeof why))
 		return true;
 	undo(c, "%s", why);
 	return false;
@@ -298,7 +321,7 @@ static void take_result(struct cutover *c, const struct job_result *r)
 			undo(c, "last delta: %s", r->text[0] ? r->text : "not clean");
 			break;
 		}
-		if (c->direction == DIR_FORWARD && !may_flip(c))
+		if (c->direction == DIR_FORWARD && !may_flip(c, r))
 			break;
 		c->step = STEP_CLOSING;
 		advance(c);

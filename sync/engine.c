@@ -4,21 +4,16 @@
 #include <limits.h>
 
 #include "common/clock.h"
+#include "sync/facts_keep.h"
 #include "sync/hosts.h"
+#include "sync/names.h"
 #include "sync/order.h"
 #include "sync/speed.h"
 #include "sync/uidl_inbox.h"
 
-#define TICK_MS	    250	  /* the net under the nudges */
-#define SCAN_GAP_MS 100	  /* nodes nudge once a second each; not every nudge is worth a look */
-#define SCAN_MS	    1000  /* without a nudge */
-#define NAMES_MAX   10000 /* users asked for, or traced, at once */
-
-/* A set of user names: few, and rarely asked. */
-struct names {
-	char **at;
-	size_t n;
-};
+#define TICK_MS	    250	 /* the net under the nudges */
+#define SCAN_GAP_MS 100	 /* nodes nudge once a second each; not every nudge is worth a look */
+#define SCAN_MS	    1000 /* without a nudge */
 
 struct run {
 	struct engine *en;
@@ -52,51 +47,6 @@ struct engine {
 	int64_t next_scan; /* monotonic */
 	bool nudged, stopping;
 };
-
-/* ---- names */
-
-static size_t names_find(const struct names *s, const char *name)
-{
-	size_t i = 0;
-
-	while (i < s->n && strcmp(s->at[i], name) != 0)
-		i++;
-	return i;
-}
-
-static bool names_has(const struct names *s, const char *name)
-{
-	return names_find(s, name) < s->n;
-}
-
-static int names_add(struct names *s, const char *name, struct err *e)
-{
-	if (names_has(s, name))
-		return 0;
-	if (s->n >= NAMES_MAX)
-		return err_set(e, ERR_LIMIT, "%d users are waiting already", NAMES_MAX);
-	s->at = mem_grow(s->at, s->n + 1, sizeof *s->at);
-	s->at[s->n++] = mem_str(name);
-	return 0;
-}
-
-static void names_drop(struct names *s, const char *name)
-{
-	size_t i = names_find(s, name);
-
-	if (i == s->n)
-		return;
-	mem_free(&s->at[i]);
-	s->at[i] = s->at[--s->n];
-}
-
-static void names_release(struct names *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		mem_free(&s->at[i]);
-	mem_free(&s->at);
-	s->n = 0;
-}
 
 /* ---- runs */
 
@@ -252,7 +202,8 @@ static void write_progress(const struct run *r, const struct user *u,
 		if (r->live.kind == JOB_TRAILING && res->arrived > 0)
 			p.last_arrival = ended;
 	}
-	if (store_user_progress(r->en->o.store, u->name, &p, &e) < 0)
+	if (store_user_progress(r->en->o.store, u->name, &p, &e) < 0 ||
+	    (res && res->ok && res->facts.known && facts_keep(r->en->o.store, u, res, &e) < 0))
 		log_store(r, &e);
 }
 
@@ -563,6 +514,26 @@ static void finish_user(struct engine *en, const struct user *u)
 	move_user(&r, u, USER_DONE, "nothing has arrived on old for long enough");
 }
 
+/* What is known of a user besides his row is read only where all else is open. */
+static struct plan plan_now(struct engine *en, const struct user *u)
+{
+	bool asked = names_has(&en->asked, u->name);
+	struct plan p = plan_user(u, &en->view, asked);
+	struct gate_known known;
+	struct err e = { 0 };
+
+	if (p.step != PLAN_CUTOVER)
+		return p;
+	if (gate_known_read(en->o.store, u->name, u->wave, &known, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+		return (struct plan){ .step = PLAN_REST };
+	}
+	en->view.known = &known;
+	p = plan_user(u, &en->view, asked);
+	en->view.known = NULL;
+	return p;
+}
+
 /* The row is read again: the scan's may be old, and the first pass moves it. */
 static void carry_out(struct engine *en, const struct choice *c)
 {
@@ -575,7 +546,7 @@ static void carry_out(struct engine *en, const struct choice *c)
 		log_error(NULL, "%s", e.text);
 	if (got <= 0)
 		return;
-	now = plan_user(&u, &en->view, names_has(&en->asked, c->user));
+	now = plan_now(en, &u);
 	if (now.step == PLAN_PASS && u.state == USER_PROVISIONED) {
 		struct run r = { .en = en, .about = { .what = "user", .user = u.name } };
 
@@ -626,7 +597,7 @@ static int on_user(const struct user *u, void *arg)
 
 	if (run_find(en, u->name))
 		return 0;
-	p = plan_user(u, &en->view, names_has(&en->asked, u->name));
+	p = plan_now(en, u);
 	if (p.step == PLAN_REST)
 		return 0;
 	if (en->choice_count == en->choice_size) {
@@ -843,12 +814,18 @@ static void why_servers(struct engine *en, const struct user *u, engine_item_fn 
 static void why_ready(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
 {
 	struct gate_item items[GATE_ITEMS];
+	struct gate_known known;
 	struct err e = { 0 };
 
-	if (look_around(en, &e) < 0)
+	if (look_around(en, &e) < 0 ||
+	    gate_known_read(en->o.store, u->name, u->wave, &known, &e) < 0) {
 		log_error(NULL, "%s", e.text);
+		known = (struct gate_known){ 0 };
+	}
 	en->view.worker_free = has_room(en, PLAN_PASS);
+	en->view.known = &known;
 	(void)gate_check(u, &en->view, items);
+	en->view.known = NULL;
 	for (int i = 0; i < GATE_ITEMS; i++)
 		fn(&items[i], to);
 }

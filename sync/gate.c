@@ -1,34 +1,96 @@
 /* Hides: nothing; the questions and their words, in the order in which they are asked. */
-#include "sync/gate.h"
+#include "sync/gate_impl.h"
 
 #define RECENT_SLACK_MS 60000 /* a pass may have waited for its slot */
 
-static const char *const names[] = {
-	[GATE_GO] = "go",
-	[GATE_LOGINS] = "logins",
-	[GATE_STUCK] = "stuck",
-	[GATE_BACKOFF] = "back-off",
-	[GATE_PASS] = "pass",
-	[GATE_RECENT] = "recent",
-	[GATE_VERIFIED] = "verified",
-	[GATE_EXCEPTIONS] = "exceptions",
-	[GATE_QUOTA] = "quota",
-	[GATE_SERVERS] = "servers",
-	[GATE_SHORT] = "short",
-	[GATE_NODES] = "nodes",
-	[GATE_SLOT] = "slot",
+static const struct {
+	const char *name;
+	bool waivable;
+	bool at_flip; /* asked again of what the last delta found */
+} rows[] = {
+	[GATE_GO] = { .name = "go" },
+	[GATE_LOGINS] = { .name = "logins" },
+	[GATE_STUCK] = { .name = "stuck" },
+	[GATE_BACKOFF] = { .name = "back-off" },
+	[GATE_PASS] = { .name = "pass" },
+	[GATE_RECENT] = { .name = "recent" },
+	[GATE_VERIFIED] = { .name = "verified" },
+	[GATE_EXCEPTIONS] = { .name = "exceptions" },
+	[GATE_DOUBT] = { .name = "doubt", .at_flip = true },
+	[GATE_UIDVALIDITY] = { "uidvalidity", true, true },
+	[GATE_UIDS] = { "uids", true, true },
+	[GATE_STRANGERS] = { "strangers", true, true },
+	[GATE_SUBSCRIPTIONS] = { "subscriptions", true, true },
+	[GATE_SPECIAL_USE] = { "special-use", true, true },
+	[GATE_NAMES] = { "names", true, true },
+	[GATE_UNSEEN] = { .name = "unseen", .waivable = true },
+	[GATE_POP3_IDS] = { "pop3-ids", true, true },
+	[GATE_PASSWORD] = { "password", true, true },
+	[GATE_SERVER] = { .name = "server", .waivable = true },
+	[GATE_QUOTA] = { .name = "quota", .waivable = true },
+	[GATE_SERVERS] = { .name = "servers" },
+	[GATE_SHORT] = { .name = "short", .waivable = true },
+	[GATE_NODES] = { .name = "nodes" },
+	[GATE_SLOT] = { .name = "slot" },
 };
-_Static_assert(COUNT(names) == GATE_ITEMS, "a name for every item");
+_Static_assert(COUNT(rows) == GATE_ITEMS, "a row for every item");
 
-static void PRINTF_LIKE(4, 5)
-	say(struct gate_item *i, bool ok, const char *remedy, const char *fmt, ...)
+static const char *const states[] = { [GATE_OK] = "ok",
+				      [GATE_WARNS] = "warns",
+				      [GATE_WAIVED] = "waived",
+				      [GATE_WAITS] = "waits" };
+_Static_assert(COUNT(states) == GATE_STATES, "a name for every state");
+
+const char *gate_state_name(enum gate_state s)
+{
+	return states[s];
+}
+
+int gate_waivable(const char *name)
+{
+	for (int i = 0; i < GATE_ITEMS; i++)
+		if (rows[i].waivable && strcmp(rows[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+const char *gate_waivable_names(void)
+{
+	static char list[256];
+	size_t n = 0;
+
+	for (int i = 0; i < GATE_ITEMS; i++)
+		if (rows[i].waivable)
+			n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "",
+					      rows[i].name);
+	return list;
+}
+
+static void say_as(struct gate_item *i, enum gate_state state, const char *remedy,
+		   const char *fmt, va_list ap)
+{
+	i->state = state;
+	i->ok = state != GATE_WAITS;
+	i->remedy = state == GATE_OK ? NULL : remedy;
+	vsnprintf(i->text, sizeof i->text, fmt, ap);
+}
+
+void gate_say(struct gate_item *i, bool ok, const char *remedy, const char *fmt, ...)
 {
 	va_list ap;
 
-	i->ok = ok;
-	i->remedy = ok ? NULL : remedy;
 	va_start(ap, fmt);
-	vsnprintf(i->text, sizeof i->text, fmt, ap);
+	say_as(i, ok ? GATE_OK : GATE_WAITS, remedy, fmt, ap);
+	va_end(ap);
+}
+
+void gate_rule(struct gate_item *i, enum gate_rule rule, bool ok, const char *remedy,
+	       const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say_as(i, ok ? GATE_OK : rule == RULE_WARN ? GATE_WARNS : GATE_WAITS, remedy, fmt, ap);
 	va_end(ap);
 }
 
@@ -44,11 +106,12 @@ static void check_logins(const struct user *u, const struct settings *s, struct 
 	bool ok[SIDES] = { can_log_in(u, s, SIDE_OLD), can_log_in(u, s, SIDE_NEW) };
 
 	if (ok[SIDE_OLD] && ok[SIDE_NEW])
-		say(i, true, NULL, "logins for both servers are known");
+		gate_say(i, true, NULL, "logins for both servers are known");
 	else
-		say(i, false,
-		    "import a password file, or set master_user or token_command for this backend",
-		    "no login for the %s server", ok[SIDE_OLD] ? "new" : "old");
+		gate_say(
+			i, false,
+			"import a password file, or set master_user or token_command for this backend",
+			"no login for the %s server", ok[SIDE_OLD] ? "new" : "old");
 }
 
 static void check_stuck(const struct user *u, const struct settings *s, struct gate_item *i)
@@ -56,34 +119,37 @@ static void check_stuck(const struct user *u, const struct settings *s, struct g
 	const char *reason = u->stuck_reason ? u->stuck_reason : "";
 
 	if (*reason)
-		say(i, false, "mend it, then `mailferry retry`", "stuck: %s", reason);
+		gate_say(i, false, "mend it, then `mailferry retry`", "stuck: %s", reason);
 	else if (u->undos >= s->cutover.tries)
-		say(i, false, "`mailferry retry`", "%d cutovers in a row were undone",
-		    u->undos);
+		gate_say(i, false, "`mailferry retry`", "%d cutovers in a row were undone",
+			 u->undos);
 	else
-		say(i, true, NULL, "not stuck");
+		gate_say(i, true, NULL, "not stuck");
 }
 
 static void check_backoff(const struct user *u, int64_t now, struct gate_item *i)
 {
 	if (u->next_try > now)
-		say(i, false, "`mailferry retry` tries at once", "next try in %lld s",
-		    (long long)(u->next_try - now + 999) / 1000);
+		gate_say(i, false, "`mailferry retry` tries at once", "next try in %lld s",
+			 (long long)(u->next_try - now + 999) / 1000);
 	else
-		say(i, true, NULL, "may be tried now");
+		gate_say(i, true, NULL, "may be tried now");
 }
 
-static void check_pass(const struct progress *p, struct gate_item *i)
+static void check_pass(const struct progress *p, const struct gate_known *k,
+		       struct gate_item *i)
 {
 	const char *error = p->pass_error ? p->pass_error : "";
 
 	if (p->passes == 0)
-		say(i, false, NULL, "a first pass");
+		gate_say(i, false, NULL, "a first pass");
 	else if (!p->pass_clean)
-		say(i, false, NULL, "a clean pass%s%s", *error ? "; the last one: " : "",
-		    error);
+		gate_say(i, false, NULL, "a clean pass%s%s", *error ? "; the last one: " : "",
+			 error);
+	else if (k && !k->facts.known)
+		gate_say(i, false, NULL, "a pass that looks at all that the gate asks");
 	else
-		say(i, true, NULL, "the last pass was clean");
+		gate_say(i, true, NULL, "the last pass was clean");
 }
 
 static void check_recent(const struct progress *p, const struct gate_view *v,
@@ -92,25 +158,26 @@ static void check_recent(const struct progress *p, const struct gate_view *v,
 	int64_t age_ms = v->now - p->pass_ended;
 
 	if (p->passes == 0)
-		say(i, false, NULL, "no pass yet");
+		gate_say(i, false, NULL, "no pass yet");
 	else
-		say(i, age_ms <= gate_recent_ms(v->s), NULL, "the last pass ended %lld s ago",
-		    (long long)age_ms / 1000);
+		gate_say(i, age_ms <= gate_recent_ms(v->s), NULL,
+			 "the last pass ended %lld s ago", (long long)age_ms / 1000);
 }
 
 static void check_verified(const struct progress *p, struct gate_item *i)
 {
-	say(i, p->passes > 0 && p->verified == p->messages, NULL,
-	    "%lld of %lld messages compared", (long long)p->verified, (long long)p->messages);
+	gate_say(i, p->passes > 0 && p->verified == p->messages, NULL,
+		 "%lld of %lld messages compared", (long long)p->verified,
+		 (long long)p->messages);
 }
 
 static void check_exceptions(const struct progress *p, struct gate_item *i)
 {
 	if (p->exceptions)
-		say(i, false, "`mailferry exceptions`, then retry or waive them",
-		    "%lld messages could not be copied", (long long)p->exceptions);
+		gate_say(i, false, "`mailferry exceptions`, then retry or waive them",
+			 "%lld messages could not be copied", (long long)p->exceptions);
 	else
-		say(i, true, NULL, "no exceptions");
+		gate_say(i, true, NULL, "no exceptions");
 }
 
 static void check_quota(const struct progress *p, struct gate_item *i)
@@ -118,46 +185,68 @@ static void check_quota(const struct progress *p, struct gate_item *i)
 	const char *quota = p->quota ? p->quota : "";
 
 	if (*quota)
-		say(i, false, "give the new mailbox more room, then `mailferry sync`", "%s",
-		    quota);
+		gate_say(i, false, "give the new mailbox more room, then `mailferry sync`",
+			 "%s", quota);
 	else
-		say(i, true, NULL, "the new mailbox has room");
+		gate_say(i, true, NULL, "the new mailbox has room");
 }
 
 static void check_servers(const struct progress *p, int64_t now, struct gate_item *i)
 {
 	if (p->not_before > now)
-		say(i, false, NULL, "a server wants to be left alone for %lld s more",
-		    (long long)(p->not_before - now + 999) / 1000);
+		gate_say(i, false, NULL, "a server wants to be left alone for %lld s more",
+			 (long long)(p->not_before - now + 999) / 1000);
 	else
-		say(i, true, NULL, "no server asks us to wait");
+		gate_say(i, true, NULL, "no server asks us to wait");
 }
 
 static void check_short(const struct progress *p, const struct settings *s, struct gate_item *i)
 {
 	int64_t most_ms = (int64_t)s->cutover.budget_s * 1000 / 2;
 
-	say(i, p->pass_took < most_ms, "a longer cutover budget_s, or a quieter hour",
-	    "the last pass took %lld ms, at most %lld fit into the pause",
-	    (long long)p->pass_took, (long long)most_ms);
+	gate_say(i, p->pass_took < most_ms, "a longer cutover budget_s, or a quieter hour",
+		 "the last pass took %lld ms, at most %lld fit into the pause",
+		 (long long)p->pass_took, (long long)most_ms);
 }
 
 static void check_nodes(const struct gate_view *v, struct gate_item *i)
 {
 	if (v->lapsed[0])
-		say(i, false, "see whether that proxy hangs", "node %s, which is silent",
-		    v->lapsed);
+		gate_say(i, false, "see whether that proxy hangs", "node %s, which is silent",
+			 v->lapsed);
 	else
-		say(i, true, NULL, "no node is silent");
+		gate_say(i, true, NULL, "no node is silent");
 }
 
 static void check_slot(const struct gate_view *v, struct gate_item *i)
 {
 	if (v->cutovers_running >= v->s->cutover.parallel)
-		say(i, false, NULL, "%d other cutovers under way", v->cutovers_running);
+		gate_say(i, false, NULL, "%d other cutovers under way", v->cutovers_running);
 	else
-		say(i, v->worker_free, NULL, "%s",
-		    v->worker_free ? "a worker is free" : "a free worker");
+		gate_say(i, v->worker_free, NULL, "%s",
+			 v->worker_free ? "a worker is free" : "a free worker");
+}
+
+/* What v->known says nothing about: nobody asks. */
+static void start_items(struct gate_item out[GATE_ITEMS])
+{
+	memset(out, 0, GATE_ITEMS * sizeof *out);
+	for (int i = 0; i < GATE_ITEMS; i++) {
+		out[i].name = rows[i].name;
+		gate_say(&out[i], true, NULL, "not looked at yet");
+	}
+}
+
+static void apply_waiver(const struct gate_waiver *w, struct gate_item *i)
+{
+	size_t n = strlen(i->text);
+
+	if (!w->on || i->state == GATE_OK)
+		return;
+	i->state = GATE_WAIVED;
+	i->ok = true;
+	i->remedy = NULL;
+	snprintf(i->text + n, sizeof i->text - n, "; waived %s", w->text);
 }
 
 bool gate_check(const struct user *u, const struct gate_view *v,
@@ -166,13 +255,13 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	const struct progress *p = &u->progress;
 	bool open = true;
 
-	memset(out, 0, GATE_ITEMS * sizeof *out);
-	say(&out[GATE_GO], u->go, "`mailferry cutover` gives it", "%s",
-	    u->go ? "go is given" : "the go");
+	start_items(out);
+	gate_say(&out[GATE_GO], u->go, "`mailferry cutover` gives it", "%s",
+		 u->go ? "go is given" : "the go");
 	check_logins(u, v->s, &out[GATE_LOGINS]);
 	check_stuck(u, v->s, &out[GATE_STUCK]);
 	check_backoff(u, v->now, &out[GATE_BACKOFF]);
-	check_pass(p, &out[GATE_PASS]);
+	check_pass(p, v->known, &out[GATE_PASS]);
 	check_recent(p, v, &out[GATE_RECENT]);
 	check_verified(p, &out[GATE_VERIFIED]);
 	check_exceptions(p, &out[GATE_EXCEPTIONS]);
@@ -181,11 +270,31 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_short(p, v->s, &out[GATE_SHORT]);
 	check_nodes(v, &out[GATE_NODES]);
 	check_slot(v, &out[GATE_SLOT]);
+	if (v->known && v->known->facts.known)
+		gate_check_known(u, v, out);
 	for (int i = 0; i < GATE_ITEMS; i++) {
-		out[i].name = names[i];
+		if (v->known && rows[i].waivable)
+			apply_waiver(&v->known->waived[i], &out[i]);
 		open = open && out[i].ok;
 	}
 	return open;
+}
+
+bool gate_may_flip(const struct user *u, const struct gate_view *v, char *why, size_t size)
+{
+	struct gate_item items[GATE_ITEMS];
+
+	if (!v->known->facts.known) {
+		snprintf(why, size, "gate: the last delta did not say what it found");
+		return false;
+	}
+	(void)gate_check(u, v, items);
+	for (int i = 0; i < GATE_ITEMS; i++)
+		if (rows[i].at_flip && !items[i].ok) {
+			snprintf(why, size, "gate: %s: %.200s", items[i].name, items[i].text);
+			return false;
+		}
+	return true;
 }
 
 bool gate_wants_pass(const struct gate_item items[GATE_ITEMS])

@@ -1,12 +1,17 @@
 /*
- * The gate: what must hold before a user's cutover may begin, each as one item that can be
- * shown. Pure: everything it looks at is handed in.
+ * The gate: what must hold before a user's cutover may begin, and again at its flip, each as
+ * one item that can be shown. Pure: everything it looks at is handed in.
+ *
+ *	gate.c		the items, the engine's own, what a waiver does, the flip
+ *	gate_facts.c	those about what the last pass found
+ *	gate_known.c	what is kept of a user in the store besides his row
  */
 #ifndef SYNC_GATE_H
 #define SYNC_GATE_H
 
 #include "common/store.h"
 #include "config/settings.h"
+#include "sync/facts.h"
 
 enum gate_name {
 	GATE_GO,
@@ -17,6 +22,17 @@ enum gate_name {
 	GATE_RECENT,
 	GATE_VERIFIED,
 	GATE_EXCEPTIONS,
+	GATE_DOUBT,
+	GATE_UIDVALIDITY,
+	GATE_UIDS,
+	GATE_STRANGERS,
+	GATE_SUBSCRIPTIONS,
+	GATE_SPECIAL_USE,
+	GATE_NAMES,
+	GATE_UNSEEN,
+	GATE_POP3_IDS,
+	GATE_PASSWORD,
+	GATE_SERVER,
 	GATE_QUOTA,
 	GATE_SERVERS,
 	GATE_SHORT,
@@ -25,12 +41,40 @@ enum gate_name {
 	GATE_ITEMS
 };
 
+enum gate_state {
+	GATE_OK,
+	GATE_WARNS,  /* not as it should be; the settings let it pass */
+	GATE_WAIVED, /* not as it must be; a person lets it pass */
+	GATE_WAITS,  /* not as it must be */
+	GATE_STATES
+};
+const char *gate_state_name(enum gate_state s); /* "ok", "warns", "waived", "waits" */
+
 struct gate_item {
 	const char *name; /* "pass", "nodes", … */
-	bool ok;
+	bool ok;	  /* does not hold the user up */
+	enum gate_state state;
 	char text[560];	    /* what is so, or what is waited for */
-	const char *remedy; /* for people; NULL: waiting is enough */
+	const char *remedy; /* for people; NULL: none is needed, or waiting is enough */
 };
+
+#define GATE_NOTE_MAX 200 /* bytes of a waiver that are shown; longer ones are cut */
+
+struct gate_waiver {
+	bool on;
+	char text[GATE_NOTE_MAX]; /* "for wave 1 by operator uid 0: ticket 4711" */
+};
+
+/* What is known of a user besides his row; zeroed: nothing. */
+struct gate_known {
+	struct facts facts;
+	struct uidl_state pop3;
+	struct shadow_row shadow;
+	struct gate_waiver waived[GATE_ITEMS];
+};
+/* Reads it. */
+int gate_known_read(struct store *st, const char *name, const char *wave,
+		    struct gate_known *out, struct err *e) MUST_CHECK;
 
 /* What the gate looks at besides the user. */
 struct gate_view {
@@ -39,11 +83,22 @@ struct gate_view {
 	char lapsed[64]; /* name of a node that counts and is silent; "" none */
 	int cutovers_running;
 	bool worker_free;
+	const struct gate_known *known; /* of this user; NULL: those items are not asked */
 };
+
+/* The item of this name if a waiver lets it pass, else -1. */
+int gate_waivable(const char *name);
+/* "uidvalidity, uids, …", for people. */
+const char *gate_waivable_names(void);
 
 /* Fills one item for each name, in their order; true if all are ok. */
 bool gate_check(const struct user *u, const struct gate_view *v,
 		struct gate_item out[GATE_ITEMS]);
+/*
+ * The short form, before the flip: what the last delta found, under the waivers that hold now.
+ * false: *why names the item.
+ */
+bool gate_may_flip(const struct user *u, const struct gate_view *v, char *why, size_t size);
 /* True if something is not ok that another pass may put right. */
 bool gate_wants_pass(const struct gate_item items[GATE_ITEMS]);
 /* How old the last pass may be at a cutover. */

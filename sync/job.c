@@ -246,6 +246,10 @@ void job_result_write(const struct job_result *r, struct buf *out)
 		buf_printf(out, ",\"clean\":%s", r->clean ? "true" : "false");
 		for (size_t i = 0; i < COUNT(counters); i++)
 			add_number(out, counters[i].key, *counter(&copy, i));
+		if (r->facts.known) {
+			buf_add_str(out, ",\"facts\":");
+			facts_write(&r->facts, out);
+		}
 	} else {
 		add_field(out, "kind", err_kind_name(r->kind));
 		if (r->later.whom)
@@ -729,7 +733,7 @@ static int take_result(struct object *o, struct job_result *r)
 	for (size_t i = 0; i < COUNT(counters); i++)
 		if (take_number(o, counters[i].key, 0, COUNT_MAX, counter(r, i)) < 0)
 			return -1;
-	return 0;
+	return facts_read(take(o, "facts"), &r->facts, o->e);
 }
 
 static int take_progress(struct object *o, struct job_event *ev)

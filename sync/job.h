@@ -38,6 +38,7 @@
  *	 "waived":n,"repaired":n,"differences":n,	exceptions a person accepts, messages
  *	 taken only with a repair, messages of which something else than bytes was not kept
  *	 "arrived":n,	trailing: messages brought
+ *	 "facts":{…},	of a pass in step (sync/facts.h); else missing
  *	 "took_ms":n,"text":"…"}
  *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…",
  *	 "later":{"whom":"command"|"user"|"host","side":"old"|"new","wait_ms":n,"fewer":true|false}}
@@ -63,6 +64,7 @@
 #include "config/folder_rules.h"
 #include "config/settings.h"
 #include "sync/audit.h"
+#include "sync/facts.h"
 
 enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_KINDS };
 
@@ -113,6 +115,7 @@ struct job_result {
 	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, waived, repaired,
 		differences, arrived, took_ms;
 	char text[ERR_TEXT_MAX];
+	struct facts facts; /* of a pass in step; else not known */
 };
 
 const char *job_kind_name(enum job_kind k);

@@ -375,7 +375,7 @@ static int work_folders(struct pass *p, const struct folder_map *map, struct err
 	if (survey_deletes(p, e) < 0 || journal_trailed(p->journal, false, e) < 0 ||
 	    each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
 		return -1;
-	return tree_subscribe(p, map, e);
+	return tree_subscribe(p, map, e) < 0 ? -1 : facts_gather(p, map, e);
 }
 
 static int64_t messages_of(const struct folder_list *l)
@@ -452,6 +452,8 @@ static int has_moved_on(struct pass *p, bool *moved, struct err *e)
 		       now->uidnext == then->uidnext && now->messages == then->messages &&
 		       now->highestmodseq == then->highestmodseq &&
 		       now->subscribed == then->subscribed;
+		if (!same)
+			fact_add(&p->result.facts.moved, 1, then->name);
 	}
 	*moved = !same;
 	folder_list_release(&before);
@@ -471,8 +473,10 @@ static int final_rounds(struct pass *p, struct err *e)
 			return -1;
 	}
 	if (moved)
-		pass_unclean(p, "%s does not stand still: somebody writes past the proxy",
-			     side_name(p->from));
+		pass_unclean(p,
+			     "%s does not stand still (folder %s): somebody writes past the"
+			     " proxy",
+			     side_name(p->from), p->result.facts.moved.where);
 	return 0;
 }
 

@@ -85,6 +85,14 @@ const char *transport_tls_version(const struct transport *t)
 	return t->ssl ? SSL_get_version(t->ssl) : "none";
 }
 
+int64_t transport_certificate_until(const struct transport *t)
+{
+	X509 *x = t->ssl ? SSL_get0_peer_certificate(t->ssl) : NULL;
+	struct tm tm;
+
+	return x && ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) ? (int64_t)timegm(&tm) : 0;
+}
+
 int64_t transport_bytes_out(const struct transport *t)
 {
 	return t->bytes_out;

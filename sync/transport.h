@@ -50,6 +50,8 @@ void transport_free(struct transport **t);
  */
 int transport_starttls(struct transport *t, struct err *e) MUST_CHECK;
 bool transport_is_secure(const struct transport *t);
+/* Until when the peer's certificate is good, s since 1970; 0 without TLS. */
+int64_t transport_certificate_until(const struct transport *t);
 const char *transport_tls_version(const struct transport *t); /* "TLSv1.3"; "none" */
 
 /* What was read and not yet taken. Borrowed until the next call. */
