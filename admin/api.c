@@ -38,7 +38,8 @@ static const struct api_route {
 	{ HTTP_POST, "/v1/sync", api_post_sync, "{user | wave | all}" },
 	{ HTTP_POST, "/v1/cutover", api_post_cutover, "{user | wave, go}" },
 	{ HTTP_POST, "/v1/waive", api_post_waive,
-	  "{user, note, folder, uid | kind | all, undo}: exceptions that do not count" },
+	  "{user | wave, check, note, undo}: a check that is let pass;"
+	  " {user, folder, uid | kind | all, note, undo}: exceptions that do not count" },
 	{ HTTP_POST, "/v1/retry", api_post_retry, "{user | wave}" },
 	{ HTTP_POST, "/v1/verify", api_post_verify,
 	  "{user | wave, level: full | headers | sample, sample}: compares both sides" },

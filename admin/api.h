@@ -26,9 +26,11 @@
 
 /* What a user's cutover waits for, in the words of `mailferry why`. */
 struct api_gate_item {
-	const char *name; /* "pass", "verified", "nodes", "parallel", … */
-	bool open;	  /* nothing to wait for here */
-	const char *text; /* "1,204 of 1,210 messages compared" */
+	const char *name;   /* "pass", "verified", "nodes", "parallel", … */
+	bool open;	    /* nothing to wait for here */
+	const char *text;   /* "1,204 of 1,210 messages compared" */
+	const char *state;  /* "ok", "warns", "waived", "waits"; NULL: as open says */
+	const char *remedy; /* NULL: none is needed, or waiting is enough */
 };
 typedef void api_gate_fn(const struct api_gate_item *i, void *to);
 
@@ -75,6 +77,10 @@ struct api_hooks {
 	int (*sync_now)(const struct user *u, void *arg, struct err *e);
 	/* Calls item for each thing that the user's next step waits for. */
 	void (*why)(const struct user *u, api_gate_fn *item, void *to, void *arg);
+	/* Is there a check of this name that a waiver lets pass? */
+	bool (*waivable)(const char *check);
+	/* Their names, for people. */
+	const char *(*waivable_names)(void);
 	/* true: a worker is at it, *out is filled. */
 	bool (*live)(const char *name, struct api_live *out, void *arg);
 	void (*engine)(struct api_engine *out, void *arg);

@@ -1,96 +1,6 @@
-/* Hides: what a POST may name, and what it does to each user it names. */
+/* Hides: what a POST does to each user it names. */
 #include "admin/api_parts.h"
 #include "common/log.h"
-
-/* Whom a POST is about. */
-struct choice {
-	char name[STORE_NAME_MAX + 1]; /* "": not one user */
-	const char *wave;	       /* NULL: not a wave; borrowed from the call */
-	json_t *users;		       /* array of user objects, as they were before */
-	char **names;
-	size_t count;
-};
-
-static void choice_release(struct choice *w)
-{
-	for (size_t i = 0; i < w->count; i++)
-		mem_free(&w->names[i]);
-	mem_free(&w->names);
-	json_decref(w->users);
-}
-
-static int choose_user(const struct user *u, void *arg)
-{
-	struct choice *w = arg;
-
-	w->names = mem_grow(w->names, w->count + 1, sizeof *w->names);
-	w->names[w->count++] = mem_str(u->name);
-	if (json_array_size(w->users) < API_NAMES_MAX)
-		json_array_append_new(w->users, api_json_user(u, NULL));
-	return 0;
-}
-
-static int choose_one(struct api_call *c, const char *raw, struct choice *w)
-{
-	struct user u = { 0 };
-	struct err e = { 0 };
-	int got;
-
-	if (!api_normalise(c->api, raw, w->name))
-		return api_refuse(c, 400, "give the name as in the import",
-				  "no login name: %.100s", raw);
-	got = store_user_get(c->api->store, w->name, &u, &e);
-	if (got < 0)
-		return api_fail(c, &e);
-	if (got == 0)
-		return api_no_user(c, w->name);
-	choose_user(&u, w);
-	user_release(&u);
-	return 0;
-}
-
-static int choose_wave(struct api_call *c, const char *wave, struct choice *w)
-{
-	struct user_filter f = { .wave = wave };
-	struct err e = { 0 };
-
-	if (store_users_each(c->api->store, &f, choose_user, w, &e) < 0)
-		return api_fail(c, &e);
-	if (w->count > 0)
-		return 0;
-	if (wave)
-		return api_refuse(c, 404, "see `mailferry status` for the waves",
-				  "nobody is in wave %s", wave);
-	return api_refuse(c, 404, "begin with `mailferry import FILE`", "there are no users");
-}
-
-/* Reads {"user"} or {"wave"} or, if it may be, {"all": true}. 0, or the status of a refusal. */
-static int choose(struct api_call *c, bool all_too, struct choice *w)
-{
-	const char *user = json_string_value(json_object_get(c->in, "user"));
-	const char *wave = json_string_value(json_object_get(c->in, "wave"));
-	bool all = all_too && json_is_true(json_object_get(c->in, "all"));
-
-	*w = (struct choice){ .wave = wave, .users = json_array() };
-	if (!!user + !!wave + all != 1)
-		return api_refuse(c, 400,
-				  all_too ? "give \"user\", \"wave\" or \"all\": true"
-					  : "give \"user\" or \"wave\"",
-				  "whom is this about?");
-	return user ? choose_one(c, user, w) : choose_wave(c, wave, w);
-}
-
-static void put_choice(struct api_call *c, const struct choice *w)
-{
-	json_object_set_new(c->out, "count", json_integer((json_int_t)w->count));
-	json_object_set(c->out, "users", w->users);
-}
-
-static void poke(struct api *a)
-{
-	if (a->hooks->poke)
-		a->hooks->poke(a->arg);
-}
 
 /* ---- sync */
 
@@ -126,15 +36,15 @@ int api_post_sync(struct api_call *c)
 {
 	struct choice w;
 	struct err e = { 0 };
-	int status = choose(c, true, &w);
+	int status = api_choose(c, true, &w);
 
 	if (status == 0) {
-		put_choice(c, &w);
+		api_put_choice(c, &w);
 		json_object_set_new(c->out, "refused", json_array());
 		status = sync_chosen(c, &w, &e) < 0 ? api_fail(c, &e) : 202;
-		poke(c->api);
+		api_poke(c->api);
 	}
-	choice_release(&w);
+	api_choice_release(&w);
 	return status;
 }
 
@@ -154,21 +64,21 @@ static int give_go(struct api_call *c, const struct choice *w)
 	log_info(&(struct log_about){ .what = "operator", .user = one, .id = w->wave },
 		 "go %s for %zu users (uid %u)", go ? "given" : "withdrawn", w->count,
 		 (unsigned)c->request->uid);
-	put_choice(c, w);
+	api_put_choice(c, w);
 	json_object_set_new(c->out, "changed", json_integer(changed));
 	json_object_set_new(c->out, "after", json_integer(after));
-	poke(c->api);
+	api_poke(c->api);
 	return 202;
 }
 
 int api_post_cutover(struct api_call *c)
 {
 	struct choice w;
-	int status = choose(c, false, &w);
+	int status = api_choose(c, false, &w);
 
 	if (status == 0)
 		status = give_go(c, &w);
-	choice_release(&w);
+	api_choice_release(&w);
 	return status;
 }
 
@@ -178,7 +88,7 @@ int api_post_retry(struct api_call *c)
 {
 	struct choice w;
 	struct err e = { 0 };
-	int rc = 0, status = choose(c, false, &w);
+	int rc = 0, status = api_choose(c, false, &w);
 
 	if (status == 0)
 		json_object_set_new(c->out, "busy", json_array());
@@ -188,11 +98,11 @@ int api_post_retry(struct api_call *c)
 			rc = api_retry_exceptions(c, w.names[i], &e);
 	}
 	if (status == 0) {
-		put_choice(c, &w);
+		api_put_choice(c, &w);
 		status = rc < 0 ? api_fail(c, &e) : 202;
-		poke(c->api);
+		api_poke(c->api);
 	}
-	choice_release(&w);
+	api_choice_release(&w);
 	return status;
 }
 
@@ -226,14 +136,14 @@ int api_post_verify(struct api_call *c)
 		return status;
 	if (!c->api->hooks->verify)
 		return api_refuse(c, 501, "start the engine", "there is no engine to compare");
-	status = choose(c, false, &w);
+	status = api_choose(c, false, &w);
 	for (size_t i = 0; status == 0 && rc == 0 && i < w.count; i++)
 		rc = c->api->hooks->verify(w.names[i], headers_only, sample, c->api->arg, &e);
 	if (status == 0) {
-		put_choice(c, &w);
+		api_put_choice(c, &w);
 		status = rc < 0 ? api_fail(c, &e) : 202;
 	}
-	choice_release(&w);
+	api_choice_release(&w);
 	return status;
 }
 

@@ -198,7 +198,7 @@ static int waive(struct api_call *c, const struct user *u)
 	return waived(c, u, on, n, note ? note : "");
 }
 
-int api_post_waive(struct api_call *c)
+int api_waive_exceptions(struct api_call *c)
 {
 	const char *raw = json_string_value(json_object_get(c->in, "user"));
 	char name[STORE_NAME_MAX + 1];

@@ -219,6 +219,8 @@ json_t *api_json_gate_item(const struct api_gate_item *i)
 
 	put(j, "name", api_json_text(i->name));
 	put(j, "open", json_boolean(i->open));
+	put(j, "state", json_string(i->state ? i->state : i->open ? "ok" : "waits"));
+	put(j, "remedy", api_json_text_or_null(i->remedy));
 	put(j, "text", api_json_text(i->text));
 	return j;
 }

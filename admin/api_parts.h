@@ -54,9 +54,28 @@ int api_post_requests(struct api_call *c);
 
 /* api_exceptions.c */
 int api_get_exceptions(struct api_call *c);
+int api_waive_exceptions(struct api_call *c);
+/* api_waivers.c: of checks, for a user or a wave; of exceptions, for a user. */
 int api_post_waive(struct api_call *c);
+
 /* The user's exceptions are tried again; whose journal is being written to goes into "busy". */
 int api_retry_exceptions(struct api_call *c, const char *name, struct err *e) MUST_CHECK;
+
+/* Whom a POST is about (api_choice.c). */
+struct choice {
+	char name[STORE_NAME_MAX + 1]; /* "": not one user */
+	const char *wave;	       /* NULL: not a wave; borrowed from the call */
+	json_t *users;		       /* array of user objects, as they were before */
+	char **names;
+	size_t count;
+};
+/* Reads {"user"} or {"wave"} or, if it may be, {"all": true}. 0, or the status of a refusal. */
+int api_choose(struct api_call *c, bool all_too, struct choice *w);
+void api_choice_release(struct choice *w);
+/* Puts "count" and "users" into the answer. */
+void api_put_choice(struct api_call *c, const struct choice *w);
+/* Tells the engine to look. */
+void api_poke(struct api *a);
 
 /* A list that stops growing at its limit and then says that there is more. */
 struct api_page {

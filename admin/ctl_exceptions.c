@@ -1,4 +1,4 @@
-/* Hides: how exceptions look, and how they are named to be waived. */
+/* Hides: how exceptions look. */
 #include "admin/api.h"
 #include "admin/ctl_follow.h"
 
@@ -93,47 +93,6 @@ int ctl_exceptions(struct ctl *c)
 	mem_free(&tail);
 	if (status == CTL_OK && !ctl_json(c, answer))
 		print_exceptions(c, answer);
-	json_decref(answer);
-	return status;
-}
-
-/* ---- waive */
-
-static json_t *waive_body(struct ctl *c)
-{
-	uint64_t uid = 0;
-	json_t *body;
-
-	if (c->uid && slice_u64(slice_of(c->uid), UINT32_MAX, &uid) < 0) {
-		ctl_usage(c, "waive: --uid is a number, not \"%.40s\"", c->uid);
-		return NULL;
-	}
-	if (!c->undo && !c->note) {
-		ctl_usage(c, "waive: --note says who decided it, and why");
-		return NULL;
-	}
-	body = json_pack("{s:s, s:b, s:b, s:I}", "user", c->arg[0], "undo", c->undo, "all",
-			 c->all, "uid", (json_int_t)uid);
-	if (c->note)
-		json_object_set_new(body, "note", json_string(c->note));
-	if (c->folder)
-		json_object_set_new(body, "folder", json_string(c->folder));
-	if (c->kind)
-		json_object_set_new(body, "kind", json_string(c->kind));
-	return body;
-}
-
-int ctl_waive(struct ctl *c)
-{
-	json_t *body = waive_body(c), *answer;
-	int status;
-
-	if (!body)
-		return CTL_USAGE;
-	status = ctl_ask(c, "/v1/waive", body, &answer);
-	if (status == CTL_OK && !ctl_json(c, answer))
-		fprintf(c->out, "%lld exceptions %s\n", (long long)ctl_int(answer, "count"),
-			c->undo ? "count again" : "are waived");
 	json_decref(answer);
 	return status;
 }

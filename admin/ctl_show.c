@@ -107,18 +107,23 @@ static void print_history(struct ctl *c, const json_t *list)
 	print_list(c, t, "no moves yet");
 }
 
+static enum table_tint gate_tint(const char *state)
+{
+	if (strcmp(state, "waits") == 0)
+		return TINT_BUSY;
+	return strcmp(state, "ok") == 0 ? TINT_GOOD : TINT_NONE;
+}
+
 static void print_gate(struct ctl *c, const json_t *list)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach (list, i, item) {
-		bool open = ctl_true(item, "open");
-		bool tinted = c->terminal;
+		const char *state = ctl_text(item, "state");
 
-		fprintf(c->out, "  %s%s%s ",
-			table_tint_code(open ? TINT_GOOD : TINT_BUSY, tinted),
-			open ? "ok   " : "waits", table_tint_code(TINT_NONE, tinted));
+		fprintf(c->out, "  %s%-6.6s%s ", table_tint_code(gate_tint(state), c->terminal),
+			state, table_tint_code(TINT_NONE, c->terminal));
 		text_put(c->out, ctl_text(item, "name"));
 		fputs(": ", c->out);
 		text_put(c->out, ctl_text(item, "text"));

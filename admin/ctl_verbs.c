@@ -111,17 +111,25 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry exceptions anna@example.com\n"
 	  "  mailferry exceptions anna@example.com --json\n",
 	  0, 1, 1, ctl_exceptions },
-	{ "waive", "USER --note TEXT {--folder F [--uid N] | --kind K | --all} [--undo]",
-	  "let a cutover go on without some messages",
-	  "The messages stay on old, are listed as waived, and never count as compared. The note says who\n"
+	{ "waive",
+	  "{USER | --wave W} CHECK --note TEXT [--undo] | USER --note TEXT {--folder F [--uid N] | --kind K | --all} [--undo]",
+	  "let a cutover go on although a check says no, or without some messages",
+	  "CHECK is one that `mailferry why` names: uidvalidity uids strangers subscriptions special-use\n"
+	  "names unseen pop3-ids password server quota short. It is waived for the user, or for all who are\n"
+	  "in the wave, until --undo; `mailferry why` goes on to show it, and what it found.\n"
+	  "\n"
+	  "Without CHECK, exceptions: the messages stay on old, are listed as waived, and never count as compared. The note says who\n"
 	  "decided it, and why; it is kept in the user's history. Folders and UIDs are those of old, as\n"
 	  "`mailferry exceptions` names them. --undo takes it back.\n"
 	  "\n"
 	  "examples:\n"
+	  "  mailferry waive anna@example.com uids --note \"Anna knows that it loads anew\"\n"
+	  "  mailferry waive --wave 1 names --note \"all use webmail, ticket 4712\"\n"
+	  "  mailferry waive --wave 1 names --undo\n"
 	  "  mailferry waive anna@example.com --folder INBOX --uid 17 --note \"Anna has it on paper\"\n"
 	  "  mailferry waive anna@example.com --kind policy --note \"viruses, ticket 4711\"\n"
 	  "  mailferry waive anna@example.com --kind policy --undo\n",
-	  CTL_WAIVE | CTL_ALL | CTL_UNDO, 1, 1, ctl_waive },
+	  CTL_WAIVE | CTL_WAVE | CTL_ALL | CTL_UNDO, 1, 2, ctl_waive },
 	{ "retry", "USER | --wave W", "try again now what failed",
 	  "Forgets failures, back-off and the reason for being stuck, and tries exceptions again.\n"
 	  "\n"

@@ -68,7 +68,12 @@ static void pass_item(const struct gate_item *i, void *arg)
 
 	snprintf(text, sizeof text, "%s%s%s", i->text, i->remedy ? "; remedy: " : "",
 		 i->remedy ? i->remedy : "");
-	w->fn(&(struct api_gate_item){ .name = i->name, .open = i->ok, .text = text }, w->to);
+	w->fn(&(struct api_gate_item){ .name = i->name,
+				       .open = i->ok,
+				       .text = text,
+				       .state = i->ok ? gate_state_name(i->state) : "waits",
+				       .remedy = i->remedy },
+	      w->to);
 }
 
 static void hook_why(const struct user *u, api_gate_fn *item, void *to, void *arg)
@@ -77,6 +82,11 @@ static void hook_why(const struct user *u, api_gate_fn *item, void *to, void *ar
 	struct why_to w = { item, to };
 
 	engine_why(p->engine, u, pass_item, &w);
+}
+
+static bool hook_waivable(const char *check)
+{
+	return gate_waivable(check) >= 0;
 }
 
 static bool hook_live(const char *name, struct api_live *out, void *arg)
@@ -208,6 +218,8 @@ static const struct api_hooks hooks = {
 	.poke = hook_poke,
 	.sync_now = hook_sync_now,
 	.why = hook_why,
+	.waivable = hook_waivable,
+	.waivable_names = gate_waivable_names,
 	.live = hook_live,
 	.engine = hook_engine,
 	.verify = hook_verify,

@@ -5,6 +5,7 @@ Dovecot refuses mail of uid 0, so when the caller is root it runs as a spare use
 """
 
 import os
+import subprocess
 
 from .server import Server
 
@@ -154,6 +155,11 @@ class Dovecot(Server):
                 raw = f.read(4000)
             parts.append("--- %s %s\n%s" % (self.name, name, raw.decode("utf-8", "replace")))
         return "\n".join(parts)
+
+    def doveadm(self, *args):
+        """The server's own tool, past every protocol."""
+        subprocess.run(["doveadm", "-c", os.path.join(self.folder, "dovecot.conf"), *args], check=True, timeout=20,
+                       stdin=subprocess.DEVNULL)
 
     def _command(self):
         self._write("dovecot.conf", [self._conf()])

@@ -227,7 +227,9 @@ static void finalize(struct scene *s)
 	assert_true(the_worker.went);
 }
 
-static const struct job_result clean = { .ok = true, .clean = true };
+static const struct job_result clean = { .ok = true,
+					 .clean = true,
+					 .facts = { .known = true } };
 
 static void end_worker(struct scene *s)
 {
@@ -408,6 +410,54 @@ static void test_unclean_delta(void **state)
 	assert_undone(s);
 }
 
+static void test_what_the_last_delta_found_counts(void **state)
+{
+	struct job_result r = { .ok = true,
+				.clean = true,
+				.facts = { .known = true, .strangers = { 1, "Junk" } } };
+	struct scene *s = *state;
+
+	s->settings.gate.strangers = RULE_REQUIRE;
+	finalize(s);
+	worker_says(WORKER_RESULT, &r);
+	assert_string_equal(s->text, "gate: strangers: 1 messages on new were not copied from "
+				     "old, first in Junk");
+	assert_undone(s);
+}
+
+static void test_a_delta_without_facts_is_no_proof(void **state)
+{
+	static const struct job_result bare = { .ok = true, .clean = true };
+	struct scene *s = *state;
+
+	finalize(s);
+	worker_says(WORKER_RESULT, &bare);
+	assert_non_null(strstr(s->text, "did not say"));
+	assert_undone(s);
+}
+
+/* It may have been given, or taken back, while the delta ran. */
+static void test_a_waiver_holds_at_the_flip(void **state)
+{
+	const struct waiver_row w = {
+		.name = WHO, .item = "strangers", .note = "spam", .actor = "operator"
+	};
+	struct job_result r = { .ok = true,
+				.clean = true,
+				.facts = { .known = true, .strangers = { 1, "Junk" } } };
+	struct scene *s = *state;
+	struct err e = { 0 };
+	int n;
+
+	s->settings.gate.strangers = RULE_REQUIRE;
+	finalize(s);
+	assert_int_equal(store_waive(s->store, &w, true, &n, &e), 0);
+	worker_says(WORKER_RESULT, &r);
+	assert_int_equal(s->end, CUTOVER_FLIPPED);
+	assert_int_equal(state_of(s), USER_TRAILING);
+	end_worker(s);
+}
+
 static void test_failed_delta(void **state)
 {
 	static const struct job_result failed = { .ok = false,
@@ -565,6 +615,9 @@ int main(void)
 		TEST(test_budget_spent_in_the_delta),
 		TEST(test_unclean_delta),
 		TEST(test_failed_delta),
+		TEST(test_what_the_last_delta_found_counts),
+		TEST(test_a_delta_without_facts_is_no_proof),
+		TEST(test_a_waiver_holds_at_the_flip),
 		TEST(test_worker_dies_in_the_hold),
 		TEST(test_worker_that_cannot_connect_holds_nobody),
 		TEST(test_node_falls_silent),
