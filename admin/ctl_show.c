@@ -120,7 +120,8 @@ static void print_gate(struct ctl *c, const json_t *list)
 	size_t i;
 
 	json_array_foreach (list, i, item) {
-		const char *state = ctl_text(item, "state");
+		const char *told = ctl_text(item, "state");
+		const char *state = *told ? told : ctl_true(item, "open") ? "ok" : "waits";
 
 		fprintf(c->out, "  %s%-6.6s%s ", table_tint_code(gate_tint(state), c->terminal),
 			state, table_tint_code(TINT_NONE, c->terminal));

@@ -361,8 +361,8 @@ def test_why_and_history(config, engine):
         "quiet": {"nodes": 2, "acked": 1, "lapsed": 0, "waiting": "proxy-2: k3f9 APPEND"},
         "sessions": [session()], "history": FLIP[:1]})
     text = mailferry("why", "anna@x", config=config).stdout
-    for words in ("anna@x: freezing, logins go to: hold, wave: 1", "logins wait", "waits nodes: 1 of 2 quiet",
-                  "ok    pass: clean", "nodes: 1 of 2 quiet; waiting for proxy-2: k3f9 APPEND", "k3f9", "ready → freezing"):
+    for words in ("anna@x: freezing, logins go to: hold, wave: 1", "logins wait", "waits  nodes: 1 of 2 quiet",
+                  "ok     pass: clean", "nodes: 1 of 2 quiet; waiting for proxy-2: k3f9 APPEND", "k3f9", "ready → freezing"):
         assert words in text, text
     engine.answers["/v1/users/anna/history"] = (200, {"history": FLIP, "more": False})
     text = mailferry("history", "anna", config=config).stdout
