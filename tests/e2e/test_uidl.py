@@ -3,6 +3,7 @@ What POP3 clients that leave mail on the server see across a cutover: the unique
 of new's own POP3 server. The map is the engine's, or written by the test into the store as it stands there.
 """
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import pytest
 
 from lib import processes
+from lib.fakedrop import FakeDrop
 from lib.imapclient import ImapClient
 from lib.popclient import PopClient
 
@@ -315,3 +317,49 @@ def test_without_a_map_a_pop3_user_is_not_moved(own_ferry, stage, person, pop3):
     store.run("UPDATE pop3_users SET accepted = 1")
     f.command("retry", person.name)
     f.wait_state(person.name, "trailing")
+
+
+# ---- an old POP3 server that shows something else than IMAP does
+
+
+ODD = [letter(b"%d" % i) for i in range(5)] + [letter(b"same", b"1"), letter(b"same", b"2")]
+
+
+def odd_drop(trouble):
+    """What old shows by POP3 of ODD, and what is said about it; None: all is well."""
+    drop = [(b"u%d" % i, body) for i, body in enumerate(ODD)]
+    if trouble == "another order":
+        return drop[::-1], None
+    if trouble == "ids for two":      # RFC 1939 7 allows it for copies only, but servers do it
+        return drop[:1] + [(b"u0", drop[1][1])] + drop[2:], None
+    if trouble == "hides one":
+        return drop[:3] + drop[4:], "1 messages of INBOX were not found"
+    if trouble == "one of another folder":
+        return drop + [(b"u9", letter(b"elsewhere"))], "1 that old shows by POP3 were found in no message"
+    if trouble == "ids that cannot be kept":
+        return drop[:2] + [(b"u\xe4", drop[2][1])] + drop[3:], "1 messages have no id on new"
+    return drop, "IN-USE"
+
+
+@pytest.mark.parametrize("trouble", ["another order", "ids for two", "hides one", "one of another folder",
+                                     "ids that cannot be kept", "locked"])
+def test_what_old_shows_by_pop3(own_ferry, stage, person, pop3, trouble):
+    drop, why = odd_drop(trouble)
+    with contextlib.closing(FakeDrop({person.name: person.password}, drop)) as fake:
+        f = own_ferry(dict(KEEP, **{"backend old": {"pop3_port": fake.port, "pop3_tls": "none"}}))
+        put(stage, stage.old, person, ODD)
+        store = Store(f)
+        store.run("INSERT INTO pop3_users (name, seen) VALUES (?, 1)", person.name)
+        if trouble == "locked":
+            fake.rules["PASS"] = fake.rules["AUTH"] = lambda fake, talk, rest: talk.say(b"-ERR [IN-USE] locked\r\n")
+        password = f.secret_file("own", person.password)
+        f.import_users([{"user": person.name, "old_password_file": password, "wave": "1"}])
+        f.wait_state(person.name, "ready")
+        f.command("cutover", person.name, "--no-wait", check=False)
+        if why is None:
+            f.wait_state(person.name, "trailing")
+            kept = {mail: uidl for uidl, mail in drop}
+            assert [i for _, i in ids(entered(pop3, f, person))] == [kept[body] for body in ODD]
+        else:
+            processes.wait_until(lambda: "POP3 clients would download" in f.log_text(), 20, "the cutover to be undone")
+            assert f.state(person.name) == "ready" and why in store.state(person.name)[4]

@@ -76,8 +76,9 @@ class FakeDrop(FakePop3):
         if self.capa is None or b"TOP" not in self.capa:
             talk.say(b"-ERR what is that\r\n")
             return
-        head, end, _ = talk.shown[int(rest.split()[0]) - 1][1].partition(b"\r\n\r\n")
-        talk.say(b"+OK\r\n" + stuffed(head + end) + b".\r\n")
+        number, count = (int(n) for n in rest.split())
+        head, end, body = talk.shown[number - 1][1].partition(b"\r\n\r\n")
+        talk.say(b"+OK\r\n" + stuffed(head + end + b"".join(body.splitlines(True)[:count])) + b".\r\n")
 
     def do_retr(self, talk, rest):
         uidl, data = talk.shown[int(rest) - 1]
