@@ -7,7 +7,8 @@
 #define UNSEEN_MS DAY_MS /* a change past the nodes counts so long */
 #define MIB	  (1024 * 1024)
 
-#define LOOK_AGAIN ", then `mailferry sync`"
+#define POP3_REMEDY "`mailferry waive USER pop3-ids` if clients may load mail twice"
+#define LOOK_AGAIN  ", then `mailferry sync`"
 
 static void check_doubt(const struct facts *f, struct gate_item *i)
 {
@@ -108,9 +109,12 @@ static void check_pop3_ids(const struct uidl_state *p, const struct settings *s,
 	else if (store_uidl_serves(p))
 		gate_say(i, true, NULL, "%" PRId64 " unique ids are mapped%s", p->entries,
 			 p->accepted ? ", and that is taken as enough" : "");
+	else if (!p->mapped_at)
+		gate_rule(i, s->gate.pop3_ids, false, POP3_REMEDY,
+			  "POP3 clients know old's unique ids, and there is no map of them%s%s",
+			  p->why[0] ? ": " : "", p->why);
 	else
-		gate_rule(i, s->gate.pop3_ids, false,
-			  "`mailferry waive USER pop3-ids` if clients may load mail twice",
+		gate_rule(i, s->gate.pop3_ids, false, POP3_REMEDY,
 			  "POP3 clients know old's unique ids: %" PRId64 " mapped, %" PRId64
 			  " missing%s%s",
 			  p->entries, p->missing, p->why[0] ? ": " : "", p->why);

@@ -179,8 +179,12 @@ static void test_unseen_writes(void **state UNUSED)
 static void test_pop3_ids(void **state UNUSED)
 {
 	assert_item(GATE_POP3_IDS, GATE_OK, "no node has seen");
-	k.pop3 = (struct uidl_state){ .seen = NOW, .entries = 8, .missing = 2, .why = "late" };
+	k.pop3 = (struct uidl_state){ .seen = NOW, .why = "refused" };
 	s.gate.pop3_ids = RULE_REQUIRE;
+	assert_item(GATE_POP3_IDS, GATE_WAITS, "there is no map of them: refused");
+	k.pop3 = (struct uidl_state){
+		.seen = NOW, .mapped_at = NOW, .entries = 8, .missing = 2, .why = "late"
+	};
 	assert_item(GATE_POP3_IDS, GATE_WAITS, "8 mapped, 2 missing: late");
 	assert_flip(false, "pop3-ids");
 	k.pop3.accepted = true;
