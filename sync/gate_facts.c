@@ -109,7 +109,7 @@ static void check_pop3_ids(const struct uidl_state *p, const struct settings *s,
 	else if (store_uidl_serves(p))
 		gate_say(i, true, NULL, "%" PRId64 " unique ids are mapped%s", p->entries,
 			 p->accepted ? ", and that is taken as enough" : "");
-	else if (!p->mapped_at)
+	else if (p->entries == 0 && p->missing == 0) /* nothing was counted */
 		gate_rule(i, s->gate.pop3_ids, false, POP3_REMEDY,
 			  "POP3 clients know old's unique ids, and there is no map of them%s%s",
 			  p->why[0] ? ": " : "", p->why);
