@@ -516,7 +516,7 @@ int store_waivers_each(struct store *st, const char *name, const char *wave,
 
 /*
  * Does new take the password that the user last used on old? Only yes or no: a node has tried
- * (proxy/shadow.h).
+ * by logging in there once. (No node does so yet.)
  */
 struct shadow_row {
 	int64_t at; /* 0: never tried */

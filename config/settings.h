@@ -146,10 +146,9 @@ struct settings {
 	} pop3;
 	struct { /* gate { … }: what must hold before a user is moved */
 		enum gate_rule uids, uidvalidity, strangers, subscriptions, special_use, names,
-			unseen, pop3_ids, password, server;
+			unseen, pop3_ids, server;
 		int quota_margin;     /* % of the mailbox that must be free on new besides */
 		int certificate_days; /* that new's certificate must last yet */
-		bool shadow_login;    /* nodes try the password that old took on new */
 	} gate;
 	struct {	      /* lookup { … }: the MTA asks where mail goes */
 		char *listen; /* NULL: nobody asks */

@@ -262,19 +262,12 @@ const struct setting_row setting_rows[] = {
 	     "in the last day."),
 	RULE(pop3_ids, "require",
 	     "For users who read by POP3: the unique ids that their clients know are known."),
-	RULE(password, "warn",
-	     "New is known to take the user's password; only with shadow_login. One that new is "
-	     "known to refuse always counts as required."),
 	RULE(server, "warn",
 	     "New has the IMAP extensions that old has, and a certificate that lasts."),
 	INT("quota_margin", AT(SECTION_GATE, gate.quota_margin), "5", 0, 1000, "%",
 	    "That much of the mailbox must be free on new, besides what is still to come."),
 	INT("certificate_days", AT(SECTION_GATE, gate.certificate_days), "14", 0, 3650, "days",
 	    "New's certificate must last so long."),
-	ROW("shadow_login", AT(SECTION_GATE, gate.shadow_login), BOOL, "no", 0, 0, "", false,
-	    true,
-	    "After old has taken a login, a node may try the same password on new: at most once a "
-	    "day and user, keeping only yes or no."),
 
 	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
 	TEXT("listen", AT(SECTION_LOOKUP, lookup.listen), NULL, false,
@@ -341,7 +334,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 130, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 128, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -120,26 +120,6 @@ static void check_pop3_ids(const struct uidl_state *p, const struct settings *s,
 			  p->entries, p->missing, p->why[0] ? ": " : "", p->why);
 }
 
-static void check_password(const struct shadow_row *w, const struct gate_view *v,
-			   struct gate_item *i)
-{
-	int64_t age_s = (v->now - w->at) / 1000;
-
-	if (!v->s->gate.shadow_login)
-		gate_say(i, true, NULL, "not tried (gate.shadow_login is off)");
-	else if (w->at && w->accepted)
-		gate_say(i, true, NULL, "new took the user's password %" PRId64 " s ago",
-			 age_s);
-	else if (w->at)
-		gate_rule(i, RULE_REQUIRE, false,
-			  "set the user's password on new; it is tried again at a login, a day "
-			  "later at the earliest",
-			  "new refused the user's password %" PRId64 " s ago", age_s);
-	else
-		gate_rule(i, v->s->gate.password, false, "waits for the user's next login",
-			  "whether new takes the user's password is not known");
-}
-
 static void check_server(const struct facts *f, const struct gate_view *v, struct gate_item *i)
 {
 	int64_t days = f->certificate ? (f->certificate * 1000 - v->now) / DAY_MS : 0;
@@ -236,7 +216,6 @@ void gate_check_known(const struct user *u, const struct gate_view *v,
 	check_names(f, s, &out[GATE_NAMES]);
 	check_unseen(f, v, &out[GATE_UNSEEN]);
 	check_pop3_ids(&v->known->pop3, s, &out[GATE_POP3_IDS]);
-	check_password(&v->known->shadow, v, &out[GATE_PASSWORD]);
 	check_server(f, v, &out[GATE_SERVER]);
 	check_quota(u, v, &out[GATE_QUOTA]);
 	check_short(u, v, &out[GATE_SHORT]);

@@ -195,21 +195,6 @@ static void test_pop3_ids(void **state UNUSED)
 	assert_item(GATE_POP3_IDS, GATE_OK, "8 unique ids are mapped");
 }
 
-static void test_password(void **state UNUSED)
-{
-	k.shadow = (struct shadow_row){ NOW - 60000, false };
-	assert_item(GATE_PASSWORD, GATE_OK, "not tried");
-	s.gate.shadow_login = true;
-	assert_item(GATE_PASSWORD, GATE_WAITS, "refused the user's password 60 s ago");
-	assert_flip(false, "refused");
-	k.shadow.accepted = true;
-	assert_item(GATE_PASSWORD, GATE_OK, "took the user's password 60 s ago");
-	k.shadow = (struct shadow_row){ 0 };
-	assert_item(GATE_PASSWORD, GATE_WARNS, "not known");
-	s.gate.password = RULE_REQUIRE;
-	assert_item(GATE_PASSWORD, GATE_WAITS, "not known");
-}
-
 static void test_server(void **state UNUSED)
 {
 	k.facts.certificate = (NOW + 15 * DAY_MS) / 1000;
@@ -358,7 +343,6 @@ int main(void)
 		T(test_special_use),
 		T(test_unseen_writes),
 		T(test_pop3_ids),
-		T(test_password),
 		T(test_server),
 		T(test_room),
 		T(test_room_for_what_is_to_come),
