@@ -113,7 +113,7 @@ static void wait_for_turn(const struct pace_clock *c, int64_t us)
 /* A twentieth of a second's worth, so that nobody waits long for a turn. */
 size_t pace_chunk(enum side side, size_t want)
 {
-	int64_t most = (int64_t)want;
+	size_t most = want;
 
 	if (!page || urgent)
 		return want;
@@ -122,9 +122,9 @@ size_t pace_chunk(enum side side, size_t want)
 					     : &page->host[side][PACE_BYTES].rate);
 
 		if (rate > 0)
-			most = MIN(most, MAX(rate / 20, PACE_CHUNK_MIN));
+			most = MIN(most, (size_t)MAX(rate / 20, PACE_CHUNK_MIN));
 	}
-	return (size_t)most;
+	return most;
 }
 
 void pace_wait(enum side side, enum pace_what what, int64_t n)

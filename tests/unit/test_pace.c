@@ -103,6 +103,22 @@ static void *flood(void *arg)
 	return NULL;
 }
 
+/* "All there is" is the question that sockets' buffers are set by. */
+static void a_limit_cuts_chunks_of_any_size(void **state UNUSED)
+{
+	static const size_t wants[] = { 100, 20000, SIZE_MAX };
+	struct pace_page page = { 0 };
+
+	pace_use(&page);
+	for (size_t i = 0; i < COUNT(wants); i++)
+		assert_int_equal(pace_chunk(SIDE_OLD, wants[i]), wants[i]);
+	page.host[SIDE_OLD][PACE_BYTES].rate = 200000;
+	for (size_t i = 0; i < COUNT(wants); i++)
+		assert_int_equal(pace_chunk(SIDE_OLD, wants[i]), MIN(wants[i], (size_t)10000));
+	assert_int_equal(pace_chunk(SIDE_NEW, SIZE_MAX), SIZE_MAX);
+	pace_use(NULL);
+}
+
 /* case 98 on a real clock: only "not faster" can be said there of a machine that others use. */
 static void a_connection_is_never_faster(void **state UNUSED)
 {
@@ -285,6 +301,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_is_kept_and_used),
 		cmocka_unit_test(no_limit_no_wait),
+		cmocka_unit_test(a_limit_cuts_chunks_of_any_size),
 		cmocka_unit_test(a_connection_is_never_faster),
 		cmocka_unit_test(windows_change_what_they_name),
 		cmocka_unit_test(bad_windows_are_refused),
