@@ -364,5 +364,5 @@ def test_what_old_shows_by_pop3(own_ferry, stage, person, pop3, trouble):
             kept = {mail: uidl for uidl, mail in drop}
             assert [i for _, i in ids(entered(pop3, f, person))] == [kept[body] for body in ODD]
         else:
-            processes.wait_until(lambda: "POP3 clients would download" in f.log_text(), 20, "the cutover to be undone")
-            assert f.state(person.name) == "ready" and why in store.state(person.name)[4]
+            processes.wait_until(lambda: why in store.state(person.name)[4], 20, "the reason")
+            assert f.state(person.name) == "ready" and "unique ids" in f.command("why", person.name).stdout
