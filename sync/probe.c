@@ -1,5 +1,6 @@
 /* Hides: how it is found out what arrived of a batch whose answers never came (facts: sync 2.4,
  * R6 and R7). */
+#include "sync/ahead.h"
 #include "sync/exceptions.h"
 
 #include <poll.h>
@@ -233,7 +234,7 @@ static int write_missing(struct work *w, struct journal_msg *row, struct err *e)
 		return journal_msg_drop(j, row->id, e);
 	row->state = MSG_EXCEPTION;
 	row->batch = 0;
-	if (journal_msg_write(j, w->f, row, NULL, "the server took it and has not kept it", e) <
+	if (journal_msg_write(j, w->f, row, NULL, "the server took it, and does not have it like that", e) <
 	    0)
 		return -1;
 	return exception_add(w, row, EXCEPTION_ALTERED, "", "", "", true, e);
@@ -281,6 +282,17 @@ static void note_found(struct candidates *c, const struct doubt *d)
 		qsort(l->at, l->count, sizeof *l->at, by_number);
 }
 
+/* The messages as they should be, for whoever has to look at them. */
+static int keep_exceptions(struct work *w, const struct doubt *d, struct err *e)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (d->rows[i].state == MSG_EXCEPTION &&
+		    (ahead_take_back(w, e) < 0 ||
+		     exception_keep(w, &d->rows[i], EXCEPTION_ALTERED, e) < 0))
+			return -1;
+	return 0;
+}
+
 static int conclude(struct candidates *c, const struct doubt *d, int64_t batch, struct err *e)
 {
 	struct journal *j = c->w->pass->journal;
@@ -292,7 +304,7 @@ static int conclude(struct candidates *c, const struct doubt *d, int64_t batch, 
 		journal_rollback(j);
 		return -1;
 	}
-	return journal_commit(j, e);
+	return journal_commit(j, e) < 0 ? -1 : keep_exceptions(c->w, d, e);
 }
 
 /*
