@@ -37,6 +37,7 @@ static const struct api_route {
 	{ HTTP_POST, "/v1/import", api_post_import, "{csv, file, folder}" },
 	{ HTTP_POST, "/v1/sync", api_post_sync, "{user | wave | all}" },
 	{ HTTP_POST, "/v1/cutover", api_post_cutover, "{user | wave, go}" },
+	{ HTTP_POST, "/v1/rollback", api_post_rollback, "{user | wave, note, go}" },
 	{ HTTP_POST, "/v1/waive", api_post_waive,
 	  "{user | wave, check, note, undo}: a check that is let pass;"
 	  " {user, folder, uid | kind | all, note, undo}: exceptions that do not count" },

@@ -52,6 +52,9 @@ int api_get_verify(struct api_call *c);
 int api_post_reload(struct api_call *c);
 int api_post_requests(struct api_call *c);
 
+/* api_rollback.c */
+int api_post_rollback(struct api_call *c);
+
 /* api_exceptions.c */
 int api_get_exceptions(struct api_call *c);
 int api_waive_exceptions(struct api_call *c);

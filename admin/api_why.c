@@ -39,7 +39,9 @@ static json_t *summary_of(const struct user *u)
 	case USER_DONE:
 		return json_string("lives on new; nothing is left to do");
 	case USER_RETURNING:
-		return json_string("on the way back to old");
+		return json_string(
+			u->go ? "lives on new; goes back to old when nothing below is open"
+			      : "lives on new, old is kept in step; waits for `mailferry rollback`");
 	case USER_STATES:
 		break;
 	}

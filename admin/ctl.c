@@ -34,7 +34,7 @@ static const struct option_row {
 	{ "--level", CTL_VERIFY, offsetof(struct ctl, level), 0 },
 	{ "--check-file", CTL_VERIFY, offsetof(struct ctl, check_file), 0 },
 	{ "--key", CTL_VERIFY, offsetof(struct ctl, key), 0 },
-	{ "--note", CTL_WAIVE, offsetof(struct ctl, note), 0 },
+	{ "--note", CTL_NOTE, offsetof(struct ctl, note), 0 },
 	{ "--folder", CTL_WAIVE, offsetof(struct ctl, folder), 0 },
 	{ "--uid", CTL_WAIVE, offsetof(struct ctl, uid), 0 },
 	{ "--kind", CTL_WAIVE, offsetof(struct ctl, kind), 0 },

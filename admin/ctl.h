@@ -133,6 +133,7 @@ int ctl_waive(struct ctl *c);
 int ctl_preview(struct ctl *c);	     /* ctl_preview.c: sync --dry-run */
 int ctl_sync(struct ctl *c);	     /* ctl_sync.c */
 int ctl_cutover(struct ctl *c);	     /* ctl_cutover.c */
+int ctl_rollback(struct ctl *c);     /* the same */
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);

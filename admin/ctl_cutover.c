@@ -1,4 +1,4 @@
-/* Hides: how a cutover is followed by its history. */
+/* Hides: how a cutover, or a rollback, is followed by its history. */
 #include "admin/api.h"
 #include "admin/ctl_follow.h"
 
@@ -8,6 +8,7 @@
 struct cutover_view {
 	struct follow f;
 	int64_t after; /* history seen so far */
+	enum side to;
 };
 
 static bool is_held(const char *state)
@@ -17,11 +18,19 @@ static bool is_held(const char *state)
 	return s >= 0 && user_is_held((enum user_state)s);
 }
 
-static bool is_on_new(const char *state)
+/* Lives there, and is not on the way to the other side. */
+static bool is_there(const struct cutover_view *v, const char *state)
 {
 	int s = user_state_find(state);
 
-	return s >= 0 && user_route((enum user_state)s) == ROUTE_NEW && s != USER_RETURNING;
+	if (s < 0 || s == USER_RETURNING)
+		return false;
+	return user_route((enum user_state)s) == (v->to == SIDE_NEW ? ROUTE_NEW : ROUTE_OLD);
+}
+
+static const char *arrived(const struct cutover_view *v)
+{
+	return v->to == SIDE_NEW ? "flipped" : "returned";
 }
 
 static void print_note(struct ctl *c, const char *user, enum table_tint tint, const char *what,
@@ -71,8 +80,8 @@ static void take_step(struct cutover_view *v, const json_t *h)
 	if (!u || u->end != FOLLOW_ON)
 		return;
 	print_step(v->f.ctl, h);
-	if (is_held(from) && is_on_new(to))
-		end(v, u, FOLLOW_DONE, "flipped", "");
+	if (is_held(from) && is_there(v, to))
+		end(v, u, FOLLOW_DONE, arrived(v), "");
 	else if (is_held(from) && !is_held(to))
 		end(v, u, FOLLOW_FAILED, "undone", ctl_text(h, "why"));
 }
@@ -101,13 +110,14 @@ static int look_at_history(struct cutover_view *v)
 	return status;
 }
 
-/* What no history tells: stuck, or the go is gone, or it was on new before. */
+/* What no history tells: stuck, or the go is gone, or it was there before. */
 static void look_at_row(struct cutover_view *v, struct followed *u, const json_t *row)
 {
 	const char *state = ctl_text(row, "state"), *stuck = ctl_text(row, "stuck");
 
-	if (is_on_new(state))
-		end(v, u, FOLLOW_DONE, "flipped", "was on new already");
+	if (is_there(v, state))
+		end(v, u, FOLLOW_DONE, arrived(v),
+		    v->to == SIDE_NEW ? "was on new already" : "was on old already");
 	else if (*stuck)
 		end(v, u, FOLLOW_FAILED, "stuck", stuck);
 	else if (!ctl_true(row, "go") && !is_held(state))
@@ -137,9 +147,9 @@ static int look_at_rows(struct cutover_view *v)
 	return status;
 }
 
-static int follow(struct ctl *c, const json_t *answer)
+static int follow(struct ctl *c, const json_t *answer, enum side to)
 {
-	struct cutover_view v = { .after = ctl_int(answer, "after") };
+	struct cutover_view v = { .after = ctl_int(answer, "after"), .to = to };
 	int status = follow_start(&v.f, c, answer);
 
 	for (int n = 0; status == CTL_OK && v.f.open; n++) {
@@ -163,7 +173,7 @@ static int no_wait(struct ctl *c, const json_t *answer)
 	return CTL_OK;
 }
 
-int ctl_cutover(struct ctl *c)
+static int ask_and_follow(struct ctl *c, const char *path, enum side to)
 {
 	json_t *answer, *body = follow_choice(c, false);
 	int status;
@@ -171,9 +181,21 @@ int ctl_cutover(struct ctl *c)
 	if (!body)
 		return CTL_USAGE;
 	json_object_set_new(body, "go", json_boolean(!c->withdraw));
-	status = ctl_ask(c, "/v1/cutover", body, &answer);
+	if (c->note)
+		json_object_set_new(body, "note", json_string(c->note));
+	status = ctl_ask(c, path, body, &answer);
 	if (status == CTL_OK)
-		status = c->no_wait || c->withdraw ? no_wait(c, answer) : follow(c, answer);
+		status = c->no_wait || c->withdraw ? no_wait(c, answer) : follow(c, answer, to);
 	json_decref(answer);
 	return status;
+}
+
+int ctl_cutover(struct ctl *c)
+{
+	return ask_and_follow(c, "/v1/cutover", SIDE_NEW);
+}
+
+int ctl_rollback(struct ctl *c)
+{
+	return ask_and_follow(c, "/v1/rollback", SIDE_OLD);
 }

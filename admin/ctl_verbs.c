@@ -98,6 +98,18 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry cutover --wave 1 --no-wait\n"
 	  "  mailferry cutover --wave 1 --withdraw\n",
 	  CTL_WAVE | CTL_NO_WAIT | CTL_WITHDRAW, 0, 1, ctl_cutover },
+	{ "rollback", "USER | --wave W", "move users back to the old server",
+	  "For users who are on new. They go on working there while old is brought in step: mail that\n"
+	  "came to new, flags, deletions, folders. Then the same pause as at a cutover, and logins go to\n"
+	  "old again; live sessions end with BYE. Days of work on new are no obstacle. Follows each step.\n"
+	  "Exit status 0 only if all are on old. --withdraw takes back a rollback that has not come\n"
+	  "to its pause yet: the users stay on new, and old is kept in step.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry rollback anna@example.com --note \"ticket 4713\"\n"
+	  "  mailferry rollback --wave 1 --no-wait\n"
+	  "  mailferry rollback --wave 1 --withdraw\n",
+	  CTL_WAVE | CTL_NO_WAIT | CTL_WITHDRAW | CTL_NOTE, 0, 1, ctl_rollback },
 	{ "exceptions", "USER", "messages that could not be copied, and why",
 	  "Each with its folder, UID, date and subject, what the server said, what was tried, and the\n"
 	  "file that holds it. Then the messages that were copied after a repair: what was changed\n"
@@ -129,7 +141,7 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry waive anna@example.com --folder INBOX --uid 17 --note \"Anna has it on paper\"\n"
 	  "  mailferry waive anna@example.com --kind policy --note \"viruses, ticket 4711\"\n"
 	  "  mailferry waive anna@example.com --kind policy --undo\n",
-	  CTL_WAIVE | CTL_WAVE | CTL_ALL | CTL_UNDO, 1, 2, ctl_waive },
+	  CTL_NOTE | CTL_WAIVE | CTL_WAVE | CTL_ALL | CTL_UNDO, 1, 2, ctl_waive },
 	{ "retry", "USER | --wave W", "try again now what failed",
 	  "Forgets failures, back-off and the reason for being stuck, and tries exceptions again.\n"
 	  "\n"

@@ -18,7 +18,8 @@ enum ctl_option {
 	CTL_SECONDS = 1 << 10,
 	CTL_UNDO = 1 << 11,
 	CTL_TRACE = 1 << 13,	/* --bytes --stop */
-	CTL_WAIVE = 1 << 15,	/* --note --folder --uid --kind */
+	CTL_NOTE = 1 << 17,
+	CTL_WAIVE = 1 << 15,	/* --folder --uid --kind */
 	CTL_VERIFY = 1 << 14,	/* --level --check-file --key */
 	CTL_DRY_RUN = 1 << 16,
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */

@@ -179,6 +179,13 @@ enum move_result store_user_move(struct store *st, const struct user_move *m,
 int store_users_go(struct store *st, const char *name, const char *wave, bool go, int *n,
 		   struct err *e) MUST_CHECK;
 /*
+ * Rollback: who is on the new server begins his way back, with the go for it; who is on the
+ * way already is given the go again. why goes into the history. 1, or 0: the user is not on
+ * new, or not known.
+ */
+int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
+		      struct err *e) MUST_CHECK;
+/*
  * What a pass did. Without pass_error also attempts = 0, and stuck_reason = '' unless undone
  * cutovers put it there. last_arrival never goes back.
  */

@@ -376,6 +376,45 @@ int store_users_go(struct store *st, const char *name, const char *wave, bool go
 	return 0;
 }
 
+/* The engine may move the user from trailing to done in between. */
+static enum move_result begin_return(struct store *st, const struct user *u, const char *actor,
+				     const char *why, struct err *e)
+{
+	const struct user_move m = { .name = u->name,
+				     .from = u->state,
+				     .to = USER_RETURNING,
+				     .change = u->change,
+				     .actor = actor,
+				     .why = why };
+
+	return user_is_final(u->state) ? store_user_move(st, &m, NULL, e) : MOVE_DONE;
+}
+
+int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
+		      struct err *e)
+{
+	enum move_result moved = MOVE_LOST;
+	int n;
+
+	while (moved == MOVE_LOST) {
+		struct user u = { 0 };
+		int got = store_user_get(st, name, &u, e);
+
+		if (got > 0)
+			moved = begin_return(st, &u, actor, why, e);
+		user_release(&u);
+		if (got <= 0)
+			return got;
+	}
+	if (moved == MOVE_FAILED)
+		return -1;
+	n = db_run(st->db, "UPDATE users SET go = 1 WHERE name = ?1 AND state = 'returning'",
+		   ARGS(TEXT(name)), e);
+	if (n > 0)
+		store_nudge(st);
+	return n;
+}
+
 /* A write that must find its user. */
 static int one_user(int count, const char *name, struct err *e)
 {

@@ -514,7 +514,8 @@ static void finish_user(struct engine *en, const struct user *u)
 	move_user(&r, u, USER_DONE, "nothing has arrived on old for long enough");
 }
 
-/* What is known of a user besides his row is read only where all else is open. */
+/* What is known of a user besides his row is read only where all else is open. It is about the
+ * way to new: on the way back nobody asks. */
 static struct plan plan_now(struct engine *en, const struct user *u)
 {
 	bool asked = names_has(&en->asked, u->name);
@@ -522,7 +523,7 @@ static struct plan plan_now(struct engine *en, const struct user *u)
 	struct gate_known known;
 	struct err e = { 0 };
 
-	if (p.step != PLAN_CUTOVER)
+	if (p.step != PLAN_CUTOVER || u->state == USER_RETURNING)
 		return p;
 	if (gate_known_read(en->o.store, u->name, u->wave, &known, &e) < 0) {
 		log_error(NULL, "%s", e.text);
@@ -823,7 +824,7 @@ static void why_ready(struct engine *en, const struct user *u, engine_item_fn *f
 		known = (struct gate_known){ 0 };
 	}
 	en->view.worker_free = has_room(en, PLAN_PASS);
-	en->view.known = &known;
+	en->view.known = u->state == USER_RETURNING ? NULL : &known;
 	(void)gate_check(u, &en->view, items);
 	en->view.known = NULL;
 	for (int i = 0; i < GATE_ITEMS; i++)
@@ -840,6 +841,7 @@ void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, voi
 		why_servers(en, u, fn, to);
 		break;
 	case USER_READY:
+	case USER_RETURNING:
 		why_ready(en, u, fn, to);
 		why_servers(en, u, fn, to);
 		break;
@@ -849,7 +851,6 @@ void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, voi
 		break;
 	case USER_TRAILING:
 	case USER_DONE:
-	case USER_RETURNING:
 	case USER_STATES:
 		break;
 	}

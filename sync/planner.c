@@ -68,6 +68,14 @@ static struct plan plan_trailing(const struct user *u, const struct gate_view *v
 		  asked && p->pass_ended + PLAN_PASS_GAP_MS <= v->now);
 }
 
+/* The last pass before this state led the other way. */
+static struct plan plan_returning(const struct user *u, const struct gate_view *v, bool asked)
+{
+	if (u->progress.pass_ended <= u->state_since && !u->undos)
+		return at(PLAN_PASS, u, MAX(u->state_since, u->next_try), v, asked);
+	return plan_ready(u, v, asked);
+}
+
 struct plan plan_user(const struct user *u, const struct gate_view *v, bool asked)
 {
 	switch (u->state) {
@@ -84,7 +92,7 @@ struct plan plan_user(const struct user *u, const struct gate_view *v, bool aske
 	case USER_TRAILING:
 		return plan_trailing(u, v, asked);
 	case USER_RETURNING:
-		return asked ? at(PLAN_PASS, u, v->now, v, true) : rest;
+		return plan_returning(u, v, asked);
 	case USER_DONE:
 	case USER_STATES:
 		return rest;

@@ -260,15 +260,89 @@ static int verify_once(struct work *w, bool may_look, bool *looked, struct err *
 	return rc;
 }
 
+/* ---- mail that was brought the other way, by a trailing pass, and never read back there */
+
+struct review {
+	struct work *w;
+	struct journal_msg **rows; /* by uid on `from` */
+	size_t count, at;
+};
+
+/* On the way back the original is on old: a copy with other bytes is a difference, and nothing
+ * to be mended. */
+static int accept_copy(struct work *w, const struct journal_msg *row, bool same, struct err *e)
+{
+	if (same)
+		return 0;
+	if (w->pass->from == SIDE_NEW)
+		return journal_difference(w->pass->journal, row->id, "its copy had other bytes",
+					  e);
+	return err_set(e, ERR_PROTOCOL,
+		       "folder %s: UID %u of old has other bytes than when it was copied",
+		       w->f->name[SIDE_OLD], row->uid[SIDE_OLD]);
+}
+
+static int review(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d, void *arg,
+		  struct err *e)
+{
+	struct review *rv = arg;
+	enum side from = rv->w->pass->from;
+	struct journal *j = rv->w->pass->journal;
+	struct journal_msg *row = rv->rows[rv->at++];
+	struct digest ours;
+
+	ASSERT(row->uid[from] == uid);
+	if (!d)
+		return 0; /* gone, or not to be had: still not compared */
+	if (journal_digest(j, row->id, &ours, e) < 0 ||
+	    accept_copy(rv->w, row, memcmp(ours.canon, d->canon, DIGEST_SIZE) == 0, e) < 0)
+		return -1;
+	row->verified[from] = true;
+	return journal_msg_verified(j, rv->w->f, row, e);
+}
+
+static int by_from(const void *a, const void *b, void *side)
+{
+	const enum side s = *(const enum side *)side;
+	uint32_t x = (*(struct journal_msg *const *)a)->uid[s];
+	uint32_t y = (*(struct journal_msg *const *)b)->uid[s];
+
+	return x < y ? -1 : x > y;
+}
+
+static int review_brought(struct work *w, struct err *e)
+{
+	enum side from = w->pass->from;
+	struct review rv = { .w = w, .rows = mem_array(w->row_count + 1, sizeof *rv.rows) };
+	uint32_t *uids = mem_array(w->row_count + 1, sizeof *uids);
+	int rc = 0;
+
+	for (size_t i = 0; i < w->row_count; i++)
+		if (w->rows[i].state == MSG_DONE && w->rows[i].hashed &&
+		    !w->rows[i].verified[from] && copy_find(w, from, w->rows[i].uid[from]))
+			rv.rows[rv.count++] = &w->rows[i];
+	if (rv.count) {
+		qsort_r(rv.rows, rv.count, sizeof *rv.rows, by_from, &from);
+		rc = ahead_take_back(w, e);
+	}
+	for (size_t i = 0; i < rv.count; i++)
+		uids[i] = rv.rows[i]->uid[from];
+	if (rc == 0 && rv.count)
+		rc = pipeline_digest(w->lane->box[from], uids, rv.count, 0, review, &rv, e);
+	free(uids);
+	free(rv.rows);
+	return rc;
+}
+
 int verify_bytes(struct work *w, struct err *e)
 {
 	bool looked;
 
 	if (verify_once(w, true, &looked, e) < 0)
 		return -1;
-	if (!looked)
-		return 0;
-	return copy_load_rows(w, e) < 0 ? -1 : verify_once(w, false, &looked, e);
+	if (looked && (copy_load_rows(w, e) < 0 || verify_once(w, false, &looked, e) < 0))
+		return -1;
+	return review_brought(w, e);
 }
 
 /* ---- lists, flags, dates */

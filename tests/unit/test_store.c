@@ -284,6 +284,24 @@ static void test_way_back(void **state UNUSED)
 	assert_true(u.undos == 0 && u.hold_until == 0 && u.epoch == 2 && u.next_try == 0);
 }
 
+static void test_rollback(void **state UNUSED)
+{
+	add_user("anna");
+	assert_int_equal(store_user_return(st, "nobody", "test", "", &err), 0);
+	assert_int_equal(store_user_return(st, "anna", "test", "", &err), 0);
+	assert_int_equal(numbers_of("anna").state, USER_PENDING);
+	go_up_to("anna", USER_DONE);
+	assert_int_equal(store_user_return(st, "anna", "operator", "ticket 4711", &err), 1);
+	assert_true(numbers_of("anna").state == USER_RETURNING && numbers_of("anna").go);
+	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE to_state = 'returning'"
+			     " AND actor = 'operator' AND why = 'ticket 4711'"),
+			 1);
+	do_sql("UPDATE users SET go = 0");
+	assert_int_equal(store_user_return(st, "anna", "operator", "again", &err), 1);
+	assert_true(numbers_of("anna").state == USER_RETURNING && numbers_of("anna").go);
+	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE to_state = 'returning'"), 1);
+}
+
 static void test_move_lost(void **state UNUSED)
 {
 	int64_t change = 0;
@@ -598,6 +616,7 @@ int main(void)
 		TEST(test_changes_after),
 		TEST(test_way_forward),
 		TEST(test_way_back),
+		TEST(test_rollback),
 		TEST(test_move_lost),
 		TEST(test_undo_backs_off),
 		TEST(test_flip_is_dated),

@@ -1,0 +1,84 @@
+/* Hides: which users can go back, and what is said of those who cannot. */
+#include "admin/api_parts.h"
+#include "common/log.h"
+
+#define NOTE_DEFAULT "rollback"
+
+/* A way back writes to old. */
+static int check_old(struct api_call *c)
+{
+	if (c->api->settings->backend[SIDE_OLD].copy == PROTO_IMAP)
+		return 0;
+	return api_refuse(c, 409, "a return needs IMAP: backend \"old\" { copy = imap }",
+			  "old is read by POP3, which cannot take mail back");
+}
+
+static int return_all(struct api_call *c, const struct choice *w, const char *note,
+		      struct err *e)
+{
+	json_t *refused = json_object_get(c->out, "refused");
+	char actor[32];
+	int n = 0;
+
+	snprintf(actor, sizeof actor, "operator uid %u", (unsigned)c->request->uid);
+	for (size_t i = 0; i < w->count; i++) {
+		int rc = store_user_return(c->api->store, w->names[i], actor, note, e);
+
+		if (rc < 0)
+			return -1;
+		n += rc;
+		if (rc == 0)
+			json_array_append_new(refused, api_json_text(w->names[i]));
+	}
+	return n;
+}
+
+static int withdraw(struct api_call *c, const struct choice *w, int *changed, struct err *e)
+{
+	const char *one = w->name[0] ? w->name : NULL;
+
+	return store_users_go(c->api->store, one, one ? NULL : w->wave, false, changed, e);
+}
+
+static int roll_back(struct api_call *c, const struct choice *w)
+{
+	const char *note = json_string_value(json_object_get(c->in, "note"));
+	bool go = !json_is_false(json_object_get(c->in, "go"));
+	struct err e = { 0 };
+	int64_t after = 0;
+	int changed = 0;
+
+	json_object_set_new(c->out, "refused", json_array());
+	if (store_history_last(c->api->store, &after, &e) < 0)
+		return api_fail(c, &e);
+	if (go)
+		changed = return_all(c, w, note && *note ? note : NOTE_DEFAULT, &e);
+	else if (withdraw(c, w, &changed, &e) < 0)
+		changed = -1;
+	if (changed < 0)
+		return api_fail(c, &e);
+	log_info(&(struct log_about){ .what = "operator",
+				      .user = w->name[0] ? w->name : NULL,
+				      .id = w->wave },
+		 "rollback %s for %d of %zu users (uid %u)", go ? "begins" : "withdrawn",
+		 changed, w->count, (unsigned)c->request->uid);
+	api_put_choice(c, w);
+	json_object_set_new(c->out, "changed", json_integer(changed));
+	json_object_set_new(c->out, "after", json_integer(after));
+	api_poke(c->api);
+	return 202;
+}
+
+int api_post_rollback(struct api_call *c)
+{
+	struct choice w;
+	int status = check_old(c);
+
+	if (status)
+		return status;
+	status = api_choose(c, false, &w);
+	if (status == 0)
+		status = roll_back(c, &w);
+	api_choice_release(&w);
+	return status;
+}
