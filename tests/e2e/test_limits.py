@@ -18,6 +18,7 @@ from lib.mailferry import build_folder
 
 ELSEWHERE = {
     "header_s": "test_identity.py",     # with everything else about PROXY headers
+    "uidl_bytes": "test_uidl.py",
 }
 TRUSTED = "127.0.9.9"
 
