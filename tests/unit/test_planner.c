@@ -57,11 +57,57 @@ static void test_with_the_go_it_is_never_later_than_without(void **state UNUSED)
 	assert_int_equal(step_of(&u), PLAN_PASS);
 }
 
+static void give_logins(struct user *u)
+{
+	static char name[] = "anna", file[] = "/anna.password";
+
+	for (int s = 0; s < SIDES; s++) {
+		u->login[s] = name;
+		u->password_file[s] = file;
+	}
+}
+
+/* On new since a second, after clean passes that led there; old is to be brought in step first.
+ */
+static void test_a_return_begins_with_a_pass_of_its_own(void **state UNUSED)
+{
+	struct user u = with_go(100, 2000);
+
+	u.state = USER_RETURNING;
+	give_logins(&u);
+	u.state_since = NOW - 1000;
+	assert_int_equal(step_of(&u), PLAN_PASS);
+	u.progress.pass_ended = NOW - 500;
+	assert_int_equal(step_of(&u), PLAN_CUTOVER);
+	u.progress.pass_clean = false;
+	assert_int_equal(step_of(&u), PLAN_REST); /* the gap between two passes */
+	u.progress.pass_clean = true;
+	u.go = false;
+	assert_int_equal(step_of(&u), PLAN_REST);
+}
+
+/* An undo begins the state anew, but what was copied is copied. */
+static void test_an_undone_return_is_tried_again_after_its_wait(void **state UNUSED)
+{
+	struct user u = with_go(100, 5000);
+
+	u.state = USER_RETURNING;
+	give_logins(&u);
+	u.state_since = NOW - 1000;
+	u.undos = 1;
+	u.next_try = NOW + 1;
+	assert_int_equal(step_of(&u), PLAN_REST);
+	u.next_try = NOW;
+	assert_int_equal(step_of(&u), PLAN_CUTOVER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_with_the_go_a_pass_comes_soon),
 		cmocka_unit_test(test_with_the_go_it_is_never_later_than_without),
+		cmocka_unit_test(test_a_return_begins_with_a_pass_of_its_own),
+		cmocka_unit_test(test_an_undone_return_is_tried_again_after_its_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
