@@ -130,9 +130,11 @@ class Victim:
         return False
 
     def kill_after(self, seconds):
-        if self.slot.run_and_kill(seconds):
-            self.tally.add(kills=1)
+        """True: it was; else it ended before."""
+        killed = self.slot.run_and_kill(seconds)
+        self.tally.add(kills=int(killed))
         self.note_doubt()
+        return killed
 
     def resume(self):
         """To the end; then both sides must be the same."""
@@ -263,19 +265,23 @@ def random_kills(victim, dice, options):
     """
     Each worker lives a random time. How long at most follows the work that is left, so that the last of the kills
     comes when the job is nearly done; a job that ends early is only changed by what the next kills let it do.
+    A worker that ended before its time is no kill: another one is started.
     """
     victim.slot.fill(pairs.many(options.messages, options.folders, options.seed))
     victim.slot.changes = {"connections": LANES}
     kills = options.kills if victim.slot.pair.kind == "dovecot" else options.kills // 4
-    longest = 0.5
-    for n in range(kills):
-        victim.kill_after(longest * dice.random())
-        if n % 10 == 9:
-            behind = victim.done()[0][0] / options.messages < (n + 1) / kills
+    longest, n = 0.5, 0
+    while n < kills:
+        if not victim.kill_after(longest * dice.random()):
+            longest = max(0.05, longest / 1.2)
+            continue
+        n += 1
+        if n % 10 == 0:
+            behind = victim.done()[0][0] / options.messages < n / kills
             longest = min(KILL_MAX_S, longest * 1.2) if behind else max(0.05, longest / 1.2)
-        if options.verbose and n % 100 == 99:
+        if options.verbose and n % 100 == 0:
             print("%s: %d kills, %d of %d copied, %.2f s at most" % (
-                victim.tally.name, n + 1, victim.done()[0][0], options.messages, longest), flush=True)
+                victim.tally.name, n, victim.done()[0][0], options.messages, longest), flush=True)
     victim.resume()
 
 
