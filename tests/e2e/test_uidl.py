@@ -55,10 +55,21 @@ def ids(client):
     return [tuple(line.split(b" ")) for line in client.lines(b"UIDL")]
 
 
+def mail_by_id(client):
+    """{id: the message}: the numbers are the server's, and Courier's need not be in the order of arrival."""
+    return {i: client.lines(b"TOP %s 1000" % n) for n, i in ids(client)}
+
+
 def entered(connect, ferry, person):
     client = connect(ferry)
     assert client.login(person.name, person.password).startswith(b"+OK")
     return client
+
+
+def are_of(server, found):
+    """Our Dovecots say in each id whose it is; others must do with being distinct."""
+    mark = server.name.encode() + b"." if server.kind == "dovecot" else b""
+    return len({i for _, i in found}) == len(found) and all(i.startswith(mark) for _, i in found)
 
 
 def native(stage, person):
@@ -68,7 +79,7 @@ def native(stage, person):
     assert client.login(person.name, person.password).startswith(b"+OK")
     found = ids(client)
     client.command(b"QUIT")
-    assert all(i.startswith(b"new.") for _, i in found)
+    assert are_of(stage.new, found)
     return found
 
 
@@ -196,12 +207,13 @@ def letter(stamp, body=b"text"):
 
 def test_ids_are_those_of_old_after_the_cutover(keeper, stage, person, pop3):
     twin = letter(b"twin")
+    odd = b"\x00\x80" if stage.old.kind == stage.new.kind == "dovecot" else b"1"   # which others do not take, or alter
     put(stage, stage.old, person, [letter(b"%d" % i) for i in range(12)] + [twin, letter(b"same", b"1"), twin] +
-        [letter(b"same", b"2"), b"X-Odd: \x00\x80\r\n\r\nnul\r\n"])
+        [letter(b"same", b"2"), b"X-Odd: %s\r\n\r\nnul\r\n" % odd])
     keeper.import_users([person.name])
     c = entered(pop3, keeper, person)
     before = ids(c)
-    assert len(before) == 17 and all(i.startswith(b"old.") for _, i in before)
+    assert len(before) == 17 and are_of(stage.old, before)
     c.command(b"QUIT")
     keeper.wait_state(person.name, "ready")
     put(stage, stage.old, person, [letter(b"late")])    # seen just before the flip
@@ -215,7 +227,8 @@ def test_ids_are_those_of_old_after_the_cutover(keeper, stage, person, pop3):
     assert [c.lines(b"TOP %d 50" % n) for n in (13, 14, 15, 16)] == mail
     put(stage, stage.new, person, [letter(b"new")])
     after = ids(entered(pop3, keeper, person))
-    assert after[:18] == before and len(after) == 19 and after[18][1].startswith(b"new.")
+    assert after[:18] == before and len(after) == 19 and are_of(stage.new, after[18:])
+    assert after[18][1] not in [i for _, i in before]
     assert Store(keeper).state(person.name)[1:] == (1, 18, 0, "")
 
 
@@ -289,10 +302,10 @@ def test_mail_copied_by_pop3_has_its_ids_too(own_ferry, stage, person, pop3):
     put(stage, stage.old, person, [letter(b"%d" % i) for i in range(5)])
     f.import_users([person.name])
     c = entered(pop3, f, person)
-    before = ids(c)
+    before = mail_by_id(c)
     c.command(b"QUIT")
     settled(f, person)
-    assert ids(entered(pop3, f, person)) == before
+    assert len(before) == 5 and mail_by_id(entered(pop3, f, person)) == before
 
 
 def test_without_a_map_a_pop3_user_is_not_moved(own_ferry, stage, person, pop3):
