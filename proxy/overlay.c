@@ -18,7 +18,8 @@ static void tell_seen(struct session *s)
 	if (r->pop3_told_ms && now - r->pop3_told_ms < SEEN_AGAIN_MS)
 		return;
 	r->pop3_told_ms = now;
-	follower_pop3_seen(s->proxy->follower, r->name);
+	if (s->proxy->follower)
+		follower_pop3_seen(s->proxy->follower, r->name);
 }
 
 void overlay_begin(struct session *s)
@@ -59,7 +60,8 @@ static int64_t room(const struct proxy *p)
 static void ask_store(struct session *s)
 {
 	enter(s, OVERLAY_ASKED);
-	follower_uidl(s->proxy->follower, s->route->name, s->id, room(s->proxy));
+	if (s->proxy->follower)
+		follower_uidl(s->proxy->follower, s->route->name, s->id, room(s->proxy));
 }
 
 enum overlay_answer overlay_ask(struct session *s)

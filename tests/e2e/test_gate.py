@@ -99,12 +99,13 @@ def put(client, folder, stamp):
 def test_mail_on_new_that_we_did_not_copy(stage, strict, person):
     ready(stage, strict, person, waived=ALWAYS)
     there = at(stage, stage.new, person)
-    there.command(b"CREATE Newsletter")
-    put(there, b"Newsletter", "stranger-1")
+    letters = stage.new.prefix.encode() + b"Newsletter"
+    there.command(b"CREATE " + letters)
+    put(there, letters, "stranger-1")
     put(there, b"INBOX", "stranger-2")
     processes.wait_until(lambda: item(strict, person, "strangers")["text"].startswith("2 "), 30, "both to be seen")
     held_up(strict, person, "strangers", "2 messages on new were not copied from old, first in INBOX")
-    for folder in (b"INBOX", b"Newsletter"):
+    for folder in (b"INBOX", letters):
         there.command(b"SELECT " + folder)
         untagged, _ = there.command(b"UID SEARCH SUBJECT stranger")
         there.command(b"UID STORE %s +FLAGS.SILENT (\\Deleted)" % untagged[0].split()[-1])
