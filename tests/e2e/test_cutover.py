@@ -338,7 +338,12 @@ def test_engine_stops_in_finalizing_so_a_node_undoes_it(stage, person, braked):
 def test_worker_is_killed_again_and_again(stage, own_ferry, person):
     stage.fill(person, {"INBOX": 500, "INBOX.Work": 200}, size=8000)
     f = own_ferry({"sync": {"fence_s": 1}})
-    f.import_users([person.name])
+    stage.new.pause()       # so that the first one is not gone before it was seen
+    try:
+        f.import_users([person.name])
+        processes.wait_until(f.workers, 30, "a worker")
+    finally:
+        stage.new.resume()
     killed = 0
 
     def worker_or_ready():

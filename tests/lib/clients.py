@@ -109,6 +109,7 @@ class LiveClient(threading.Thread):
         try:
             client = ImapClient(self.address, self.port, self.context, name=self.name)
             client.login(self.user, self.password)
+            visit.logged_in = time.time()   # from now on BYE may come at any time
             self.arrived(visit, client.server_name())
             self.session(client)
             visit.by_us = True
