@@ -230,13 +230,6 @@ CREATE TABLE waivers (			-- checks of the gate that a person lets pass
 	PRIMARY KEY (kind, name, item)
 );
 
-CREATE TABLE shadow_logins (		-- does new take the password that was last used on old?
-	name		TEXT PRIMARY KEY,
-	claimed		BIGINT NOT NULL DEFAULT 0,	-- a node has begun to try
-	at		BIGINT NOT NULL DEFAULT 0,	-- when there was an answer; 0: none yet
-	accepted	INTEGER NOT NULL DEFAULT 0
-);
-
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
 	at		BIGINT NOT NULL

@@ -59,10 +59,7 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " body TEXT NOT NULL);"
 	      "CREATE TABLE waivers (kind TEXT NOT NULL, name TEXT NOT NULL,"
 	      " item TEXT NOT NULL, note TEXT NOT NULL, actor TEXT NOT NULL,"
-	      " at BIGINT NOT NULL, PRIMARY KEY (kind, name, item));"
-	      "CREATE TABLE shadow_logins (name TEXT PRIMARY KEY,"
-	      " claimed BIGINT NOT NULL DEFAULT 0, at BIGINT NOT NULL DEFAULT 0,"
-	      " accepted INTEGER NOT NULL DEFAULT 0);",
+	      " at BIGINT NOT NULL, PRIMARY KEY (kind, name, item));",
 	[6] = "CREATE TABLE last_sessions (name TEXT PRIMARY KEY, at BIGINT NOT NULL);",
 };
 

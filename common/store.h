@@ -521,23 +521,4 @@ typedef int store_waiver_fn(const struct waiver_row *w, void *arg);
 int store_waivers_each(struct store *st, const char *name, const char *wave,
 		       store_waiver_fn *fn, void *arg, struct err *e) MUST_CHECK;
 
-/*
- * Does new take the password that the user last used on old? Only yes or no: a node has tried
- * by logging in there once. (No node does so yet.)
- */
-struct shadow_row {
-	int64_t at; /* 0: never tried */
-	bool accepted;
-};
-int store_shadow_write(struct store *st, const char *name, bool accepted,
-		       struct err *e) MUST_CHECK;
-int store_shadow_read(struct store *st, const char *name, struct shadow_row *out,
-		      struct err *e) MUST_CHECK;
-/*
- * May a node try now? True for one of them, and then for nobody before every_ms has passed:
- * all nodes ask here.
- */
-int store_shadow_claim(struct store *st, const char *name, int64_t every_ms, bool *mine,
-		       struct err *e) MUST_CHECK;
-
 #endif

@@ -1,4 +1,4 @@
-/* Hides: how the rows that only the gate reads are kept: facts, waivers, shadow logins. */
+/* Hides: how the rows that only the gate reads are kept: facts, waivers. */
 #include "common/store_driver.h"
 
 /* ---- facts */
@@ -118,48 +118,4 @@ int store_waivers_each(struct store *st, const char *name, const char *wave,
 	}
 	rows_end(&r);
 	return rc;
-}
-
-/* ---- shadow logins */
-
-int store_shadow_claim(struct store *st, const char *name, int64_t every_ms, bool *mine,
-		       struct err *e)
-{
-	int64_t now = db_now_ms(st->db);
-	int n = db_run(st->db,
-		       "INSERT INTO shadow_logins (name, claimed) VALUES (?1, ?2)"
-		       " ON CONFLICT (name) DO UPDATE SET claimed = excluded.claimed"
-		       " WHERE shadow_logins.claimed <= ?3",
-		       ARGS(TEXT(name), INT(now), INT(now - every_ms)), e);
-
-	*mine = n > 0;
-	return n < 0 ? -1 : 0;
-}
-
-int store_shadow_write(struct store *st, const char *name, bool accepted, struct err *e)
-{
-	return db_run(st->db,
-		      "INSERT INTO shadow_logins (name, at, accepted) VALUES (?1, ?2, ?3)"
-		      " ON CONFLICT (name) DO UPDATE SET at = excluded.at,"
-		      " accepted = excluded.accepted",
-		      ARGS(TEXT(name), INT(db_now_ms(st->db)), INT(accepted)), e) < 0
-		       ? -1
-		       : 0;
-}
-
-int store_shadow_read(struct store *st, const char *name, struct shadow_row *out, struct err *e)
-{
-	struct rows *r =
-		db_query(st->db, "SELECT at, accepted FROM shadow_logins WHERE name = ?1",
-			 ARGS(TEXT(name)), e);
-	int got;
-
-	*out = (struct shadow_row){ 0 };
-	if (!r)
-		return -1;
-	got = rows_next(r, e);
-	if (got > 0)
-		*out = (struct shadow_row){ rows_int(r, 0), rows_int(r, 1) };
-	rows_end(&r);
-	return got < 0 ? -1 : 0;
 }

@@ -106,44 +106,12 @@ static void test_waivers_are_taken_back(void **state UNUSED)
 			 1);
 }
 
-static void test_one_node_tries_a_password_once_a_day(void **state UNUSED)
-{
-	const int64_t day = 86400000;
-	struct shadow_row s;
-	bool mine;
-
-	clock_test_freeze();
-	OK(store_shadow_read(st, "anna", &s, &err));
-	assert_int_equal(s.at, 0);
-	OK(store_shadow_claim(st, "anna", day, &mine, &err));
-	assert_true(mine);
-	OK(store_shadow_claim(st, "anna", day, &mine, &err));
-	assert_false(mine);
-	OK(store_shadow_claim(st, "bert", day, &mine, &err));
-	assert_true(mine);
-	OK(store_shadow_read(st, "anna", &s, &err)); /* claimed is not answered */
-	assert_int_equal(s.at, 0);
-	OK(store_shadow_write(st, "anna", true, &err));
-	OK(store_shadow_read(st, "anna", &s, &err));
-	assert_true(s.accepted && s.at == clock_real_ms());
-	clock_test_advance(day - 1);
-	OK(store_shadow_claim(st, "anna", day, &mine, &err));
-	assert_false(mine);
-	clock_test_advance(1);
-	OK(store_shadow_claim(st, "anna", day, &mine, &err));
-	assert_true(mine);
-	OK(store_shadow_write(st, "anna", false, &err));
-	OK(store_shadow_read(st, "anna", &s, &err));
-	assert_false(s.accepted);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_facts_are_the_last_ones),
 		TEST(test_waivers_of_users_and_waves),
 		TEST(test_waivers_are_taken_back),
-		TEST(test_one_node_tries_a_password_once_a_day),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
