@@ -15,7 +15,7 @@ from lib.reader import compare
 
 BIG = 24_000_000    # more than fits into the socket buffers on the way to a client that does not read
 PATIENT = {"stall_s": 60}    # a braked session stands still from before the freeze
-UNDO = {"cutover": {"budget_s": 4, "hold_s": 8, "retry_s": 600}, "sync": {"delta_s": 2}, "limits": PATIENT}
+UNDO = {"cutover": {"budget_s": 6, "hold_s": 12, "retry_s": 600}, "sync": {"delta_s": 2}, "limits": PATIENT}
 
 
 def settle(stage, f, person, folders=None):
