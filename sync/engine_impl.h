@@ -1,0 +1,82 @@
+/*
+ * What the engine's own files share: who is worked on, and what it has seen. Not for others.
+ *
+ *	engine.c	who is due: the scan of all users; the engine's life
+ *	runs.c		those who are worked on: started, watched, counted
+ *	run_end.c	what becomes of a user when his probe or pass has ended
+ *	engine_why.c	what a user waits for, for people
+ */
+#ifndef SYNC_ENGINE_IMPL_H
+#define SYNC_ENGINE_IMPL_H
+
+#include "sync/engine.h"
+#include "sync/hosts.h"
+#include "sync/names.h"
+#include "sync/speed.h"
+#include "sync/uidl_inbox.h"
+
+struct run {
+	struct engine *en;
+	struct run *next;
+	char *user;
+	struct engine_live live;
+	struct worker *worker;	 /* of a pass, probe or trailing pass */
+	struct cutover *cutover; /* or this */
+	int connections;	 /* to each server that it may open */
+	struct uidl_inbox uidl;
+	bool cancelled; /* we stopped it: it tells nothing about the user */
+	struct log_about about;
+};
+
+struct choice {
+	struct plan plan;
+	char *user;
+};
+
+struct engine {
+	struct engine_opts o;
+	struct event *timer;
+	struct run *runs;
+	struct names asked, traced;
+	struct choice *choices; /* of the scan under way */
+	size_t choice_count, choice_size;
+	struct gate_view view;
+	struct hosts hosts;
+	struct speed *speed;
+	int queued;
+	int64_t next_scan; /* monotonic */
+	bool nudged, stopping;
+};
+
+/* ---- engine.c */
+
+/* Fills en->view with what the gate looks at besides the user. */
+int engine_look_around(struct engine *en, struct err *e) MUST_CHECK;
+/* May another worker be started for this? */
+bool engine_has_room(struct engine *en, enum plan_step step);
+
+/* ---- runs.c */
+
+struct run *runs_find(const struct engine *en, const char *user);
+int runs_count(const struct engine *en, bool cutovers_only);
+/* To each server: open now, and at once by the settings, the time of day and what the servers
+ * bear. */
+int runs_connections(const struct engine *en);
+int runs_connections_max(struct engine *en);
+/* How many may run at once, if each has one connection. */
+int runs_max(struct engine *en);
+/* Starts what this step needs a worker for. */
+void runs_start(struct engine *en, const struct user *u, enum plan_step step);
+
+/* ---- run_end.c */
+
+void run_log_store(const struct run *r, const struct err *e);
+void run_move_user(const struct run *r, const struct user *u, enum user_state to,
+		   const char *why);
+/* What the store knows of the user's passes; res NULL: none ended. error: "" or why. */
+void run_write_progress(const struct run *r, const struct user *u, const struct job_result *res,
+			const char *error, int64_t ended);
+/* A probe or pass has ended; res NULL: its worker died, and why says how. */
+void run_ended(struct run *r, const struct job_result *res, const char *why);
+
+#endif

@@ -1,0 +1,276 @@
+/* Hides: workers and cutovers under way, and what the servers bear of them. */
+#include <limits.h>
+
+#include "common/clock.h"
+#include "sync/engine_impl.h"
+#include "sync/order.h"
+
+struct run *runs_find(const struct engine *en, const char *user)
+{
+	for (struct run *r = en->runs; r; r = r->next)
+		if (strcmp(r->user, user) == 0)
+			return r;
+	return NULL;
+}
+
+int runs_count(const struct engine *en, bool cutovers_only)
+{
+	int n = 0;
+
+	for (const struct run *r = en->runs; r; r = r->next)
+		n += !cutovers_only || r->live.kind == JOB_FINAL;
+	return n;
+}
+
+int runs_connections(const struct engine *en)
+{
+	int n = 0;
+
+	for (const struct run *r = en->runs; r; r = r->next)
+		n += r->connections;
+	return n;
+}
+
+/* To each server at once: by the settings and the time of day, and by what the servers bear. */
+int runs_connections_max(struct engine *en)
+{
+	int n = INT_MAX;
+
+	for (int i = 0; i < SIDES; i++)
+		n = MIN(n, hosts_limit(&en->hosts, (enum side)i,
+				       speed_connections(en->speed, (enum side)i),
+				       clock_mono_ms()));
+	return n;
+}
+
+/* How many may run at once, if each has one connection. */
+int runs_max(struct engine *en)
+{
+	return MIN(en->o.settings->sync.workers, runs_connections_max(en));
+}
+
+static struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
+{
+	struct run *r = mem_new(sizeof *r);
+
+	r->en = en;
+	r->user = mem_str(u->name);
+	r->live.kind = kind;
+	r->live.started = clock_real_ms();
+	r->about = (struct log_about){
+		.what = "user",
+		.user = r->user,
+		.state = user_state_name(u->state),
+		.doing = job_kind_name(kind),
+		.traced = names_has(&en->traced, u->name),
+	};
+	r->next = en->runs;
+	en->runs = r;
+	return r;
+}
+
+static void run_free(struct run *r)
+{
+	struct run **p = &r->en->runs;
+
+	while (*p != r)
+		p = &(*p)->next;
+	*p = r->next;
+	r->en->nudged = true; /* a slot is free */
+	uidl_inbox_release(&r->uidl);
+	mem_free(&r->user);
+	mem_free(&r);
+}
+
+/* ---- what workers say */
+
+/* What a server said concerns all who want something of it. */
+static void tell_hosts(struct run *r, const struct job_result *res)
+{
+	struct engine *en = r->en;
+	int open = runs_connections(en);
+
+	if (!res || res->ok || res->later.whom == LATER_NOBODY)
+		return;
+	hosts_hear(&en->hosts, &res->later, res->text, open, clock_mono_ms());
+	log_info(&r->about, "the %s server asks for patience: this concerns the %s",
+		 side_name((enum side)res->later.side), later_whom_name(res->later.whom));
+}
+
+static void take_uidl(struct run *r, const struct job_event *ev)
+{
+	struct err e = { 0 };
+
+	if (uidl_inbox_take(&r->uidl, r->en->o.store, r->user, ev, &e) < 0)
+		run_log_store(r, &e);
+	else if (ev->kind == JOB_EVENT_UIDL)
+		log_info(&r->about, "unique ids of POP3: %lld, %lld missing%s%s",
+			 (long long)ev->uidl.entries, (long long)ev->uidl.missing,
+			 ev->uidl.why[0] ? ": " : "", ev->uidl.why);
+}
+
+static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, void *arg)
+{
+	struct run *r = arg;
+
+	switch (ev->kind) {
+	case WORKER_PROGRESS:
+		r->live.progress = *ev->job;
+		break;
+	case WORKER_UIDL:
+		take_uidl(r, ev->job);
+		break;
+	case WORKER_WAITING:
+	case WORKER_AUDIT:
+	case WORKER_RESULT:
+		break;
+	case WORKER_ENDED:
+		tell_hosts(r, ev->result);
+		if (!r->cancelled)
+			run_ended(r, ev->result, ev->result ? ev->result->text : ev->text);
+		run_free(r);
+		break;
+	}
+}
+
+/* ---- how a cutover ended */
+
+/* Failed before anybody was held: no undo to count, but not at once again either. */
+static void cutover_not_begun(struct run *r, const char *text)
+{
+	int64_t wait_ms;
+	struct user u = { 0 };
+	struct err e = { 0 };
+	int got = store_user_get(r->en->o.store, r->user, &u, &e);
+
+	if (got > 0) {
+		wait_ms = plan_backoff_ms(r->en->o.settings->sync.retry_s, u.attempts);
+		log_warn(&r->about, "cutover not begun, next try in %lld s: %s",
+			 (long long)wait_ms / 1000, text);
+		got = store_user_failed(r->en->o.store, r->user, wait_ms, "", &e);
+	}
+	if (got < 0)
+		run_log_store(r, &e);
+	user_release(&u);
+}
+
+static void cutover_flipped(struct run *r, const struct job_result *res)
+{
+	struct user u = { 0 };
+	struct err e = { 0 };
+	int got = store_user_get(r->en->o.store, r->user, &u, &e);
+
+	/* Dated before the flip: the first trailing pass is due at once. */
+	if (got > 0)
+		run_write_progress(r, &u, res, "", u.state_since - 1);
+	else if (got < 0)
+		run_log_store(r, &e);
+	user_release(&u);
+}
+
+static void on_cutover_end(struct cutover *c UNUSED, enum cutover_end end,
+			   const struct job_result *res, const char *text, void *arg)
+{
+	struct run *r = arg;
+
+	tell_hosts(r, res);
+	switch (end) {
+	case CUTOVER_FLIPPED:
+		cutover_flipped(r, res);
+		break;
+	case CUTOVER_NOT_BEGUN:
+		if (!r->cancelled)
+			cutover_not_begun(r, text);
+		break;
+	case CUTOVER_LOST:
+		log_info(&r->about, "cutover not begun: %s", text);
+		break;
+	case CUTOVER_UNDONE: /* the cutover has logged it, the store counts it */
+		break;
+	}
+}
+
+static void on_cutover_gone(struct cutover *c UNUSED, void *arg)
+{
+	run_free(arg);
+}
+
+/* ---- starting */
+
+static void could_not_start(struct run *r, const struct user *u, const struct err *e)
+{
+	struct err store = { 0 };
+	int64_t wait_ms = plan_backoff_ms(r->en->o.settings->sync.retry_s, u->attempts);
+
+	log_warn(&r->about, "cannot start: %s", e->text);
+	if (u->state != USER_PENDING)
+		run_write_progress(r, u, NULL, e->text, clock_real_ms());
+	if (store_user_failed(r->en->o.store, u->name, wait_ms,
+			      u->state == USER_READY ? "" : e->text, &store) < 0)
+		run_log_store(r, &store);
+	run_free(r);
+}
+
+static int start_run(struct run *r, const struct user *u, struct err *e)
+{
+	struct engine *en = r->en;
+	struct job j;
+	struct cutover_opts co = {
+		.store = en->o.store,
+		.settings = en->o.settings,
+		.shop = &en->o.shop,
+		.about = &r->about,
+		.on_end = on_cutover_end,
+		.on_gone = on_cutover_gone,
+		.arg = r,
+	};
+	int rc;
+
+	if (order_fill(&j, r->live.kind, u, en->o.settings, e) < 0)
+		return -1;
+	if (uidl_wanted(en->o.store, en->o.settings, u->name, &j, &j.uidl, e) < 0) {
+		job_release(&j);
+		return -1;
+	}
+	/* What is left of them: at least one, for there was room. */
+	j.connections =
+		MAX(1, MIN(j.connections, runs_connections_max(en) - runs_connections(en)));
+	r->connections = r->live.kind == JOB_PROBE ? 1 : j.connections;
+	if (r->live.kind == JOB_FINAL)
+		rc = cutover_start(&r->cutover, &co, u, &j, e);
+	else
+		rc = en->o.shop.start(&r->worker, &j, on_worker, r, &en->o.shop, e);
+	job_release(&j);
+	return rc;
+}
+
+static enum job_kind job_of(enum plan_step step)
+{
+	switch (step) {
+	case PLAN_PROBE:
+		return JOB_PROBE;
+	case PLAN_PASS:
+		return JOB_PASS;
+	case PLAN_TRAILING:
+		return JOB_TRAILING;
+	case PLAN_CUTOVER:
+		return JOB_FINAL;
+	case PLAN_REST:
+	case PLAN_UNDO:
+	case PLAN_FINISH:
+	case PLAN_STEPS:
+		break;
+	}
+	BUG("plan step %d needs no worker", (int)step);
+}
+
+void runs_start(struct engine *en, const struct user *u, enum plan_step step)
+{
+	struct run *r = run_new(en, u, job_of(step));
+	struct err e = { 0 };
+
+	names_drop(&en->asked, u->name);
+	log_debug(&r->about, "%s starts", job_kind_name(r->live.kind));
+	if (start_run(r, u, &e) < 0)
+		could_not_start(r, u, &e);
+}
