@@ -99,12 +99,47 @@ static void take_listeners(const struct taking *t, struct settings *now, struct 
 	}
 }
 
+static bool same_domains(const struct settings *a, const struct settings *b)
+{
+	if (a->domain_count != b->domain_count)
+		return false;
+	for (size_t i = 0; i < a->domain_count; i++) {
+		if (strcmp(a->domains[i].name, b->domains[i].name) != 0)
+			return false;
+		for (size_t k = 0; k < setting_row_count; k++) {
+			const struct setting_row *row = &setting_rows[k];
+
+			if (row->section == SECTION_DOMAIN &&
+			    !same_value(row, (char *)&a->domains[i] + row->offset,
+					(char *)&b->domains[i] + row->offset))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* All of them or none: nothing that lives longer than an event looks into the list. */
+static void take_domains(const struct taking *t, struct settings *now, struct settings *fresh)
+{
+	struct domain_conf *at = now->domains;
+	size_t n = now->domain_count;
+
+	if (same_domains(now, fresh))
+		return;
+	now->domains = fresh->domains;
+	now->domain_count = fresh->domain_count;
+	fresh->domains = at;
+	fresh->domain_count = n;
+	tell(t, "the list of domains", NULL, true);
+}
+
 void settings_take(struct settings *now, struct settings *fresh, settings_told_fn *told,
 		   void *arg)
 {
 	struct taking t = { told, arg };
 
 	take_listeners(&t, now, fresh);
+	take_domains(&t, now, fresh);
 	for (int side = 0; side < SIDES; side++) {
 		char *title = mem_printf("backend \"%s\"", side_name((enum side)side));
 

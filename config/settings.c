@@ -4,6 +4,7 @@
 #include <confuse.h>
 #include <errno.h>
 #include <limits.h>
+#include <strings.h>
 
 #define FILE_MAX (1 << 20) /* bytes; nobody writes a larger one by hand */
 
@@ -119,6 +120,20 @@ static void take_section(struct loading *l, cfg_t *cfg, enum section_kind kind,
 	}
 }
 
+static void take_domains(struct loading *l, cfg_t *cfg)
+{
+	struct settings *s = l->out;
+
+	s->domain_count = cfg_size(cfg, section_rows[SECTION_DOMAIN].name);
+	s->domains = mem_array(MAX(s->domain_count, (size_t)1), sizeof *s->domains);
+	for (size_t i = 0; i < s->domain_count; i++) {
+		cfg_t *sec = cfg_getnsec(cfg, section_rows[SECTION_DOMAIN].name, (unsigned)i);
+
+		s->domains[i].name = mem_str(cfg_title(sec));
+		take_section(l, sec, SECTION_DOMAIN, s->domains[i].name, &s->domains[i]);
+	}
+}
+
 static void take_all(struct loading *l, cfg_t *cfg)
 {
 	struct settings *s = l->out;
@@ -132,6 +147,7 @@ static void take_all(struct loading *l, cfg_t *cfg)
 		setting_defaults(SECTION_LISTENER, &s->listeners[i]);
 		take_section(l, sec, SECTION_LISTENER, s->listeners[i].name, &s->listeners[i]);
 	}
+	take_domains(l, cfg);
 	for (int side = 0; side < SIDES; side++) {
 		const char *title = side_name((enum side)side);
 		cfg_t *sec = cfg_gettsec(cfg, section_rows[SECTION_BACKEND].name, title);
@@ -245,6 +261,11 @@ void settings_release(struct settings *s)
 		free(s->listeners[i].name);
 	}
 	free(s->listeners);
+	for (size_t i = 0; i < s->domain_count; i++) {
+		setting_release(SECTION_DOMAIN, &s->domains[i]);
+		free(s->domains[i].name);
+	}
+	free(s->domains);
 	for (int side = 0; side < SIDES; side++)
 		setting_release(SECTION_BACKEND, &s->backend[side]);
 	for (int kind = SECTION_TLS; kind < SECTIONS; kind++)
@@ -259,6 +280,32 @@ void settings_errors_release(struct settings_errors *errs)
 		free(errs->at[i]);
 	mem_free(&errs->at);
 	errs->count = 0;
+}
+
+static char *own_or(char *own, char *else_)
+{
+	return own ? own : else_;
+}
+
+struct dns_target settings_dns_target(const struct settings *s, const char *domain)
+{
+	const struct dns_target *all = &s->dns.target;
+
+	for (size_t i = 0; i < s->domain_count; i++) {
+		const struct dns_target *t = &s->domains[i].target;
+
+		if (strcasecmp(s->domains[i].name, domain) == 0)
+			return (struct dns_target){
+				.kind = own_or(t->kind, all->kind),
+				.mx = own_or(t->mx, all->mx),
+				.host = own_or(t->host, all->host),
+				.webmail = own_or(t->webmail, all->webmail),
+				.spf = own_or(t->spf, all->spf),
+				.names = own_or(t->names, all->names),
+				.servers = own_or(t->servers, all->servers),
+			};
+	}
+	return *all;
 }
 
 bool settings_keep_uidl(const struct settings *s)

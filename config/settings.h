@@ -73,12 +73,32 @@ struct backend_conf {
 	bool checkpoint; /* keeps changed flags in the open session: CHECK before a move */
 };
 
+/* Where a domain's records shall lead once its users are on new; in domain "NAME" { … } NULL means
+ * what section dns says. Lists are as config/dns_words.h takes them apart. */
+struct dns_target {
+	char *kind;    /* "opensrs-a", "opensrs-b", "other"; NULL: not known */
+	char *mx;      /* other: "10 mx.new.example.net, 20 …" */
+	char *host;    /* other: what client names are a CNAME of */
+	char *webmail; /* other: the same for webmail; NULL: host */
+	char *spf;     /* other: a term that SPF must hold; NULL: none */
+	char *names;   /* that clients use, without the domain: "mail, imap, …" */
+	char *servers; /* name servers that the zone moves to; NULL: it stays */
+};
+
+/* domain "example.com" { … } */
+struct domain_conf {
+	char *name;
+	struct dns_target target;
+};
+
 struct settings {
 	char *path; /* the file read */
 
 	struct listener_conf *listeners;
 	size_t listener_count;
 	struct backend_conf backend[SIDES];
+	struct domain_conf *domains;
+	size_t domain_count;
 
 	struct { /* tls { … }: towards clients */
 		/* PEM files; chain in certificate; key NULL: in certificate too */
@@ -157,6 +177,14 @@ struct settings {
 		bool unknown_to_old;
 		int connections, idle_s;
 	} lookup;
+	struct {		 /* dns { … } */
+		char *resolvers; /* NULL: those of /etc/resolv.conf */
+		int port;	 /* of authoritative name servers */
+		int timeout_s;	 /* for one answer, tries included */
+		int smtp_port, webmail_port; /* probed for a certificate; 0: not */
+		int watch_s; /* the engine looks this often where the MX leads; 0: never */
+		struct dns_target target;
+	} dns;
 	struct { /* limits { … }: seconds, counts, bytes */
 		int header_s, handshake_s, login_s, login_tries, dial_s, backend_login_s;
 		int imap_idle_s, pop3_idle_s;
@@ -215,6 +243,10 @@ unsigned settings_line(const char *path, const char *section, const char *name);
 
 /* Writes the sample file: every setting with its help and default, in the table's order. */
 void settings_write_sample(FILE *to);
+
+/* What holds for the domain: its own section's words, and those of section dns where it has none.
+ * Borrowed from s. */
+struct dns_target settings_dns_target(const struct settings *s, const char *domain);
 
 /* Do POP3 clients keep the unique ids that they know from old? */
 bool settings_keep_uidl(const struct settings *s);

@@ -460,6 +460,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_folder_rules(s, scan, m);
 	check_deleted(s, scan, m);
 	check_uidl(s, scan, m);
+	settings_check_dns(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

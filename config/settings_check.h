@@ -7,4 +7,7 @@
 
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m);
 
+/* The part about DNS. */
+void settings_check_dns(const struct settings *s, const struct scan *scan, struct mistakes *m);
+
 #endif

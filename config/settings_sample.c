@@ -21,6 +21,7 @@ static const struct {
 	{ SECTION_LISTENER, "pop3", "tls", "starttls" },
 	{ SECTION_BACKEND, "old", "host", "old.example.net" },
 	{ SECTION_BACKEND, "new", "host", "new.example.net" },
+	{ SECTION_DOMAIN, "example.com", "new", "opensrs-a" },
 	{ SECTION_TLS, NULL, "certificate", "/etc/mailferry/tls.pem" },
 	{ SECTION_TLS, NULL, "key", "/etc/mailferry/tls.key" },
 };

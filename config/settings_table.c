@@ -8,6 +8,8 @@ const struct section_row section_rows[SECTIONS] = {
 			       "Where clients come in; as many as you need." },
 	[SECTION_BACKEND] = { "backend", true,
 			      "The two servers: \"old\" is left, \"new\" is moved to." },
+	[SECTION_DOMAIN] = { "domain", true,
+			     "One domain's records, where they differ from section dns." },
 	[SECTION_TLS] = { "tls", false, "Towards clients." },
 	[SECTION_STORE] = { "store", false, "The durable state of every user." },
 	[SECTION_RUN] = { "run", false, "Processes on this host." },
@@ -21,11 +23,16 @@ const struct section_row section_rows[SECTIONS] = {
 			   "check is required, or only warned about (`mailferry why`)." },
 	[SECTION_LOOKUP] = { "lookup", false,
 			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
+	[SECTION_DNS] = { "dns", false,
+			  "Where mail and clients of the domains are led once their users are on "
+			  "new (`mailferry check dns`)." },
 	[SECTION_LIMITS] = { "limits", false, "Of one proxy process." },
 };
 
 #define AT_LISTENER(field) SECTION_LISTENER, offsetof(struct listener_conf, field)
 #define AT_BACKEND(field)  SECTION_BACKEND, offsetof(struct backend_conf, field)
+#define AT_DOMAIN(field)   SECTION_DOMAIN, offsetof(struct domain_conf, target.field)
+#define AT_DNS(field)	   SECTION_DNS, offsetof(struct settings, dns.target.field)
 #define AT(section, field) section, offsetof(struct settings, field)
 
 #define ROW(n, where, k, d, ...) ROW_(n, where, k, d, __VA_ARGS__)
@@ -129,6 +136,14 @@ const struct setting_row setting_rows[] = {
 	ROW("checkpoint", AT_BACKEND(checkpoint), BOOL, "no", 0, 0, "", false, false,
 	    "For servers that keep changed flags in the open session (mbox): CHECK before a "
 	    "move."),
+
+	TEXT("new", AT_DOMAIN(kind), NULL, true, "Instead of dns.new."),
+	TEXT("mx", AT_DOMAIN(mx), NULL, true, "Instead of dns.mx."),
+	TEXT("host", AT_DOMAIN(host), NULL, true, "Instead of dns.host."),
+	TEXT("webmail", AT_DOMAIN(webmail), NULL, true, "Instead of dns.webmail."),
+	TEXT("spf", AT_DOMAIN(spf), NULL, true, "Instead of dns.spf."),
+	TEXT("names", AT_DOMAIN(names), NULL, true, "Instead of dns.names."),
+	TEXT("servers", AT_DOMAIN(servers), NULL, true, "Instead of dns.servers."),
 
 	PATH("certificate", AT(SECTION_TLS, tls.certificate), NULL, true,
 	     "PEM file: certificate and chain."),
@@ -286,6 +301,34 @@ const struct setting_row setting_rows[] = {
 	INT("idle_s", AT(SECTION_LOOKUP, lookup.idle_s), "300", 1, 86400, "s",
 	    "A connection without a question this long is closed."),
 
+	TEXT("resolvers", AT(SECTION_DNS, dns.resolvers), NULL, true,
+	     "Recursive resolvers whose caches are looked into: \"9.9.9.9, [2620:fe::fe]:53\"; "
+	     "without it those of /etc/resolv.conf."),
+	INT("port", AT(SECTION_DNS, dns.port), "53", 1, 65535, "",
+	    "Where the zones' own name servers answer."),
+	INT("timeout_s", AT(SECTION_DNS, dns.timeout_s), "5", 1, 60, "s",
+	    "For an answer, second try included."),
+	TEXT("new", AT_DNS(kind), NULL, true,
+	     "What new is: opensrs-a, opensrs-b (the cluster) or other (with mx and host)."),
+	TEXT("mx", AT_DNS(mx), NULL, true,
+	     "With other: \"10 mx1.example.net, 20 mx2.example.net\"."),
+	TEXT("host", AT_DNS(host), NULL, true,
+	     "With other: the host that clients' names are a CNAME of, and SRV records name."),
+	TEXT("webmail", AT_DNS(webmail), NULL, true,
+	     "With other: the same for webmail; without it host."),
+	TEXT("spf", AT_DNS(spf), NULL, true,
+	     "With other: what SPF must hold, \"include:_spf.example.net\"; without it any."),
+	TEXT("names", AT_DNS(names), "mail, imap, pop, smtp, webmail", true,
+	     "Names below a domain that its clients use."),
+	TEXT("servers", AT_DNS(servers), NULL, true,
+	     "If DNS moves too: the name servers that it moves to."),
+	INT("smtp_port", AT(SECTION_DNS, dns.smtp_port), "465", 0, 65535, "",
+	    "Where new's certificate for smtp is looked at; 0: nowhere."),
+	INT("webmail_port", AT(SECTION_DNS, dns.webmail_port), "443", 0, 65535, "",
+	    "The same for webmail."),
+	INT("watch_s", AT(SECTION_DNS, dns.watch_s), "300", 0, 86400, "s",
+	    "The engine looks this often where the MX of moved users' domains lead; 0: never."),
+
 	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
 	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
 	LIMIT(login_tries, "3", 1, 100, "", "Wrong passwords on one connection."),
@@ -334,7 +377,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 128, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 148, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

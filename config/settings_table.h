@@ -10,6 +10,7 @@
 enum section_kind {
 	SECTION_LISTENER,
 	SECTION_BACKEND,
+	SECTION_DOMAIN,
 	SECTION_TLS,
 	SECTION_STORE,
 	SECTION_RUN,
@@ -20,6 +21,7 @@ enum section_kind {
 	SECTION_POP3,
 	SECTION_GATE,
 	SECTION_LOOKUP,
+	SECTION_DNS,
 	SECTION_LIMITS,
 	SECTIONS
 };
@@ -48,7 +50,7 @@ struct setting_row {
 	enum section_kind section;
 	const char *name;
 	enum value_kind kind;
-	size_t offset;	   /* in struct listener_conf, backend_conf or settings */
+	size_t offset;	   /* in struct listener_conf, backend_conf, domain_conf or settings */
 	const char *start; /* the default as one would write it; NULL: none */
 	int64_t min, max;  /* of numbers */
 	const char *unit;  /* "s", "bytes", …; "" */

@@ -308,6 +308,47 @@ static void lookup_is_local_and_complete(void **state UNUSED)
 	       "6: lookup: extension must be one character or \"\", not \"--\"");
 }
 
+#define DOMAINS                                                                     \
+	"dns { new = opensrs-a names = \"mail, imap\" }\n"                          \
+	"domain \"b.test\" { new = opensrs-b servers = \"ns1.b.test, ns2.b.test\" }\n" \
+	"domain \"c.test\" { new = other mx = \"5 mx.c.test\" host = \"h.c.test\" }\n"
+
+static void a_domain_has_words_of_its_own(void **state UNUSED)
+{
+	struct settings s;
+	struct dns_target t;
+
+	load_good(BASE DOMAINS, &s);
+	t = settings_dns_target(&s, "a.test");
+	assert_string_equal(t.kind, "opensrs-a");
+	assert_null(t.servers);
+	t = settings_dns_target(&s, "B.Test");
+	assert_string_equal(t.kind, "opensrs-b");
+	assert_string_equal(t.names, "mail, imap");
+	assert_string_equal(t.servers, "ns1.b.test, ns2.b.test");
+	t = settings_dns_target(&s, "c.test");
+	assert_string_equal(t.mx, "5 mx.c.test");
+	settings_release(&s);
+}
+
+static void words_about_dns_are_checked(void **state UNUSED)
+{
+	EXPECT(BASE "dns {\n new = opensrs\n resolvers = \"9.9.9.9, 1.1.1\"\n}\n"
+		    "domain \"x.test\" {\n new = other\n mx = \"mx.x.test\"\n"
+		    " host = \"a b\"\n}\ndomain \"x..test\" { }\n",
+	       "6: dns: new: must be opensrs-a, opensrs-b or other, not \"opensrs\"",
+	       "7: dns: resolvers: \"1.1.1\" is no address, or more than 8 are named: write "
+	       "\"9.9.9.9, [2620:fe::fe]:53\"",
+	       "11: domain \"x.test\": mx: \"mx.x.test\" must be a preference and a host: \"10 "
+	       "mx.example.net\"",
+	       "12: domain \"x.test\": host: \"a b\" is no host name",
+	       "14: domain \"x..test\": is no domain's name");
+	EXPECT(BASE "domain \"x.test\" {\n new = other\n}\n",
+	       "6: domain \"x.test\": new: other needs mx and host");
+	EXPECT(BASE "domain \"x.test\" { }\ndomain \"x.test\" { }\n",
+	       "6: domain \"x.test\" is already there in line 5");
+}
+
 static void lookup_addresses(void **state UNUSED)
 {
 	static const struct {
@@ -574,6 +615,20 @@ static void reload_keeps_and_names_the_rest(void **state UNUSED)
 	settings_release(&s);
 }
 
+static void reload_takes_domains(void **state UNUSED)
+{
+	struct settings s;
+
+	load_good(BASE DOMAINS, &s);
+	take(&s, BASE DOMAINS "domain \"d.test\" { new = opensrs-b }\n",
+	     "+ the list of domains\n");
+	assert_int_equal(s.domain_count, 3);
+	assert_string_equal(settings_dns_target(&s, "d.test").kind, "opensrs-b");
+	take(&s, BASE DOMAINS, "+ the list of domains\n");
+	take(&s, BASE DOMAINS, "");
+	settings_release(&s);
+}
+
 static void unreadable(void **state UNUSED)
 {
 	struct settings s;
@@ -672,11 +727,14 @@ int main(void)
 		cmocka_unit_test(lines_of_settings),
 		cmocka_unit_test(all_at_once),
 		cmocka_unit_test(lookup_is_local_and_complete),
+		cmocka_unit_test(a_domain_has_words_of_its_own),
+		cmocka_unit_test(words_about_dns_are_checked),
 		cmocka_unit_test(lookup_addresses),
 		cmocka_unit_test(our_own_listener_is_no_backend),
 		cmocka_unit_test(the_word_of_others),
 		cmocka_unit_test(reload_takes_what_may_change),
 		cmocka_unit_test(reload_keeps_and_names_the_rest),
+		cmocka_unit_test(reload_takes_domains),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(sample_loads),
 		cmocka_unit_test(sample_defaults_load),
