@@ -230,6 +230,16 @@ CREATE TABLE waivers (			-- checks of the gate that a person lets pass
 	PRIMARY KEY (kind, name, item)
 );
 
+CREATE TABLE dns_notes (		-- what a domain's own name servers said, a row for each change
+	domain		TEXT NOT NULL,
+	record		TEXT NOT NULL,		-- "MX", "mail A", …
+	value		TEXT NOT NULL,		-- as in a zone file, sorted, separated by |
+	ttl_s		BIGINT NOT NULL,
+	first_seen	BIGINT NOT NULL,
+	last_seen	BIGINT NOT NULL,
+	PRIMARY KEY (domain, record, first_seen)
+);
+
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
 	at		BIGINT NOT NULL

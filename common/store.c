@@ -61,6 +61,9 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " item TEXT NOT NULL, note TEXT NOT NULL, actor TEXT NOT NULL,"
 	      " at BIGINT NOT NULL, PRIMARY KEY (kind, name, item));",
 	[6] = "CREATE TABLE last_sessions (name TEXT PRIMARY KEY, at BIGINT NOT NULL);",
+	[7] = "CREATE TABLE dns_notes (domain TEXT NOT NULL, record TEXT NOT NULL,"
+	      " value TEXT NOT NULL, ttl_s BIGINT NOT NULL, first_seen BIGINT NOT NULL,"
+	      " last_seen BIGINT NOT NULL, PRIMARY KEY (domain, record, first_seen));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -21,7 +21,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 7
+#define STORE_SCHEMA_VERSION 8
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -520,5 +520,27 @@ typedef int store_waiver_fn(const struct waiver_row *w, void *arg);
 /* Those that hold for the user: his own, and his wave's ("": no wave); his own come first. */
 int store_waivers_each(struct store *st, const char *name, const char *wave,
 		       store_waiver_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
+/* ---- what name servers said */
+
+#define STORE_DNS_NOTES 32 /* of one record, the newest, are kept */
+
+/* A record as its domain's own name servers had it, from its first look to its last. */
+struct dns_note {
+	const char *record; /* "MX", "mail A" */
+	const char *value;  /* as in a zone file, sorted; many are separated by | */
+	int64_t ttl_s, first_seen, last_seen;
+};
+/* It was seen now: a new row if value or TTL are others than last time. Of n the times do not
+ * count. */
+int store_dns_note(struct store *st, const char *domain, const struct dns_note *n,
+		   struct err *e) MUST_CHECK;
+typedef int store_dns_fn(const struct dns_note *n, void *arg);
+/* All of a domain, by record, the oldest first; record NULL: of all records. */
+int store_dns_each(struct store *st, const char *domain, const char *record, store_dns_fn *fn,
+		   void *arg, struct err *e) MUST_CHECK;
+/* How many users with a name behind this @ are in each state. */
+int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
+		       struct err *e) MUST_CHECK;
 
 #endif
