@@ -26,6 +26,16 @@ bool slice_starts_nocase(struct slice s, const char *prefix)
 	return s.n >= n && (n == 0 || strncasecmp(s.p, prefix, n) == 0);
 }
 
+bool slice_take_nocase(struct slice *s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	if (!slice_starts_nocase(*s, prefix))
+		return false;
+	*s = (struct slice){ s->p + n, s->n - n };
+	return true;
+}
+
 int slice_u64(struct slice s, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0;

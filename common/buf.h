@@ -18,6 +18,8 @@ struct slice slice_of(const char *s); /* of a C string; NULL gives the empty sli
 bool slice_is(struct slice s, const char *text);
 bool slice_is_nocase(struct slice s, const char *text); /* ASCII */
 bool slice_starts_nocase(struct slice s, const char *prefix);
+/* Does it begin with that, in any case? Then s goes on behind it. */
+bool slice_take_nocase(struct slice *s, const char *prefix);
 /* Decimal digits only, no sign; -1 if empty, anything else in it, or above max. */
 int slice_u64(struct slice s, uint64_t max, uint64_t *out) MUST_CHECK;
 

@@ -1,6 +1,6 @@
 /*
- * What the files of a mailbox share (mailbox.c, mailbox_folder.c, mailbox_message.c,
- * pipeline.c): commands and their answers. Private to them.
+ * What the files of a mailbox share (mailbox*.c, pipeline.c): commands and their answers.
+ * Private to them.
  */
 #ifndef SYNC_MAILBOX_IMPL_H
 #define SYNC_MAILBOX_IMPL_H
@@ -101,8 +101,23 @@ bool mailbox_is_temporary(const struct imap_reply *r);
 
 /* SELECT or EXAMINE: what was selected is forgotten when it is written, not answered. */
 void select_command(struct mailbox *m, struct command *c, const char *name, bool read_only);
+void forget_selected(struct mailbox *m);
 int select_answer(struct mailbox *m, const struct look *l, struct selected *out,
 		  struct err *e) MUST_CHECK;
+
+/* What a STATUS command asks for. */
+const char *status_items(const struct mailbox *m);
+/* Takes the numbers of a STATUS answer, if it is one, of a folder that is in the list. */
+void status_read(const struct frame *f, struct folder_list *l);
+/* Asks those that have none yet, a window of commands at a time. */
+int status_each(struct mailbox *m, struct folder_list *l, struct err *e) MUST_CHECK;
+
+struct namespaces_seen {
+	struct folder_list own, others;
+	bool seen;
+};
+/* An untagged_fn for NAMESPACE; arg: struct namespaces_seen. */
+int namespace_read(const struct frame *f, void *arg, struct err *e);
 
 /* Only those that were sent before that tag. */
 int mailbox_read_before(struct mailbox *m, unsigned tag, struct err *e) MUST_CHECK;

@@ -6,16 +6,6 @@
 
 /* ---- VANISHED */
 
-static bool take_text(struct slice *s, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (!slice_starts_nocase(*s, word))
-		return false;
-	*s = (struct slice){ s->p + n, s->n - n };
-	return true;
-}
-
 static bool take_uid(struct slice *s, uint32_t *out)
 {
 	uint64_t v;
@@ -37,7 +27,7 @@ static bool take_range(struct slice *s, struct uid_range *out)
 	if (!take_uid(s, &out->lo))
 		return false;
 	out->hi = out->lo;
-	if (!take_text(s, ":"))
+	if (!slice_take_nocase(s, ":"))
 		return true;
 	if (!take_uid(s, &last))
 		return false;
@@ -51,14 +41,14 @@ int vanished_read(struct slice text, vanished_fn *fn, void *arg)
 	struct uid_range r;
 	bool earlier;
 
-	if (!take_text(&text, "VANISHED "))
+	if (!slice_take_nocase(&text, "VANISHED "))
 		return 0;
-	earlier = take_text(&text, "(EARLIER) ");
+	earlier = slice_take_nocase(&text, "(EARLIER) ");
 	do {
 		if (!take_range(&text, &r))
 			return -1;
 		fn(&r, earlier, arg);
-	} while (take_text(&text, ","));
+	} while (slice_take_nocase(&text, ","));
 	return text.n == 0 ? 1 : -1;
 }
 
