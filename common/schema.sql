@@ -124,6 +124,7 @@ CREATE TABLE sessions (
 	bytes_down	BIGINT NOT NULL,
 	client		TEXT NOT NULL DEFAULT '',	-- name and version, by its own word (IMAP ID)
 	route		TEXT NOT NULL DEFAULT '',	-- why it was led where it is: "old: user is ready"
+	quiet_since	BIGINT NOT NULL DEFAULT 0,	-- no command is open since then; 0: one is
 	PRIMARY KEY (node, id)
 );
 CREATE INDEX sessions_by_name ON sessions (name, node, id);
@@ -137,6 +138,41 @@ CREATE TABLE holds (			-- each login that waited, for reports
 	held_ms		BIGINT NOT NULL,
 	released_to	TEXT NOT NULL		-- old, new, or refused
 );
+CREATE INDEX holds_by_name ON holds (name, id);
+CREATE INDEX holds_by_time ON holds (at);
+
+CREATE TABLE logins (			-- that nodes led to a server; the oldest go
+	id		INTEGER PRIMARY KEY AUTOINCREMENT,
+	node		TEXT NOT NULL,
+	name		TEXT NOT NULL,
+	proto		TEXT NOT NULL,
+	at		BIGINT NOT NULL,
+	side		TEXT NOT NULL,
+	route		TEXT NOT NULL,		-- why there, as in sessions
+	result		TEXT NOT NULL,		-- ok, refused, failed
+	client		TEXT NOT NULL,
+	held_ms		BIGINT NOT NULL,
+	took_ms		BIGINT NOT NULL
+);
+CREATE INDEX logins_by_name ON logins (name, id);
+CREATE INDEX logins_by_time ON logins (at);
+
+CREATE TABLE drops (			-- sessions that we ended after their login; the oldest go
+	node		TEXT NOT NULL,
+	session		TEXT NOT NULL,
+	name		TEXT NOT NULL,
+	proto		TEXT NOT NULL,
+	at		BIGINT NOT NULL,
+	side		TEXT NOT NULL,
+	doing		TEXT NOT NULL,		-- what was open
+	why		TEXT NOT NULL,		-- moved, dropped, …
+	bye		TEXT NOT NULL,		-- heard, sent, none
+	client		TEXT NOT NULL,
+	back_ms		BIGINT NOT NULL DEFAULT 0,	-- a login of the user followed after so long; 0: none yet
+	PRIMARY KEY (node, session)
+);
+CREATE INDEX drops_by_name ON drops (name, at);
+CREATE INDEX drops_by_time ON drops (at);
 
 CREATE TABLE requests (			-- from the operator to the nodes: trace, loglevel, drop, drain, leave …
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -243,4 +279,19 @@ CREATE TABLE dns_notes (		-- what a domain's own name servers said, a row for ea
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
 	at		BIGINT NOT NULL
+);
+
+CREATE TABLE timetables (		-- when whose cutovers begin, by the operator's word
+	kind		TEXT NOT NULL,		-- user or wave; a user's own counts before his wave's
+	name		TEXT NOT NULL,
+	starts		BIGINT NOT NULL DEFAULT 0,	-- nobody goes before; 0: at once
+	rate		INTEGER NOT NULL DEFAULT 0,	-- users a minute; 0: no limit
+	first_hour	INTEGER NOT NULL DEFAULT 0,	-- users in the hour after their flip; 0: no limit
+	quiet_s		INTEGER NOT NULL DEFAULT 0,	-- who has had no command open for so long; 0: not asked
+	latest		BIGINT NOT NULL DEFAULT 0,	-- or at this time, quiet or not; 0: waits
+	paused		INTEGER NOT NULL DEFAULT 0,	-- nobody begins
+	why		TEXT NOT NULL DEFAULT '',	-- it is paused
+	actor		TEXT NOT NULL DEFAULT '',
+	since		BIGINT NOT NULL DEFAULT 0,	-- the last word about it: rules look no further back
+	PRIMARY KEY (kind, name)
 );

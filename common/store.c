@@ -64,6 +64,27 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	[7] = "CREATE TABLE dns_notes (domain TEXT NOT NULL, record TEXT NOT NULL,"
 	      " value TEXT NOT NULL, ttl_s BIGINT NOT NULL, first_seen BIGINT NOT NULL,"
 	      " last_seen BIGINT NOT NULL, PRIMARY KEY (domain, record, first_seen));",
+	[8] = "ALTER TABLE sessions ADD COLUMN quiet_since BIGINT NOT NULL DEFAULT 0;"
+	      "CREATE INDEX holds_by_name ON holds (name, id);"
+	      "CREATE INDEX holds_by_time ON holds (at);"
+	      "CREATE TABLE logins (id INTEGER PRIMARY KEY AUTOINCREMENT, node TEXT NOT"
+	      " NULL, name TEXT NOT NULL, proto TEXT NOT NULL, at BIGINT NOT NULL, side TEXT"
+	      " NOT NULL, route TEXT NOT NULL, result TEXT NOT NULL, client TEXT NOT NULL,"
+	      " held_ms BIGINT NOT NULL, took_ms BIGINT NOT NULL);"
+	      "CREATE INDEX logins_by_name ON logins (name, id);"
+	      "CREATE INDEX logins_by_time ON logins (at);"
+	      "CREATE TABLE drops (node TEXT NOT NULL, session TEXT NOT NULL, name TEXT NOT"
+	      " NULL, proto TEXT NOT NULL, at BIGINT NOT NULL, side TEXT NOT NULL, doing"
+	      " TEXT NOT NULL, why TEXT NOT NULL, bye TEXT NOT NULL, client TEXT NOT NULL,"
+	      " back_ms BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (node, session));"
+	      "CREATE INDEX drops_by_name ON drops (name, at);"
+	      "CREATE INDEX drops_by_time ON drops (at);"
+	      "CREATE TABLE timetables (kind TEXT NOT NULL, name TEXT NOT NULL, starts"
+	      " BIGINT NOT NULL DEFAULT 0, rate INTEGER NOT NULL DEFAULT 0, first_hour"
+	      " INTEGER NOT NULL DEFAULT 0, quiet_s INTEGER NOT NULL DEFAULT 0, latest"
+	      " BIGINT NOT NULL DEFAULT 0, paused INTEGER NOT NULL DEFAULT 0, why TEXT NOT"
+	      " NULL DEFAULT '', actor TEXT NOT NULL DEFAULT '', since BIGINT NOT NULL"
+	      " DEFAULT 0, PRIMARY KEY (kind, name));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -21,7 +21,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 8
+#define STORE_SCHEMA_VERSION 9
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -310,7 +310,8 @@ struct session_row {
 	const char *client; /* "Thunderbird 128.4", "" if it did not say */
 	const char *route;  /* why it was led where it is: "old: user is ready" */
 	int64_t since, bytes_up, bytes_down;
-	bool gone; /* remove the row */
+	int64_t quiet_since; /* no command is open since then; 0: one is */
+	bool gone;	     /* remove the row */
 };
 int store_sessions_write(struct store *st, const char *node, const struct session_row *rows,
 			 size_t n, struct err *e) MUST_CHECK;
@@ -329,13 +330,13 @@ int store_sessions_each(struct store *st, const struct session_filter *f, store_
 int store_session_last(struct store *st, const char *name, int64_t *out,
 		       struct err *e) MUST_CHECK;
 
-int store_hold_add(struct store *st, const char *node, const char *name, const char *proto,
-		   int64_t at, int64_t held_ms, const char *released_to,
-		   struct err *e) MUST_CHECK;
 struct hold_row {
 	int64_t id, at, held_ms;
 	const char *node, *name, *proto, *released_to;
 };
+/* Old ones go (common/store_past.h). Of h, id and node do not count. */
+int store_hold_add(struct store *st, const char *node, const struct hold_row *h,
+		   struct err *e) MUST_CHECK;
 typedef int store_hold_fn(const struct hold_row *h, void *arg);
 int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
 		     struct err *e) MUST_CHECK;

@@ -24,6 +24,12 @@ struct db_value {
 	((const struct db_value[]){ __VA_ARGS__ }), COUNT(((struct db_value[]){ __VA_ARGS__ }))
 #define NO_ARGS NULL, 0
 
+/* For columns that are never NULL. */
+static inline const char *text_of(const char *s)
+{
+	return s ? s : "";
+}
+
 /* Opens the database that the options name; with opts->create a missing one is made, empty. */
 int db_open(struct db **out, const struct store_opts *o, struct err *e) MUST_CHECK;
 void db_close(struct db **db);

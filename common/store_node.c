@@ -304,15 +304,10 @@ int store_quiet(struct store *st, const char *name, int64_t change, struct quiet
 	return got;
 }
 
-/* ---- sessions and holds */
+/* ---- sessions */
 
 /* No user's name sorts behind this: the last code point there is. */
 #define NAME_LAST "\xf4\x8f\xbf\xbf"
-
-static const char *text_of(const char *s)
-{
-	return s ? s : "";
-}
 
 #define LET_IN "('RELAY', 'DRAIN', 'QUIET', 'PARTING')" /* states behind the login */
 
@@ -336,17 +331,19 @@ static int write_session(struct db *db, const char *node, const struct session_r
 	return db_run(
 		db,
 		"INSERT INTO sessions (node, id, name, proto, peer, side, state, doing, since,"
-		" bytes_up, bytes_down, client, route) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-		" ?9, ?10, ?11, ?12, ?13)"
+		" bytes_up, bytes_down, client, route, quiet_since) VALUES (?1, ?2, ?3, ?4, ?5,"
+		" ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
 		" ON CONFLICT (node, id) DO UPDATE SET name = excluded.name,"
 		" proto = excluded.proto, peer = excluded.peer, side = excluded.side,"
 		" state = excluded.state, doing = excluded.doing, since = excluded.since,"
 		" bytes_up = excluded.bytes_up, bytes_down = excluded.bytes_down,"
-		" client = excluded.client, route = excluded.route",
+		" client = excluded.client, route = excluded.route,"
+		" quiet_since = excluded.quiet_since",
 		ARGS(TEXT(node), TEXT(s->id), TEXT(text_of(s->name)), TEXT(s->proto),
 		     TEXT(text_of(s->peer)), TEXT(text_of(s->side)), TEXT(s->state),
 		     TEXT(text_of(s->doing)), INT(s->since), INT(s->bytes_up),
-		     INT(s->bytes_down), TEXT(text_of(s->client)), TEXT(text_of(s->route))),
+		     INT(s->bytes_down), TEXT(text_of(s->client)), TEXT(text_of(s->route)),
+		     INT(s->quiet_since)),
 		e);
 }
 
@@ -394,7 +391,7 @@ static struct rows *query_sessions(struct store *st, const struct session_filter
 	return db_query(
 		st->db,
 		"SELECT node, id, name, proto, peer, side, state, doing, since, bytes_up,"
-		" bytes_down, client, route FROM sessions"
+		" bytes_down, client, route, quiet_since FROM sessions"
 		" WHERE (name, node, id) > (?1, ?2, ?3) AND name <= ?4"
 		" AND (?5 = '' OR node = ?5) AND (?6 = '' OR side = ?6)"
 		" AND (?7 = '' OR proto = ?7) AND (?8 = '' OR state = ?8)"
@@ -431,49 +428,10 @@ int store_sessions_each(struct store *st, const struct session_filter *f, store_
 			.bytes_down = rows_int(r, 10),
 			.client = rows_text(r, 11),
 			.route = rows_text(r, 12),
+			.quiet_since = rows_int(r, 13),
 		};
 
 		rc = got < 0 ? -1 : fn(&s, arg);
-	}
-	rows_end(&r);
-	return rc;
-}
-
-int store_hold_add(struct store *st, const char *node, const char *name, const char *proto,
-		   int64_t at, int64_t held_ms, const char *released_to, struct err *e)
-{
-	return done(db_run(st->db,
-			   "INSERT INTO holds (node, name, proto, at, held_ms, released_to)"
-			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-			   ARGS(TEXT(node), TEXT(name), TEXT(proto), INT(at), INT(held_ms),
-				TEXT(released_to)),
-			   e));
-}
-
-int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
-		     struct err *e)
-{
-	struct rows *r =
-		db_query(st->db,
-			 "SELECT id, at, held_ms, node, name, proto, released_to FROM holds"
-			 " WHERE ?1 = 0 OR name = ?2 ORDER BY id",
-			 ARGS(INT(name != NULL), TEXT(name)), e);
-	int got, rc = 0;
-
-	if (!r)
-		return -1;
-	while (rc == 0 && (got = rows_next(r, e)) != 0) {
-		struct hold_row h = {
-			.id = rows_int(r, 0),
-			.at = rows_int(r, 1),
-			.held_ms = rows_int(r, 2),
-			.node = rows_text(r, 3),
-			.name = rows_text(r, 4),
-			.proto = rows_text(r, 5),
-			.released_to = rows_text(r, 6),
-		};
-
-		rc = got < 0 ? -1 : fn(&h, arg);
 	}
 	rows_end(&r);
 	return rc;

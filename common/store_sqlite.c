@@ -9,7 +9,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#define STATEMENTS_MAX 128 /* each is a literal in store*.c */
+#define STATEMENTS_MAX 192 /* each is a literal in store*.c */
 
 struct statement {
 	struct rows rows;

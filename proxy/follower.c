@@ -472,8 +472,13 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_SESSION:
 		return store_sessions_write(f->store, node, &o->row, 1, e);
 	case ORDER_HOLD:
-		return store_hold_add(f->store, node, o->name, o->proto, o->at, o->held_ms,
-				      o->text, e);
+		return store_hold_add(f->store, node,
+				      &(struct hold_row){ .name = o->name,
+							  .proto = o->proto,
+							  .at = o->at,
+							  .held_ms = o->held_ms,
+							  .released_to = o->text },
+				      e);
 	case ORDER_ANSWER:
 		return answer(f, o, e);
 	case ORDER_TRACE:

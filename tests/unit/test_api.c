@@ -117,7 +117,13 @@ static void fill_store(struct store *st)
 		    0 ||
 	    store_users_import(st, rows, COUNT(rows), &n, &e) < 0 ||
 	    store_stranger(st, "dora@example.com", &e) < 0 ||
-	    store_hold_add(st, "proxy-1", "anna@example.com", "imap", 5, 840, "new", &e) < 0)
+	    store_hold_add(st, "proxy-1",
+			   &(struct hold_row){ .name = "anna@example.com",
+					       .proto = "imap",
+					       .at = now - 5,
+					       .held_ms = 840,
+					       .released_to = "new" },
+			   &e) < 0)
 		snprintf(failure, sizeof failure, "%s", e.text);
 }
 
@@ -407,9 +413,8 @@ static void test_reload(void **state UNUSED)
 
 	good_settings = false;
 	a = ask(CLIENT_REFUSED, "/v1/reload", json_object());
-	assert_string_equal(
-		json_string_value(json_array_get(json_object_get(a, "errors"), 0)),
-		"x.conf:3: no such section \"lorry\"");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(a, "errors"), 0)),
+			    "x.conf:3: no such section \"lorry\"");
 	good_settings = true;
 	a = ask(CLIENT_OK, "/v1/reload", json_object());
 	assert_string_equal(json_string_value(json_array_get(json_object_get(a, "taken"), 0)),

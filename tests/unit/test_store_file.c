@@ -141,7 +141,7 @@ static void write_shape(char *out, size_t size)
 
 static void test_migration_from_the_first_version(void **state UNUSED)
 {
-	static char fresh[16384], migrated[16384];
+	static char fresh[24576], migrated[24576];
 	struct user u = { 0 };
 
 	write_shape(fresh, sizeof fresh);

@@ -238,7 +238,7 @@ static int join_hold(const struct hold_row *h, void *arg)
 	size_t n = strlen(all);
 
 	snprintf(all + n, 256 - n, "%s %s %s %lld %lld %s; ", h->node, h->name, h->proto,
-		 (long long)h->at, (long long)h->held_ms, h->released_to);
+		 (long long)(h->at - clock_real_ms()), (long long)h->held_ms, h->released_to);
 	return 0;
 }
 
@@ -277,19 +277,31 @@ static void test_usage(void **state UNUSED)
 	assert_string_equal(text, "imap IDLE 1 0; imap MOVE 7 0; pop3 TOP 1 -50; ");
 }
 
+static void add_hold(const char *name, const char *proto, int64_t at, int64_t held_ms,
+		     const char *to)
+{
+	OK(store_hold_add(st, "p1",
+			  &(struct hold_row){ .name = name,
+					      .proto = proto,
+					      .at = clock_real_ms() + at,
+					      .held_ms = held_ms,
+					      .released_to = to },
+			  &err));
+}
+
 static void test_holds_and_strangers(void **state UNUSED)
 {
 	char holds[256] = "", strangers[256] = "";
 
 	clock_test_freeze();
-	OK(store_hold_add(st, "p1", "anna", "imap", 1000, 250, "new", &err));
-	OK(store_hold_add(st, "p1", "bob", "pop3", 2000, 18000, "refused", &err));
+	add_hold("anna", "imap", -2000, 250, "new");
+	add_hold("bob", "pop3", -1000, 18000, "refused");
 	OK(store_holds_each(st, NULL, join_hold, holds, &err));
 	assert_string_equal(holds,
-			    "p1 anna imap 1000 250 new; p1 bob pop3 2000 18000 refused; ");
+			    "p1 anna imap -2000 250 new; p1 bob pop3 -1000 18000 refused; ");
 	holds[0] = '\0';
 	OK(store_holds_each(st, "bob", join_hold, holds, &err));
-	assert_string_equal(holds, "p1 bob pop3 2000 18000 refused; ");
+	assert_string_equal(holds, "p1 bob pop3 -1000 18000 refused; ");
 	OK(store_stranger(st, "zoe", &err));
 	clock_test_advance(77);
 	OK(store_stranger(st, "zoe", &err));
