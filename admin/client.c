@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include "common/buf.h"
+#include "common/http_library.h"
 
 struct client {
 	CURL *curl;
@@ -14,13 +15,10 @@ struct client {
 
 int client_new(struct client **out, const char *socket_path, int timeout_s, struct err *e)
 {
-	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
 	struct client *c;
 
-	if (!v->ssl_version || strncmp(v->ssl_version, "OpenSSL", 7) != 0)
-		return err_set(e, ERR_INPUT,
-			       "libcurl uses %s, not OpenSSL; install the package libcurl4",
-			       v->ssl_version ? v->ssl_version : "no TLS library");
+	if (http_library_check(e) < 0)
+		return -1;
 	c = mem_new(sizeof *c);
 	c->path = mem_str(socket_path);
 	c->timeout_s = timeout_s;

@@ -6,12 +6,11 @@
 #include "sync/job.h"
 
 #include <limits.h>
-#include <malloc.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 
 #include "sync/hint.h"
 #include "sync/job_folders.h"
+#include "sync/json_wipe.h"
 #include "sync/lanes.h"
 
 #define STRING_MAX  4096 /* bytes of a name, host or path in a job */
@@ -314,13 +313,6 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 }
 
 /* ---- reading */
-
-static void wiping_free(void *p)
-{
-	if (p)
-		OPENSSL_cleanse(p, malloc_usable_size(p));
-	free(p);
-}
 
 /* One object while it is taken apart: every key must be asked for, what is left over is
  * unknown. */
@@ -669,7 +661,7 @@ int job_parse(struct slice line, struct job *out, struct err *e)
 
 	*out = (struct job){ 0 };
 	json_get_alloc_funcs(&old_malloc, &old_free);
-	json_set_alloc_funcs(malloc, wiping_free);
+	json_wipe_freed();
 	rc = load(line, &o.json, e);
 	if (rc == 0) {
 		rc = take_job(&o, out);
