@@ -95,6 +95,8 @@ int api_post_retry(struct api_call *c)
 	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++) {
 		rc = store_user_retry(c->api->store, w.names[i], &e);
 		if (rc >= 0)
+			rc = store_shadow_again(c->api->store, w.names[i], 0, &e);
+		if (rc >= 0)
 			rc = api_retry_exceptions(c, w.names[i], &e);
 	}
 	if (status == 0) {

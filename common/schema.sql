@@ -276,6 +276,13 @@ CREATE TABLE dns_notes (		-- what a domain's own name servers said, a row for ea
 	PRIMARY KEY (domain, record, first_seen)
 );
 
+CREATE TABLE shadow_logins (		-- does new take the password that was last used on old?
+	name		TEXT PRIMARY KEY,
+	next_at		BIGINT NOT NULL,	-- not tried again before
+	at		BIGINT NOT NULL DEFAULT 0,	-- of the last answer; 0: none yet
+	accepted	INTEGER NOT NULL DEFAULT 0
+);
+
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
 	at		BIGINT NOT NULL

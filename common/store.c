@@ -85,6 +85,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " BIGINT NOT NULL DEFAULT 0, paused INTEGER NOT NULL DEFAULT 0, why TEXT NOT"
 	      " NULL DEFAULT '', actor TEXT NOT NULL DEFAULT '', since BIGINT NOT NULL"
 	      " DEFAULT 0, PRIMARY KEY (kind, name));",
+	[9] = "CREATE TABLE shadow_logins (name TEXT PRIMARY KEY, next_at BIGINT NOT NULL,"
+	      " at BIGINT NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -21,7 +21,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 9
+#define STORE_SCHEMA_VERSION 10
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -543,5 +543,25 @@ int store_dns_each(struct store *st, const char *domain, const char *record, sto
 /* How many users with a name behind this @ are in each state. */
 int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
 		       struct err *e) MUST_CHECK;
+
+/* ---- shadow logins (store_shadow.c): does new take the password that was last used on old? */
+
+#define STORE_SHADOW_MS (24 * 3600 * 1000LL) /* of one user, all nodes together: at most once in it */
+
+struct shadow_row {
+	int64_t at; /* of the last answer, ms since 1970; 0: there is none */
+	bool accepted;
+};
+/* May this node try now? *mine is true for one of those who ask, and then for nobody before
+ * STORE_SHADOW_MS has passed. */
+int store_shadow_claim(struct store *st, const char *name, bool *mine, struct err *e) MUST_CHECK;
+/* The server's answer to the one who claimed. */
+int store_shadow_write(struct store *st, const char *name, bool accepted,
+		       struct err *e) MUST_CHECK;
+/* The next login may be tried after so long; 0: at once. */
+int store_shadow_again(struct store *st, const char *name, int64_t after_ms,
+		       struct err *e) MUST_CHECK;
+int store_shadow_read(struct store *st, const char *name, struct shadow_row *out,
+		      struct err *e) MUST_CHECK;
 
 #endif

@@ -279,6 +279,15 @@ const struct setting_row setting_rows[] = {
 	     "For users who read by POP3: the unique ids that their clients know are known."),
 	RULE(server, "warn",
 	     "New has the IMAP extensions that old has, and a certificate that lasts."),
+	ROW("shadow_login", AT(SECTION_GATE, gate.shadow_login), BOOL, "no", 0, 0, "", false,
+	    true,
+	    "After a login on old a node tries the same name and password on new, at most once "
+	    "a day, and keeps only yes or no."),
+	RULE(password, "require",
+	     "New takes the password that old took last (gate.shadow_login); else the user is "
+	     "asked for it after the move."),
+	RULE(password_unknown, "warn",
+	     "It is known whether new takes the user's password (gate.shadow_login)."),
 	INT("quota_margin", AT(SECTION_GATE, gate.quota_margin), "5", 0, 1000, "%",
 	    "That much of the mailbox must be free on new, besides what is still to come."),
 	INT("certificate_days", AT(SECTION_GATE, gate.certificate_days), "14", 0, 3650, "days",
@@ -377,7 +386,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 148, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 151, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -15,6 +15,7 @@
 #include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
+#include "proxy/shadow.h"
 #include "proxy/trace.h"
 
 #define LOOK_MS	   250	 /* without a nudge changes are looked for this often */
@@ -36,6 +37,7 @@ enum news_kind {
 	NEWS_DROP,
 	NEWS_DRAIN,
 	NEWS_UIDL,
+	NEWS_SHADOW,
 	NEWS_LEASE,
 	NEWS_LOST
 };
@@ -64,6 +66,9 @@ enum order_kind {
 	ORDER_STRANGER,
 	ORDER_POP3_SEEN,
 	ORDER_UIDL,
+	ORDER_SHADOW_CLAIM,
+	ORDER_SHADOW_ANSWER,
+	ORDER_SHADOW_AGAIN,
 	ORDER_USES,
 	ORDER_LEAVING,
 	ORDER_LATENCY,
@@ -75,6 +80,7 @@ struct order {
 	char *name, *text, *proto;
 	uint32_t *uses;
 	int64_t change, at, held_ms;
+	bool on;
 	enum user_state state;
 	enum direction direction;
 	enum side side;
@@ -197,6 +203,9 @@ static void apply(struct proxy *p, struct news *n)
 	case NEWS_UIDL:
 		overlay_arrived(p, n->name, n->alias, &n->uidl);
 		n->uidl.map = NULL;
+		break;
+	case NEWS_SHADOW:
+		shadow_arrived(p, n->alias, n->on);
 		break;
 	case NEWS_LEASE:
 		p->fence_ms = n->fence_ms;
@@ -458,6 +467,17 @@ static void find_uidl(struct follower *f, const struct order *o)
 	post(f, n);
 }
 
+/* A store that does not answer is no yes. */
+static int claim_shadow(struct follower *f, const struct order *o, struct err *e)
+{
+	struct news *n = news_new(NEWS_SHADOW);
+	int rc = store_shadow_claim(f->store, o->name, &n->on, e);
+
+	n->alias = mem_str(o->text);
+	post(f, n);
+	return rc;
+}
+
 static int carry_out(struct follower *f, const struct order *o, struct err *e)
 {
 	const char *node = f->proxy->node;
@@ -490,6 +510,12 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_UIDL:
 		find_uidl(f, o);
 		break;
+	case ORDER_SHADOW_CLAIM:
+		return claim_shadow(f, o, e);
+	case ORDER_SHADOW_ANSWER:
+		return store_shadow_write(f->store, o->name, o->on, e);
+	case ORDER_SHADOW_AGAIN:
+		return store_shadow_again(f->store, o->name, o->at, e);
 	case ORDER_USES:
 		return write_uses(f, o->uses, e);
 	case ORDER_LEAVING:
@@ -846,6 +872,27 @@ void follower_uidl(struct follower *f, const char *name, const char *session, in
 				      .name = mem_str(name),
 				      .text = mem_str(session),
 				      .at = most });
+}
+
+void follower_shadow_claim(struct follower *f, const char *name, const char *session)
+{
+	send_order(f, (struct order){ .kind = ORDER_SHADOW_CLAIM,
+				      .name = mem_str(name),
+				      .text = mem_str(session) });
+}
+
+void follower_shadow_answer(struct follower *f, const char *name, bool accepted)
+{
+	send_order(f, (struct order){ .kind = ORDER_SHADOW_ANSWER,
+				      .name = mem_str(name),
+				      .on = accepted });
+}
+
+void follower_shadow_again(struct follower *f, const char *name, int64_t after_ms)
+{
+	send_order(f, (struct order){ .kind = ORDER_SHADOW_AGAIN,
+				      .name = mem_str(name),
+				      .at = after_ms });
 }
 
 void follower_uses(struct follower *f, const uint32_t counts[USAGES])

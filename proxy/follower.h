@@ -40,6 +40,10 @@ void follower_latency(struct follower *f, enum side side, int64_t commands, int6
 void follower_pop3_seen(struct follower *f, const char *name);
 /* Wants the map of the user's unique ids: overlay_arrived() follows. */
 void follower_uidl(struct follower *f, const char *name, const char *session, int64_t most);
+/* May this node try a shadow login? shadow_arrived() follows. And what became of it. */
+void follower_shadow_claim(struct follower *f, const char *name, const char *session);
+void follower_shadow_answer(struct follower *f, const char *name, bool accepted);
+void follower_shadow_again(struct follower *f, const char *name, int64_t after_ms);
 void follower_stranger(struct follower *f, const char *name);
 /* Instead of those told before. */
 void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n);

@@ -306,7 +306,7 @@ static void fill_words(const struct session *s, bool all, char out[WORDS][SESSIO
 	put_endpoint(&o.to, out[TO_IP], out[TO_PORT]);
 	snprintf(out[SESSION], SESSION_MAX, "%s", s->id);
 	snprintf(out[TRANSPORT], SESSION_MAX, "%s",
-		 stream_secure(s->client) ? "TLS" : "insecure");
+		 s->client && stream_secure(s->client) ? "TLS" : "insecure");
 }
 
 /* Ours first: should room be short, it is the client's fields that go. */

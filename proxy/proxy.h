@@ -54,6 +54,7 @@ struct proxy {
 	int64_t told_ms;
 
 	struct session_list sessions; /* all that are not closed */
+	struct session_list shadows; /* without a client: proxy/shadow.h */
 	struct session_list closed;   /* to be freed by the reaper */
 	struct session_list dropping; /* moved to the other side, wait for their BYE */
 	/*
@@ -63,7 +64,7 @@ struct proxy {
 	 */
 	struct session_list silent, heard, delayed;
 	struct event *reaper, *dropper;
-	size_t session_count, preauth_count, parked_count;
+	size_t session_count, preauth_count, parked_count, shadow_count;
 	double drops_left;	    /* token bucket of BYEs */
 	size_t uidl_bytes;	    /* of maps in memory (proxy/overlay.h) */
 	int64_t refusal_ms[SIDES];  /* how long a side took lately to refuse a login */

@@ -299,7 +299,7 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* ---- the beginning */
 
-static void new_id(char *out)
+void session_new_id(char *out)
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	unsigned char raw[SESSION_ID_MAX - 1];
@@ -384,7 +384,7 @@ void session_new(struct proxy *p, const struct listener_conf *l, int fd,
 	s->guarded = guarded;
 	s->listener = l;
 	s->protocol = l->proto == PROTO_IMAP ? &imap_protocol : &pop3_protocol;
-	new_id(s->id);
+	session_new_id(s->id);
 	s->arrived = *origin;
 	s->hops = IDENTITY_HOPS;
 	set_origin(s, origin);

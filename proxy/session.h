@@ -127,6 +127,7 @@ struct session {
 	bool heard;		/* its TLS handshake is done, or it is_mail */
 	bool dismissed;		/* its ending has begun */
 	const char *last_words; /* what it hears instead of cutover.bye; static */
+	struct shadow *shadow;	/* proxy/shadow.h, owned; NULL: it has a client */
 	struct talk *talk;	/* proxy/trace.h; NULL: it is not traced */
 	struct ending *ending;	/* it is to end although its user stays; NULL: it is not */
 	enum user_state routed_state; /* why it was led to its side: … */

@@ -9,6 +9,8 @@
 
 #include "proxy/session.h"
 
+/* Into SESSION_ID_MAX bytes. */
+void session_new_id(char *out);
 /* The only way a session changes state: checks the move, logs it, sets the deadline. */
 void session_enter(struct session *s, enum session_state to);
 /* The state's deadline anew, from now; and none. */

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "proxy/follower.h"
+#include "proxy/shadow.h"
 #include "proxy/uses.h"
 #include "proxy/trace.h"
 
@@ -131,6 +132,10 @@ void session_refused(struct session *s, enum reject r, const char *why)
 
 	if (s->state == SESSION_CLOSED)
 		return;
+	if (s->shadow) {
+		shadow_refused(s, r, why);
+		return;
+	}
 	log_info(&s->about, "login refused: %s", why);
 	trace_note(s, "login refused: %s", why);
 	/* The client's password was proved: another one would not help. */
@@ -323,6 +328,10 @@ void session_accepted(struct session *s)
 {
 	struct route *r = s->route;
 
+	if (s->shadow) {
+		shadow_accepted(s);
+		return;
+	}
 	if (s->change != r->change) { /* moved while we were logging in */
 		if (user_is_held(r->state) || user_side(r->state, r->direction) != s->side) {
 			session_ask_route(s);
@@ -346,6 +355,7 @@ void session_accepted(struct session *s)
 	count_login(s, REJECT_NONE);
 	uses_note(s, USAGE_BIT(s->protocol->kind == PROTO_IMAP ? USAGE_IMAP_SESSIONS
 							       : USAGE_POP3_SESSIONS));
+	shadow_begin(s);
 	s->protocol->welcome(s);
 	session_forget_login(s);
 	memset(&s->open, 0, sizeof s->open);

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "proxy/ending.h"
 #include "proxy/follower.h"
+#include "proxy/shadow.h"
 
 #define DROP_TICK_MS   100
 #define ROW_REFRESH_MS 3000 /* what is open, and byte counts, in a session that moves */
@@ -24,6 +25,7 @@ void session_free_closed(struct proxy *p)
 		overlay_end(s);
 		stream_free(&s->client);
 		stream_free(&s->backend);
+		shadow_free(&s->shadow);
 		free(s->client_id);
 		free(s->idle_tag);
 		free(s->login.name);
@@ -57,6 +59,7 @@ void sessions_init(struct proxy *p)
 	struct timeval tick = { 0, DROP_TICK_MS * 1000 };
 
 	TAILQ_INIT(&p->sessions);
+	TAILQ_INIT(&p->shadows);
 	TAILQ_INIT(&p->closed);
 	TAILQ_INIT(&p->dropping);
 	TAILQ_INIT(&p->endings);
@@ -74,6 +77,7 @@ void sessions_init(struct proxy *p)
 
 void sessions_release(struct proxy *p)
 {
+	shadows_stop(p);
 	session_free_closed(p);
 	event_free(p->reaper);
 	event_free(p->dropper);

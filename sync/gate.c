@@ -25,6 +25,7 @@ static const struct {
 	[GATE_NAMES] = { "names", true, true },
 	[GATE_UNSEEN] = { .name = "unseen", .waivable = true },
 	[GATE_POP3_IDS] = { "pop3-ids", true, true },
+	[GATE_PASSWORD] = { .name = "password", .waivable = true },
 	[GATE_SERVER] = { .name = "server", .waivable = true },
 	[GATE_QUOTA] = { .name = "quota", .waivable = true },
 	[GATE_SERVERS] = { .name = "servers" },

@@ -31,6 +31,7 @@ enum gate_name {
 	GATE_NAMES,
 	GATE_UNSEEN,
 	GATE_POP3_IDS,
+	GATE_PASSWORD,
 	GATE_SERVER,
 	GATE_QUOTA,
 	GATE_SERVERS,
@@ -68,6 +69,7 @@ struct gate_waiver {
 struct gate_known {
 	struct facts facts;
 	struct uidl_state pop3;
+	struct shadow_row password; /* does new take the user's? */
 	struct gate_waiver waived[GATE_ITEMS];
 };
 /* Reads it. */

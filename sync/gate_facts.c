@@ -120,6 +120,26 @@ static void check_pop3_ids(const struct uidl_state *p, const struct settings *s,
 			  p->entries, p->missing, p->why[0] ? ": " : "", p->why);
 }
 
+static void check_password(const struct gate_view *v, struct gate_item *i)
+{
+	const struct shadow_row *p = &v->known->password;
+	int64_t age_s = (v->now - p->at) / 1000;
+
+	if (!v->s->gate.shadow_login)
+		gate_say(i, true, NULL, "nobody looks (gate.shadow_login)");
+	else if (p->at == 0)
+		gate_rule(i, v->s->gate.password_unknown, false,
+			  "it is looked at when the user logs in the next time",
+			  "not known whether new takes the user's password");
+	else if (p->accepted)
+		gate_say(i, true, NULL, "new took the user's password %" PRId64 " s ago",
+			 age_s);
+	else
+		gate_rule(i, v->s->gate.password, false,
+			  "set it on new, then `mailferry retry`: the next login is looked at",
+			  "new refused the password that old took %" PRId64 " s ago", age_s);
+}
+
 static void check_server(const struct facts *f, const struct gate_view *v, struct gate_item *i)
 {
 	int64_t days = f->certificate ? (f->certificate * 1000 - v->now) / DAY_MS : 0;
@@ -216,6 +236,7 @@ void gate_check_known(const struct user *u, const struct gate_view *v,
 	check_names(f, s, &out[GATE_NAMES]);
 	check_unseen(f, v, &out[GATE_UNSEEN]);
 	check_pop3_ids(&v->known->pop3, s, &out[GATE_POP3_IDS]);
+	check_password(v, &out[GATE_PASSWORD]);
 	check_server(f, v, &out[GATE_SERVER]);
 	check_quota(u, v, &out[GATE_QUOTA]);
 	check_short(u, v, &out[GATE_SHORT]);

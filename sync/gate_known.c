@@ -35,6 +35,7 @@ int gate_known_read(struct store *st, const char *name, const char *wave,
 	*out = (struct gate_known){ 0 };
 	if (read_facts(st, name, &out->facts, e) < 0 ||
 	    store_uidl_state(st, name, &out->pop3, e) < 0 ||
+	    store_shadow_read(st, name, &out->password, e) < 0 ||
 	    store_waivers_each(st, name, wave, add_waiver, out->waived, e) < 0)
 		return err_wrap(e, "what is known of %s", name);
 	return 0;

@@ -7,6 +7,7 @@ Dovecot refuses mail of uid 0, so when the caller is root it runs as a spare use
 import os
 import subprocess
 
+from . import processes
 from .server import Server
 
 MASTER_SEPARATOR = "*"
@@ -140,11 +141,28 @@ class Dovecot(Server):
         for sub in ("run", "state", "mail", "rawlog"):
             os.makedirs(os.path.join(folder, sub), exist_ok=True)
         self._write("masters", ["%s:{PLAIN}%s" % u for u in self.masters.items()])
-        self._write("users", ["%s:{PLAIN}%s::::::" % u for u in self.users.items()])
+        self._write_users()
         if rawlog:
             for user in self.users:
                 os.makedirs(os.path.join(folder, "rawlog", user), exist_ok=True)
         self._own_all()
+
+    def _write_users(self):
+        self._write("users", ["%s:{PLAIN}%s::::::" % u for u in self.users.items()])
+
+    def set_password(self, user, password):
+        """Returns when it counts: Dovecot looks at the file once a second."""
+        self.users[user] = password
+        self._write_users()
+        self._own_all()
+        processes.wait_until(lambda: self._takes(user, password), 5, "%s to take the password" % self.name)
+
+    def _takes(self, user, password):
+        try:
+            self.doveadm("auth", "test", user, password)
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
     def transcripts(self, user):
         """What the sessions of one user said (.in) and heard (.out), oldest first, cut to a readable size."""

@@ -195,6 +195,23 @@ static void test_pop3_ids(void **state UNUSED)
 	assert_item(GATE_POP3_IDS, GATE_OK, "8 unique ids are mapped");
 }
 
+static void test_password(void **state UNUSED)
+{
+	assert_item(GATE_PASSWORD, GATE_OK, "nobody looks");
+	s.gate.shadow_login = true;
+	s.gate.password = RULE_REQUIRE;
+	assert_item(GATE_PASSWORD, GATE_WARNS, "not known");
+	s.gate.password_unknown = RULE_REQUIRE;
+	assert_item(GATE_PASSWORD, GATE_WAITS, "not known");
+	k.password = (struct shadow_row){ .at = NOW - 5000, .accepted = true };
+	assert_item(GATE_PASSWORD, GATE_OK, "took the user's password 5 s ago");
+	k.password.accepted = false;
+	assert_item(GATE_PASSWORD, GATE_WAITS, "refused the password that old took 5 s ago");
+	s.gate.password = RULE_WARN;
+	assert_item(GATE_PASSWORD, GATE_WARNS, "refused");
+	assert_int_equal(gate_waivable("password"), GATE_PASSWORD);
+}
+
 static void test_server(void **state UNUSED)
 {
 	k.facts.certificate = (NOW + 15 * DAY_MS) / 1000;
@@ -343,6 +360,7 @@ int main(void)
 		T(test_special_use),
 		T(test_unseen_writes),
 		T(test_pop3_ids),
+		T(test_password),
 		T(test_server),
 		T(test_room),
 		T(test_room_for_what_is_to_come),

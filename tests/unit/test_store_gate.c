@@ -106,12 +106,50 @@ static void test_waivers_are_taken_back(void **state UNUSED)
 			 1);
 }
 
+static bool claim(const char *name)
+{
+	bool mine;
+
+	OK(store_shadow_claim(st, name, &mine, &err));
+	return mine;
+}
+
+static void assert_shadow(const char *name, bool known, bool accepted)
+{
+	struct shadow_row r;
+
+	OK(store_shadow_read(st, name, &r, &err));
+	assert_int_equal(r.at != 0, known);
+	assert_int_equal(r.accepted, accepted);
+}
+
+static void test_shadow_logins_are_tried_once_a_day(void **state UNUSED)
+{
+	assert_shadow("anna", false, false);
+	assert_true(claim("anna"));
+	assert_false(claim("anna"));
+	assert_true(claim("bert"));
+	assert_shadow("anna", false, false);
+	OK(store_shadow_write(st, "anna", true, &err));
+	assert_shadow("anna", true, true);
+	assert_shadow("bert", false, false);
+	assert_false(claim("anna"));
+	OK(store_shadow_again(st, "anna", 60000, &err));
+	assert_false(claim("anna"));
+	OK(store_shadow_again(st, "anna", 0, &err));
+	assert_shadow("anna", true, true); /* until there is another answer */
+	assert_true(claim("anna"));
+	OK(store_shadow_write(st, "anna", false, &err));
+	assert_shadow("anna", true, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_facts_are_the_last_ones),
 		TEST(test_waivers_of_users_and_waves),
 		TEST(test_waivers_are_taken_back),
+		TEST(test_shadow_logins_are_tried_once_a_day),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
