@@ -621,9 +621,11 @@ def test_idle_pass_over_many_folders(two, count):
             server.create(ANNA, b"F%d" % i)
     copier.until_clean()
     for server in (old, new):
+        server.wait_alone()
         server.commands.clear()
     assert pass_of(copier)["clean"]
     for server in (old, new):
+        server.wait_alone()
         assert [v for _, v in server.commands] == ["NAMESPACE", "LIST", "LSUB", "LOGOUT"]
 
 

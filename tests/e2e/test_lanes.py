@@ -111,7 +111,8 @@ def test_a_server_that_allows_two(stage, person, copier, doors):
 def test_killed_at_any_moment(stage, person, copier):
     stage.fill(person, FOLDERS)
     dice = random.Random(4)
-    killed = sum(copier.run_and_kill(dice.uniform(0.05, 0.5), connections=LANES) for _ in range(6))
+    killed = sum(copier.run_and_kill(after_s * dice.uniform(0.7, 1.3), connections=LANES)
+                 for after_s in (0.04, 0.08, 0.12, 0.16, 0.24, 0.4))
     copier.until_clean(connections=LANES)
     assert killed
     assert not copier.difference(), copier.difference()

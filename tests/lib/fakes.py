@@ -9,6 +9,8 @@ import re
 import socket
 import threading
 
+from . import processes
+
 LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 
 
@@ -66,7 +68,7 @@ class Fake:
     def __init__(self, users=None, tokens=None, context=None):
         self.users, self.tokens, self.context = dict(users or {}), dict(tokens or {}), context
         self.heard, self.logins, self.rules = [], [], {}
-        self.connections = 0
+        self.connections, self._live = 0, set()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
@@ -83,7 +85,13 @@ class Fake:
             except OSError:
                 return
             self.connections += 1
-            threading.Thread(target=self._serve, args=(self.talk(self, sock),), daemon=True).start()
+            talk = self.talk(self, sock)
+            self._live.add(talk)
+            threading.Thread(target=self._serve, args=(talk,), daemon=True).start()
+
+    def wait_alone(self):
+        """Until whoever was connected has gone, and all that he said was heard."""
+        processes.wait_until(lambda: not self._live, 10, "all connections to end")
 
     def _serve(self, talk):
         try:
@@ -91,6 +99,7 @@ class Fake:
         except (Hangup, OSError):
             pass
         talk.close()
+        self._live.discard(talk)
 
     def probes(self):
         """How often it was asked what it can do, and left behind that."""
