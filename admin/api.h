@@ -56,6 +56,7 @@ struct api_verified {
 struct api_engine {
 	int64_t started; /* ms since 1970 */
 	int workers, workers_max, queued, cutovers;
+	bool stands_by; /* another engine is at work */
 };
 
 /* Who is told what becomes of a reload: mistakes, or each setting that differs. */

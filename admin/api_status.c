@@ -255,9 +255,29 @@ static json_t *engine_json(const struct api *a)
 	if (!a->hooks->engine)
 		return json_null();
 	a->hooks->engine(&g, a->arg);
-	return json_pack("{s:I, s:i, s:i, s:i, s:i}", "started", (json_int_t)g.started,
+	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:b}", "started", (json_int_t)g.started,
 			 "workers", g.workers, "workers_max", g.workers_max, "queued", g.queued,
-			 "cutovers", g.cutovers);
+			 "cutovers", g.cutovers, "stands_by", g.stands_by);
+}
+
+static int add_engine(const struct engine_row *g, void *arg)
+{
+	json_array_append_new(
+		arg, json_pack("{s:o, s:i, s:I, s:s}", "host", api_json_text(g->host), "pid",
+			       g->pid, "started", (json_int_t)g->started, "is",
+			       g->active	 ? "at work"
+			       : g->silent ? "silent"
+					   : "stands by"));
+	return 0;
+}
+
+/* All that share the store; `engine` is the one that answers. */
+static int put_engines(struct api_call *c, struct err *e)
+{
+	json_t *list = json_array();
+
+	json_object_set_new(c->out, "engines", list);
+	return store_engines_each(c->api->store, add_engine, list, e);
 }
 
 int api_get_status(struct api_call *c)
@@ -277,7 +297,8 @@ int api_get_status(struct api_call *c)
 				      (json_int_t)change));
 	json_object_set_new(c->out, "engine", engine_json(a));
 	json_object_set_new(c->out, "warnings", warnings(a->settings));
-	if (put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0)
+	if (put_engines(c, &e) < 0 ||
+	    put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0)
 		return api_fail(c, &e);
 	return 200;
 }

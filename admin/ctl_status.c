@@ -68,19 +68,53 @@ static void print_node(struct ctl *c, const json_t *n, bool first)
 			ctl_text(n, "build"));
 }
 
-static void print_head(struct ctl *c, const json_t *answer)
+/* Only where there is more than the one that answers. */
+static void print_engines(struct ctl *c, const json_t *list)
 {
-	const json_t *g = json_object_get(answer, "engine"),
-		     *s = json_object_get(answer, "sessions"), *n;
-	char span[TEXT_SMALL];
+	const json_t *g;
 	size_t i;
 
-	if (json_is_object(g))
+	if (json_array_size(list) < 2)
+		return;
+	fputs("engines:", c->out);
+	json_array_foreach (list, i, g) {
+		const char *is = ctl_text(g, "is");
+
+		fprintf(c->out, "%s %s %s%s%s", i ? "," : "", ctl_text(g, "host"),
+			table_tint_code(strcmp(is, "silent") == 0    ? TINT_BAD
+					: strcmp(is, "at work") == 0 ? TINT_GOOD
+								     : TINT_NONE,
+					c->terminal),
+			is, table_tint_code(TINT_NONE, c->terminal));
+	}
+	fputc('\n', c->out);
+}
+
+static void print_engine(struct ctl *c, const json_t *answer)
+{
+	const json_t *g = json_object_get(answer, "engine");
+	char span[TEXT_SMALL];
+
+	if (!json_is_object(g))
+		return;
+	fprintf(c->out, "engine: up %s, ",
+		text_span(ctl_int(answer, "now") - ctl_int(g, "started"), span));
+	if (ctl_true(g, "stands_by"))
+		fputs("stands by\n", c->out);
+	else
 		fprintf(c->out,
-			"engine: up %s, %d of %d workers busy, %d users queued, %d cutovers under way\n",
-			text_span(ctl_int(answer, "now") - ctl_int(g, "started"), span),
+			"%d of %d workers busy, %d users queued, %d cutovers under way\n",
 			(int)ctl_int(g, "workers"), (int)ctl_int(g, "workers_max"),
 			(int)ctl_int(g, "queued"), (int)ctl_int(g, "cutovers"));
+}
+
+static void print_head(struct ctl *c, const json_t *answer)
+{
+	const json_t *s = json_object_get(answer, "sessions"), *n;
+	size_t i;
+
+	print_engine(c, answer);
+	print_engines(c, json_object_get(answer, "engines"));
 	fputs("nodes:", c->out);
 	json_array_foreach (json_object_get(answer, "nodes"), i, n)
 		print_node(c, n, i == 0);

@@ -38,17 +38,13 @@ struct child *run_add_child(struct run *r, const char *name, enum child_role rol
 	return c;
 }
 
-/* "proxy-1" at first, "proxy-1.2" after an upgrade: no two nodes ever share a name. */
 void run_add_nodes(struct run *r, bool start)
 {
 	for (int i = 1; i <= r->settings->run.nodes; i++) {
-		char name[32];
+		char name[RUN_NAME_MAX];
 		struct child *c;
 
-		if (r->generation == 1)
-			snprintf(name, sizeof name, "proxy-%d", i);
-		else
-			snprintf(name, sizeof name, "proxy-%d.%d", i, r->generation);
+		run_node_name(r, i, name);
 		c = run_add_child(r, name, ROLE_COMES);
 		if (start)
 			child_start(c);

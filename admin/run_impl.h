@@ -12,6 +12,7 @@
 #include "admin/inbox.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/place.h"
 
 #define RUN_TICK_MS	   1000
 #define RUN_STOP_MORE_MS   10000 /* a proxy gets this on top of run.stop_s */
@@ -19,6 +20,8 @@
 #define RUN_START_MS	   60000 /* at an upgrade: most until new programs are up */
 #define RUN_SLEPT_MS	   5000	 /* a tick this late: not they, we have slept */
 #define RUN_STRAY_MS	   5000	 /* a stray not heard for this long has ended */
+
+#define RUN_NAME_MAX	   96	 /* of a node: "proxy-1", "proxy-2.7@mx1" */
 
 #define ENGINE "mailferry-sync"
 #define PROXY  "mailferry-proxy"
@@ -32,7 +35,7 @@ struct run_node {
 /* A node whose supervisor was killed: it goes on, but nobody waits for it. */
 struct run_stray {
 	pid_t pid;
-	char name[64];
+	char name[RUN_NAME_MAX];
 	int64_t heard;
 	bool told; /* to leave */
 };
@@ -87,6 +90,9 @@ void run_go_on(struct run *r);
 int run_prepare(struct run *r, struct handover *h, bool check, struct err *e) MUST_CHECK;
 int run_find_programs(struct run *r, struct run_programs *out, struct err *e) MUST_CHECK;
 void run_programs_release(struct run_programs *p);
+/* "proxy-1" at first, "proxy-1.2" after an upgrade; where hosts share a store, "proxy-1@mx1": no
+ * two nodes ever share a name. */
+void run_node_name(const struct run *r, int node, char out[static RUN_NAME_MAX]);
 
 /* run_upgrade.c */
 /* Checks the programs on disk and becomes the new image; returns only if that failed. */

@@ -159,17 +159,33 @@ static bool is_held(int folder, const char *name)
 	return held;
 }
 
-/* "proxy-1.lock": 1, "proxy-2.7.lock": 7; 0: no lock of a node. */
+void run_node_name(const struct run *r, int node, char out[static RUN_NAME_MAX])
+{
+	const struct settings *s = r->settings;
+	char host[PLACE_HOST_MAX] = "", generation[16] = "";
+
+	if (s->run.host || s->store.url)
+		place_host(s->run.host, host);
+	if (r->generation > 1)
+		snprintf(generation, sizeof generation, ".%d", r->generation);
+	snprintf(out, RUN_NAME_MAX, "proxy-%d%s%s%s", node, generation, host[0] ? "@" : "",
+		 host);
+}
+
+/* Of the lock of a node: "proxy-1.lock": 1, "proxy-2.7@mx1.lock": 7; 0: it is none. */
 static int generation_of(const char *name)
 {
-	int node, generation = 1, n = 0;
+	const char *end = strrchr(name, '.');
+	int node, generation, n = 0;
 
-	if (sscanf(name, "proxy-%3d.lock%n", &node, &n) == 1 && n && !name[n])
-		return 1;
-	n = 0;
-	if (sscanf(name, "proxy-%3d.%8d.lock%n", &node, &generation, &n) == 2 && n && !name[n])
+	if (!end || strcmp(end, ".lock") != 0)
+		return 0;
+	if (sscanf(name, "proxy-%3d.%8d%n", &node, &generation, &n) == 2 &&
+	    (name + n == end || name[n] == '@'))
 		return generation;
-	return 0;
+	n = 0;
+	return sscanf(name, "proxy-%3d%n", &node, &n) == 1 &&
+	       (name + n == end || name[n] == '@');
 }
 
 /* The first that no living node bears: those of a supervisor that was killed go on. */

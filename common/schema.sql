@@ -76,7 +76,24 @@ CREATE TABLE nodes (
 	seen		BIGINT NOT NULL,	-- highest change applied
 	build		TEXT NOT NULL DEFAULT '',	-- version and build of its program
 	leaving		INTEGER NOT NULL DEFAULT 0,	-- takes no more sessions, ends with its last one
-	drain_until	BIGINT NOT NULL DEFAULT 0	-- 0: serves; else takes no clients, and then cuts who is left
+	drain_until	BIGINT NOT NULL DEFAULT 0,	-- 0: serves; else takes no clients, and then cuts who is left
+	host		TEXT NOT NULL DEFAULT '',	-- for people
+	place		TEXT NOT NULL DEFAULT ''	-- the run.dir it runs in; '': an older program's
+);
+
+CREATE TABLE engines (			-- one at work, any number of stand-bys
+	place		TEXT PRIMARY KEY,	-- the run.dir it runs in
+	host		TEXT NOT NULL,
+	pid		INTEGER NOT NULL,
+	started		BIGINT NOT NULL,
+	seen		BIGINT NOT NULL
+);
+
+CREATE TABLE engine_lease (		-- which of them is at work
+	one		INTEGER PRIMARY KEY,	-- always 1
+	place		TEXT NOT NULL,
+	epoch		BIGINT NOT NULL,	-- another one for each that takes over
+	lease_until	BIGINT NOT NULL
 );
 
 CREATE TABLE certificates (		-- that clients see: the default one and the next to expire

@@ -87,6 +87,12 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " DEFAULT 0, PRIMARY KEY (kind, name));",
 	[9] = "CREATE TABLE shadow_logins (name TEXT PRIMARY KEY, next_at BIGINT NOT NULL,"
 	      " at BIGINT NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0);",
+	[10] = "ALTER TABLE nodes ADD COLUMN host TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE nodes ADD COLUMN place TEXT NOT NULL DEFAULT '';"
+	      "CREATE TABLE engines (place TEXT PRIMARY KEY, host TEXT NOT NULL,"
+	      " pid INTEGER NOT NULL, started BIGINT NOT NULL, seen BIGINT NOT NULL);"
+	      "CREATE TABLE engine_lease (one INTEGER PRIMARY KEY, place TEXT NOT NULL,"
+	      " epoch BIGINT NOT NULL, lease_until BIGINT NOT NULL);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)
@@ -195,6 +201,8 @@ int store_open(struct store **out, const struct store_opts *o, struct err *e)
 
 	st->nudge_fd = -1;
 	st->nudge_dir = mem_str(o->nudge_dir);
+	if (o->place)
+		st->place = *o->place;
 	if (db_open(&st->db, o, e) < 0)
 		goto fail;
 	if (bring_schema(st, o->create, e) < 0 || read_id(st, e) < 0) {

@@ -18,10 +18,11 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/place.h"
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 10
+#define STORE_SCHEMA_VERSION 11
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -42,6 +43,7 @@ struct store_opts {
 	const char *url;  /* or: of a PostgreSQL server, as libpq takes it; NULL: the file */
 	bool create;	  /* may make a new store; else a missing or empty one is an error */
 	const char *nudge_dir; /* where followers listen for nudges; NULL: no nudging */
+	const struct place *place; /* of nodes and engines that join by it; NULL: nowhere */
 };
 
 /* Can libpq read it, and is no password in it? ERR_INPUT says what is wrong. */
@@ -168,7 +170,7 @@ struct user_move {
 };
 enum move_result { MOVE_FAILED = -1, MOVE_LOST, MOVE_DONE };
 /* MOVE_LOST: the row was no longer as expected (or, for a flip, its time was over): read it
- * again. */
+ * again. Or the mover is an engine that has lost its lease. */
 enum move_result store_user_move(struct store *st, const struct user_move *m,
 				 int64_t *new_change, struct err *e) MUST_CHECK;
 
@@ -228,8 +230,9 @@ int store_history_last(struct store *st, int64_t *out, struct err *e) MUST_CHECK
 
 /*
  * Takes the node's name with a new incarnation (returned), drops rows of the one before
- * (sessions, acks, blockers), and starts a lease. The caller holds the node's lock file, so the
- * incarnation before is dead. To be called BEFORE the users are read: then every freeze is
+ * (sessions, acks, blockers), and starts a lease. The caller holds the node's lock file, so an
+ * incarnation before of the same place is dead; while one of another place counts, the name is
+ * its, and that is an ERR_INPUT with host and remedy. To be called BEFORE the users are read: then every freeze is
  * either seen in that reading or waits for this node.
  */
 int store_node_join(struct store *st, const char *node, int64_t *incarnation,
@@ -246,7 +249,7 @@ int store_node_leave(struct store *st, const char *node, int64_t incarnation,
 		     struct err *e) MUST_CHECK;
 
 struct node_row {
-	const char *node, *build;
+	const char *node, *build, *host;
 	int64_t incarnation, started, lease_until, seen, sessions;
 	int64_t drain_until; /* 0: it serves; else see store_drain() */
 	int pid;
@@ -256,6 +259,36 @@ struct node_row {
 };
 typedef int store_node_fn(const struct node_row *n, void *arg);
 int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
+/* ---- engines: one at work, any number of stand-bys (store_engine.c) */
+
+#define STORE_ENGINE_LEASE_MS 10000 /* of the one at work; renewed every STORE_RENEW_MS */
+
+/*
+ * To be called every STORE_RENEW_MS: writes that the engine of this handle's place is there, and
+ * asks for the lease. *epoch is what it holds, 0: nothing, it stands by. Renews what it holds
+ * (and leaves 0 in *epoch where another one has taken over); else takes it if it has run out.
+ * The caller holds the lock file of its place: a lease of the same place is a dead engine's.
+ *
+ * From the first lease on every move and every result of work through this handle is written
+ * only while the lease holds, compared in the same transaction: an engine that was stopped and
+ * wakes late writes nothing.
+ */
+int store_engine_beat(struct store *st, int64_t *epoch, struct err *e) MUST_CHECK;
+/* A clean end: the next one need not wait. */
+int store_engine_leave(struct store *st, struct err *e) MUST_CHECK;
+
+struct engine_row {
+	const char *place, *host;
+	int64_t started, seen;
+	int pid;
+	bool active;  /* holds the lease */
+	bool silent;  /* not heard of for STORE_ENGINE_LEASE_MS */
+};
+typedef int store_engine_fn(const struct engine_row *g, void *arg);
+/* The one at work first. */
+int store_engines_each(struct store *st, store_engine_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
 
 /* Of the certificates that clients see those that a node tells of. */
 struct certificate_row {

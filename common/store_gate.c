@@ -5,15 +5,18 @@
 
 int store_facts_write(struct store *st, const char *name, const char *body, struct err *e)
 {
+	int rc;
+
 	if (strlen(body) > STORE_FACTS_MAX)
 		return err_set(e, ERR_LIMIT, "facts about %s: more than %d bytes", name,
 			       STORE_FACTS_MAX);
-	return db_run(st->db,
-		      "INSERT INTO facts (name, at, body) VALUES (?1, ?2, ?3)"
-		      " ON CONFLICT (name) DO UPDATE SET at = excluded.at, body = excluded.body",
-		      ARGS(TEXT(name), INT(db_now_ms(st->db)), TEXT(body)), e) < 0
-		       ? -1
-		       : 0;
+	if (store_begin_work(st, e) < 0)
+		return -1;
+	rc = db_run(st->db,
+		    "INSERT INTO facts (name, at, body) VALUES (?1, ?2, ?3)"
+		    " ON CONFLICT (name) DO UPDATE SET at = excluded.at, body = excluded.body",
+		    ARGS(TEXT(name), INT(db_now_ms(st->db)), TEXT(body)), e);
+	return store_end_work(st, rc, e);
 }
 
 int store_facts_read(struct store *st, const char *name, char **body, struct err *e)

@@ -21,8 +21,35 @@ static int forget_node(struct db *db, const char *node, struct err *e)
 	return db_run(db, "DELETE FROM blockers WHERE node = ?1", ARGS(TEXT(node)), e);
 }
 
-static int take_name(struct db *db, const char *node, int64_t *incarnation, struct err *e)
+/* While it counts, its sessions are only seen by its row. */
+static int check_name(struct store *st, const char *node, struct err *e)
 {
+	int64_t now = db_now_ms(st->db);
+	struct rows *r = db_query(st->db,
+				  "SELECT host, lease_until FROM nodes WHERE node = ?1 AND"
+				  " place <> '' AND place <> ?2 AND lease_until > ?3",
+				  ARGS(TEXT(node), TEXT(st->place.id), INT(now - GONE_AFTER_MS)),
+				  e);
+	int got;
+
+	if (!r)
+		return -1;
+	got = rows_next(r, e);
+	if (got > 0)
+		got = err_set(e, ERR_INPUT,
+			      "the name %s is taken: a node on host %s bears it (last heard of"
+			      " %lld s ago, forgotten after %d s); give each host a name of its"
+			      " own with run: host",
+			      node, rows_text(r, 0),
+			      (long long)(now - rows_int(r, 1) + STORE_LEASE_MS) / 1000,
+			      STORE_FENCE_MS / 1000);
+	rows_end(&r);
+	return got;
+}
+
+static int take_name(struct store *st, const char *node, int64_t *incarnation, struct err *e)
+{
+	struct db *db = st->db;
 	int64_t now = db_now_ms(db), before = 0;
 
 	if (db_query_int(db, "SELECT incarnation FROM nodes WHERE node = ?1", ARGS(TEXT(node)),
@@ -33,13 +60,13 @@ static int take_name(struct db *db, const char *node, int64_t *incarnation, stru
 	*incarnation = MAX(now, before + 1);
 	return db_run(
 		db,
-		"INSERT INTO nodes (node, incarnation, pid, started, lease_until, seen)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (node) DO UPDATE SET"
+		"INSERT INTO nodes (node, incarnation, pid, started, lease_until, seen, host, place)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7) ON CONFLICT (node) DO UPDATE SET"
 		" incarnation = excluded.incarnation, pid = excluded.pid,"
 		" started = excluded.started, lease_until = excluded.lease_until, seen = 0,"
-		" build = '', leaving = 0",
+		" build = '', leaving = 0, host = excluded.host, place = excluded.place",
 		ARGS(TEXT(node), INT(*incarnation), INT(getpid()), INT(now),
-		     INT(now + STORE_LEASE_MS)),
+		     INT(now + STORE_LEASE_MS), TEXT(st->place.host), TEXT(st->place.id)),
 		e);
 }
 
@@ -47,7 +74,8 @@ int store_node_join(struct store *st, const char *node, int64_t *incarnation, st
 {
 	if (db_begin(st->db, e) < 0)
 		return -1;
-	if (forget_node(st->db, node, e) < 0 || take_name(st->db, node, incarnation, e) < 0)
+	if (check_name(st, node, e) < 0 || forget_node(st->db, node, e) < 0 ||
+	    take_name(st, node, incarnation, e) < 0)
 		return db_rollback(st->db);
 	return db_commit(st->db, e);
 }
@@ -93,7 +121,7 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 	struct rows *r = db_query(st->db,
 				  "SELECT node, incarnation, pid, started, lease_until, seen,"
 				  " build, leaving, (SELECT COUNT(*) FROM sessions s"
-				  " WHERE s.node = nodes.node), drain_until"
+				  " WHERE s.node = nodes.node), drain_until, host"
 				  " FROM nodes ORDER BY node",
 				  NO_ARGS, e);
 	int64_t now = db_now_ms(st->db);
@@ -113,6 +141,7 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 			.leaving = rows_int(r, 7) != 0,
 			.sessions = rows_int(r, 8),
 			.drain_until = rows_int(r, 9),
+			.host = rows_text(r, 10),
 		};
 
 		n.counts = n.lease_until + GONE_AFTER_MS > now;

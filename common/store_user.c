@@ -337,7 +337,9 @@ enum move_result store_user_move(struct store *st, const struct user_move *m, in
 
 	if (db_begin(st->db, e) < 0)
 		return MOVE_FAILED;
-	got = store_user_get(st, m->name, &u, e);
+	got = store_engine_holds(st, e);
+	if (got > 0)
+		got = store_user_get(st, m->name, &u, e);
 	if (got == 0)
 		result = MOVE_LOST;
 	else if (got > 0)
@@ -398,8 +400,10 @@ int store_user_return(struct store *st, const char *name, const char *actor, con
 
 	while (moved == MOVE_LOST) {
 		struct user u = { 0 };
-		int got = store_user_get(st, name, &u, e);
+		int got = store_engine_may(st, e);
 
+		if (got == 0)
+			got = store_user_get(st, name, &u, e);
 		if (got > 0)
 			moved = begin_return(st, &u, actor, why, e);
 		user_release(&u);
@@ -428,8 +432,11 @@ int store_user_progress(struct store *st, const char *name, const struct progres
 {
 	const char *error = p->pass_error ? p->pass_error : "";
 	const char *quota = p->quota ? p->quota : "";
+	int rc;
 
-	return one_user(
+	if (store_begin_work(st, e) < 0)
+		return -1;
+	rc = one_user(
 		db_run(st->db,
 		       "UPDATE users SET passes = ?2, pass_ended = ?3, pass_took = ?4,"
 		       " pass_clean = ?5, pass_error = ?6, messages = ?7, copied = ?8,"
@@ -446,18 +453,24 @@ int store_user_progress(struct store *st, const char *name, const struct progres
 			    INT(p->last_arrival), TEXT(quota), INT(p->not_before)),
 		       e),
 		name, e);
+	return store_end_work(st, rc, e);
 }
 
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,
 		      struct err *e)
 {
-	return one_user(db_run(st->db,
+	int rc;
+
+	if (store_begin_work(st, e) < 0)
+		return -1;
+	rc = one_user(db_run(st->db,
 			       "UPDATE users SET attempts = attempts + 1, next_try = ?2,"
 			       " stuck_reason = CASE WHEN ?3 = '' THEN stuck_reason ELSE ?3 END"
 			       " WHERE name = ?1",
 			       ARGS(TEXT(name), INT(db_now_ms(st->db) + wait_ms), TEXT(why)),
 			       e),
 			name, e);
+	return store_end_work(st, rc, e);
 }
 
 int store_user_retry(struct store *st, const char *name, struct err *e)

@@ -115,6 +115,7 @@ struct settings {
 	} store;
 	struct {	     /* run { … } */
 		char *dir;   /* sockets, locks, nudges */
+		char *host;  /* this host, where several share a store; NULL: the system's name */
 		int nodes;   /* proxy processes on this host */
 		char *user;  /* to become after start as root; NULL: stay */
 		int hang_s;  /* a process silent this long is killed and started again */

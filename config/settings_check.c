@@ -414,6 +414,21 @@ static void check_store(const struct settings *s, const struct scan *scan, struc
 			    e.text);
 }
 
+/* It becomes a part of files' names. */
+static void check_host(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	static const char may[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-_.";
+	const char *host = s->run.host;
+
+	if (host && (!*host || strspn(host, may) != strlen(host) ||
+		     strlen(host) >= PLACE_HOST_MAX))
+		mistake_add(m, scan_line(scan, SECTION_RUN, NULL, "host"),
+			    "run: host: \"%s\" is no name of a host: 1 to %d letters, digits, "
+			    "\"-\", \"_\" and \".\"",
+			    host, PLACE_HOST_MAX - 1);
+}
+
 static void check_lookup(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
 	const char *mark = s->lookup.extension;
@@ -455,6 +470,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_backend(s, SIDE_OLD, scan, m);
 	check_backend(s, SIDE_NEW, scan, m);
 	check_store(s, scan, m);
+	check_host(s, scan, m);
 	check_lookup(s, scan, m);
 	check_worker_user(s, scan, m);
 	check_folder_rules(s, scan, m);

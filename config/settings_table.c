@@ -169,6 +169,9 @@ const struct setting_row setting_rows[] = {
 	     "SQLite file."),
 
 	PATH("dir", AT(SECTION_RUN, run.dir), "/run/mailferry", false, "Sockets and locks."),
+	TEXT("host", AT(SECTION_RUN, run.host), NULL, false,
+	     "What this host is called in the names of its nodes (proxy-1@HOST), where several "
+	     "share a store; without it the system's name up to its first dot."),
 	RESTART_INT("nodes", AT(SECTION_RUN, run.nodes), "2", 1, 64,
 		    "Proxy processes; one per core is right."),
 	TEXT("user", AT(SECTION_RUN, run.user), NULL, false,
@@ -386,7 +389,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 151, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 152, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

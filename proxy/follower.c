@@ -691,6 +691,7 @@ static int open_store(struct follower *f, struct err *e)
 	char *nudges = mem_printf("%s/nudge", set->run.dir);
 	struct store_opts opts = { .path = set->store.path,
 				   .url = set->store.url,
+				   .place = &f->proxy->place,
 				   .nudge_dir = nudges };
 	int rc = store_open(&f->store, &opts, e);
 

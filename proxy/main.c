@@ -89,9 +89,10 @@ static int take_lock(int *fd, const char *path, struct err *e)
 static int lock_name(struct node *n, struct err *e)
 {
 	n->lock_path = mem_printf("%s/%s.lock", n->settings.run.dir, n->proxy.node);
-	return take_lock(&n->lock_fd, n->lock_path, e) < 0
-		       ? err_wrap(e, "node %s", n->proxy.node)
-		       : 0;
+	if (take_lock(&n->lock_fd, n->lock_path, e) < 0 ||
+	    place_find(n->settings.run.dir, n->settings.run.host, &n->proxy.place, e) < 0)
+		return err_wrap(e, "node %s", n->proxy.node);
+	return 0;
 }
 
 /* Names of nodes are used once: their files would pile up. */
@@ -287,7 +288,8 @@ static int check_only(struct node *n)
 static int bury_name(struct node *n)
 {
 	struct store_opts opts = { .path = n->settings.store.path,
-				   .url = n->settings.store.url };
+				   .url = n->settings.store.url,
+				   .place = &n->proxy.place };
 	struct store *store = NULL;
 	struct err e = { 0 };
 	int64_t incarnation;

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "certs/server.h"
+#include "common/place.h"
 #include "common/wire/usage.h"
 #include "config/settings.h"
 #include "proxy/latency.h"
@@ -33,6 +34,7 @@ struct proxy {
 	struct loop loop;
 	struct settings *settings;
 	const char *node;
+	struct place place;
 	struct tls_server *tls; /* towards clients; NULL: no certificate configured */
 	struct routes *routes;
 	struct backend *backend[SIDES];

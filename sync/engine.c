@@ -197,7 +197,7 @@ static void tick(struct engine *en)
 
 	speed_tick(en->speed);
 	tick_cutovers(en);
-	if (en->stopping)
+	if (en->stopping || !en->at_work)
 		return;
 	if (now >= en->next_scan ||
 	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
@@ -235,6 +235,17 @@ void engine_free(struct engine **en)
 	names_release(&(*en)->traced);
 	mem_free(&(*en)->choices);
 	mem_free(en);
+}
+
+void engine_at_work(struct engine *en, int64_t until)
+{
+	speed_lease(en->speed, until);
+	en->at_work = true;
+}
+
+bool engine_stands_by(const struct engine *en)
+{
+	return !en->at_work;
 }
 
 void engine_nudge(struct engine *en)

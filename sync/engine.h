@@ -21,6 +21,13 @@ struct engine *engine_new(const struct engine_opts *o);
 /* Only when engine_idle(). */
 void engine_free(struct engine **en);
 
+/*
+ * An engine begins as a stand-by, which starts nothing. until: its lease, by the monotonic clock;
+ * to be told again with every renewal, for its workers send nothing after that.
+ */
+void engine_at_work(struct engine *en, int64_t until);
+bool engine_stands_by(const struct engine *en);
+
 /* Something may have changed in the store. */
 void engine_nudge(struct engine *en);
 /* Starts nothing more, undoes cutovers, ends all workers. */

@@ -45,7 +45,7 @@ struct engine {
 	struct speed *speed;
 	int queued;
 	int64_t next_scan; /* monotonic */
-	bool nudged, stopping;
+	bool at_work, nudged, stopping;
 };
 
 /* ---- engine.c */

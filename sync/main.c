@@ -14,6 +14,7 @@
 #include "sync/audits.h"
 #include "sync/confine.h"
 #include "sync/engine.h"
+#include "sync/lease.h"
 
 #define EXIT_OK	    0
 #define EXIT_FAILED 1
@@ -28,8 +29,11 @@ struct program {
 	struct workshop shop;
 	struct api *api;
 	struct http_server *http;
-	struct event *signals[3], *nudged, *ending, *beat;
+	struct event *signals[3], *nudged, *ending, *beat, *renewal;
+	struct place place;
+	struct lease lease;
 	int lock, nudge;
+	bool stood_by;
 	int64_t started;
 };
 
@@ -46,11 +50,24 @@ static void hook_poke(void *arg)
 	event_active(p->nudged, EV_TIMEOUT, 0);
 }
 
+/* What only the engine at work can do. */
+static int at_work(struct program *p, struct err *e)
+{
+	char host[PLACE_HOST_MAX];
+
+	if (!engine_stands_by(p->engine))
+		return 0;
+	lease_holder(&p->lease, host);
+	return err_set(e, ERR_INPUT,
+		       "the engine on this host stands by: ask again where it is at work%s%s",
+		       host[0] ? ", on host " : "", host);
+}
+
 static int hook_sync_now(const struct user *u, void *arg, struct err *e)
 {
 	struct program *p = arg;
 
-	if (engine_sync_now(p->engine, u, e) < 0)
+	if (at_work(p, e) < 0 || engine_sync_now(p->engine, u, e) < 0)
 		return -1;
 	hook_poke(p);
 	return 0;
@@ -117,7 +134,8 @@ static void hook_engine(struct api_engine *out, void *arg)
 				    .workers = n.workers,
 				    .workers_max = n.workers_max,
 				    .queued = n.queued,
-				    .cutovers = n.cutovers };
+				    .cutovers = n.cutovers,
+				    .stands_by = engine_stands_by(p->engine) };
 }
 
 static int hook_verify(const char *name, bool headers_only, int64_t sample, void *arg,
@@ -125,6 +143,8 @@ static int hook_verify(const char *name, bool headers_only, int64_t sample, void
 {
 	struct program *p = arg;
 
+	if (at_work(p, e) < 0)
+		return -1;
 	return audits_ask(p->audits, name, headers_only ? AUDIT_HEADERS : AUDIT_FULL, sample,
 			  e);
 }
@@ -266,9 +286,52 @@ static void on_beat(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUS
 	notify_send("WATCHDOG=1");
 }
 
+/* What another engine may be doing by now must not be touched: no clean end, not a word more. */
+static void NO_RETURN give_way(struct program *p)
+{
+	char host[PLACE_HOST_MAX];
+
+	lease_holder(&p->lease, host);
+	log_error(NULL, "the engine on host %s has taken over: this one ends", host);
+	_exit(EXIT_FAILED);
+}
+
+static void keep_lease(struct program *p)
+{
+	char host[PLACE_HOST_MAX];
+
+	switch (lease_beat(&p->lease)) {
+	case LEASE_SAME:
+		break;
+	case LEASE_TAKEN:
+		log_info(NULL, "at work (engine number %lld)", (long long)p->lease.epoch);
+		break;
+	case LEASE_LOST:
+		give_way(p);
+	}
+	if (p->lease.epoch) {
+		engine_at_work(p->engine, p->lease.until);
+	} else if (!p->stood_by) {
+		lease_holder(&p->lease, host);
+		log_info(NULL, "stands by: the engine on host %s is at work", host);
+	}
+	p->stood_by = !p->lease.epoch;
+}
+
+static void on_renewal(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct program *p = arg;
+	bool stood_by = p->stood_by;
+
+	keep_lease(p);
+	if (stood_by && !p->stood_by)
+		engine_nudge(p->engine);
+}
+
 static void watch(struct program *p)
 {
 	struct timeval beat = { .tv_sec = NOTIFY_BEAT_MS / 1000 };
+	struct timeval renewal = { .tv_sec = STORE_RENEW_MS / 1000 };
 
 	p->signals[0] = evsignal_new(p->base, SIGTERM, on_term, p);
 	p->signals[1] = evsignal_new(p->base, SIGINT, on_term, p);
@@ -280,6 +343,8 @@ static void watch(struct program *p)
 	p->ending = event_new(p->base, -1, EV_PERSIST, on_ending, p);
 	p->beat = event_new(p->base, -1, EV_PERSIST, on_beat, p);
 	event_add(p->beat, &beat);
+	p->renewal = event_new(p->base, -1, EV_PERSIST, on_renewal, p);
+	event_add(p->renewal, &renewal);
 }
 
 /* ---- start and end */
@@ -291,7 +356,7 @@ static int make_dir(const char *path, struct err *e)
 	return 0;
 }
 
-/* Two engines would undo each other's cutovers. */
+/* Who holds it is the only engine of this place: the one before is dead, and so are its workers. */
 static int take_lock(struct program *p, struct err *e)
 {
 	char *path = mem_printf("%s/engine.lock", p->settings.run.dir);
@@ -311,6 +376,7 @@ static int open_store(struct program *p, bool create, struct err *e)
 	char *nudges = mem_printf("%s/" STORE_NUDGES, p->settings.run.dir);
 	struct store_opts o = { .path = p->settings.store.path,
 				.url = p->settings.store.url,
+				.place = &p->place,
 				.create = create,
 				.nudge_dir = nudges };
 	int rc = make_dir(nudges, e);
@@ -357,6 +423,7 @@ static int start(struct program *p, bool new_store, struct err *e)
 	    make_dir(p->settings.sync.reports, e) < 0 ||
 	    (p->settings.sync.exceptions && make_dir(p->settings.sync.exceptions, e) < 0) ||
 	    give_dir(&p->settings, e) < 0 || take_lock(p, e) < 0 ||
+	    place_find(p->settings.run.dir, p->settings.run.host, &p->place, e) < 0 ||
 	    open_store(p, new_store, e) < 0)
 		return -1;
 	confine_check();
@@ -370,7 +437,9 @@ static int start(struct program *p, bool new_store, struct err *e)
 						      .shop = p->shop });
 	p->audits = audits_new(&(struct audits_opts){
 		.store = p->store, .settings = &p->settings, .shop = &p->shop });
+	p->lease = (struct lease){ .store = p->store };
 	watch(p);
+	keep_lease(p);
 	return start_api(p, e);
 }
 
@@ -392,6 +461,9 @@ static void stop(struct program *p)
 	drop_event(p->nudged);
 	drop_event(p->ending);
 	drop_event(p->beat);
+	drop_event(p->renewal);
+	if (p->lease.epoch)
+		lease_leave(&p->lease);
 	if (p->base)
 		event_base_free(p->base);
 	if (p->nudge >= 0)

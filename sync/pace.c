@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "sync/pulse.h"
 
 #define SECOND_US 1000000
@@ -125,6 +126,16 @@ size_t pace_chunk(enum side side, size_t want)
 			most = MIN(most, (size_t)MAX(rate / 20, PACE_CHUNK_MIN));
 	}
 	return most;
+}
+
+int pace_may_send(struct err *e)
+{
+	int64_t until = page ? atomic_load(&page->lease_until) : 0;
+
+	if (until == 0 || clock_mono_ms() < until)
+		return 0;
+	return err_set(e, ERR_TEMP,
+		       "the engine's lease has run out: another engine may be at work");
 }
 
 void pace_wait(enum side side, enum pace_what what, int64_t n)

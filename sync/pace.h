@@ -2,8 +2,8 @@
  * How fast the workers go: one page of clocks that all of them share with the engine, so that a
  * limit holds for all of them together and none of it lies idle. The engine sets the rates; who
  * moves something books it on the clock and waits for its turn (GCRA, the virtual scheduling of
- * a leaky bucket). A worker can harm nothing with the page but speed: no wait for a turn is
- * longer than PACE_WAIT_MAX_MS.
+ * a leaky bucket). A worker can harm nothing with the page but speed (no wait for a turn is
+ * longer than PACE_WAIT_MAX_MS) and its fellows' end when their engine is no longer at work.
  */
 #ifndef SYNC_PACE_H
 #define SYNC_PACE_H
@@ -31,6 +31,9 @@ struct pace_page {
 	struct pace_clock host[SIDES][PACE_WHATS];
 	_Atomic int64_t user_rate[PACE_WHATS]; /* of each user; clocks of their own */
 	_Atomic int64_t moved[SIDES]; /* bytes, by all workers since the engine's start */
+	/* Until then the engine is sure to be the one at work, by the monotonic clock in ms; 0: it
+	 * needs no lease (sync/lease.h). */
+	_Atomic int64_t lease_until;
 };
 
 /* The engine's: a new page, and the descriptor that workers get as PACE_FD. */
@@ -46,6 +49,9 @@ void pace_use(struct pace_page *p);
 
 /* Most bytes to move at once towards this server. */
 size_t pace_chunk(enum side side, size_t want);
+/* May another byte be sent? Not when the engine's lease has run out: another one may be at the
+ * same user by now. */
+int pace_may_send(struct err *e) MUST_CHECK;
 /* n units were moved, or are about to be: waits until that is right. Any thread. */
 void pace_wait(enum side side, enum pace_what what, int64_t n);
 

@@ -37,6 +37,11 @@ void speed_free(struct speed **sp)
 	mem_free(sp);
 }
 
+void speed_lease(struct speed *sp, int64_t until)
+{
+	atomic_store(&sp->page->lease_until, until);
+}
+
 int speed_fd(const struct speed *sp)
 {
 	return sp->fd;

@@ -13,6 +13,8 @@ struct speed;
 /* Borrows both. */
 struct speed *speed_new(struct store *st, const struct settings *s);
 void speed_free(struct speed **sp);
+/* Tells the workers until when they may send (struct pace_page). */
+void speed_lease(struct speed *sp, int64_t until);
 int speed_fd(const struct speed *sp); /* for workers; borrowed */
 /* Often: looks at the clock and, every few seconds, at what the nodes measured. */
 void speed_tick(struct speed *sp);

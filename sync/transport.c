@@ -277,7 +277,9 @@ static int send_all(struct transport *t, const char *p, size_t n, struct err *e)
 
 	while (n > 0) {
 		short want = 0;
-		ssize_t r = write_step(t, p, pace_chunk(t->which, n), &want, e);
+		ssize_t r = pace_may_send(e) < 0
+				    ? fail(t, e)
+				    : write_step(t, p, pace_chunk(t->which, n), &want, e);
 
 		if (r < 0)
 			return -1;

@@ -23,7 +23,8 @@ def server():
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("suite", ["test_store", "test_store_nodes", "test_store_uidl", "test_store_gate", "test_store_wave"])
+@pytest.mark.parametrize("suite", ["test_store", "test_store_nodes", "test_store_uidl", "test_store_gate", "test_store_wave",
+                                   "test_store_engine"])
 def test_the_store_s_own_tests_hold_on_a_server(server, suite):
     done = subprocess.run([os.path.join(build_folder(), "tests/unit", suite)], capture_output=True, text=True,
                           env=dict(os.environ, MAILFERRY_TEST_PG=server.url), timeout=120)
@@ -32,6 +33,7 @@ def test_the_store_s_own_tests_hold_on_a_server(server, suite):
 
 
 def test_a_user_is_moved_with_the_store_on_a_server(server, own_ferry, stage, person):
+    server.empty()
     stage.fill(person, {"INBOX": 20})
     ferry = own_ferry({"store": {"url": server.url}})
     ferry.import_users([person.name])

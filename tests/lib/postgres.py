@@ -55,6 +55,15 @@ class Postgres:
         return subprocess.run([os.path.join(programs(), "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
                               ).returncode == 0
 
+    def sql(self, text, database="postgres"):
+        """Past all of our code; returns the rows as psql prints them, columns parted by |."""
+        return subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text,
+                               "postgresql://mailferry@127.0.0.1:%d/%s" % (self.port, database)],
+                              check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def empty(self):
+        self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
     @property
     def pid(self):
         return self._process.pid
