@@ -21,7 +21,7 @@
 #define RUN_SLEPT_MS	   5000	 /* a tick this late: not they, we have slept */
 #define RUN_STRAY_MS	   5000	 /* a stray not heard for this long has ended */
 
-#define RUN_NAME_MAX	   96	 /* of a node: "proxy-1", "proxy-2.7@mx1" */
+#define RUN_NAME_MAX 96 /* of a node: "proxy-1", "proxy-2.7@mx1" */
 
 #define ENGINE "mailferry-sync"
 #define PROXY  "mailferry-proxy"
@@ -90,8 +90,8 @@ void run_go_on(struct run *r);
 int run_prepare(struct run *r, struct handover *h, bool check, struct err *e) MUST_CHECK;
 int run_find_programs(struct run *r, struct run_programs *out, struct err *e) MUST_CHECK;
 void run_programs_release(struct run_programs *p);
-/* "proxy-1" at first, "proxy-1.2" after an upgrade; where hosts share a store, "proxy-1@mx1": no
- * two nodes ever share a name. */
+/* "proxy-1" at first, "proxy-1.2" after an upgrade; where hosts share a store, "proxy-1@mx1":
+ * no two nodes ever share a name. */
 void run_node_name(const struct run *r, int node, char out[static RUN_NAME_MAX]);
 
 /* run_upgrade.c */

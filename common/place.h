@@ -1,6 +1,6 @@
 /*
- * Where a process runs: the host, for people, and the folder run.dir, for proofs. A lock file in
- * that folder shows that whoever had it before is dead; of another place no process can know
+ * Where a process runs: the host, for people, and the folder run.dir, for proofs. A lock file
+ * in that folder shows that whoever had it before is dead; of another place no process can know
  * that, however its host is called.
  */
 #ifndef COMMON_PLACE_H

@@ -42,7 +42,7 @@ struct store_opts {
 	const char *path; /* of the SQLite file; its folder must exist */
 	const char *url;  /* or: of a PostgreSQL server, as libpq takes it; NULL: the file */
 	bool create;	  /* may make a new store; else a missing or empty one is an error */
-	const char *nudge_dir; /* where followers listen for nudges; NULL: no nudging */
+	const char *nudge_dir;	   /* where followers listen for nudges; NULL: no nudging */
 	const struct place *place; /* of nodes and engines that join by it; NULL: nowhere */
 };
 
@@ -232,8 +232,8 @@ int store_history_last(struct store *st, int64_t *out, struct err *e) MUST_CHECK
  * Takes the node's name with a new incarnation (returned), drops rows of the one before
  * (sessions, acks, blockers), and starts a lease. The caller holds the node's lock file, so an
  * incarnation before of the same place is dead; while one of another place counts, the name is
- * its, and that is an ERR_INPUT with host and remedy. To be called BEFORE the users are read: then every freeze is
- * either seen in that reading or waits for this node.
+ * its, and that is an ERR_INPUT with host and remedy. To be called BEFORE the users are read:
+ * then every freeze is either seen in that reading or waits for this node.
  */
 int store_node_join(struct store *st, const char *node, int64_t *incarnation,
 		    struct err *e) MUST_CHECK;
@@ -265,10 +265,11 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 #define STORE_ENGINE_LEASE_MS 10000 /* of the one at work; renewed every STORE_RENEW_MS */
 
 /*
- * To be called every STORE_RENEW_MS: writes that the engine of this handle's place is there, and
- * asks for the lease. *epoch is what it holds, 0: nothing, it stands by. Renews what it holds
- * (and leaves 0 in *epoch where another one has taken over); else takes it if it has run out.
- * The caller holds the lock file of its place: a lease of the same place is a dead engine's.
+ * To be called every STORE_RENEW_MS: writes that the engine of this handle's place is there,
+ * and asks for the lease. *epoch is what it holds, 0: nothing, it stands by. Renews what it
+ * holds (and leaves 0 in *epoch where another one has taken over); else takes it if it has run
+ * out. The caller holds the lock file of its place: a lease of the same place is a dead
+ * engine's.
  *
  * From the first lease on every move and every result of work through this handle is written
  * only while the lease holds, compared in the same transaction: an engine that was stopped and
@@ -282,8 +283,8 @@ struct engine_row {
 	const char *place, *host;
 	int64_t started, seen;
 	int pid;
-	bool active;  /* holds the lease */
-	bool silent;  /* not heard of for STORE_ENGINE_LEASE_MS */
+	bool active; /* holds the lease */
+	bool silent; /* not heard of for STORE_ENGINE_LEASE_MS */
 };
 typedef int store_engine_fn(const struct engine_row *g, void *arg);
 /* The one at work first. */

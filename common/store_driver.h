@@ -113,7 +113,8 @@ struct store {
 	char *nudge_dir; /* NULL: none */
 	int nudge_fd;	 /* for sending; -1 until needed */
 	struct place place;
-	int64_t started, engine_epoch; /* store_engine.c; 0: no engine's handle, or a stand-by's */
+	int64_t started,
+		engine_epoch; /* store_engine.c; 0: no engine's handle, or a stand-by's */
 };
 
 /* Inside the caller's transaction: 1 unless this is the handle of an engine that has lost its
@@ -121,7 +122,8 @@ struct store {
 int store_engine_holds(struct store *st, struct err *e) MUST_CHECK;
 /* The same: 0, or -1 with that said. */
 int store_engine_may(struct store *st, struct err *e) MUST_CHECK;
-/* A transaction in which a result of work is written: an error in the hands of such an engine. */
+/* A transaction in which a result of work is written: an error in the hands of such an engine.
+ */
 int store_begin_work(struct store *st, struct err *e) MUST_CHECK;
 /* Commits, or (rc < 0) rolls back; what is to be returned then. */
 int store_end_work(struct store *st, int rc, struct err *e) MUST_CHECK;

@@ -77,8 +77,8 @@ int store_engine_leave(struct store *st, struct err *e)
 {
 	if (db_begin(st->db, e) < 0)
 		return -1;
-	if (db_run(st->db, "DELETE FROM engines WHERE place = ?1", ARGS(TEXT(st->place.id)), e) <
-		    0 ||
+	if (db_run(st->db, "DELETE FROM engines WHERE place = ?1", ARGS(TEXT(st->place.id)),
+		   e) < 0 ||
 	    db_run(st->db,
 		   "UPDATE engine_lease SET lease_until = 0"
 		   " WHERE place = ?1 AND epoch = ?2",
@@ -96,12 +96,12 @@ int store_engine_holds(struct store *st, struct err *e)
 
 	if (!st->engine_epoch)
 		return 1;
-	if (db_query_int(st->db,
-			 "SELECT COUNT(*) FROM engine_lease"
-			 " WHERE place = ?1 AND epoch = ?2 AND lease_until > ?3",
-			 ARGS(TEXT(st->place.id), INT(st->engine_epoch),
-			      INT(db_now_ms(st->db))),
-			 &held, e) < 0)
+	if (db_query_int(
+		    st->db,
+		    "SELECT COUNT(*) FROM engine_lease"
+		    " WHERE place = ?1 AND epoch = ?2 AND lease_until > ?3",
+		    ARGS(TEXT(st->place.id), INT(st->engine_epoch), INT(db_now_ms(st->db))),
+		    &held, e) < 0)
 		return -1;
 	return held > 0;
 }

@@ -25,11 +25,11 @@ static int forget_node(struct db *db, const char *node, struct err *e)
 static int check_name(struct store *st, const char *node, struct err *e)
 {
 	int64_t now = db_now_ms(st->db);
-	struct rows *r = db_query(st->db,
-				  "SELECT host, lease_until FROM nodes WHERE node = ?1 AND"
-				  " place <> '' AND place <> ?2 AND lease_until > ?3",
-				  ARGS(TEXT(node), TEXT(st->place.id), INT(now - GONE_AFTER_MS)),
-				  e);
+	struct rows *r =
+		db_query(st->db,
+			 "SELECT host, lease_until FROM nodes WHERE node = ?1 AND"
+			 " place <> '' AND place <> ?2 AND lease_until > ?3",
+			 ARGS(TEXT(node), TEXT(st->place.id), INT(now - GONE_AFTER_MS)), e);
 	int got;
 
 	if (!r)

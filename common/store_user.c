@@ -464,12 +464,11 @@ int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const
 	if (store_begin_work(st, e) < 0)
 		return -1;
 	rc = one_user(db_run(st->db,
-			       "UPDATE users SET attempts = attempts + 1, next_try = ?2,"
-			       " stuck_reason = CASE WHEN ?3 = '' THEN stuck_reason ELSE ?3 END"
-			       " WHERE name = ?1",
-			       ARGS(TEXT(name), INT(db_now_ms(st->db) + wait_ms), TEXT(why)),
-			       e),
-			name, e);
+			     "UPDATE users SET attempts = attempts + 1, next_try = ?2,"
+			     " stuck_reason = CASE WHEN ?3 = '' THEN stuck_reason ELSE ?3 END"
+			     " WHERE name = ?1",
+			     ARGS(TEXT(name), INT(db_now_ms(st->db) + wait_ms), TEXT(why)), e),
+		      name, e);
 	return store_end_work(st, rc, e);
 }
 

@@ -421,8 +421,8 @@ static void check_host(const struct settings *s, const struct scan *scan, struct
 				  "0123456789-_.";
 	const char *host = s->run.host;
 
-	if (host && (!*host || strspn(host, may) != strlen(host) ||
-		     strlen(host) >= PLACE_HOST_MAX))
+	if (host &&
+	    (!*host || strspn(host, may) != strlen(host) || strlen(host) >= PLACE_HOST_MAX))
 		mistake_add(m, scan_line(scan, SECTION_RUN, NULL, "host"),
 			    "run: host: \"%s\" is no name of a host: 1 to %d letters, digits, "
 			    "\"-\", \"_\" and \".\"",

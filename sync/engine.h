@@ -22,8 +22,8 @@ struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine **en);
 
 /*
- * An engine begins as a stand-by, which starts nothing. until: its lease, by the monotonic clock;
- * to be told again with every renewal, for its workers send nothing after that.
+ * An engine begins as a stand-by, which starts nothing. until: its lease, by the monotonic
+ * clock; to be told again with every renewal, for its workers send nothing after that.
  */
 void engine_at_work(struct engine *en, int64_t until);
 bool engine_stands_by(const struct engine *en);

@@ -286,7 +286,8 @@ static void on_beat(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUS
 	notify_send("WATCHDOG=1");
 }
 
-/* What another engine may be doing by now must not be touched: no clean end, not a word more. */
+/* What another engine may be doing by now must not be touched: no clean end, not a word more.
+ */
 static void NO_RETURN give_way(struct program *p)
 {
 	char host[PLACE_HOST_MAX];
@@ -356,7 +357,8 @@ static int make_dir(const char *path, struct err *e)
 	return 0;
 }
 
-/* Who holds it is the only engine of this place: the one before is dead, and so are its workers. */
+/* Who holds it is the only engine of this place: the one before is dead, and so are its
+ * workers. */
 static int take_lock(struct program *p, struct err *e)
 {
 	char *path = mem_printf("%s/engine.lock", p->settings.run.dir);
@@ -451,6 +453,9 @@ static void drop_event(struct event *ev)
 
 static void stop(struct program *p)
 {
+	/* First: a second TERM kills us once its event is gone. */
+	if (p->lease.epoch)
+		lease_leave(&p->lease);
 	http_server_stop(&p->http);
 	api_free(&p->api);
 	if (p->engine)
@@ -462,8 +467,6 @@ static void stop(struct program *p)
 	drop_event(p->ending);
 	drop_event(p->beat);
 	drop_event(p->renewal);
-	if (p->lease.epoch)
-		lease_leave(&p->lease);
 	if (p->base)
 		event_base_free(p->base);
 	if (p->nudge >= 0)

@@ -31,8 +31,8 @@ struct pace_page {
 	struct pace_clock host[SIDES][PACE_WHATS];
 	_Atomic int64_t user_rate[PACE_WHATS]; /* of each user; clocks of their own */
 	_Atomic int64_t moved[SIDES]; /* bytes, by all workers since the engine's start */
-	/* Until then the engine is sure to be the one at work, by the monotonic clock in ms; 0: it
-	 * needs no lease (sync/lease.h). */
+	/* Until then the engine is sure to be the one at work, by the monotonic clock in ms; 0:
+	 * it needs no lease (sync/lease.h). */
 	_Atomic int64_t lease_until;
 };
 

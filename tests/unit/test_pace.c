@@ -236,6 +236,25 @@ static void nobody_is_slowed_by_a_silent_night(void **state UNUSED)
 	assert_int_equal(x.limit, 0);
 }
 
+static void nobody_sends_when_the_lease_is_over(void **state UNUSED)
+{
+	struct pace_page page = { 0 };
+	struct err e = { 0 };
+
+	clock_test_freeze();
+	assert_int_equal(pace_may_send(&e), 0); /* a worker by hand */
+	pace_use(&page);
+	assert_int_equal(pace_may_send(&e), 0); /* an engine without a lease */
+	page.lease_until = clock_mono_ms() + 10;
+	clock_test_advance(9);
+	assert_int_equal(pace_may_send(&e), 0);
+	clock_test_advance(1);
+	assert_int_equal(pace_may_send(&e), -1);
+	assert_string_equal(e.text,
+			    "the engine's lease has run out: another engine may be at work");
+	pace_use(NULL);
+}
+
 /* ---- from the nodes' rows to the workers' clocks */
 
 static struct store *new_store(char *path)
@@ -307,6 +326,7 @@ int main(void)
 		cmocka_unit_test(bad_windows_are_refused),
 		cmocka_unit_test(live_users_get_room),
 		cmocka_unit_test(nobody_is_slowed_by_a_silent_night),
+		cmocka_unit_test(nobody_sends_when_the_lease_is_over),
 		cmocka_unit_test(slow_answers_slow_the_copier),
 	};
 
