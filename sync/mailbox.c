@@ -24,6 +24,16 @@ static void note_reply(struct mailbox *m, enum imap_status status, struct slice 
 	m->last_code[n] = '\0';
 }
 
+/* Its code; Dovecot says in words only that a folder is not there. */
+static struct slice meaning_of(const struct imap_reply *r)
+{
+	static const char words[] = "Mailbox doesn't exist";
+
+	if (r->status == STATUS_NO && !r->code.n && slice_starts_nocase(r->text, words))
+		return slice_of("NONEXISTENT");
+	return r->code;
+}
+
 static struct slice first_word(struct slice s)
 {
 	const char *space = s.n ? memchr(s.p, ' ', s.n) : NULL;
@@ -70,7 +80,7 @@ int mailbox_tagged(struct mailbox *m, const struct imap_reply *r, struct err *e)
 {
 	const char *open = r->code.n ? "[" : "", *shut = r->code.n ? "] " : "";
 
-	note_reply(m, r->status, r->code);
+	note_reply(m, r->status, meaning_of(r));
 	if (r->status == STATUS_OK)
 		return 0;
 	err_set(e, r->status == STATUS_NO ? ERR_TEMP : ERR_PROTOCOL,

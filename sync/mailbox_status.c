@@ -189,43 +189,53 @@ static int on_any(const struct frame *f, void *folders, struct err *e UNUSED)
 	return 0;
 }
 
-/* One answer of a window; a refusal leaves the folder without numbers. */
-static int status_answer(struct mailbox *m, const char *tag, struct folder_list *l,
-			 struct err *e)
-{
-	if (command_wait(m, tag, on_any, l, e) < 0 && !mailbox_is_usable(m))
-		return -1;
-	return 0;
-}
-
 struct statuses {
 	struct mailbox *m;
 	struct folder_list *l;
 	char tags[STATUS_WINDOW][TAG_MAX];
+	size_t asked[STATUS_WINDOW]; /* which of the list */
 	size_t sent, done;
 };
+
+/*
+ * One answer of a window; a refusal leaves the folder without numbers. Dovecot's Maildir lists a
+ * folder that was deleted while there are others below it as if it were there.
+ */
+static int status_answer(struct statuses *s, size_t at, struct err *e)
+{
+	if (command_wait(s->m, s->tags[at], on_any, s->l, e) == 0)
+		return 0;
+	if (!mailbox_is_usable(s->m))
+		return -1;
+	if (mailbox_last_code_is(s->m, "NONEXISTENT"))
+		s->l->at[s->asked[at]].noselect = true;
+	return 0;
+}
 
 /* Waits until at most `left` are open. */
 static int status_drain(struct statuses *s, size_t left, struct err *e)
 {
 	while (s->sent - s->done > left)
-		if (status_answer(s->m, s->tags[s->done++ % STATUS_WINDOW], s->l, e) < 0)
+		if (status_answer(s, s->done++ % STATUS_WINDOW, e) < 0)
 			return -1;
 	return 0;
 }
 
-static int status_ask(struct statuses *s, const char *name, struct err *e)
+static int status_ask(struct statuses *s, size_t folder, struct err *e)
 {
 	struct command c = { 0 };
+	size_t at = s->sent % STATUS_WINDOW;
 	int r;
 
-	status_command(s->m, &c, name);
+	status_command(s->m, &c, s->l->at[folder].name);
 	/* A "+" must not be looked for among the answers of others. */
 	r = status_drain(s, c.wait_count ? 0 : STATUS_WINDOW - 1, e);
 	if (r == 0)
-		r = command_send(s->m, &c, s->tags[s->sent % STATUS_WINDOW], on_any, s->l, e);
-	if (r == 0)
+		r = command_send(s->m, &c, s->tags[at], on_any, s->l, e);
+	if (r == 0) {
+		s->asked[at] = folder;
 		s->sent++;
+	}
 	command_release(&c);
 	return r < 0 && !mailbox_is_usable(s->m) ? -1 : 0;
 }
@@ -236,7 +246,7 @@ int status_each(struct mailbox *m, struct folder_list *l, struct err *e)
 
 	for (size_t i = 0; i < l->count; i++)
 		if (!l->at[i].noselect && !l->at[i].has_status &&
-		    status_ask(&s, l->at[i].name, e) < 0)
+		    status_ask(&s, i, e) < 0)
 			return -1;
 	return status_drain(&s, 0, e);
 }

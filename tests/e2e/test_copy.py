@@ -203,3 +203,14 @@ def test_wrong_password_says_so(copier, old):
 def test_certificate_of_another_name_is_not_trusted(copier, old):
     code, result = copier.run("probe", old=dict(copier.sides["old"], tls_name="mail.example.org"))
     assert not result["ok"] and result["kind"] == "tls", result
+
+
+@pytest.mark.offers("dovecot")
+def test_a_folder_is_deleted_and_those_below_it_stay(stage, person, copier, old):
+    """Dovecot's Maildir goes on listing it as if it were there; only STATUS and SELECT say that it is not."""
+    stage.fill(person, {"INBOX": 2, "INBOX.Top": 3, "INBOX.Top.Below": 2})
+    copier.until_clean()
+    old.command(b"DELETE INBOX.Top")
+    copier.until_clean()
+    found = {path: len(f.messages) for path, f in stage.read(stage.new, person).items()}
+    assert found[("INBOX",)] == found[("Top", "Below")] == 2 and not found.get(("Top",))
