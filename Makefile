@@ -147,6 +147,12 @@ chaos-sync:
 	@$(MAKE) --no-print-directory all
 	$(PYTHON) tests/chaos/chaos_sync.py --build $(BUILD) $(if $(SEED),--seed $(SEED)) $(CHAOS)
 
+# SECONDS=1800: half an hour. SEED=n: the same choices again. CHAOS="--users 3 --mishaps reset,kill_node": less of it.
+# CHAOS=--self-test: bugs are planted in a copy of the sources, one after the other, and each must be found.
+chaos: deps
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/chaos/chaos.py --build $(BUILD) $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(CHAOS)
+
 # ---- the rest
 
 deps:
@@ -190,6 +196,7 @@ help:
 	@echo 'make test-full  the suite with its long parts'
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
+	@echo 'make chaos      users at work are moved there and back while everything fails; then what was promised is checked'
 	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers; SEED= repeats a run'
 	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
@@ -197,4 +204,4 @@ help:
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync chaos-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync chaos chaos-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help

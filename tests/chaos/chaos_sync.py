@@ -401,7 +401,7 @@ def main():
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
-        return plants.self_test(options.seed)
+        return plants.self_test("chaos_sync", options.seed)
     options.parts = [p for p in options.parts.split(",") if p]
 
     begun = time.monotonic()
