@@ -474,7 +474,7 @@ static int ask_last(struct work *w, struct err *e)
 	changes_release(&w->changes[to]);
 	w->changes[to] = (struct changes){ .on_message = copy_take, .arg = &w->last.side };
 	w->seen_count[to] = 0;
-	if (mailbox_look_begin(box, w->f->name[to], false, w->seen_modseq[to], e) < 0)
+	if (mailbox_look_again_begin(box, w->f->name[to], w->seen_modseq[to], e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
 	mailbox_read_first(box, take_last, w);
 	return 0;

@@ -280,6 +280,13 @@ void changes_release(struct changes *c);
  */
 int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,
 		       struct err *e) MUST_CHECK;
+/*
+ * The same of a folder that is perhaps open for writing already. If it is, and the server shows
+ * in it what was appended meanwhile, its numbers are asked of STATUS, and it is not opened
+ * again. selected of mailbox_look_end() must then still hold what the last one filled in.
+ */
+int mailbox_look_again_begin(struct mailbox *m, const char *name, uint64_t since,
+			     struct err *e) MUST_CHECK;
 /* Of the folder that the next command will be about: "" if none. */
 const char *mailbox_folder(const struct mailbox *m);
 int mailbox_look_end(struct mailbox *m, struct selected *selected, struct changes *out,

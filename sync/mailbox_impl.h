@@ -57,6 +57,7 @@ struct mailbox {
 	struct look {		       /* mailbox_look.c: on their way, oldest first */
 		char *name;
 		char enable[TAG_MAX], select[TAG_MAX], changes[TAG_MAX]; /* "": not sent */
+		char status[TAG_MAX]; /* of the open folder, instead of enable and select */
 		bool read_only, with_vanished;
 	} looks[LOOKS_MAX];
 	int look_count;
@@ -107,6 +108,9 @@ int select_answer(struct mailbox *m, const struct look *l, struct selected *out,
 
 /* What a STATUS command asks for. */
 const char *status_items(const struct mailbox *m);
+void status_command(struct mailbox *m, struct command *c, const char *name);
+/* Is it a STATUS answer about this folder, by its name? Then its numbers are taken. */
+bool status_of(const struct frame *f, struct folder_info *folder);
 /* Takes the numbers of a STATUS answer, if it is one, of a folder that is in the list. */
 void status_read(const struct frame *f, struct folder_list *l);
 /* Asks those that have none yet, a window of commands at a time. */

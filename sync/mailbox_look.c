@@ -1,4 +1,7 @@
-/* Hides: how a folder is opened and asked for what changed in it in one go (RFC 7162). */
+/*
+ * Hides: how a folder is opened and asked for what changed in it in one go (RFC 7162); and that
+ * an open one need not be opened again for that.
+ */
 #include "sync/mailbox_impl.h"
 
 #include <inttypes.h>
@@ -106,6 +109,17 @@ static int ask_look(struct mailbox *m, struct look *l, uint64_t since, struct er
 	return ask_changes(m, l, since, e) < 0 ? -1 : transport_flush(m->t, e);
 }
 
+static int keep_look(struct mailbox *m, struct look *l, int rc)
+{
+	if (rc < 0) {
+		mem_free(&l->name);
+		return -1;
+	}
+	ASSERT(m->look_count < LOOKS_MAX);
+	m->looks[m->look_count++] = *l;
+	return 0;
+}
+
 int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,
 		       struct err *e)
 {
@@ -116,13 +130,32 @@ int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint
 	if (mailbox_check_name(name, e) < 0)
 		return -1;
 	l.name = mem_str(name);
-	if (ask_look(m, &l, since, e) < 0) {
-		mem_free(&l.name);
+	return keep_look(m, &l, ask_look(m, &l, since, e));
+}
+
+/* Its numbers first: what changes between them and the answer is told once more by the next
+ * look. */
+static int ask_here(struct mailbox *m, struct look *l, uint64_t since, struct err *e)
+{
+	struct command c = { 0 };
+
+	status_command(m, &c, l->name);
+	if ((c.wait_count && mailbox_read_now(m, e) < 0) || ask(m, &c, l->status, e) < 0) {
+		command_release(&c);
 		return -1;
 	}
-	ASSERT(m->look_count < LOOKS_MAX);
-	m->looks[m->look_count++] = l;
-	return 0;
+	return ask_changes(m, l, since, e) < 0 ? -1 : transport_flush(m->t, e);
+}
+
+int mailbox_look_again_begin(struct mailbox *m, const char *name, uint64_t since, struct err *e)
+{
+	struct look l = { 0 };
+
+	if (!since || !m->caps.condstore || !m->quirks->appends_seen || !m->selected ||
+	    strcmp(m->selected, name))
+		return mailbox_look_begin(m, name, false, since, e);
+	l.name = mem_str(name);
+	return keep_look(m, &l, ask_here(m, &l, since, e));
 }
 
 /* ---- the answers */
@@ -210,9 +243,57 @@ static int end_failed(struct mailbox *m, const struct look *l, struct err *e)
 	return -1;
 }
 
+struct here {
+	struct folder_info now;
+	struct changing changing;
+};
+
+/* Dovecot ends a STATUS of the open folder together with the command behind it. */
+static int on_here(const struct frame *f, void *arg, struct err *e)
+{
+	struct here *h = arg;
+
+	return status_of(f, &h->now) ? 0 : on_changed(f, &h->changing, e);
+}
+
+static int wait_here(struct mailbox *m, const struct look *l, struct here *h, struct err *e)
+{
+	int status = wait_for_any(m, l->status, on_here, h, e);
+	int changes = status < 0 ? -1 : wait_for_any(m, l->changes, on_here, h, e);
+
+	if (status || changes || !h->now.has_status || mailbox_last_code_is(m, "MESSAGELIMIT"))
+		h->changing.out->told = false;
+	return changes < 0 ? -1 : 0;
+}
+
+/* The folder was open all the time: selected is what it was, with other numbers. */
+static int end_here(struct mailbox *m, const struct look *l, struct selected *selected,
+		    struct changes *out, struct err *e)
+{
+	struct here h = { { .name = l->name }, { .out = out } };
+	int rc;
+
+	out->told = true;
+	out->with_vanished = l->with_vanished;
+	rc = wait_here(m, l, &h, e);
+	fetch_scratch_release(&h.changing.scratch);
+	mem_free(&h.now.mailboxid);
+	if (rc < 0)
+		return err_wrap(e, "changes in folder \"%s\"", l->name);
+	selected->uidvalidity = h.now.has_status ? h.now.uidvalidity : selected->uidvalidity;
+	selected->uidnext = h.now.uidnext;
+	selected->highestmodseq = h.now.highestmodseq;
+	/* Not what the mailbox counted: by now the next folder may be being opened. */
+	selected->messages = out->exists = h.now.messages;
+	out->told = out->told && selected->highestmodseq;
+	return 0;
+}
+
 static int end_look(struct mailbox *m, const struct look *l, struct selected *selected,
 		    struct changes *out, struct err *e)
 {
+	if (l->status[0])
+		return end_here(m, l, selected, out, e);
 	if (l->enable[0] && end_enable(m, l, e) < 0)
 		return -1;
 	if (select_answer(m, l, selected, e) < 0)

@@ -124,19 +124,24 @@ static bool same_name(const char *a, const char *b)
 	       (strcasecmp(a, "INBOX") == 0 && strcasecmp(b, "INBOX") == 0);
 }
 
-static int on_status(const struct frame *f, void *arg, struct err *e)
+bool status_of(const struct frame *f, struct folder_info *folder)
 {
 	char name[MAILBOX_NAME_MAX + 1];
-	struct folder_info *folder = arg;
 	struct slice items;
 
-	(void)e;
-	if (is_status(f, name, &items) && same_name(name, folder->name))
-		take_status(folder, items);
+	if (!is_status(f, name, &items) || !same_name(name, folder->name))
+		return false;
+	take_status(folder, items);
+	return true;
+}
+
+static int on_status(const struct frame *f, void *folder, struct err *e UNUSED)
+{
+	(void)status_of(f, folder);
 	return 0;
 }
 
-static void status_command(struct mailbox *m, struct command *c, const char *name)
+void status_command(struct mailbox *m, struct command *c, const char *name)
 {
 	command_printf(c, "STATUS ");
 	command_astring(m, c, slice_of(name));

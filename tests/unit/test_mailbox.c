@@ -783,6 +783,54 @@ static void the_next_look_goes_behind_the_last_command(void **state UNUSED)
 	script_leave(&s, &l.m);
 }
 
+/* Dovecot shows what was appended, and ends both commands together. */
+static const struct step again_steps[] = {
+	LOGIN_WITH("CONDSTORE CONTEXT=SEARCH"),
+	C("m2 SELECT \"Work\"\r\n"),
+	S("* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT 7] x\r\n* OK [HIGHESTMODSEQ 8] x\r\nm2 OK x\r\n"),
+	C("m3 STATUS \"Work\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)\r\n"
+	  "m4 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 8)\r\n"
+	  "m5 SELECT \"Next\"\r\n"),
+	S("* STATUS Work (MESSAGES 4 UIDNEXT 8 UIDVALIDITY 9 HIGHESTMODSEQ 11)\r\n"
+	  "* 4 FETCH (UID 7 FLAGS () INTERNALDATE \"01-Jan-2001 00:00:00 +0000\" RFC822.SIZE 1)\r\n"
+	  "m3 OK [CLIENTBUG] x\r\nm4 OK x\r\n"
+	  "* 1 EXISTS\r\n* OK [UIDVALIDITY 10] x\r\nm5 OK x\r\n"),
+	C("m6 STATUS \"Next\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)\r\n"
+	  "m7 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 8)\r\n"),
+	S("m6 NO x\r\nm7 OK x\r\n"),
+	C("m8 SELECT \"Work\"\r\n"
+	  "m9 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE) (CHANGEDSINCE 8)\r\n"),
+	S("* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [HIGHESTMODSEQ 8] x\r\nm8 OK x\r\nm9 OK x\r\n"),
+	LOGOUT("m10"),
+	SCRIPT_END,
+};
+
+static void an_open_folder_is_not_opened_again(void **state UNUSED)
+{
+	struct script s;
+	struct looking l = { .m = script_login(&s, again_steps) };
+	struct err e = { 0 };
+
+	l.c = (struct changes){ .on_message = take_named, .arg = &l };
+	assert_int_equal(look(l.m, "Work", false, 0, &l.sel, &l.c, &e), 0);
+	assert_int_equal(mailbox_look_again_begin(l.m, "Work", 8, &e), 0);
+	assert_int_equal(mailbox_look_begin(l.m, "Next", false, 0, &e), 0);
+	assert_int_equal(take_look(&l, &e), 0);
+	assert_true(l.c.told && l.named == 1 && l.c.exists == 4);
+	assert_true(l.sel.uidvalidity == 9 && l.sel.uidnext == 8 && l.sel.messages == 4);
+	assert_int_equal(l.sel.highestmodseq, 11);
+	assert_int_equal(take_look(&l, &e), 0);
+	assert_int_equal(l.sel.uidvalidity, 10);
+	assert_int_equal(mailbox_look_again_begin(l.m, "Next", 8, &e), 0);
+	assert_int_equal(take_look(&l, &e), 0);
+	assert_true(!l.c.told && l.sel.uidvalidity == 10); /* refused: nothing is known */
+	assert_int_equal(mailbox_look_again_begin(l.m, "Work", 8, &e), 0); /* another one */
+	assert_int_equal(take_look(&l, &e), 0);
+	assert_true(l.c.told && l.sel.uidvalidity == 9);
+	changes_release(&l.c);
+	script_leave(&s, &l.m);
+}
+
 static const struct step empty_steps[] = {
 	LOGIN_WITH("X"),
 	C("m2 EXAMINE \"INBOX\"\r\n"),
@@ -842,6 +890,7 @@ int main(void)
 		cmocka_unit_test(changes_do_not_wait_for_each_other),
 		cmocka_unit_test(what_is_asked_behind_a_look_comes_with_it),
 		cmocka_unit_test(the_next_look_goes_behind_the_last_command),
+		cmocka_unit_test(an_open_folder_is_not_opened_again),
 		cmocka_unit_test(empty_folders_are_not_asked),
 	};
 
