@@ -139,6 +139,11 @@ bench-sync:
 	$(PYTHON) tests/bench/sync.py --build $(BUILD) \
 		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
 
+bench-cutover bench-waves: deps
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/bench/$(if $(findstring waves,$@),waves,cutovers).py --build $(BUILD) \
+		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
+
 # CHAOS="--servers shy --parts cuts": a part. SEED=n: the same choices again. CHAOS=--self-test: bugs are planted in a copy
 # of the sources, one after the other, and each must be found.
 CHAOS ?=
@@ -199,9 +204,11 @@ help:
 	@echo 'make chaos      users at work are moved there and back while everything fails; then what was promised is checked'
 	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers; SEED= repeats a run'
 	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
+	@echo 'make bench-cutover  how long logins wait while mailboxes of 10,000 messages are moved under load'
+	@echo 'make bench-waves  a thousand users are moved in waves of a hundred while all of them are there'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync chaos chaos-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help

@@ -1,4 +1,4 @@
-"""The tools of `make bench-proxy` and `make bench-sync` at their smallest, so that they do not rot."""
+"""The tools of `make bench-proxy`, `bench-sync`, `bench-cutover` and `bench-waves` at their smallest, so that they do not rot."""
 
 import os
 import statistics
@@ -10,10 +10,12 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench"))
 import bench  # noqa: E402
 import copiers  # noqa: E402
+import cutovers  # noqa: E402
 import mailboxes  # noqa: E402
 import peers  # noqa: E402
 import report  # noqa: E402
 import sync  # noqa: E402
+import waves  # noqa: E402
 from lib import processes  # noqa: E402
 
 
@@ -99,6 +101,24 @@ def test_a_mailbox_is_copied_changed_and_compared(open_folder):
         sync.many_users(b, copiers.Mailferry, 0, results, look=True)
         assert results.median("2 users × 200, 8 at a time, 0 ms (users/min)", "mailferry") > 0
         assert min(results.median(row, "mailferry") for row in sync.BARS if "50 ms (s)" in row) > 0.05
+
+
+@pytest.mark.full
+def test_cutovers_are_timed(open_folder):
+    from lib.mailferry import build_folder
+    with cutovers.Bench(build_folder(), open_folder, 2, 60) as b:
+        b.work(2, 2)
+    text, met = cutovers.table(b)
+    assert met and "2 cutovers of 2 mailboxes" in text
+    assert all(0 < frozen < 12 for frozen in b.frozen) and all(0 < hold < 18 for hold in b.holds)
+
+
+@pytest.mark.full
+def test_waves_are_moved(open_folder):
+    from argparse import Namespace
+    from lib.mailferry import build_folder
+    ok, text = waves.play(Namespace(users=4, wave=2, quick=True, build=build_folder()), open_folder)
+    assert ok and "| sessions on new in the end | 8 of 8 |" in text, text
 
 
 def test_the_reader_names_what_a_copy_lacks():
