@@ -1,8 +1,9 @@
 """
 The line between mailferry and its two servers, a process of its own: it carries every connection to all of their
-ports, and by command stands still (nothing passes, nothing is lost) or resets all connections to one of them.
+ports, and by command is slow, stands still (nothing passes, nothing is lost) or resets all connections to one of them.
 
-    line.py NAME=PORT:TARGET …      prints "up"; then reads "stall NAME", "go NAME", "reset NAME"; ends with its input
+    line.py NAME=PORT:TARGET …      prints "up"; then reads "stall NAME", "slow NAME SECONDS" (for each piece that passes),
+                                    "go NAME", "reset NAME"; ends with its input
 """
 
 import asyncio
@@ -20,6 +21,7 @@ class Line:
     def __init__(self):
         self.open = asyncio.Event()
         self.open.set()
+        self.slow_s = 0.0
         self.ends = set()
 
     def reset(self):
@@ -31,6 +33,7 @@ class Line:
         try:
             while True:
                 data = await reader.read(BYTES)
+                await asyncio.sleep(self.slow_s)
                 await self.open.wait()
                 if not data:
                     break
@@ -75,7 +78,10 @@ async def serve(arguments):
         line = lines[command[1]]
         if command[0] == "stall":
             line.open.clear()
+        elif command[0] == "slow":
+            line.slow_s = float(command[2])
         elif command[0] == "go":
+            line.slow_s = 0.0
             line.open.set()
         else:
             line.reset()
@@ -91,8 +97,8 @@ class Lines:
         if self.process.stdout.readline() != "up\n":
             raise RuntimeError("the line does not come up")
 
-    def tell(self, verb, name):
-        self.process.stdin.write("%s %s\n" % (verb, name))
+    def tell(self, *words):
+        self.process.stdin.write(" ".join(str(w) for w in words) + "\n")
         self.process.stdin.flush()
 
     def end(self):

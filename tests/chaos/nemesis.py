@@ -138,13 +138,19 @@ class Nemesis(threading.Thread):
             server.resume()
             self.world.mishap("go on server", side)
 
-    def stall(self):
+    def hinder(self, verb, low, high, *more):
         side = self.side()
-        self.world.mishap("stall", side)
-        self.world.lines.tell("stall", side)
-        self.wait(0.3, 7)
+        self.world.mishap(verb, side)
+        self.world.lines.tell(verb, side, *more)
+        self.wait(low, high)
         self.world.lines.tell("go", side)
-        self.world.mishap("unstall", side)
+        self.world.mishap("end of " + verb, side)
+
+    def stall(self):
+        self.hinder("stall", 0.3, 7)
+
+    def slow(self):
+        self.hinder("slow", 2, 9, self.dice.uniform(0.01, 0.12))
 
     def reset(self):
         side = self.side()
@@ -208,5 +214,5 @@ class Nemesis(threading.Thread):
 
 # How often each comes up.
 USUAL = (["kill_node"] * 4 + ["kill_engine"] * 4 + ["kill_worker"] * 4 + ["stop_node"] * 3 + ["stop_quiet_node"] + ["stop_engine"] * 2 +
-         ["stop_worker"] * 2 + ["stop_server"] * 2 + ["stall"] * 3 + ["reset"] * 3 + ["full_mail"] + ["full_store"] +
+         ["stop_worker"] * 2 + ["stop_server"] * 2 + ["stall"] * 3 + ["slow"] * 2 + ["reset"] * 3 + ["full_mail"] + ["full_store"] +
          ["lock_store"] * 2 + ["lose_store"])
