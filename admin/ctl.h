@@ -21,7 +21,7 @@ enum ctl_exit {
 
 #define CTL_CONFIG     "/etc/mailferry/mailferry.conf"
 #define CTL_CONFIG_ENV "MAILFERRY_CONFIG"
-#define CTL_ARGS_MAX   4
+#define CTL_ARGS_MAX   32
 
 struct ctl_verb;
 
@@ -139,5 +139,6 @@ int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
 int ctl_check_backends(struct ctl *c); /* ctl_backends.c */
 int ctl_check_user(struct ctl *c);     /* ctl_check_user.c */
+int ctl_check_dns(struct ctl *c);      /* ctl_check_dns.c */
 
 #endif

@@ -269,6 +269,21 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry check backends\n"
 	  "  mailferry check backends anna@example.com\n",
 	  0, 0, 1, ctl_check_backends },
+	{ "check dns", "DOMAIN…", "are a domain's records right, and when may they change",
+	  "Asks the zone's own name servers and the resolvers of dns.resolvers for MX, the names that\n"
+	  "clients use, SPF, DKIM, SRV and NS, and compares them with what new wants (dns.new). Says what\n"
+	  "has to change now, what waits until all users of the domain are on new, which TTL is too long,\n"
+	  "which copies may still be about and until when, and which name new has no certificate for.\n"
+	  "Each look is kept in the store: the TTLs before a change tell when the last copy is gone.\n"
+	  "Changes nothing else. Needs no engine, but its store.\n"
+	  "\n"
+	  "Exit status, other than elsewhere: 0 all is right, 1 something is wrong, 2 not yet, or it could\n"
+	  "not be asked (or the command line or the settings are wrong).\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry check dns example.com\n"
+	  "  mailferry check dns example.com example.org --json\n",
+	  0, 1, CTL_ARGS_MAX, ctl_check_dns },
 	{ "sample-config", "", "print a settings file with every setting explained",
 	  "examples:\n"
 	  "  mailferry sample-config >mailferry.conf\n",

@@ -1,0 +1,200 @@
+"""`mailferry check dns` against NSD, and against a server that nobody should believe."""
+
+import concurrent.futures
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from lib import fakedns, processes
+from lib.nsd import NameServer, free_port
+
+OWN, RESOLVER, EVIL = ["127.0.0.1", "127.0.0.2"], "127.0.0.3", "127.0.0.4"
+RIGHT, WRONG, NOT_YET = 0, 1, 2
+NEW = "opensrs-a"
+CLUSTER = "cust.a.hostedemail.com."
+NS = ["@ IN NS ns1", "@ IN NS ns2", "ns1 IN A 127.0.0.1", "ns2 IN A 127.0.0.2"]
+SPF = '@ IN TXT "v=spf1 include:_spf.hostedemail.com ~all"'
+
+
+def zone(mx, ttl=1, *more):
+    return NS + [SPF, "@ %d IN MX %s" % (ttl, mx)] + list(more)
+
+
+def new_mx(domain):
+    return "10 mx.%s.%s" % (domain, CLUSTER)
+
+
+OLD_MX = "10 mail.old.test."
+ZONES = {
+    "example.org": zone(OLD_MX),
+    "long.test": zone(OLD_MX, 86400),
+    "torn.test": zone(OLD_MX, 300),
+    "large.test": NS + ["@ IN MX %d mx-with-a-long-name-so-that-it-takes-room-%d.old.test." % (i, i) for i in range(60)],
+    "example.net": zone(OLD_MX, 300, "new IN A 192.0.2.1", "mail IN A 192.0.2.1"),
+}
+# Only the resolver has these: it knows the hosts of new, and believes the evil one.
+KNOWN = {"n.test": NS + ["h IN A 127.0.0.1"], "evil.test": ["@ IN NS ns", "ns IN A " + EVIL]}
+KNOWN.update({z: ["@ IN NS ns.evil.test."] for z in fakedns.ZONES})
+
+
+class World:
+    def __init__(self, folder):
+        self.port = free_port(OWN + [RESOLVER, EVIL])
+        self.own = [NameServer(os.path.join(folder, a), a, self.port, ZONES) for a in OWN]
+        self.resolver = NameServer(os.path.join(folder, RESOLVER), RESOLVER, self.port, {**ZONES, **KNOWN})
+        for server in self.own + [self.resolver]:
+            server.start()
+
+    def stop(self):
+        for server in self.own + [self.resolver]:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    w = World(str(tmp_path_factory.mktemp("dns")))
+    yield w
+    w.stop()
+
+
+class Checker:
+    """`check dns` with the shared ferry's store."""
+
+    def __init__(self, ferry, world, conf):
+        self.ferry, self.conf = ferry, str(conf)
+        with open(ferry.conf) as f:
+            text = f.read()
+        with open(self.conf, "w") as f:
+            f.write(text + 'dns {\n new = %s\n resolvers = "%s:%d"\n port = %d\n timeout_s = 1\n smtp_port = 0\n'
+                    ' webmail_port = 0\n}\ndomain "example.net" {\n new = other\n mx = "10 mx.n.test"\n'
+                    ' host = "h.n.test"\n names = "new, mail"\n}\n' % (NEW, RESOLVER, world.port, world.port))
+
+    def run(self, *args):
+        command = [os.path.join(self.ferry.build, "mailferry"), "-c", self.conf, "check", "dns", *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def look(self, domain):
+        """The exit status, {item: verdict}, and the answer."""
+        done = self.run(domain, "--json")
+        assert done.stdout, done.stderr
+        look = json.loads(done.stdout)["domains"][0]
+        return done.returncode, {i["item"]: i["verdict"] for i in look["items"]}, look
+
+
+@pytest.fixture
+def checker(ferry, world, tmp_path):
+    return Checker(ferry, world, tmp_path / "dns.conf")
+
+
+def text_of(look, item):
+    return next(i["text"] for i in look["items"] if i["item"] == item)
+
+
+def test_a_domain_from_its_first_look_to_the_last_copy(ferry, world, checker, stage, person):
+    resolver = "%s:%d" % (RESOLVER, world.port)
+    user = {"user": "anna@example.org", "old_login": person.name, "new_login": person.name}
+    ferry.import_users([user], name="org.csv")
+    status, verdicts, look = checker.look("example.org")
+    assert (status, verdicts["MX"], verdicts["users"]) == (NOT_YET, "not yet", "not yet"), look
+    assert "leave it" in text_of(look, "MX") and not look["mx"]["on_new"]
+
+    for server in world.own:
+        server.change("example.org", zone(new_mx("example.org")))
+    status, verdicts, look = checker.look("example.org")
+    assert (status, verdicts["MX"]) == (WRONG, "wrong") and "leads to new already" in text_of(look, "MX")
+    for server in world.own:
+        server.change("example.org", zone(OLD_MX))
+
+    ferry.wait_state("anna@example.org", "ready")
+    ferry.command("cutover", "anna@example.org")
+    status, verdicts, look = checker.look("example.org")
+    assert (status, verdicts["MX"], verdicts["users"]) == (WRONG, "wrong", "right")
+    assert [i["lines"] for i in look["items"] if i["item"] == "MX"] == [
+        ["example.org. 300 IN MX " + new_mx("example.org")]]
+
+    for server in world.own:
+        server.change("example.org", zone(new_mx("example.org")))
+    status, verdicts, look = checker.look("example.org")
+    assert status == NOT_YET and look["mx"]["on_new"] and verdicts[resolver] == "not yet"
+    assert "still has MX: " + OLD_MX in text_of(look, resolver)
+    assert look["mx"]["copies_until"] - look["mx"]["since"] == 1000    # the TTL that was noted
+
+    world.resolver.change("example.org", zone(new_mx("example.org")))
+    processes.wait_until(lambda: checker.look("example.org")[0] == RIGHT, 10, "all copies to be gone")
+
+
+def test_a_long_ttl_outlasts_its_lowering(world, checker):
+    status, verdicts, look = checker.look("long.test")
+    assert (status, verdicts["MX"]) == (WRONG, "wrong") and "TTL of 86400 s" in text_of(look, "MX")
+    for server in world.own:
+        server.change("long.test", zone(OLD_MX, 300))
+    before = time.time() * 1000
+    status, verdicts, look = checker.look("long.test")
+    assert (status, verdicts["MX"]) == (NOT_YET, "not yet")
+    assert "copies with 86400 s may last until" in text_of(look, "MX")
+    assert look["mx"]["copies_until"] >= before + 86400000 - 1000
+
+
+def test_servers_that_do_not_agree_and_one_that_is_away(world, checker):
+    world.own[1].change("torn.test", zone("20 other.old.test.", 300))
+    status, verdicts, look = checker.look("torn.test")
+    assert (status, verdicts["MX"], verdicts["serial"]) == (WRONG, "wrong", "not yet")
+    assert "ns2.torn.test. says 20 other.old.test." in text_of(look, "MX")
+    world.own[1].stop()
+    try:
+        status, verdicts, look = checker.look("torn.test")
+        assert (status, verdicts["ns2.torn.test."], verdicts["MX"]) == (NOT_YET, "not known", "not yet"), look
+    finally:
+        world.own[1].start()
+
+
+def test_what_no_datagram_holds_comes_by_tcp(checker):
+    _, _, look = checker.look("large.test")
+    said = [s["said"]["MX"] for s in look["servers"]]
+    assert [s["outcome"] for s in said] == ["found"] * 3 and all(s["value"].count("|") == 59 for s in said)
+
+
+def test_certificates_that_clients_will_meet(checker):
+    _, verdicts, look = checker.look("example.net")
+    assert (verdicts["new.example.net"], verdicts["mail.example.net"]) == ("right", "note"), look
+    assert "clients will be warned" in text_of(look, "mail.example.net")
+
+
+def test_nobody_to_ask(world, checker):
+    done = checker.run("nowhere.test")
+    assert done.returncode == NOT_YET and "REFUSED" in done.stdout
+    done = checker.run("a b")
+    assert done.returncode == NOT_YET and "is no domain's name" in done.stderr
+
+
+EXPECTED = {    # item, verdict, and what is said of it
+    "wrongid": ("not known", "no answer: timed out"),
+    "otherquestion": ("not known", "no answer: timed out"),
+    "silent": ("not known", "no answer: timed out"),
+    "stall": ("not known", "no answer: timed out"),
+    "many": ("not known", "more than 64 records"),
+    "big": ("not known", "it is no DNS message"),
+    "loop": ("not known", "a malformed MX record"),
+    "circle": ("not known", "CNAME records in a circle"),
+    "cut": ("not known", "it is no DNS message"),
+    "refused": ("wrong", "REFUSED"),
+    "servfail": ("wrong", "SERVFAIL"),
+    "lame": ("wrong", "does not know that it is one"),
+}
+
+
+def test_answers_that_nobody_should_believe(world, checker):
+    evil = fakedns.FakeNameServer(EVIL, world.port)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(len(EXPECTED)) as many:
+            looks = dict(zip(EXPECTED, many.map(lambda kind: checker.look(kind + ".test"), EXPECTED)))
+    finally:
+        evil.stop()
+    found = {kind: next((i["verdict"], i["text"]) for i in look["items"] if i["item"] == "ns.evil.test.")
+             for kind, (_, _, look) in looks.items()}
+    for kind, (verdict, part) in EXPECTED.items():
+        assert found[kind][0] == verdict and part in found[kind][1], (kind, found[kind])
+        assert looks[kind][0] != RIGHT
