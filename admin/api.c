@@ -36,7 +36,11 @@ static const struct api_route {
 	{ HTTP_GET, "/v1/holds", api_get_holds, "logins that waited; ?user= limit=" },
 	{ HTTP_POST, "/v1/import", api_post_import, "{csv, file, folder}" },
 	{ HTTP_POST, "/v1/sync", api_post_sync, "{user | wave | all}" },
-	{ HTTP_POST, "/v1/cutover", api_post_cutover, "{user | wave, go}" },
+	{ HTTP_POST, "/v1/cutover", api_post_cutover,
+	  "{user | wave, go, at, latest, rate, first_hour, quiet_s, dry_run}: the go, and when" },
+	{ HTTP_POST, "/v1/pause", api_post_pause, "{wave, note}: nobody of it begins" },
+	{ HTTP_POST, "/v1/resume", api_post_resume, "{wave}" },
+	{ HTTP_GET, "/v1/waves", api_get_waves, "how they stand, and when they go; ?wave=" },
 	{ HTTP_POST, "/v1/rollback", api_post_rollback, "{user | wave, note, go}" },
 	{ HTTP_POST, "/v1/waive", api_post_waive,
 	  "{user | wave, check, note, undo}: a check that is let pass;"

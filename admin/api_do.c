@@ -48,40 +48,6 @@ int api_post_sync(struct api_call *c)
 	return status;
 }
 
-/* ---- cutover */
-
-static int give_go(struct api_call *c, const struct choice *w)
-{
-	const char *one = w->name[0] ? w->name : NULL;
-	bool go = !json_is_false(json_object_get(c->in, "go"));
-	struct err e = { 0 };
-	int64_t after = 0;
-	int changed = 0;
-
-	if (store_history_last(c->api->store, &after, &e) < 0 ||
-	    store_users_go(c->api->store, one, one ? NULL : w->wave, go, &changed, &e) < 0)
-		return api_fail(c, &e);
-	log_info(&(struct log_about){ .what = "operator", .user = one, .id = w->wave },
-		 "go %s for %zu users (uid %u)", go ? "given" : "withdrawn", w->count,
-		 (unsigned)c->request->uid);
-	api_put_choice(c, w);
-	json_object_set_new(c->out, "changed", json_integer(changed));
-	json_object_set_new(c->out, "after", json_integer(after));
-	api_poke(c->api);
-	return 202;
-}
-
-int api_post_cutover(struct api_call *c)
-{
-	struct choice w;
-	int status = api_choose(c, false, &w);
-
-	if (status == 0)
-		status = give_go(c, &w);
-	api_choice_release(&w);
-	return status;
-}
-
 /* ---- retry */
 
 int api_post_retry(struct api_call *c)

@@ -45,12 +45,17 @@ int api_get_why(struct api_call *c);
 /* api_do.c */
 int api_post_import(struct api_call *c);
 int api_post_sync(struct api_call *c);
-int api_post_cutover(struct api_call *c);
 int api_post_retry(struct api_call *c);
 int api_post_verify(struct api_call *c);
 int api_get_verify(struct api_call *c);
 int api_post_reload(struct api_call *c);
 int api_post_requests(struct api_call *c);
+
+/* api_waves.c */
+int api_post_cutover(struct api_call *c);
+int api_post_pause(struct api_call *c);
+int api_post_resume(struct api_call *c);
+int api_get_waves(struct api_call *c);
 
 /* api_rollback.c */
 int api_post_rollback(struct api_call *c);

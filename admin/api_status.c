@@ -2,6 +2,7 @@
 #include "admin/api_parts.h"
 #include "certs/folder.h"
 #include "common/clock.h"
+#include "common/store_wave.h"
 
 #define DAY_MS		  86400000LL
 #define STATUS_ACTIVE_MAX 50 /* users shown one by one */
@@ -248,6 +249,13 @@ static int put_certificates(struct api_call *c, json_t *warnings_so_far, struct 
 	return rc;
 }
 
+static int warn_of_pause(const struct timetable *t, void *arg)
+{
+	if (t->paused)
+		warn(arg, "wave %s is paused by %s: %s", t->name, t->actor, t->why);
+	return 0;
+}
+
 static json_t *engine_json(const struct api *a)
 {
 	struct api_engine g = { 0 };
@@ -298,7 +306,9 @@ int api_get_status(struct api_call *c)
 	json_object_set_new(c->out, "engine", engine_json(a));
 	json_object_set_new(c->out, "warnings", warnings(a->settings));
 	if (put_engines(c, &e) < 0 ||
-	    put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0)
+	    put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0 ||
+	    store_timetables_each(a->store, warn_of_pause, json_object_get(c->out, "warnings"),
+				  &e) < 0)
 		return api_fail(c, &e);
 	return 200;
 }

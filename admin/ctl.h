@@ -34,7 +34,8 @@ struct ctl {
 	/* options of single verbs */
 	const char *wave, *state, *node, *side, *proto, *wait, *seconds, *bytes, *level,
 		*check_file, *key;
-	const char *note, *folder, *uid, *kind; /* waive */
+	const char *note, *folder, *uid, *kind;			  /* waive */
+	const char *at, *latest, *rate, *first_hour, *when_quiet; /* cutover */
 	bool dry_run;
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
@@ -92,9 +93,9 @@ int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **u
 bool ctl_json(struct ctl *c, const json_t *j);
 
 /*
- * A job for this user from the store and the settings (which are read), without the engine; then
- * this process is as confined as a worker, for from here on hostile bytes are read. The caller
- * releases *j in both cases.
+ * A job for this user from the store and the settings (which are read), without the engine;
+ * then this process is as confined as a worker, for from here on hostile bytes are read. The
+ * caller releases *j in both cases.
  */
 struct job;
 int ctl_user_job(struct ctl *c, const char *name, struct job *j, struct err *e) MUST_CHECK;
@@ -130,10 +131,13 @@ int ctl_retry(struct ctl *c);
 int ctl_log_level(struct ctl *c);
 int ctl_exceptions(struct ctl *c); /* ctl_exceptions.c … */
 int ctl_waive(struct ctl *c);
-int ctl_preview(struct ctl *c);	     /* ctl_preview.c: sync --dry-run */
-int ctl_sync(struct ctl *c);	     /* ctl_sync.c */
-int ctl_cutover(struct ctl *c);	     /* ctl_cutover.c */
-int ctl_rollback(struct ctl *c);     /* the same */
+int ctl_preview(struct ctl *c);	 /* ctl_preview.c: sync --dry-run */
+int ctl_sync(struct ctl *c);	 /* ctl_sync.c */
+int ctl_cutover(struct ctl *c);	 /* ctl_cutover.c */
+int ctl_rollback(struct ctl *c); /* the same */
+int ctl_waves(struct ctl *c);	 /* ctl_waves.c … */
+int ctl_pause(struct ctl *c);
+int ctl_resume(struct ctl *c);
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);

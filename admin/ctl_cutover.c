@@ -128,6 +128,31 @@ static void look_at_row(struct cutover_view *v, struct followed *u, const json_t
 	}
 }
 
+/* Nobody of a paused wave begins: to wait for them is in vain. */
+static int look_at_wave(struct cutover_view *v, json_t *users)
+{
+	struct ctl *c = v->f.ctl;
+	char *path = mem_str("/v1/waves");
+	json_t *answer, *wave, *row;
+	size_t i;
+	int status;
+
+	ctl_param(c, &path, "wave", c->wave);
+	status = ctl_ask(c, path, NULL, &answer);
+	mem_free(&path);
+	wave = json_object_get(json_array_get(json_object_get(answer, "waves"), 0),
+			       "timetable");
+	json_array_foreach (users, i, row) {
+		struct followed *u = follow_find(&v->f, ctl_text(row, "name"));
+
+		if (ctl_true(wave, "paused") && u && !is_held(ctl_text(row, "state")) &&
+		    json_is_null(json_object_get(row, "running")))
+			end(v, u, FOLLOW_FAILED, "paused", ctl_text(wave, "why"));
+	}
+	json_decref(answer);
+	return status;
+}
+
 static int look_at_rows(struct cutover_view *v)
 {
 	json_t *users, *row;
@@ -143,6 +168,8 @@ static int look_at_rows(struct cutover_view *v)
 		if (status == CTL_OK && u && u->end == FOLLOW_ON)
 			look_at_row(v, u, row);
 	}
+	if (status == CTL_OK && v->f.ctl->wave && v->to == SIDE_NEW && v->f.open)
+		status = look_at_wave(v, users);
 	json_decref(users);
 	return status;
 }
@@ -173,29 +200,131 @@ static int no_wait(struct ctl *c, const json_t *answer)
 	return CTL_OK;
 }
 
-static int ask_and_follow(struct ctl *c, const char *path, enum side to)
+/* ---- when */
+
+/* 0, or CTL_USAGE, said. */
+static int add_number(struct ctl *c, json_t *body, const char *key, const char *option,
+		      const char *text)
 {
-	json_t *answer, *body = follow_choice(c, false);
+	uint64_t n;
+
+	if (!text)
+		return 0;
+	if (slice_u64(slice_of(text), INT32_MAX, &n) < 0)
+		return ctl_usage(c, "%s: %s is a number, not \"%.40s\"", c->verb->name, option,
+				 text);
+	json_object_set_new(body, key, json_integer((json_int_t)n));
+	return 0;
+}
+
+static int add_when(struct ctl *c, json_t *body)
+{
+	if (c->at)
+		json_object_set_new(body, "at", json_string(c->at));
+	if (c->latest)
+		json_object_set_new(body, "latest", json_string(c->latest));
+	if (add_number(c, body, "rate", "--rate", c->rate) ||
+	    add_number(c, body, "first_hour", "--first-hour", c->first_hour) ||
+	    add_number(c, body, "quiet_s", "--when-quiet", c->when_quiet))
+		return CTL_USAGE;
+	return 0;
+}
+
+static bool says_when(const struct ctl *c)
+{
+	return c->at || c->latest || c->rate || c->first_hour || c->when_quiet;
+}
+
+static void print_when(struct ctl *c, const json_t *answer)
+{
+	if (c->json || !says_when(c))
+		return;
+	fprintf(c->out, "they begin ");
+	text_put(c->out, ctl_text(json_object_get(answer, "timetable"), "text"));
+	fputc('\n', c->out);
+}
+
+static void put_waits(struct table *t, const json_t *items)
+{
+	const json_t *first = json_array_get(items, 0);
+
+	if (first)
+		table_tinted(t, TINT_BUSY, "%s: %s", ctl_text(first, "name"),
+			     ctl_text(first, "text"));
+	else
+		table_cell(t, "%s", "");
+}
+
+static void print_dry_run(struct ctl *c, const json_t *answer)
+{
+	struct table *t = table_new("USER|STATE|NOT BEFORE|WAITS FOR");
+	char when[TEXT_SMALL];
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "users"), i, u) {
+		table_cell(t, "%s", ctl_text(u, "user"));
+		table_cell(t, "%s", ctl_text(u, "state"));
+		table_cell(t, "%s", text_date(ctl_int(u, "not_before"), when));
+		put_waits(t, json_object_get(u, "waits_for"));
+	}
+	if (table_rows(t))
+		table_print(t, c->out, c->terminal);
+	else
+		fprintf(c->out, "nobody is left to go\n");
+	table_free(&t);
+}
+
+static int ask_dry_run(struct ctl *c, json_t *body)
+{
+	json_t *answer;
 	int status;
 
-	if (!body)
-		return CTL_USAGE;
+	json_object_set_new(body, "dry_run", json_true());
+	status = ctl_ask(c, "/v1/cutover", body, &answer);
+	if (status == CTL_OK && !ctl_json(c, answer)) {
+		print_when(c, answer);
+		print_dry_run(c, answer);
+	}
+	json_decref(answer);
+	return status;
+}
+
+/* ---- the verbs */
+
+static int ask_and_follow(struct ctl *c, const char *path, json_t *body, enum side to)
+{
+	json_t *answer;
+	int status;
+
 	json_object_set_new(body, "go", json_boolean(!c->withdraw));
 	if (c->note)
 		json_object_set_new(body, "note", json_string(c->note));
 	status = ctl_ask(c, path, body, &answer);
-	if (status == CTL_OK)
-		status = c->no_wait || c->withdraw ? no_wait(c, answer) : follow(c, answer, to);
+	if (status == CTL_OK) {
+		print_when(c, answer);
+		status = c->no_wait || c->withdraw || c->at ? no_wait(c, answer)
+							    : follow(c, answer, to);
+	}
 	json_decref(answer);
 	return status;
 }
 
 int ctl_cutover(struct ctl *c)
 {
-	return ask_and_follow(c, "/v1/cutover", SIDE_NEW);
+	json_t *body = follow_choice(c, false);
+
+	if (!body || add_when(c, body)) {
+		json_decref(body);
+		return CTL_USAGE;
+	}
+	return c->dry_run ? ask_dry_run(c, body)
+			  : ask_and_follow(c, "/v1/cutover", body, SIDE_NEW);
 }
 
 int ctl_rollback(struct ctl *c)
 {
-	return ask_and_follow(c, "/v1/rollback", SIDE_OLD);
+	json_t *body = follow_choice(c, false);
+
+	return body ? ask_and_follow(c, "/v1/rollback", body, SIDE_OLD) : CTL_USAGE;
 }

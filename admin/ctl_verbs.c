@@ -86,18 +86,51 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry sync --wave 1\n"
 	  "  mailferry sync --all --no-wait\n",
 	  CTL_WAVE | CTL_ALL | CTL_NO_WAIT | CTL_DRY_RUN, 0, 1, ctl_sync },
-	{ "cutover", "USER | --wave W", "move users to the new server",
+	{ "cutover", "USER | --wave W [--at T] [--rate N] [--first-hour N] [--when-quiet S [--latest T]] [--dry-run]",
+	  "move users to the new server",
 	  "Gives the go. Each user is cut over as soon as the mailbox is in step; logins wait\n"
 	  "meanwhile, live sessions end with BYE after the flip. Follows each step until every user\n"
 	  "is flipped, undone or stuck. Exit status 0 only if all are on new. Interrupting it stops\n"
 	  "only the following; --withdraw takes back a go that was not used yet.\n"
 	  "\n"
+	  "--at: nobody begins before; 22:00, 2026-11-30 22:00 (by the engine's clock, and said back) or\n"
+	  "2026-11-30T22:00:00Z. Then nothing is followed. --rate: users of the wave that begin in a\n"
+	  "minute. --first-hour: at most so many whose flip is less than an hour ago. --when-quiet: a\n"
+	  "user begins when no command of his clients was open for so many seconds, or at --latest,\n"
+	  "quiet or not. Each of them is kept until another cutover command says otherwise; one about\n"
+	  "a USER counts before his wave's, and is not held up by its pause. --dry-run says who would\n"
+	  "begin when, at the earliest, and who waits for something else.\n"
+	  "\n"
 	  "examples:\n"
 	  "  mailferry cutover anna@example.com\n"
 	  "  mailferry cutover --wave 1\n"
+	  "  mailferry cutover --wave 1 --at 22:00 --rate 10 --first-hour 200\n"
+	  "  mailferry cutover --wave 1 --when-quiet 30 --latest \"2026-11-30 06:00\" --dry-run\n"
 	  "  mailferry cutover --wave 1 --no-wait\n"
 	  "  mailferry cutover --wave 1 --withdraw\n",
-	  CTL_WAVE | CTL_NO_WAIT | CTL_WITHDRAW, 0, 1, ctl_cutover },
+	  CTL_WAVE | CTL_NO_WAIT | CTL_WITHDRAW | CTL_WHEN | CTL_DRY_RUN, 0, 1, ctl_cutover },
+	{ "waves", "[--wave W]", "when waves go, and how far they are",
+	  "For each: users, on new, with the go and not begun, in their first hour on new, and when\n"
+	  "they begin. A wave pauses by itself when logins on new fail, waits grow long or new answers\n"
+	  "slowly (settings `waves`); then the reason is here, and in `mailferry status`.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry waves\n"
+	  "  mailferry waves --wave 1 --json\n",
+	  CTL_WAVE, 0, 0, ctl_waves },
+	{ "pause", "--wave W [--note TEXT]", "let nobody of a wave begin",
+	  "Whose cutover is under way already goes on. A user whose name is given to `mailferry cutover`\n"
+	  "is moved nevertheless.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry pause --wave 1 --note \"help desk is full\"\n",
+	  CTL_WAVE | CTL_NOTE, 0, 0, ctl_pause },
+	{ "resume", "--wave W", "let a paused wave go on",
+	  "Also one that paused by itself: what was before does not pause it again.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry resume --wave 1\n",
+	  CTL_WAVE, 0, 0, ctl_resume },
 	{ "rollback", "USER | --wave W", "move users back to the old server",
 	  "For users who are on new. They go on working there while old is brought in step: mail that\n"
 	  "came to new, flags, deletions, folders. Then the same pause as at a cutover, and logins go to\n"

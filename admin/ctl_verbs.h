@@ -17,11 +17,12 @@ enum ctl_option {
 	CTL_WAIT = 1 << 9,
 	CTL_SECONDS = 1 << 10,
 	CTL_UNDO = 1 << 11,
-	CTL_TRACE = 1 << 13,	/* --bytes --stop */
+	CTL_TRACE = 1 << 13, /* --bytes --stop */
 	CTL_NOTE = 1 << 17,
-	CTL_WAIVE = 1 << 15,	/* --folder --uid --kind */
-	CTL_VERIFY = 1 << 14,	/* --level --check-file --key */
+	CTL_WAIVE = 1 << 15,  /* --folder --uid --kind */
+	CTL_VERIFY = 1 << 14, /* --level --check-file --key */
 	CTL_DRY_RUN = 1 << 16,
+	CTL_WHEN = 1 << 20,	/* --at --latest --rate --first-hour --when-quiet */
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */
 };
 

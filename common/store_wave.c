@@ -106,6 +106,22 @@ int store_wave_pause(struct store *st, const char *wave, bool on, const char *ac
 
 /* ---- counts */
 
+int store_waves_each(struct store *st, store_wave_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT wave FROM users UNION SELECT name FROM timetables"
+				  " WHERE kind = 'wave' ORDER BY 1",
+				  NO_ARGS, e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0)
+		rc = got < 0 ? -1 : fn(rows_text(r, 0), arg);
+	rows_end(&r);
+	return rc;
+}
+
 int store_wave_count(struct store *st, const char *wave, int64_t fresh_since,
 		     struct wave_count *out, struct err *e)
 {

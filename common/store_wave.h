@@ -38,6 +38,10 @@ int store_timetables_each(struct store *st, store_timetable_fn *fn, void *arg,
 int store_wave_pause(struct store *st, const char *wave, bool on, const char *actor,
 		     const char *why, struct err *e) MUST_CHECK;
 
+typedef int store_wave_fn(const char *wave, void *arg);
+/* Of users and of timetables, by name. */
+int store_waves_each(struct store *st, store_wave_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
 struct wave_count {
 	int64_t users, go; /* go: and not yet begun */
 	int64_t held;	   /* between freeze and verdict, on the way to new */

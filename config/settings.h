@@ -73,8 +73,8 @@ struct backend_conf {
 	bool checkpoint; /* keeps changed flags in the open session: CHECK before a move */
 };
 
-/* Where a domain's records shall lead once its users are on new; in domain "NAME" { … } NULL means
- * what section dns says. Lists are as config/dns_words.h takes them apart. */
+/* Where a domain's records shall lead once its users are on new; in domain "NAME" { … } NULL
+ * means what section dns says. Lists are as config/dns_words.h takes them apart. */
 struct dns_target {
 	char *kind;    /* "opensrs-a", "opensrs-b", "other"; NULL: not known */
 	char *mx;      /* other: "10 mx.new.example.net, 20 …" */
@@ -173,6 +173,10 @@ struct settings {
 		int quota_margin;     /* % of the mailbox that must be free on new besides */
 		int certificate_days; /* that new's certificate must last yet */
 	} gate;
+	struct { /* waves { … }: when one pauses by itself; sync/wave.h */
+		int window_s, least, failed_percent, hold_ms, slow_times, slow_ms;
+		int rollback_percent, rollback_s, rollback_hours; /* percent 0: never */
+	} waves;
 	struct {	      /* lookup { … }: the MTA asks where mail goes */
 		char *listen; /* NULL: nobody asks */
 		char *old_transport, *new_transport;
@@ -180,10 +184,10 @@ struct settings {
 		bool unknown_to_old;
 		int connections, idle_s;
 	} lookup;
-	struct {		 /* dns { … } */
-		char *resolvers; /* NULL: those of /etc/resolv.conf */
-		int port;	 /* of authoritative name servers */
-		int timeout_s;	 /* for one answer, tries included */
+	struct {			     /* dns { … } */
+		char *resolvers;	     /* NULL: those of /etc/resolv.conf */
+		int port;		     /* of authoritative name servers */
+		int timeout_s;		     /* for one answer, tries included */
 		int smtp_port, webmail_port; /* probed for a certificate; 0: not */
 		int watch_s; /* the engine looks this often where the MX leads; 0: never */
 		struct dns_target target;
@@ -247,8 +251,8 @@ unsigned settings_line(const char *path, const char *section, const char *name);
 /* Writes the sample file: every setting with its help and default, in the table's order. */
 void settings_write_sample(FILE *to);
 
-/* What holds for the domain: its own section's words, and those of section dns where it has none.
- * Borrowed from s. */
+/* What holds for the domain: its own section's words, and those of section dns where it has
+ * none. Borrowed from s. */
 struct dns_target settings_dns_target(const struct settings *s, const char *domain);
 
 /* Do POP3 clients keep the unique ids that they know from old? */

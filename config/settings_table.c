@@ -21,6 +21,9 @@ const struct section_row section_rows[SECTIONS] = {
 	[SECTION_GATE] = { "gate", false,
 			   "What must hold before a user is moved, besides what always must: each "
 			   "check is required, or only warned about (`mailferry why`)." },
+	[SECTION_WAVES] = { "waves", false,
+			    "When a wave pauses by itself, or leads its users back; looked at "
+			    "while it goes on." },
 	[SECTION_LOOKUP] = { "lookup", false,
 			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
 	[SECTION_DNS] = { "dns", false,
@@ -296,6 +299,26 @@ const struct setting_row setting_rows[] = {
 	INT("certificate_days", AT(SECTION_GATE, gate.certificate_days), "14", 0, 3650, "days",
 	    "New's certificate must last so long."),
 
+	INT("window_s", AT(SECTION_WAVES, waves.window_s), "300", 1, 86400, "s",
+	    "Logins and waits of the last so many seconds count, since the last resume."),
+	INT("least", AT(SECTION_WAVES, waves.least), "10", 1, 1000000, "",
+	    "Fewer logins, or waits, than this say nothing."),
+	INT("failed_percent", AT(SECTION_WAVES, waves.failed_percent), "20", 0, 100, "%",
+	    "The wave pauses when more of its users' logins on new fail; 0: never for that."),
+	INT("hold_ms", AT(SECTION_WAVES, waves.hold_ms), "10000", 0, 120000, "ms",
+	    "… when one in twenty of the logins that waited waited longer; 0: never."),
+	INT("slow_times", AT(SECTION_WAVES, waves.slow_times), "5", 0, 1000, "",
+	    "… when new answers live users so many times slower than when it is quiet, …"),
+	INT("slow_ms", AT(SECTION_WAVES, waves.slow_ms), "200", 0, 60000, "ms",
+	    "… and so much slower; slow_times 0: never."),
+	INT("rollback_percent", AT(SECTION_WAVES, waves.rollback_percent), "0", 0, 100, "%",
+	    "When more of the logins on new than this fail for rollback_s, the wave pauses and "
+	    "its users go back to old (docs/rollback.md); 0: never."),
+	INT("rollback_s", AT(SECTION_WAVES, waves.rollback_s), "600", 2, 86400, "s",
+	    "So long, in its first half and in its second."),
+	INT("rollback_hours", AT(SECTION_WAVES, waves.rollback_hours), "24", 1, 8760, "h",
+	    "Those go back who were moved so lately."),
+
 	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
 	TEXT("listen", AT(SECTION_LOOKUP, lookup.listen), NULL, false,
 	     "\"unix:/path\" in a folder that only Postfix may enter, or a loopback "
@@ -389,7 +412,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 152, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 161, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

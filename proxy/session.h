@@ -147,10 +147,11 @@ struct session {
 	} open;
 	uint64_t bytes_up, bytes_down;
 	int64_t asked_ms; /* the backend owes an answer since then (latency.h); 0: none */
+	int64_t busy_ms;  /* monotonic: the client sent something, or a command was open */
 	/* what the store's row says, to write changes only */
 	enum session_state row_state;
 	int64_t row_ms;
-	bool row_written;
+	bool row_written, row_quiet;
 };
 
 /* Takes the accepted socket; closes it at once if its address has too many. */

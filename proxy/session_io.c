@@ -26,6 +26,7 @@ void session_send_up(struct session *s, const void *p, size_t n)
 		return;
 	s->bytes_up += n;
 	latency_asked(s);
+	s->busy_ms = s->asked_ms;
 	metrics_add(s->proxy->metrics, METER_BYTES, AT(s->protocol->kind, WAY_UP), (double)n);
 	stream_write(s->backend, p, n);
 	if (stream_queued(s->backend) > STREAM_HIGH)

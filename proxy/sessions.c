@@ -141,7 +141,24 @@ static void describe_route(const struct session *s, char *out, size_t size)
 	}
 }
 
-static void write_row(struct session *s, int64_t now)
+/* Looked at once a second: the end of a command is known that well. */
+static bool look_quiet(struct session *s, int64_t now)
+{
+	bool quiet = s->state == SESSION_PARTING ||
+		     (s->state == SESSION_RELAY && s->protocol->quiet(s));
+
+	if (!quiet)
+		s->busy_ms = now;
+	return quiet;
+}
+
+/* Where it is quiet: by the clock of the rows. */
+static int64_t quiet_since(const struct session *s, int64_t now)
+{
+	return clock_real_ms() - (now - MAX(s->busy_ms, s->state_ms));
+}
+
+static void write_row(struct session *s, bool quiet, int64_t now)
 {
 	char doing[128] = "", route[96];
 	struct session_row row = { .id = s->id,
@@ -154,6 +171,7 @@ static void write_row(struct session *s, int64_t now)
 				   .route = route,
 				   .client = s->client_id ? s->client_id : "",
 				   .since = s->since_ms,
+				   .quiet_since = quiet ? quiet_since(s, now) : 0,
 				   .bytes_up = (int64_t)s->bytes_up,
 				   .bytes_down = (int64_t)s->bytes_down };
 
@@ -165,16 +183,18 @@ static void write_row(struct session *s, int64_t now)
 	follower_session(s->proxy->follower, &row);
 	s->row_written = true;
 	s->row_state = s->state;
+	s->row_quiet = quiet;
 	s->row_ms = now;
 }
 
 static void look(struct session *s, int64_t now)
 {
 	int64_t moved = s->backend ? stream_moved_ms(s->backend) : 0;
+	bool quiet = look_quiet(s, now);
 
-	if (!s->row_written || s->row_state != s->state ||
+	if (!s->row_written || s->row_state != s->state || s->row_quiet != quiet ||
 	    (now - s->row_ms >= ROW_REFRESH_MS && moved > s->row_ms))
-		write_row(s, now);
+		write_row(s, quiet, now);
 	overlay_tick(s, now);
 	if (s->state == SESSION_RELAY)
 		session_check_idle(s);

@@ -28,12 +28,42 @@ static void finish_user(struct engine *en, const struct user *u)
 	run_move_user(&r, u, USER_DONE, "nothing has arrived on old for long enough");
 }
 
+void engine_when(struct engine *en, const struct user *u, bool quiet_too,
+		 struct wave_facts *out)
+{
+	struct err e = { 0 };
+
+	if (waves_facts(en->waves, u, runs_of_wave(en, u->wave), en->view.now, out, &e) < 0)
+		log_error(NULL, "%s", e.text);
+	if (!quiet_too || !wave_wants_quiet(en->view.now, out))
+		return;
+	out->quiet_known = true; /* and open, where that cannot be read */
+	if (store_user_quiet(en->o.store, u->name, &out->quiet_since, &e) < 0)
+		log_error(NULL, "%s", e.text);
+}
+
+/* The first look is cheap: each user is looked at once a second. */
+static struct plan plan_first(struct engine *en, const struct user *u, bool asked)
+{
+	struct wave_facts when;
+	struct plan p;
+
+	if (u->state != USER_READY || !u->go)
+		return plan_user(u, &en->view, asked);
+	engine_when(en, u, false, &when);
+	en->view.when = &when;
+	p = plan_user(u, &en->view, asked);
+	en->view.when = NULL;
+	return p;
+}
+
 /* What is known of a user besides his row is read only where all else is open. It is about the
  * way to new: on the way back nobody asks. */
 static struct plan plan_now(struct engine *en, const struct user *u)
 {
 	bool asked = names_has(&en->asked, u->name);
-	struct plan p = plan_user(u, &en->view, asked);
+	struct plan p = plan_first(en, u, asked);
+	struct wave_facts when;
 	struct gate_known known;
 	struct err e = { 0 };
 
@@ -43,9 +73,12 @@ static struct plan plan_now(struct engine *en, const struct user *u)
 		log_error(NULL, "%s", e.text);
 		return (struct plan){ .step = PLAN_REST };
 	}
+	engine_when(en, u, true, &when);
 	en->view.known = &known;
+	en->view.when = &when;
 	p = plan_user(u, &en->view, asked);
 	en->view.known = NULL;
+	en->view.when = NULL;
 	return p;
 }
 
@@ -102,6 +135,8 @@ int engine_look_around(struct engine *en, struct err *e)
 		   planner's. */
 		.worker_free = true,
 	};
+	if (waves_look(en->waves, e) < 0)
+		return -1;
 	return store_nodes_each(en->o.store, on_node, &en->view, e);
 }
 
@@ -220,6 +255,7 @@ struct engine *engine_new(const struct engine_opts *o)
 
 	en->o = *o;
 	en->speed = speed_new(o->store, o->settings);
+	en->waves = waves_new(o->store, o->settings, en->speed);
 	en->o.shop.pace_fd = speed_fd(en->speed);
 	en->timer = event_new(o->base, -1, EV_PERSIST, on_timer, en);
 	event_add(en->timer, &t);
@@ -230,6 +266,7 @@ void engine_free(struct engine **en)
 {
 	ASSERT(engine_idle(*en));
 	event_free((*en)->timer);
+	waves_free(&(*en)->waves);
 	speed_free(&(*en)->speed);
 	names_release(&(*en)->asked);
 	names_release(&(*en)->traced);

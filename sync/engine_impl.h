@@ -14,16 +14,18 @@
 #include "sync/names.h"
 #include "sync/speed.h"
 #include "sync/uidl_inbox.h"
+#include "sync/waves.h"
 
 struct run {
 	struct engine *en;
 	struct run *next;
-	char *user;
+	char *user, *wave;
 	struct engine_live live;
 	struct worker *worker;	 /* of a pass, probe or trailing pass */
 	struct cutover *cutover; /* or this */
 	int connections;	 /* to each server that it may open */
 	struct uidl_inbox uidl;
+	bool back;	/* a cutover: to old */
 	bool cancelled; /* we stopped it: it tells nothing about the user */
 	struct log_about about;
 };
@@ -43,6 +45,7 @@ struct engine {
 	struct gate_view view;
 	struct hosts hosts;
 	struct speed *speed;
+	struct waves *waves;
 	int queued;
 	int64_t next_scan; /* monotonic */
 	bool at_work, nudged, stopping;
@@ -52,6 +55,9 @@ struct engine {
 
 /* Fills en->view with what the gate looks at besides the user. */
 int engine_look_around(struct engine *en, struct err *e) MUST_CHECK;
+/* When this user may begin; quiet_too: reads the sessions as well, where that is asked. */
+void engine_when(struct engine *en, const struct user *u, bool quiet_too,
+		 struct wave_facts *out);
 /* May another worker be started for this? */
 bool engine_has_room(struct engine *en, enum plan_step step);
 
@@ -59,6 +65,8 @@ bool engine_has_room(struct engine *en, enum plan_step step);
 
 struct run *runs_find(const struct engine *en, const char *user);
 int runs_count(const struct engine *en, bool cutovers_only);
+/* Cutovers of a wave to new. */
+int runs_of_wave(const struct engine *en, const char *wave);
 /* To each server: open now, and at once by the settings, the time of day and what the servers
  * bear. */
 int runs_connections(const struct engine *en);

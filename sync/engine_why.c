@@ -58,6 +58,7 @@ static void why_servers(struct engine *en, const struct user *u, engine_item_fn 
 static void why_ready(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
 {
 	struct gate_item items[GATE_ITEMS];
+	struct wave_facts when;
 	struct gate_known known;
 	struct err e = { 0 };
 
@@ -67,9 +68,14 @@ static void why_ready(struct engine *en, const struct user *u, engine_item_fn *f
 		known = (struct gate_known){ 0 };
 	}
 	en->view.worker_free = engine_has_room(en, PLAN_PASS);
-	en->view.known = u->state == USER_RETURNING ? NULL : &known;
+	if (u->state == USER_READY) {
+		engine_when(en, u, true, &when);
+		en->view.known = &known;
+		en->view.when = &when;
+	}
 	(void)gate_check(u, &en->view, items);
 	en->view.known = NULL;
+	en->view.when = NULL;
 	for (int i = 0; i < GATE_ITEMS; i++)
 		fn(&items[i], to);
 }

@@ -9,6 +9,7 @@ static const struct {
 	bool at_flip; /* asked again of what the last delta found */
 } rows[] = {
 	[GATE_GO] = { .name = "go" },
+	[GATE_WHEN] = { .name = "when" },
 	[GATE_LOGINS] = { .name = "logins" },
 	[GATE_STUCK] = { .name = "stuck" },
 	[GATE_BACKOFF] = { .name = "back-off" },
@@ -227,6 +228,15 @@ static void check_slot(const struct gate_view *v, struct gate_item *i)
 			 v->worker_free ? "a worker is free" : "a free worker");
 }
 
+static void check_when(const struct gate_view *v, struct gate_item *i)
+{
+	bool may = wave_may_start(v->now, v->when, i->text, sizeof i->text);
+
+	i->ok = may;
+	i->state = may ? GATE_OK : GATE_WAITS;
+	i->remedy = v->when->t.paused ? "mend it, then `mailferry resume --wave`" : NULL;
+}
+
 /* What v->known says nothing about: nobody asks. */
 static void start_items(struct gate_item out[GATE_ITEMS])
 {
@@ -258,6 +268,8 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	start_items(out);
 	gate_say(&out[GATE_GO], u->go, "`mailferry cutover` gives it", "%s",
 		 u->go ? "go is given" : "the go");
+	if (v->when)
+		check_when(v, &out[GATE_WHEN]);
 	check_logins(u, v->s, &out[GATE_LOGINS]);
 	check_stuck(u, v->s, &out[GATE_STUCK]);
 	check_backoff(u, v->now, &out[GATE_BACKOFF]);

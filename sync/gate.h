@@ -12,9 +12,11 @@
 #include "common/store.h"
 #include "config/settings.h"
 #include "sync/facts.h"
+#include "sync/wave.h"
 
 enum gate_name {
 	GATE_GO,
+	GATE_WHEN,
 	GATE_LOGINS,
 	GATE_STUCK,
 	GATE_BACKOFF,
@@ -84,6 +86,7 @@ struct gate_view {
 	int cutovers_running;
 	bool worker_free;
 	const struct gate_known *known; /* of this user; NULL: those items are not asked */
+	const struct wave_facts *when;	/* likewise: may it begin now? */
 };
 
 /* The item of this name if a waiver lets it pass, else -1. */

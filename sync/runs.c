@@ -22,6 +22,15 @@ int runs_count(const struct engine *en, bool cutovers_only)
 	return n;
 }
 
+int runs_of_wave(const struct engine *en, const char *wave)
+{
+	int n = 0;
+
+	for (const struct run *r = en->runs; r; r = r->next)
+		n += r->live.kind == JOB_FINAL && !r->back && strcmp(r->wave, wave) == 0;
+	return n;
+}
+
 int runs_connections(const struct engine *en)
 {
 	int n = 0;
@@ -55,7 +64,9 @@ static struct run *run_new(struct engine *en, const struct user *u, enum job_kin
 
 	r->en = en;
 	r->user = mem_str(u->name);
+	r->wave = mem_str(u->wave);
 	r->live.kind = kind;
+	r->back = u->state == USER_RETURNING;
 	r->live.started = clock_real_ms();
 	r->about = (struct log_about){
 		.what = "user",
@@ -79,6 +90,7 @@ static void run_free(struct run *r)
 	r->en->nudged = true; /* a slot is free */
 	uidl_inbox_release(&r->uidl);
 	mem_free(&r->user);
+	mem_free(&r->wave);
 	mem_free(&r);
 }
 
@@ -163,7 +175,8 @@ static void cutover_flipped(struct run *r, const struct job_result *res)
 	/* Dated before the flip: the first trailing pass is due at once. */
 	if (got > 0)
 		run_write_progress(r, &u, res, "", u.state_since - 1);
-	else if (got < 0)
+	/* What was said about when has happened. */
+	if (got < 0 || store_timetable_drop(r->en->o.store, r->user, false, &e) < 0)
 		run_log_store(r, &e);
 	user_release(&u);
 }
@@ -270,6 +283,8 @@ void runs_start(struct engine *en, const struct user *u, enum plan_step step)
 	struct err e = { 0 };
 
 	names_drop(&en->asked, u->name);
+	if (step == PLAN_CUTOVER && u->state == USER_READY)
+		waves_begun(en->waves, u, en->view.now);
 	log_debug(&r->about, "%s starts", job_kind_name(r->live.kind));
 	if (start_run(r, u, &e) < 0)
 		could_not_start(r, u, &e);

@@ -147,6 +147,13 @@ void speed_tick(struct speed *sp)
 	set_rates(sp);
 }
 
+void speed_answers(const struct speed *sp, enum side side, int64_t *typical_us,
+		   int64_t *quiet_us)
+{
+	*typical_us = sp->ease[side].typical_us;
+	*quiet_us = sp->ease[side].quiet_us;
+}
+
 void speed_text(const struct speed *sp, enum side side, char *out, size_t size)
 {
 	const struct ease *x = &sp->ease[side];

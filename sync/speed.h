@@ -20,6 +20,9 @@ int speed_fd(const struct speed *sp); /* for workers; borrowed */
 void speed_tick(struct speed *sp);
 /* Connections to this server at once, by the settings and the time of day. */
 int speed_connections(const struct speed *sp, enum side side);
+/* What its answers to live users take now, and took when the copier was quiet; 0: not known. */
+void speed_answers(const struct speed *sp, enum side side, int64_t *typical_us,
+		   int64_t *quiet_us);
 /* What slows the copier there, "" if nothing. */
 void speed_text(const struct speed *sp, enum side side, char *out, size_t size);
 

@@ -1,0 +1,203 @@
+/* Hides: what is remembered of each wave between two looks at the store. */
+#include "sync/waves.h"
+
+#include "common/log.h"
+
+struct wave {
+	char *name, *why, *actor; /* owned; those of the timetable */
+	struct timetable t;
+	bool present; /* in the last look */
+	bool paced;   /* next is known */
+	bool counted; /* since the last look */
+	int64_t next;
+	struct wave_count count;
+};
+
+/* A user's own timetable, by name. */
+struct own {
+	char *name;
+	struct timetable t;
+};
+
+struct waves {
+	struct store *store;
+	const struct settings *s;
+	const struct speed *speed;
+	struct wave *wave;
+	size_t count;
+	struct own *own;
+	size_t own_count, own_size;
+};
+
+struct waves *waves_new(struct store *st, const struct settings *s, const struct speed *speed)
+{
+	struct waves *w = mem_new(sizeof *w);
+
+	*w = (struct waves){ .store = st, .s = s, .speed = speed };
+	return w;
+}
+
+static void forget_own(struct waves *w)
+{
+	for (size_t i = 0; i < w->own_count; i++)
+		mem_free(&w->own[i].name);
+	w->own_count = 0;
+}
+
+void waves_free(struct waves **w)
+{
+	for (size_t i = 0; i < (*w)->count; i++) {
+		mem_free(&(*w)->wave[i].name);
+		mem_free(&(*w)->wave[i].why);
+		mem_free(&(*w)->wave[i].actor);
+	}
+	forget_own(*w);
+	mem_free(&(*w)->own);
+	mem_free(&(*w)->wave);
+	mem_free(w);
+}
+
+/* ---- timetables */
+
+static struct wave *find(const struct waves *w, const char *name)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (strcmp(w->wave[i].name, name) == 0)
+			return &w->wave[i];
+	return NULL;
+}
+
+static void replace(char **text, const char *with)
+{
+	mem_free(text);
+	*text = mem_str(with);
+}
+
+static void take_wave(struct waves *w, const struct timetable *t)
+{
+	struct wave *v = find(w, t->name);
+
+	if (!v) {
+		w->wave = mem_grow(w->wave, w->count + 1, sizeof *w->wave);
+		v = &w->wave[w->count++];
+		*v = (struct wave){ .name = mem_str(t->name) };
+	}
+	if (v->t.rate != t->rate)
+		v->paced = false;
+	replace(&v->why, t->why);
+	replace(&v->actor, t->actor);
+	v->t = *t;
+	v->t.name = v->name;
+	v->t.why = v->why;
+	v->t.actor = v->actor;
+	v->present = true;
+}
+
+static void take_own(struct waves *w, const struct timetable *t)
+{
+	struct own *o;
+
+	if (w->own_count == w->own_size) {
+		w->own_size = w->own_size ? w->own_size * 2 : 64;
+		w->own = mem_grow(w->own, w->own_size, sizeof *w->own);
+	}
+	o = &w->own[w->own_count++];
+	*o = (struct own){ .name = mem_str(t->name), .t = *t };
+	o->t.name = o->name;
+	o->t.why = o->t.actor = "";
+}
+
+static int take(const struct timetable *t, void *arg)
+{
+	if (t->is_wave)
+		take_wave(arg, t);
+	else
+		take_own(arg, t);
+	return 0;
+}
+
+static int compare_own(const void *a, const void *b)
+{
+	return strcmp(((const struct own *)a)->name, ((const struct own *)b)->name);
+}
+
+int waves_look(struct waves *w, struct err *e)
+{
+	forget_own(w);
+	for (size_t i = 0; i < w->count; i++)
+		w->wave[i].present = w->wave[i].counted = false;
+	if (store_timetables_each(w->store, take, w, e) < 0)
+		return -1;
+	if (w->own_count)
+		qsort(w->own, w->own_count, sizeof *w->own, compare_own);
+	return 0;
+}
+
+/* ---- facts */
+
+static int count(struct waves *w, struct wave *v, int64_t now, struct err *e)
+{
+	if (v->counted)
+		return 0;
+	if (store_wave_count(w->store, v->name, now - WAVE_HOUR_MS, &v->count, e) < 0)
+		return -1;
+	v->counted = true;
+	return 0;
+}
+
+/* An engine that was started anew goes on at the pace of the one before. */
+static int pace(struct waves *w, struct wave *v, struct err *e)
+{
+	int64_t begun;
+
+	if (v->paced)
+		return 0;
+	if (store_wave_last_begun(w->store, v->name, &begun, e) < 0)
+		return -1;
+	v->next = begun ? wave_next(begun, 0, v->t.rate) : 0;
+	v->paced = true;
+	return 0;
+}
+
+static const struct timetable *own_timetable(const struct waves *w, const char *user)
+{
+	struct own key = { .name = (char *)(uintptr_t)user };
+	const struct own *o =
+		w->own_count ? bsearch(&key, w->own, w->own_count, sizeof key, compare_own)
+			     : NULL;
+
+	return o ? &o->t : NULL;
+}
+
+int waves_facts(struct waves *w, const struct user *u, int running, int64_t now,
+		struct wave_facts *out, struct err *e)
+{
+	const struct timetable *own = own_timetable(w, u->name);
+	struct wave *v = own ? NULL : find(w, u->wave);
+
+	*out = (struct wave_facts){ .t = { .name = u->name, .why = "", .actor = "" } };
+	if (own)
+		out->t = *own;
+	if (!v || !v->present)
+		return 0;
+	out->t = v->t;
+	if ((v->t.first_hour && count(w, v, now, e) < 0) || (v->t.rate && pace(w, v, e) < 0)) {
+		out->t.paused = true;
+		out->t.why = "the store cannot be read";
+		return -1;
+	}
+	out->next = v->next;
+	if (v->t.first_hour) {
+		out->fresh = v->count.fresh + running;
+		out->fresh_ends = v->count.next_end ? v->count.next_end + WAVE_HOUR_MS : 0;
+	}
+	return 0;
+}
+
+void waves_begun(struct waves *w, const struct user *u, int64_t now)
+{
+	struct wave *v = own_timetable(w, u->name) ? NULL : find(w, u->wave);
+
+	if (v)
+		v->next = wave_next(now, v->next, v->t.rate);
+}
