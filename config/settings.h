@@ -153,6 +153,9 @@ struct settings {
 		int delete_brake; /* most deletes per folder and pass … */
 		int delete_brake_percent; /* … or this share of it, whichever is more */
 		char *deleted;		  /* "copy" or "skip": what is marked \Deleted */
+		char *uids;		  /* "exact", "floor", "plain" (sync/uid_mode.h) */
+		int uid_gaps, uid_floor;  /* UIDs used up in a folder, at most */
+		int uid_s;		  /* of a pass, at most */
 	} sync;
 	struct {	      /* cutover { … } */
 		int budget_s; /* from freeze to flip; then it is undone */

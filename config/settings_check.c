@@ -267,6 +267,15 @@ static void check_deleted(const struct settings *s, const struct scan *scan, str
 			    "sync.deleted must be copy or skip, not \"%s\"", s->sync.deleted);
 }
 
+static void check_uids(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	if (strcmp(s->sync.uids, "exact") != 0 && strcmp(s->sync.uids, "floor") != 0 &&
+	    strcmp(s->sync.uids, "plain") != 0)
+		mistake_add(m, scan_line(scan, SECTION_SYNC, NULL, "uids"),
+			    "sync.uids must be exact, floor or plain, not \"%s\"",
+			    s->sync.uids);
+}
+
 static void check_uidl(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
 	if (strcmp(s->pop3.uidl, "keep") != 0 && strcmp(s->pop3.uidl, "native") != 0)
@@ -475,6 +484,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_worker_user(s, scan, m);
 	check_folder_rules(s, scan, m);
 	check_deleted(s, scan, m);
+	check_uids(s, scan, m);
 	check_uidl(s, scan, m);
 	settings_check_dns(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)

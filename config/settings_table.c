@@ -248,6 +248,16 @@ const struct setting_row setting_rows[] = {
 	TEXT("deleted", AT(SECTION_SYNC, sync.deleted), "copy", true,
 	     "What becomes of messages marked \\Deleted and not yet expunged: copy (with the "
 	     "mark) or skip (not copied unless the mark goes)."),
+	TEXT("uids", AT(SECTION_SYNC, sync.uids), "plain", true,
+	     "Which UIDs copied mail gets on new: exact (those of old), floor (above all that "
+	     "old has given) or plain (whatever new gives). What cannot be had falls to the next "
+	     "of them; needs UIDPLUS on new."),
+	INT("uid_gaps", AT(SECTION_SYNC, sync.uid_gaps), "50000", 0, 1000000, "",
+	    "Exact: UIDs without a message that are used up in a folder, at most; else floor."),
+	INT("uid_floor", AT(SECTION_SYNC, sync.uid_floor), "200000", 0, 10000000, "",
+	    "Floor: UIDs that are used up in a folder, at most; else plain."),
+	INT("uid_s", AT(SECTION_SYNC, sync.uid_s), "600", 1, 86400, "s",
+	    "Time that a pass spends on using UIDs up, at most; then plain."),
 
 	INT("budget_s", AT(SECTION_CUTOVER, cutover.budget_s), "12", 3, 60, "s",
 	    "From freeze to flip; when it is spent, everything is undone."),
@@ -412,7 +422,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 161, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 165, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -190,8 +190,8 @@ static void remember(struct work *w, enum side s)
 {
 	const struct selected *sel = &w->selected[s];
 
-	w->f->state[s] = (struct folder_state){ sel->uidvalidity, sel->uidnext, sel->messages,
-						sel->highestmodseq };
+	w->f->state[s] = (struct folder_state){ sel->uidvalidity, uids_next(w, s),
+						sel->messages, sel->highestmodseq };
 }
 
 /* Nobody has looked at the other side: it has to be listed before it is believed again. */
@@ -238,8 +238,8 @@ static int work_trailing(struct work *w, struct err *e)
 
 static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
-	if (exceptions_retry(w, e) < 0 || copy_gather(w, both_sides, e) < 0 ||
-	    copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
+	if (uids_recover(w, e) < 0 || exceptions_retry(w, e) < 0 ||
+	    copy_gather(w, both_sides, e) < 0 || copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
 	    copy_look_again_begin(w, e) < 0)
 		return -1;
 	ahead_read(w); /* while that look's answer is on its way */
@@ -263,7 +263,13 @@ static int end_folder(struct work *w, bool equal, struct err *e)
 	if (!pass_is_trailing(p))
 		remember(w, p->to);
 	w->f->settled = pass_is_trailing(p) || (equal && uids_last(w));
-	return journal_folder_write(p->journal, w->f, e);
+	if (journal_begin(p->journal, e) < 0)
+		return -1;
+	if (journal_folder_write(p->journal, w->f, e) < 0 || uids_note(w, e) < 0) {
+		journal_rollback(p->journal);
+		return -1;
+	}
+	return journal_commit(p->journal, e);
 }
 
 int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,

@@ -112,7 +112,8 @@ static int write_intent(struct work *w, struct batch *b, struct journal_msg *row
 	if (journal_batch_open(w->pass->journal, batch, e) < 0)
 		return -1;
 	for (size_t i = 0; i < b->count; i++)
-		if (write_one(w, &b->at[i], &rows[i], batch->id, &pos, e) < 0)
+		if (!b->at[i].filler &&
+		    write_one(w, &b->at[i], &rows[i], batch->id, &pos, e) < 0)
 			return -1;
 	return 0;
 }
@@ -178,7 +179,7 @@ static int resolve(struct work *w, struct batch *b, struct journal_msg *rows,
 	if (journal_begin(j, e) < 0)
 		return -1;
 	for (size_t i = 0; i < b->count && rc == 0; i++)
-		if (!b->at[i].skip)
+		if (!b->at[i].skip && !b->at[i].filler)
 			rc = settle(w, &b->at[i], &rows[i], &doubt, e);
 	if (rc == 0 && !doubt)
 		rc = journal_batch_close(j, batch->id, e);
@@ -313,6 +314,8 @@ static int land(struct stream *st, struct err *e)
 		note_unanswered(st, &f->b, APPEND_UNKNOWN);
 		probe_claims(st->w, &f->b, false);
 	}
+	if (sent == 0)
+		uids_landed(st->w, &f->b);
 	rc = resolve(st->w, &f->b, f->rows, &f->intent, e);
 	pass_step();
 	if (rc == 0 && sent < 0) {
@@ -356,13 +359,31 @@ static void abandon(struct stream *st)
 	}
 }
 
+static int send_all(struct stream *st, struct flight *f, struct err *e)
+{
+	while (sender_send(st->out, &f->b, e) == 0) {
+		if (!uids_gap(&f->b))
+			return 0;
+		for (size_t i = 0; i < st->count; i++) /* f is among them */
+			if (wait_for(st, st->at[i], e) < 0)
+				return -1;
+		if (uids_close_gap(st->w, &f->b, e) < 0)
+			return -1;
+	}
+	return err_wrap(e, "%s: folder %s", side_name(st->w->pass->to),
+			st->w->f->name[st->w->pass->to]);
+}
+
 /* Intends and sends; takes the batch. The answers are awaited when room is needed. */
 static int take_off(struct stream *st, struct batch *b, struct err *e)
 {
 	struct work *w = st->w;
 	enum side to = w->pass->to;
-	struct flight *f = mem_new(sizeof *f);
+	struct flight *f;
 
+	if (uids_fill(w, b, e) < 0)
+		return -1;
+	f = mem_new(sizeof *f);
 	*f = (struct flight){ .b = *b,
 			      .rows = mem_array(b->count + 1, sizeof *f->rows),
 			      .intent = { .folder = w->f->id,
@@ -377,8 +398,8 @@ static int take_off(struct stream *st, struct batch *b, struct err *e)
 	pass_step();
 	w->touched = true;
 	st->at[st->count++] = f;
-	if (sender_send(st->out, &f->b, e) < 0)
-		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
+	if (send_all(st, f, e) < 0)
+		return -1;
 	pass_step();
 	return st->count == (w->wary ? 1 : FLIGHTS_MAX) ? land(st, e) : 0;
 }
@@ -614,21 +635,33 @@ int copy_new_begin(struct work *w, struct stream **out, struct err *e)
 	return 0;
 }
 
+static int begin_uids(struct stream *st, struct err *e)
+{
+	const uint32_t *first = st->todo ? st->uids : st->alone;
+	size_t n = st->todo + st->alone_count;
+
+	return uids_begin(st->w, n ? *first : 0, n, st->bytes, e);
+}
+
 int copy_new_send(struct stream *st, struct err *e)
 {
 	struct work *w = st->w;
 	enum side to = w->pass->to;
 
-	if (check_room(st, e) < 0)
+	if (check_room(st, e) < 0 || begin_uids(st, e) < 0)
 		return -1;
 	if (st->todo || st->alone_count) {
 		st->out = sender_new(w->lane->box[to], w->f->name[to]);
 		st->again = mem_array(st->todo + 1, sizeof *st->again);
-		if (copy_stream(st, e) < 0)
+		if (copy_stream(st, e) < 0) {
+			uids_abandon(w, e);
 			return -1;
+		}
 	} else {
 		ahead_begin(w);
 	}
+	if (uids_end(w, e) < 0)
+		return -1;
 	return suspects_clear(w, &st->suspects, e);
 }
 

@@ -19,6 +19,8 @@ static const struct {
 	NUMBER("paired", paired),
 	FACT("other_uids", other_uids),
 	FACT("low_uids", low_uids),
+	FACT("inexact", inexact),
+	TEXT("uids_why", uids_why),
 	FACT("same_validity", same_validity),
 	FACT("strangers", strangers),
 	FACT("unsubscribed", unsubscribed),

@@ -29,6 +29,7 @@ struct facts {
 	int64_t paired;		   /* messages on both sides */
 	struct fact other_uids;	   /* of them: with another UID on new */
 	struct fact low_uids;	   /* folders where one of them is below old's UIDNEXT */
+	struct fact inexact;	   /* folders that are not exact (sync/uid_mode.h) */
 	struct fact same_validity; /* folders with equal UIDVALIDITY and unequal UIDs */
 	struct fact strangers;	   /* messages on new that we did not copy */
 	struct fact unsubscribed;  /* folders subscribed on old, and not on new */
@@ -38,7 +39,8 @@ struct facts {
 	int64_t room_bytes, room_messages; /* on new, after the pass; or FACT_UNKNOWN */
 	int64_t certificate;		   /* new's lasts until then, s since 1970; 0: no TLS */
 	char prefix[SIDES][FACT_TEXT_MAX], separator[SIDES][2]; /* of folders' names */
-	char lost[FACT_TEXT_MAX]; /* extensions of old that new has not: "IDLE QRESYNC" */
+	char uids_why[FACT_TEXT_MAX]; /* the first reason for what is not as wished; "" */
+	char lost[FACT_TEXT_MAX];     /* extensions of old that new has not: "IDLE QRESYNC" */
 	/* of the engine */
 	int64_t took_ms[FACT_DELTAS]; /* the last passes over mail in step, newest first; 0:
 				       * none

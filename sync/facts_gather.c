@@ -42,8 +42,8 @@ static int take_uids(const struct journal_uid_row *r, void *arg)
 
 	g->f->paired += r->paired;
 	add(g, &g->f->other_uids, r->paired - r->equal, SIDE_OLD, name);
-	add(g, &g->f->low_uids, r->lowest && r->equal < r->paired && r->lowest < old->uidnext,
-	    SIDE_OLD, name);
+	add(g, &g->f->low_uids, r->lowest && r->lowest < old->uidnext, SIDE_OLD, name);
+	add(g, &g->f->inexact, !looks_equal(r), SIDE_OLD, name);
 	add(g, &g->f->same_validity,
 	    old->uidvalidity && old->uidvalidity == new->uidvalidity && !looks_equal(r),
 	    SIDE_OLD, name);
@@ -61,6 +61,24 @@ static int take_strangers_only(const struct journal_uid_row *r, void *arg)
 	if (r->settled)
 		add(g, &g->f->strangers, (int64_t)r->state[SIDE_NEW].messages - r->on_new,
 		    SIDE_NEW, r->name[SIDE_NEW]);
+	return 0;
+}
+
+/* What is worst is told. */
+static int take_why(struct gathering *g, struct err *e)
+{
+	char folder[JOURNAL_REASON_MAX], why[UIDS_WHY_MAX], *shown;
+
+	for (int m = UID_PLAIN; m < UID_MODES; m++) {
+		if (journal_uid_why(g->p->journal, (enum uid_mode)m, folder, why, e) < 0)
+			return -1;
+		if (!why[0])
+			continue;
+		shown = folder_name_shown(folder, g->p->space[SIDE_OLD].utf8);
+		snprintf(g->f->uids_why, sizeof g->f->uids_why, "%.60s (%.30s)", why, shown);
+		mem_free(&shown);
+		return 0;
+	}
 	return 0;
 }
 
@@ -188,6 +206,8 @@ int facts_gather(struct pass *p, const struct folder_map *map, struct err *e)
 	look_for_strangers(&g);
 	if (pop3)
 		return 0;
+	if (take_why(&g, e) < 0)
+		return -1;
 	take_names(f, p);
 	compare_servers(f, p);
 	return compare_folders(&g, e);

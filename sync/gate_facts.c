@@ -32,27 +32,45 @@ static void check_uidvalidity(const struct facts *f, const struct settings *s,
 			  x->count, x->where);
 }
 
-/* exact: all are equal; floor: all that are not lie above what old has given. */
+/* Why it is not what sync.uids wishes, if the pass has said so. */
+static const char *because(const struct facts *f, char out[static FACT_TEXT_MAX + 8])
+{
+	snprintf(out, FACT_TEXT_MAX + 8, "%s%s", f->uids_why[0] ? ": " : "", f->uids_why);
+	return out;
+}
+
+/* What sync/uid_mode.h says, as it has come to be. */
 static void check_uids(const struct facts *f, const struct settings *s, struct gate_item *i)
 {
+	char why[FACT_TEXT_MAX + 8];
+
 	if (f->by_pop3)
 		gate_say(i, true, NULL, "old is read by POP3 and has none");
-	else if (f->other_uids.count == 0)
+	else if (f->inexact.count == 0)
 		gate_say(i, true, NULL,
 			 "exact: %" PRId64 " of %" PRId64 " messages have old's UID", f->paired,
 			 f->paired);
+	else if (f->other_uids.count == 0)
+		gate_rule(i, s->gate.uids, false,
+			  "`mailferry sync` with sync.uids = exact, or waive it",
+			  "%" PRId64 " of %" PRId64
+			  " messages have old's UID, but in %" PRId64
+			  " folders new will give UIDs that old has given before, first %s%s",
+			  f->paired, f->paired, f->inexact.count, f->inexact.where,
+			  because(f, why));
 	else if (f->low_uids.count == 0)
 		gate_say(i, true, NULL,
 			 "floor: %" PRId64 " of %" PRId64
-			 " messages have another UID than on old, all above old's UIDNEXT",
-			 f->other_uids.count, f->paired);
+			 " messages have another UID than on old, all above old's UIDNEXT%s",
+			 f->other_uids.count, f->paired, because(f, why));
 	else
 		gate_rule(i, s->gate.uids, false,
 			  "`mailferry waive USER uids` if clients may load all of it anew",
 			  "plain: %" PRId64 " of %" PRId64
 			  " messages have another UID than on old, in %" PRId64
-			  " folders below old's UIDNEXT, first %s",
-			  f->other_uids.count, f->paired, f->low_uids.count, f->low_uids.where);
+			  " folders below old's UIDNEXT, first %s%s",
+			  f->other_uids.count, f->paired, f->low_uids.count, f->low_uids.where,
+			  because(f, why));
 }
 
 /* Names a fact that must be zero. */

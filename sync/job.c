@@ -190,6 +190,10 @@ void job_write(const struct job *j, struct buf *out)
 	add_number(out, "delete_brake", j->delete_brake);
 	add_number(out, "delete_brake_percent", j->delete_brake_percent);
 	add_number(out, "skip_deleted", j->skip_deleted);
+	add_field(out, "uids", uid_mode_name(j->uids.wish));
+	add_number(out, "uid_gaps", j->uids.gaps);
+	add_number(out, "uid_floor", j->uids.floor);
+	add_number(out, "uid_s", j->uids.seconds);
 	add_number(out, "uidl", j->uidl);
 	if (j->kind == JOB_AUDIT) {
 		add_field(out, "level", audit_level_name(j->level));
@@ -471,6 +475,11 @@ static const char *name_of_error(int i)
 	return err_kind_name((enum err_kind)i);
 }
 
+static const char *name_of_uids(int i)
+{
+	return uid_mode_name((enum uid_mode)i);
+}
+
 static const char *name_of_whom(int i)
 {
 	return later_whom_name((enum later_whom)i);
@@ -613,6 +622,23 @@ static int take_folders(struct object *o, struct folder_rules *out)
 	return 0;
 }
 
+/* All missing: plain. */
+static int take_uids(struct object *o, struct job *out)
+{
+	int wish = UID_PLAIN;
+
+	if (json_object_get(o->json, "uids") &&
+	    take_name(o, "uids", name_of_uids, UID_MODES, &wish) < 0)
+		return -1;
+	out->uids.wish = (enum uid_mode)wish;
+	return take_optional(o, "uid_gaps", UINT32_MAX, &out->uids.gaps) < 0 ||
+			       take_optional(o, "uid_floor", UINT32_MAX, &out->uids.floor) <
+				       0 ||
+			       take_optional(o, "uid_s", SECONDS_MAX, &out->uids.seconds) < 0
+		       ? -1
+		       : 0;
+}
+
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
@@ -631,7 +657,7 @@ static int take_job(struct object *o, struct job *out)
 	    take_int(o, "delete_brake", 0, INT32_MAX, &out->delete_brake) < 0 ||
 	    take_int(o, "delete_brake_percent", 0, 100, &out->delete_brake_percent) < 0 ||
 	    take_optional(o, "skip_deleted", 1, &skip) < 0 ||
-	    take_optional(o, "uidl", 1, &uidl) < 0 ||
+	    take_optional(o, "uidl", 1, &uidl) < 0 || take_uids(o, out) < 0 ||
 	    take_string(o, "run_as", NAME_MAX, true, &out->run_as) < 0 ||
 	    take_optional(o, "memory", BYTES_MAX, &out->memory) < 0 ||
 	    take_folders(o, &out->folders) < 0 ||

@@ -6,7 +6,8 @@
  * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
- *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "uidl": 0 | 1 (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
+ *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "uidl": 0 | 1 (0 if absent), "uids": "plain" | "floor" | "exact" (plain if absent),
+ *"uid_gaps": n, "uid_floor": n, "uid_s": n (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
  *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "pop3_port" (0: no POP3), "pop3_tls" (these two may be missing), "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}:
@@ -65,6 +66,7 @@
 #include "config/settings.h"
 #include "sync/audit.h"
 #include "sync/facts.h"
+#include "sync/uid_mode.h"
 
 enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_KINDS };
 
@@ -100,6 +102,11 @@ struct job {
 	int delete_brake, delete_brake_percent;
 	struct folder_rules folders;
 	bool skip_deleted; /* what is marked \Deleted is not copied */
+	struct {
+		enum uid_mode wish;
+		int64_t gaps, floor; /* UIDs used up in a folder, at most */
+		int64_t seconds;     /* of a pass, at most */
+	} uids;
 	bool uidl; /* unique ids of POP3 are wanted (sync/uidl.h) */
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;

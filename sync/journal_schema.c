@@ -73,6 +73,10 @@ static const char *const steps[] = {
 	[8] = "CREATE TABLE uidl(side INTEGER NOT NULL, uidvalidity INTEGER NOT NULL,"
 	      " uid INTEGER NOT NULL, uidl TEXT NOT NULL,"
 	      " PRIMARY KEY(side, uidvalidity, uid)) WITHOUT ROWID;",
+	/* how each folder's UIDs stand, and fillers that may be there (sync/uids.h) */
+	[9] = "CREATE TABLE uids(folder INTEGER PRIMARY KEY REFERENCES folder(id) ON DELETE"
+	      " CASCADE, mode INTEGER NOT NULL, why TEXT NOT NULL, filler INTEGER NOT NULL,"
+	      " fence INTEGER NOT NULL);",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

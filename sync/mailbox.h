@@ -345,6 +345,13 @@ int mailbox_store(struct mailbox *m, const uint32_t *uids, size_t n, enum store_
 		  const char *flags, struct err *e) MUST_CHECK;
 int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t n,
 		    struct err *e) MUST_CHECK;
+/*
+ * Copies messages of the selected folder, n of them from UID `first` on without a gap, to the
+ * end of a folder, which may be the same. *told: the server said where all of them are now
+ * (COPYUID, RFC 4315): uids has room for n.
+ */
+int mailbox_copy(struct mailbox *m, uint32_t first, size_t n, const char *folder,
+		 uint32_t *uids, uint32_t *uidvalidity, bool *told, struct err *e) MUST_CHECK;
 /* EXPUNGE of all that is \Deleted: the caller has made sure of what that is. */
 int mailbox_expunge_all(struct mailbox *m, struct err *e) MUST_CHECK;
 

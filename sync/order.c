@@ -144,6 +144,8 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 		.delete_brake = s->sync.delete_brake,
 		.delete_brake_percent = s->sync.delete_brake_percent,
 		.skip_deleted = strcmp(s->sync.deleted, "skip") == 0,
+		.uids = { uid_mode_find(s->sync.uids), s->sync.uid_gaps, s->sync.uid_floor,
+			  s->sync.uid_s },
 		.memory = s->sync.worker_memory,
 	};
 	if (check_way(out, s, e) < 0)

@@ -11,6 +11,7 @@
  *	copy_look.c	what has changed in it, as far as that can be had without a listing
  *	copy_list.c	what each side holds, and what the journal knows of it
  *	copy_new.c	new mail, batch by batch
+ *	uids.c, filler.c	under which UIDs
  *	refused.c, exceptions.c	what a server will not take
  *	suspects.c	what servers end the connection at
  *	copy_mend.c, copy_flags.c, copy_delete.c	what changed in mail that is on both sides
@@ -29,6 +30,7 @@
 #include "sync/lanes.h"
 #include "sync/pipeline.h"
 #include "sync/quota.h"
+#include "sync/uids.h"
 
 #define PASS_BATCH_COUNT 128 /* messages of one intent */
 #define PASS_WARY_COUNT	 4   /* of one where messages were refused and their server was lost */
@@ -71,6 +73,7 @@ struct pass {
 	} deletes;
 	struct {
 		_Atomic int64_t copied, bytes, deleted, flags;
+		_Atomic int64_t burn_ms; /* spent on using UIDs up */
 	} count;
 	pass_progress_fn *on_progress;
 	void *arg;
@@ -122,6 +125,7 @@ struct work {
 	bool touched;	    /* something was changed on the other side since it was listed */
 
 	int refusals; /* messages refused in a row */
+	struct uids uids;
 
 	bool renumbered; /* `from` has other UIDs now: rows without one may be found again */
 	bool whole;

@@ -436,6 +436,12 @@ void batch_end(struct batch *b)
 	b->bytes = b->at[0].digest.size;
 }
 
+int batch_put(struct batch *b, struct slice bytes, uint64_t *at, struct err *e)
+{
+	*at = spool_size(b->spool);
+	return spool_add(b->spool, bytes, e);
+}
+
 int batch_read(const struct batch *b, const struct batch_message *m, batch_bytes_fn *fn,
 	       void *arg, struct err *e)
 {

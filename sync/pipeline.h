@@ -46,6 +46,8 @@ struct batch_message {
 	int64_t date_s;
 
 	bool skip; /* set by the caller: do not append this one */
+	bool filler;  /* no mail: it only uses up a UID there, which is in uid (sync/filler.h) */
+	uint32_t gap; /* UIDs to be used up there before it may be sent; 0: none */
 	enum append_result appended;
 	enum refusal refusal; /* APPEND_REFUSED: why */
 	uint32_t new_uidvalidity, new_uid;
@@ -102,6 +104,9 @@ int pipeline_flow(struct mailbox *from, const uint32_t *uids, size_t n,
 void batch_make(struct batch *out, const struct batch_message *like);
 int batch_add(struct batch *b, struct slice bytes, struct err *e) MUST_CHECK;
 void batch_end(struct batch *b);
+
+/* Bytes more, of no message yet: *at is where they are. */
+int batch_put(struct batch *b, struct slice bytes, uint64_t *at, struct err *e) MUST_CHECK;
 
 /* Reads a message's bytes back: calls fn with pieces in order; what is not 0 from fn ends it
  * and is returned. */

@@ -209,6 +209,7 @@ static int send(struct climb *c, struct err *e)
 	w->touched = true;
 	pass_step();
 	probe_claims(w, &c->made, true);
+	uids_landed(w, &c->made);
 	switch (c->made.at[0].appended) {
 	case APPEND_OK:
 		return in_transaction(c, &batch, write_taken, e) < 0 ? -1 : 1;
@@ -392,12 +393,12 @@ int refused_batch(struct work *w, const struct batch *b, struct journal_msg *row
 		  struct err *e)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (!b->at[i].skip && count_refusals(w, &b->at[i], e) < 0)
+		if (!b->at[i].skip && !b->at[i].filler && count_refusals(w, &b->at[i], e) < 0)
 			return -1;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct batch_message *m = &b->at[i];
 
-		if (!m->skip && m->appended == APPEND_REFUSED &&
+		if (!m->skip && !m->filler && m->appended == APPEND_REFUSED &&
 		    refused_one(w, b, m, &rows[i], e) < 0)
 			return -1;
 	}

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "sync/mailbox_impl.h"
+#include "sync/uid_code.h"
 
 /* What goes in one command: neighbours of a batch. */
 struct group {
@@ -40,64 +41,6 @@ void sender_free(struct sender **s)
 	free((*s)->again);
 	free((*s)->folder);
 	mem_free(s);
-}
-
-/* ---- APPENDUID */
-
-static bool take_number(struct slice *s, uint32_t *out)
-{
-	size_t n = 0;
-	uint64_t v;
-
-	while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
-		n++;
-	if (slice_u64((struct slice){ s->p, n }, UINT32_MAX, &v) < 0 || v == 0)
-		return false;
-	*out = (uint32_t)v;
-	*s = (struct slice){ s->p + n, s->n - n };
-	return true;
-}
-
-static bool take_char(struct slice *s, char c)
-{
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = (struct slice){ s->p + 1, s->n - 1 };
-	return true;
-}
-
-/* "first" or "first:last", adding to uids[*got…n). */
-static bool take_range(struct slice *s, uint32_t *uids, size_t *got, size_t n)
-{
-	uint32_t first, last;
-
-	if (!take_number(s, &first))
-		return false;
-	last = first;
-	if (take_char(s, ':') && !take_number(s, &last))
-		return false;
-	if (last < first || last - first >= n - *got || (*got && first <= uids[*got - 1]))
-		return false;
-	while (first <= last && *got < n)
-		uids[(*got)++] = first++;
-	return true;
-}
-
-bool appenduid_read(struct slice code, size_t n, uint32_t *uidvalidity, uint32_t *uids)
-{
-	static const char word[] = "APPENDUID ";
-	size_t got = 0;
-
-	if (!slice_starts_nocase(code, word))
-		return false;
-	code = (struct slice){ code.p + sizeof word - 1, code.n - (sizeof word - 1) };
-	if (!take_number(&code, uidvalidity) || !take_char(&code, ' '))
-		return false;
-	do
-		if (got == n || !take_range(&code, uids, &got, n))
-			return false;
-	while (take_char(&code, ','));
-	return code.n == 0 && got == n;
 }
 
 /* ---- answers */
@@ -379,6 +322,8 @@ static struct group next_group(struct sender *s, struct batch *b, size_t *next)
 
 		if (!wanted(m) || is_over_limit(s->to, m))
 			continue;
+		if (m->gap)
+			break;
 		if (g.count && (g.bytes + m->digest.size > MULTI_BYTES || !may_push(s, m)))
 			break;
 		g.at[g.count++] = m;

@@ -33,6 +33,9 @@ void sender_free(struct sender **s);
  * the batch must stay until sender_wait() has returned. A message above the server's
  * APPENDLIMIT is APPEND_REFUSED without being sent. -1: the connection is lost or unusable, or
  * a flag or date cannot be sent. Never retries.
+ *
+ * It ends before a message with a gap: the caller closes that, with nothing under way, and
+ * calls again.
  */
 int sender_send(struct sender *s, struct batch *b, struct err *e) MUST_CHECK;
 /*
@@ -45,11 +48,5 @@ int sender_wait(struct sender *s, struct batch *b, struct err *e) MUST_CHECK;
 /* One batch from beginning to end. */
 int pipeline_append(struct mailbox *to, const char *folder, struct batch *b,
 		    struct err *e) MUST_CHECK;
-
-/*
- * Pure: "APPENDUID 38505 3955:3957,3960" for n messages (RFC 4315 3). false, and nothing is
- * told: it is no such code, or not of n ascending UIDs.
- */
-bool appenduid_read(struct slice code, size_t n, uint32_t *uidvalidity, uint32_t *uids);
 
 #endif

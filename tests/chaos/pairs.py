@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 
 from lib import mail, reader
 from lib.ca import CA
@@ -45,13 +46,21 @@ class Pair:
         self.new.stop()
 
 
+NOBODYS = (b"Subject: gone\r\n\r\nits UID is given to nothing any more\r\n", b"", None)
+
+
 class Slot(Copier):
     """One user of a pair."""
+
+    uids = "exact"      # the wish of every job; unless plain, old's UIDs have gaps
 
     def __init__(self, pair, user, password):
         super().__init__(pair.old, pair.new, pair.ca, user, password, os.path.join(pair.folder, "journals"))
         self.pair = pair
         self.connections = 1
+
+    def job(self, kind="pass", **changes):
+        return super().job(kind, **{"uids": self.uids, "uid_gaps": 5000, "uid_floor": 20000, "uid_s": 60, **changes})
 
     def connect(self, server):
         c = ImapClient(server.address, server.ports["imap"])
@@ -97,8 +106,9 @@ class Slot(Copier):
             if name != b"INBOX":
                 self.try_to(c, b"CREATE " + name)
                 c.command(b"SUBSCRIBE " + name)
-            tags = []
-            for data, flags, date in mails:
+            tags, gaps = [], [] if self.uids == "plain" else [NOBODYS]
+            before = self.count(c, name)
+            for data, flags, date in gaps + mails[:1] + gaps + mails[1:] + gaps:
                 tags.append(c.begin_append(name, data, flags, date))
                 if not c.lists(b"LITERAL+"):
                     c.finish(tags.pop())
@@ -106,7 +116,15 @@ class Slot(Copier):
                     c.finish(tags.pop(0))
             for tag in tags:
                 c.finish(tag)
+            if gaps:
+                self.expunge(c, name, b"%d,%d,%d" % (before + 1, before + 3, before + len(mails) + 3))
         c.logout()
+
+    @staticmethod
+    def count(c, folder):
+        c.command(b"NOOP")
+        heard = c.command(b"STATUS %s (MESSAGES)" % folder)[0]
+        return int(re.search(rb"MESSAGES (\d+)", heard[-1]).group(1))
 
     def check(self):
         """What differs between both sides."""

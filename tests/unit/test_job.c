@@ -36,7 +36,8 @@ static struct job sample(void)
 			 .connections = 3,
 			 .message_max = 104857600,
 			 .delete_brake = 50,
-			 .delete_brake_percent = 5 };
+			 .delete_brake_percent = 5,
+			 .uids = { UID_FLOOR, 1, 2, 3 } };
 
 	j.user = mem_str("\303\244nna\"\\@example.com");
 	j.journal = mem_str("/var/lib/mailferry/anna.journal");
@@ -99,6 +100,8 @@ static void comes_back_as_it_went(void **state UNUSED)
 	assert_int_equal(out.message_max, in.message_max);
 	assert_int_equal(out.connections, 3);
 	assert_int_equal(out.delete_brake_percent, 5);
+	assert_int_equal(out.uids.wish, UID_FLOOR);
+	assert_int_equal(out.uids.gaps * 100 + out.uids.floor * 10 + out.uids.seconds, 123);
 	for (int i = 0; i < SIDES; i++) {
 		struct slice a = secret_slice(&in.side[i].password);
 		struct slice b = secret_slice(&out.side[i].password);

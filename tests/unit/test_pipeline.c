@@ -2,6 +2,7 @@
 #include "tests/unit/script.h"
 
 #include "sync/sender.h"
+#include "sync/uid_code.h"
 
 #define SELECTED \
 	C("m2 EXAMINE \"a\"\r\n"), S("* 4 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\nm2 OK x\r\n")
