@@ -43,6 +43,9 @@ SYNC = (
     Plant("APPENDUID is believed", (
         ("sync/probe.c", "\tif (!has(b, APPEND_OK))\n\t\treturn;",
          "\tif (!has(b, APPEND_OK) || w->first_uid)\n\t\treturn;"),), "--servers liar --parts steps"),
+    Plant("fillers are sent before the journal knows", (
+        ("sync/uids.c", "\tw->uids.now.filler = w->first_uid;\n\tif (note(w, e) < 0)",
+         "\tw->uids.now.filler = w->first_uid;\n\tif (0)"),), "--servers dovecot --parts steps"),
     Plant("what did not arrive is not sent again", (
         ("sync/probe.c", "return write_missing(w, row, e);", "return 0;"),), "--servers dovecot --parts steps"),
 )
