@@ -77,19 +77,6 @@ int dns_past_read(struct store *st, const struct dns_wants *w, const struct dns_
 	return rc;
 }
 
-int dns_mx_past(struct store *st, const struct settings *s, const char *domain,
-		struct dns_past *out, struct err *e)
-{
-	const struct dns_target target = settings_dns_target(s, domain);
-	struct dns_wants w;
-	int rc = dns_wants_make(&w, domain, &target, e);
-
-	if (rc == 0)
-		rc = dns_past_read(st, &w, dns_wants_mx(&w), out, e);
-	dns_wants_release(&w);
-	return rc;
-}
-
 /* ---- a look becomes notes */
 
 static bool counts(const struct dns_said *s)

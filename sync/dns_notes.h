@@ -39,12 +39,4 @@ int dns_agreed(const struct dns_view *v, size_t want, const struct dns_said **ou
 /* Writes down all that the own servers agree on. */
 int dns_notes_write(struct store *st, const struct dns_view *v, struct err *e) MUST_CHECK;
 
-/*
- * For who trails: has the MX of a domain led away from old, since when, and when is every copy
- * of the old one gone? Of the looks so far (`mailferry check dns`, the engine); past.is_new
- * tells. 0; -1: the store fails, or nothing says what new is (ERR_INPUT).
- */
-int dns_mx_past(struct store *st, const struct settings *s, const char *domain,
-		struct dns_past *out, struct err *e) MUST_CHECK;
-
 #endif

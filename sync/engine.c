@@ -25,7 +25,10 @@ static void finish_user(struct engine *en, const struct user *u)
 {
 	struct run r = { .en = en, .about = { .what = "user", .user = u->name } };
 
-	run_move_user(&r, u, USER_DONE, "nothing has arrived on old for long enough");
+	run_move_user(&r, u, USER_DONE,
+		      en->view.mx ? "the MX has led to new and nothing has arrived on old for "
+				    "long enough"
+				  : "nothing has arrived on old for long enough");
 }
 
 void engine_when(struct engine *en, const struct user *u, bool quiet_too,
@@ -62,11 +65,13 @@ static struct plan plan_first(struct engine *en, const struct user *u, bool aske
 static struct plan plan_now(struct engine *en, const struct user *u)
 {
 	bool asked = names_has(&en->asked, u->name);
-	struct plan p = plan_first(en, u, asked);
 	struct wave_facts when;
 	struct gate_known known;
 	struct err e = { 0 };
+	struct plan p;
 
+	en->view.mx = u->state == USER_TRAILING ? dns_watch_mx(en->mx, u->name) : NULL;
+	p = plan_first(en, u, asked);
 	if (p.step != PLAN_CUTOVER || u->state == USER_RETURNING)
 		return p;
 	if (gate_known_read(en->o.store, u->name, u->wave, &known, &e) < 0) {
@@ -234,6 +239,7 @@ static void tick(struct engine *en)
 	tick_cutovers(en);
 	if (en->stopping || !en->at_work)
 		return;
+	dns_watch_tick(en->mx);
 	if (now >= en->next_scan ||
 	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
 		drop_ended_traces(en);
@@ -256,6 +262,7 @@ struct engine *engine_new(const struct engine_opts *o)
 	en->o = *o;
 	en->speed = speed_new(o->store, o->settings);
 	en->waves = waves_new(o->store, o->settings, en->speed);
+	en->mx = dns_watch_new(o->base, o->store, o->settings);
 	en->o.shop.pace_fd = speed_fd(en->speed);
 	en->timer = event_new(o->base, -1, EV_PERSIST, on_timer, en);
 	event_add(en->timer, &t);
@@ -268,6 +275,7 @@ void engine_free(struct engine **en)
 	event_free((*en)->timer);
 	waves_free(&(*en)->waves);
 	speed_free(&(*en)->speed);
+	dns_watch_free(&(*en)->mx);
 	names_release(&(*en)->asked);
 	names_release(&(*en)->traced);
 	mem_free(&(*en)->choices);

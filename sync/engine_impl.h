@@ -9,6 +9,7 @@
 #ifndef SYNC_ENGINE_IMPL_H
 #define SYNC_ENGINE_IMPL_H
 
+#include "sync/dns_watch.h"
 #include "sync/engine.h"
 #include "sync/hosts.h"
 #include "sync/names.h"
@@ -46,6 +47,7 @@ struct engine {
 	struct hosts hosts;
 	struct speed *speed;
 	struct waves *waves;
+	struct dns_watch *mx;
 	int queued;
 	int64_t next_scan; /* monotonic */
 	bool at_work, nudged, stopping;

@@ -1,6 +1,7 @@
 /* Hides: which questions are asked in which state, and how their answers are worded. */
 #include "common/clock.h"
 #include "sync/engine_impl.h"
+#include "sync/trailing.h"
 
 static void why_held(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
 {
@@ -80,6 +81,19 @@ static void why_ready(struct engine *en, const struct user *u, engine_item_fn *f
 		fn(&items[i], to);
 }
 
+static void why_trailing(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
+{
+	const struct trailing t = { .user = u,
+				    .settings = en->o.settings,
+				    .mx = dns_watch_mx(en->mx, u->name),
+				    .now = store_now_ms(en->o.store) };
+	struct gate_item items[TRAILING_ITEMS];
+
+	trailing_items(&t, items);
+	for (int i = 0; i < TRAILING_ITEMS; i++)
+		fn(&items[i], to);
+}
+
 void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
 {
 	switch (u->state) {
@@ -99,6 +113,9 @@ void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, voi
 		why_held(en, u, fn, to);
 		break;
 	case USER_TRAILING:
+		why_trailing(en, u, fn, to);
+		why_servers(en, u, fn, to);
+		break;
 	case USER_DONE:
 	case USER_STATES:
 		break;

@@ -87,6 +87,7 @@ struct gate_view {
 	bool worker_free;
 	const struct gate_known *known; /* of this user; NULL: those items are not asked */
 	const struct wave_facts *when;	/* likewise: may it begin now? */
+	const struct dns_past *mx;	/* of a user who trails: see sync/trailing.h */
 };
 
 /* The item of this name if a waiver lets it pass, else -1. */

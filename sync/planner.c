@@ -1,7 +1,7 @@
 /* Hides: nothing; one function per state says what its user is due for. */
 #include "sync/planner.h"
 
-#define DAY_MS ((int64_t)86400 * 1000)
+#include "sync/trailing.h"
 
 enum { RANK_STORE, RANK_CUTOVER, RANK_GO, RANK_OTHER };
 
@@ -54,13 +54,13 @@ static struct plan plan_ready(const struct user *u, const struct gate_view *v, b
 static struct plan plan_trailing(const struct user *u, const struct gate_view *v, bool asked)
 {
 	const struct progress *p = &u->progress;
-	int64_t wait_ms = (int64_t)v->s->sync.trailing_s * 1000;
-	int64_t quiet_ms = (int64_t)v->s->sync.trailing_quiet_days * DAY_MS;
+	const struct trailing t = { .user = u, .settings = v->s, .mx = v->mx, .now = v->now };
+	int64_t wait_ms = trailing_wait_ms(&t);
 
 	/* The first one right after the flip. */
 	if (p->pass_ended <= u->state_since)
 		return at(PLAN_TRAILING, u, u->state_since, v, asked);
-	if (!last_pass_failed(u) && p->pass_ended >= p->last_arrival + quiet_ms)
+	if (!last_pass_failed(u) && trailing_is_over(&t))
 		return (struct plan){ .step = PLAN_FINISH, .rank = RANK_STORE };
 	if (last_pass_failed(u))
 		wait_ms = MIN(wait_ms, (int64_t)v->s->sync.retry_s * 1000);

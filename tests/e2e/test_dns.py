@@ -60,17 +60,16 @@ def world(tmp_path_factory):
     w.stop()
 
 
-class Checker:
-    """`check dns` with the shared ferry's store."""
+def dns_settings(world):
+    return {"new": NEW, "resolvers": "%s:%d" % (RESOLVER, world.port), "port": world.port, "timeout_s": 1,
+            "smtp_port": 0, "webmail_port": 0, "watch_s": 1}
 
-    def __init__(self, ferry, world, conf):
+
+class Checker:
+    """`check dns` with a ferry's store."""
+
+    def __init__(self, ferry, conf):
         self.ferry, self.conf = ferry, str(conf)
-        with open(ferry.conf) as f:
-            text = f.read()
-        with open(self.conf, "w") as f:
-            f.write(text + 'dns {\n new = %s\n resolvers = "%s:%d"\n port = %d\n timeout_s = 1\n smtp_port = 0\n'
-                    ' webmail_port = 0\n}\ndomain "example.net" {\n new = other\n mx = "10 mx.n.test"\n'
-                    ' host = "h.n.test"\n names = "new, mail"\n}\n' % (NEW, RESOLVER, world.port, world.port))
 
     def run(self, *args):
         command = [os.path.join(self.ferry.build, "mailferry"), "-c", self.conf, "check", "dns", *args]
@@ -86,14 +85,34 @@ class Checker:
 
 @pytest.fixture
 def checker(ferry, world, tmp_path):
-    return Checker(ferry, world, tmp_path / "dns.conf")
+    """With the shared ferry's store, and settings of its own."""
+    own = {"dns": dns_settings(world), 'domain "example.net"': {
+        "new": "other", "mx": "10 mx.n.test", "host": "h.n.test", "names": "new, mail"}}
+    conf = tmp_path / "dns.conf"
+    with open(ferry.conf) as f:
+        text = f.read()
+    for section, values in own.items():
+        text += "%s {\n%s}\n" % (section, "".join(
+            " %s = %s\n" % (k, v if isinstance(v, int) else '"%s"' % v) for k, v in values.items()))
+    conf.write_text(text)
+    return Checker(ferry, conf)
 
 
 def text_of(look, item):
     return next(i["text"] for i in look["items"] if i["item"] == item)
 
 
-def test_a_domain_from_its_first_look_to_the_last_copy(ferry, world, checker, stage, person):
+def awaits(ferry, name, text):
+    """Until `why` says so: the engine looks by itself."""
+    def said():
+        items = ferry.cli("why", "anna@example.org")["waits_for"]
+        return any(i["name"] == name and text in i["text"] for i in items)
+    processes.wait_until(said, 15, "why to say that " + text)
+
+
+def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, person):
+    ferry = own_ferry({"dns": dns_settings(world)})
+    checker = Checker(ferry, ferry.conf)
     resolver = "%s:%d" % (RESOLVER, world.port)
     user = {"user": "anna@example.org", "old_login": person.name, "new_login": person.name}
     ferry.import_users([user], name="org.csv")
@@ -112,6 +131,7 @@ def test_a_domain_from_its_first_look_to_the_last_copy(ferry, world, checker, st
     ferry.command("cutover", "anna@example.org")
     status, verdicts, look = checker.look("example.org")
     assert (status, verdicts["MX"], verdicts["users"]) == (WRONG, "wrong", "right")
+    awaits(ferry, "mx", "the MX still leads to old")
     assert [i["lines"] for i in look["items"] if i["item"] == "MX"] == [
         ["example.org. 300 IN MX " + new_mx("example.org")]]
 
@@ -121,6 +141,7 @@ def test_a_domain_from_its_first_look_to_the_last_copy(ferry, world, checker, st
     assert status == NOT_YET and look["mx"]["on_new"] and verdicts[resolver] == "not yet"
     assert "still has MX: " + OLD_MX in text_of(look, resolver)
     assert look["mx"]["copies_until"] - look["mx"]["since"] == 1000    # the TTL that was noted
+    awaits(ferry, "mx", "the last copy of the old one was gone at")
 
     world.resolver.change("example.org", zone(new_mx("example.org")))
     processes.wait_until(lambda: checker.look("example.org")[0] == RIGHT, 10, "all copies to be gone")

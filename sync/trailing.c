@@ -1,0 +1,99 @@
+/* Hides: how evidence is weighed, and its sentences. */
+#include "sync/trailing.h"
+
+#include <time.h>
+
+#define DAY_MS ((int64_t)86400 * 1000)
+
+/* No cache leads mail to old any more. */
+static bool mail_has_left(const struct trailing *t)
+{
+	return t->mx && t->mx->is_new && t->now >= t->mx->copies_until;
+}
+
+/* Nothing came to old since; mail that could not come proves nothing. */
+static int64_t quiet_since(const struct trailing *t)
+{
+	return MAX(t->user->progress.last_arrival, mail_has_left(t) ? t->mx->copies_until : 0);
+}
+
+static int64_t quiet_wanted_ms(const struct trailing *t)
+{
+	return t->settings->sync.trailing_quiet_days * DAY_MS;
+}
+
+int64_t trailing_wait_ms(const struct trailing *t)
+{
+	int64_t wait_ms = (int64_t)t->settings->sync.trailing_s * 1000;
+	int64_t rare_ms = (t->now - quiet_since(t)) / TRAILING_RARER;
+
+	return mail_has_left(t) ? MAX(wait_ms, MIN(rare_ms, TRAILING_RARE_MS)) : wait_ms;
+}
+
+bool trailing_is_over(const struct trailing *t)
+{
+	if (t->mx && (!mail_has_left(t) || t->now - t->mx->looked_at > TRAILING_MX_OLD_MS))
+		return false;
+	return t->user->progress.pass_ended >= quiet_since(t) + quiet_wanted_ms(t);
+}
+
+/* ---- for people */
+
+static const char *time_text(int64_t ms, char out[32])
+{
+	time_t at = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&at, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm))
+		snprintf(out, 32, "?");
+	return out;
+}
+
+static void mx_item(const struct trailing *t, struct gate_item *i)
+{
+	const struct dns_past *mx = t->mx;
+	char since[32], until[32];
+
+	*i = (struct gate_item){ .name = "mx", .ok = !mx || mail_has_left(t) };
+	if (!mx) {
+		i->state = GATE_WARNS;
+		i->remedy = "set dns.new, so that the end is not left to quiet days alone";
+		snprintf(i->text, sizeof i->text,
+			 "where the domain's MX leads is not looked at");
+	} else if (mx->looked_at == 0) {
+		i->remedy = "mailferry check dns says why";
+		snprintf(i->text, sizeof i->text, "nobody could look yet where the MX leads");
+	} else if (mx->is_new) {
+		snprintf(
+			i->text, sizeof i->text,
+			"the MX leads to new since %s; the last copy of the old one %s gone at %s",
+			time_text(mx->since, since), mail_has_left(t) ? "was" : "is",
+			time_text(mx->copies_until, until));
+	} else {
+		i->remedy = "let it lead to new when all users are there (mailferry check dns)";
+		snprintf(i->text, sizeof i->text, "the MX still leads to old, seen at %s",
+			 time_text(mx->looked_at, since));
+	}
+	if (!i->ok)
+		i->state = GATE_WAITS;
+}
+
+static void arrivals_item(const struct trailing *t, struct gate_item *i)
+{
+	int64_t quiet_ms = MAX(0, t->now - quiet_since(t));
+	char since[32];
+
+	*i = (struct gate_item){ .name = "arrivals", .ok = quiet_ms >= quiet_wanted_ms(t) };
+	i->state = i->ok ? GATE_OK : GATE_WAITS;
+	snprintf(i->text, sizeof i->text,
+		 "quiet on old since %s, for %lld of %d days; the next look comes after %lld s",
+		 time_text(quiet_since(t), since), (long long)(quiet_ms / DAY_MS),
+		 t->settings->sync.trailing_quiet_days,
+		 (long long)(trailing_wait_ms(t) / 1000));
+}
+
+void trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS])
+{
+	mx_item(t, &out[0]);
+	arrivals_item(t, &out[1]);
+}
