@@ -119,7 +119,7 @@ def play(options):
     os.makedirs(bin_folder)
     for program in PROGRAMS:        # whoever builds meanwhile
         shutil.copy(os.path.join(options.build, program), bin_folder)
-    world, keep = World(folder, bin_folder, options.seed, options.users, options.pace), False
+    world, keep = World(folder, bin_folder, options.seed, options.users, options.pace), bool(options.keep)
     try:
         world.start()
         run = Run(world, options)

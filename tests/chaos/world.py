@@ -16,7 +16,7 @@ import threading
 from lib import processes, reader
 from lib.ca import CA
 from lib.dovecot import Dovecot
-from lib.mailferry import Mailferry
+from lib.mailferry import CommandFailed, Mailferry
 
 from actors import ask_route
 from history import History, move_verb
@@ -37,6 +37,7 @@ SETTINGS = {
     "log": {"level": "info"},
 }
 COMMAND = re.compile(rb"^(\d+\.\d+) (k\w+v\d+a\d+) ", re.M)
+POP3_COMMAND = re.compile(rb"^(\d+\.\d+) (RETR|DELE) \d+\r", re.M)     # such as only clients say
 STATE_POLL_S = 0.02
 
 # Who may read the store's file: the daemons' account, so this runs as theirs.
@@ -202,7 +203,11 @@ class World:
         first, last = {}, {}
 
         def rests():
-            for u in self.ferry.cli("users")["users"]:
+            try:
+                users = self.ferry.cli("users")["users"]
+            except CommandFailed:       # the engine is only just started again
+                return False
+            for u in users:
                 last[u["name"]] = u
                 if u["state"] not in ("ready", "trailing", "returning") or u["go"]:
                     first.pop(u["name"], None)
@@ -237,8 +242,11 @@ class World:
     def _read_commands(self, user, side, server):
         for path in glob.glob(os.path.join(server.folder, "rawlog", user, "*.in")):
             with open(path, "rb") as f:
-                for at, tag in COMMAND.findall(f.read()):
-                    self.history.add("heard", user, side, at=float(at), side=side, tag=tag.decode())
+                said = f.read()
+            found = [(at, tag.decode()) for at, tag in COMMAND.findall(said)]
+            found += [(at, "%s %s" % (os.path.basename(path), at.decode())) for at, _ in POP3_COMMAND.findall(said)]
+            for at, tag in found:
+                self.history.add("heard", user, side, at=float(at), side=side, tag=tag)
 
     def end(self, keep=False):
         if self.ferry:
