@@ -80,9 +80,9 @@ CHAOS = (
     ), "--seconds 90 --mishaps stall,stop_worker"),
     Plant("trailing brings back what was deleted", (
         ("sync/copy.c", "\tsides[w->pass->from] = true;\n\tif (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0)",
-         "\tsides[w->pass->from] = sides[w->pass->to] = true;\n"
+         "\tw->told[SIDE_OLD] = w->told[SIDE_NEW] = false;\n\tsides[w->pass->from] = sides[w->pass->to] = true;\n"
          "\tif (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0 || copy_drop_lost(w, e) < 0)"),),
-        "--seconds 90 --mishaps reset"),
+        "--seconds 120 --mishaps reset --mishap-pause 8 --move-pause 2 --pace 0.08"),
     Plant("a map of unique ids that is one short", (
         ("sync/uidl.c", "\tfor (size_t i = 0; i < n; i++) {\n\t\tbool again",
          "\tfor (size_t i = 0; i + 1 < n; i++) {\n\t\tbool again"),), "--seconds 60 --mishaps reset"),
