@@ -56,6 +56,8 @@ static const struct api_route {
 	  "{node | all, seconds, undo}: no clients any more" },
 	{ HTTP_POST, "/v1/reload", api_post_reload,
 	  "{}: settings and certificates, in all processes" },
+	{ HTTP_POST, "/v1/rebuild", api_post_rebuild,
+	  "{}: a store that has lost moves is given those that this host has seen" },
 	{ HTTP_POST, "/v1/requests", api_post_requests, "{verb: loglevel, level}" },
 	{ HTTP_GET, "/v1/trace", api_get_trace, "lines of a trace; ?trace= after= limit=" },
 	{ HTTP_POST, "/v1/trace", api_post_trace,

@@ -56,7 +56,8 @@ struct api_verified {
 struct api_engine {
 	int64_t started; /* ms since 1970 */
 	int workers, workers_max, queued, cutovers;
-	bool stands_by; /* another engine is at work */
+	bool stands_by;	     /* another engine is at work */
+	const char *trouble; /* why none can be; "": nothing; borrowed */
 };
 
 /* Who is told what becomes of a reload: mistakes, or each setting that differs. */
@@ -93,6 +94,8 @@ struct api_hooks {
 	/* Log all levels for this user in the engine and its workers. Nodes hear it through the
 	 * store. */
 	void (*trace)(const char *name, bool on, void *arg);
+	/* Gives the store the moves it has lost (common/flips.h). */
+	int (*rebuild)(int *moved, void *arg, struct err *e);
 	/* Reads the settings again; false: they have mistakes, and nothing was changed. */
 	bool (*reload)(const struct api_reload *r, void *arg);
 };

@@ -213,6 +213,23 @@ int api_post_reload(struct api_call *c)
 	return 202;
 }
 
+/* ---- a store that has lost moves */
+
+int api_post_rebuild(struct api_call *c)
+{
+	struct err e = { 0 };
+	int moved = 0;
+
+	if (!c->api->hooks->rebuild)
+		return api_refuse(c, 501, "ask an engine", "there is no engine here");
+	if (c->api->hooks->rebuild(&moved, c->api->arg, &e) < 0)
+		return api_fail(c, &e);
+	log_info(&(struct log_about){ .what = "operator" }, "store rebuild (uid %u)",
+		 (unsigned)c->request->uid);
+	json_object_set_new(c->out, "moved", json_integer(moved));
+	return 200;
+}
+
 /* ---- requests to all nodes */
 
 static int send_request(struct api_call *c, const char *verb, const char *name,

@@ -49,6 +49,7 @@ int api_post_retry(struct api_call *c);
 int api_post_verify(struct api_call *c);
 int api_get_verify(struct api_call *c);
 int api_post_reload(struct api_call *c);
+int api_post_rebuild(struct api_call *c);
 int api_post_requests(struct api_call *c);
 
 /* api_waves.c */

@@ -183,7 +183,7 @@ static int summary_fresh(struct api *a, struct err *e)
 static void warn(json_t *list, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void warn(json_t *list, const char *fmt, ...)
 {
-	char text[200];
+	char text[ERR_TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -256,6 +256,16 @@ static int warn_of_pause(const struct timetable *t, void *arg)
 	return 0;
 }
 
+static void warn_engine(const struct api *a, json_t *list)
+{
+	struct api_engine g = { 0 };
+
+	if (a->hooks->engine)
+		a->hooks->engine(&g, a->arg);
+	if (g.trouble && *g.trouble)
+		warn(list, "%s", g.trouble);
+}
+
 static json_t *engine_json(const struct api *a)
 {
 	struct api_engine g = { 0 };
@@ -305,6 +315,7 @@ int api_get_status(struct api_call *c)
 				      (json_int_t)change));
 	json_object_set_new(c->out, "engine", engine_json(a));
 	json_object_set_new(c->out, "warnings", warnings(a->settings));
+	warn_engine(a, json_object_get(c->out, "warnings"));
 	if (put_engines(c, &e) < 0 ||
 	    put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0 ||
 	    store_timetables_each(a->store, warn_of_pause, json_object_get(c->out, "warnings"),

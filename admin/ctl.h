@@ -117,6 +117,7 @@ int ctl_await_answers(struct ctl *c, int64_t request, int64_t wait_s, json_t **a
 int ctl_run(struct ctl *c);	/* run.c */
 int ctl_upgrade(struct ctl *c); /* ctl_upgrade.c */
 int ctl_reload(struct ctl *c);	/* ctl_reload.c */
+int ctl_rebuild(struct ctl *c);
 int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_history(struct ctl *c);

@@ -134,6 +134,18 @@ static int request(struct ctl *c, json_t *body, const char *done)
 	return status;
 }
 
+int ctl_rebuild(struct ctl *c)
+{
+	json_t *answer;
+	int status = ctl_ask(c, "/v1/rebuild", json_object(), &answer);
+
+	if (status == CTL_OK && !ctl_json(c, answer))
+		fprintf(c->out, "rebuilt; put back on the side where they live: %lld users\n",
+			(long long)ctl_int(answer, "moved"));
+	json_decref(answer);
+	return status;
+}
+
 int ctl_log_level(struct ctl *c)
 {
 	if (log_level_find(c->arg[0]) < 0)

@@ -275,6 +275,16 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry log-level debug\n",
 	  0, 1, 1, ctl_log_level },
+	{ "store rebuild", "", "give a store that has lost moves those that this host has seen",
+	  "For a store that was emptied, put back from a backup or swapped for another: engine and nodes\n"
+	  "do not work with it until then. Whoever was moved since, by the flip log of this host\n"
+	  "(store.flips), is put on the side where he lives. Logs of other hosts: append them to this\n"
+	  "one first. After `mailferry run --new-store` import the users before this. Harmless when\n"
+	  "repeated.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry store rebuild\n",
+	  0, 0, 0, ctl_rebuild },
 	{ "check config", "[FILE]", "report all mistakes in the settings",
 	  "Every mistake on a line of its own, as file:line: what is wrong; every certificate is read\n"
 	  "and its key tried. Needs no engine. A certificate that expires within 21 days is a warning.\n"

@@ -226,6 +226,30 @@ int store_history_each(struct store *st, const char *name, int64_t after, store_
 /* The highest id so far; 0 if there is no row. */
 int store_history_last(struct store *st, int64_t *out, struct err *e) MUST_CHECK;
 
+/* ---- is it still the same store? (store_trust.c; common/flips.h judges) */
+
+struct store_look {
+	bool gone; /* its tables, or its file, are not there any more */
+	char id[STORE_ID_MAX];
+	int64_t last_change;
+};
+/* As it is now, whatever it was when it was opened. */
+int store_look(struct store *st, struct store_look *out, struct err *e) MUST_CHECK;
+
+/* What a flip log knows of a user. */
+struct flip_row {
+	char *name;
+	int64_t epoch, change; /* the epoch he has lived in since that change */
+};
+/*
+ * For a store that has lost moves: whoever has a lower epoch than his row here says is put
+ * where he lives, with a row of history; *moved says how many these were. Changes begin anew
+ * beyond all that any node has seen, so that nodes read everything again. Harmless when
+ * repeated.
+ */
+int store_rebuild(struct store *st, const struct flip_row *rows, size_t n, int64_t beyond,
+		  int *moved, struct err *e) MUST_CHECK;
+
 /* ---- nodes, leases, acknowledgements */
 
 /*
@@ -580,7 +604,8 @@ int store_domain_count(struct store *st, const char *domain, int64_t out[USER_ST
 
 /* ---- shadow logins (store_shadow.c): does new take the password that was last used on old? */
 
-#define STORE_SHADOW_MS (24 * 3600 * 1000LL) /* of one user, all nodes together: at most once in it */
+#define STORE_SHADOW_MS \
+	(24 * 3600 * 1000LL) /* of one user, all nodes together: at most once in it */
 
 struct shadow_row {
 	int64_t at; /* of the last answer, ms since 1970; 0: there is none */
@@ -588,7 +613,8 @@ struct shadow_row {
 };
 /* May this node try now? *mine is true for one of those who ask, and then for nobody before
  * STORE_SHADOW_MS has passed. */
-int store_shadow_claim(struct store *st, const char *name, bool *mine, struct err *e) MUST_CHECK;
+int store_shadow_claim(struct store *st, const char *name, bool *mine,
+		       struct err *e) MUST_CHECK;
 /* The server's answer to the one who claimed. */
 int store_shadow_write(struct store *st, const char *name, bool accepted,
 		       struct err *e) MUST_CHECK;

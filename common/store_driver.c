@@ -43,6 +43,11 @@ int db_has_table(struct db *db, const char *table, struct err *e)
 	return db->driver->has_table(db, table, e);
 }
 
+bool db_was_replaced(struct db *db)
+{
+	return db->driver->was_replaced && db->driver->was_replaced(db);
+}
+
 void db_nudge(struct db *db)
 {
 	if (db->driver->nudge)

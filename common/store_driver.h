@@ -47,6 +47,8 @@ int db_rollback(struct db *db);
 int db_script(struct db *db, const char *sql, struct err *e) MUST_CHECK;
 /* Is there a table of this name? 1, 0, -1. */
 int db_has_table(struct db *db, const char *table, struct err *e) MUST_CHECK;
+/* Does our handle lead to a file that is no longer at its path? */
+bool db_was_replaced(struct db *db);
 /* Wakes those who listen on other hosts; those on this one have their datagrams. */
 void db_nudge(struct db *db);
 
@@ -78,6 +80,7 @@ struct db_driver {
 	int (*rollback)(struct db *db);
 	int (*script)(struct db *db, const char *sql, struct err *e);
 	int (*has_table)(struct db *db, const char *table, struct err *e);
+	bool (*was_replaced)(struct db *db); /* NULL: cannot be */
 	void (*nudge)(struct db *db);
 	struct rows *(*query)(struct db *db, const char *sql, const struct db_value *args,
 			      size_t n, struct err *e);

@@ -178,6 +178,15 @@ static int lite_has_table(struct db *db, const char *table, struct err *e)
 	return count > 0;
 }
 
+static bool lite_was_replaced(struct db *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(lite_of(db)->lite, "main", SQLITE_FCNTL_HAS_MOVED,
+				    &moved) == SQLITE_OK &&
+	       moved;
+}
+
 static struct statement *prepare(struct lite *db, const char *sql, struct err *e)
 {
 	struct statement *r;
@@ -285,6 +294,7 @@ const struct db_driver store_sqlite = {
 	.rollback = lite_rollback,
 	.script = lite_script,
 	.has_table = lite_has_table,
+	.was_replaced = lite_was_replaced,
 	.query = lite_query,
 	.written = lite_written,
 	.next = lite_next,

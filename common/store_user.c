@@ -214,7 +214,10 @@ int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATE
 
 int store_new_change(struct db *db, const char *name, int64_t *out, struct err *e)
 {
-	return db_query_int(db, "INSERT INTO changes (name) VALUES (?1) RETURNING id",
+	/* Not by the table's own counter: a rebuilt store goes on from a higher number. */
+	return db_query_int(db,
+			    "INSERT INTO changes (id, name)"
+			    " SELECT COALESCE(MAX(id), 0) + 1, ?1 FROM changes RETURNING id",
 			    ARGS(TEXT(name)), out, e);
 }
 

@@ -313,6 +313,11 @@ bool settings_keep_uidl(const struct settings *s)
 	return strcmp(s->pop3.uidl, "keep") == 0;
 }
 
+char *settings_flips(const struct settings *s)
+{
+	return s->store.flips ? mem_str(s->store.flips) : mem_printf("%s.flips", s->store.path);
+}
+
 struct login_name_rules settings_login_rules(const struct settings *s)
 {
 	return (struct login_name_rules){ s->users.default_domain, s->users.fold_local };

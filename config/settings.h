@@ -112,10 +112,12 @@ struct settings {
 	struct {	   /* store { … } */
 		char *url; /* of a PostgreSQL server; NULL: the file */
 		char *path;
+		char *flips; /* the flip log; NULL: beside path */
 	} store;
 	struct {	     /* run { … } */
 		char *dir;   /* sockets, locks, nudges */
-		char *host;  /* this host, where several share a store; NULL: the system's name */
+		char *host;  /* this host, where several share a store; NULL: the system's name
+			      */
 		int nodes;   /* proxy processes on this host */
 		char *user;  /* to become after start as root; NULL: stay */
 		int hang_s;  /* a process silent this long is killed and started again */
@@ -170,8 +172,7 @@ struct settings {
 	} pop3;
 	struct { /* gate { … }: what must hold before a user is moved */
 		enum gate_rule uids, uidvalidity, strangers, subscriptions, special_use, names,
-			unseen, pop3_ids, server, password,
-			password_unknown;
+			unseen, pop3_ids, server, password, password_unknown;
 		bool shadow_login;    /* nodes find out whether new takes users' passwords */
 		int quota_margin;     /* % of the mailbox that must be free on new besides */
 		int certificate_days; /* that new's certificate must last yet */
@@ -261,6 +262,8 @@ struct dns_target settings_dns_target(const struct settings *s, const char *doma
 /* Do POP3 clients keep the unique ids that they know from old? */
 bool settings_keep_uidl(const struct settings *s);
 
+/* Where this host's flip log is (common/flips.h); the caller frees. */
+char *settings_flips(const struct settings *s);
 struct login_name_rules settings_login_rules(const struct settings *s); /* borrows from s */
 
 #endif

@@ -170,6 +170,10 @@ const struct setting_row setting_rows[] = {
 	     "&passfile=FILE. Never with the password in it."),
 	PATH("path", AT(SECTION_STORE, store.path), "/var/lib/mailferry/store.db", false,
 	     "SQLite file."),
+	PATH("flips", AT(SECTION_STORE, store.flips), NULL, false,
+	     "File in which this host remembers who was moved, so that a store that is put back "
+	     "from yesterday is found out; without it path with .flips behind it. Keep it out of "
+	     "the store's backup."),
 
 	PATH("dir", AT(SECTION_RUN, run.dir), "/run/mailferry", false, "Sockets and locks."),
 	TEXT("host", AT(SECTION_RUN, run.host), NULL, false,
@@ -425,7 +429,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 165, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 166, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

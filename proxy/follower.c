@@ -8,6 +8,7 @@
 
 #include "common/build.h"
 #include "common/clock.h"
+#include "common/flips.h"
 #include "proxy/backend.h"
 #include "proxy/ending.h"
 #include "proxy/life.h"
@@ -39,6 +40,7 @@ enum news_kind {
 	NEWS_UIDL,
 	NEWS_SHADOW,
 	NEWS_LEASE,
+	NEWS_DISTRUST,
 	NEWS_LOST
 };
 struct news {
@@ -108,7 +110,9 @@ struct follower {
 	/* the thread's own from here on */
 	int64_t incarnation, last_change, last_request;
 	int64_t renewed_ms, resolved_ms;
-	bool store_trouble, aliases_due;
+	bool store_trouble, aliases_due, joining, distrusts;
+	struct flips *flips;
+	char *nudges; /* folder of sockets */
 	struct log_about about;
 };
 
@@ -207,7 +211,12 @@ static void apply(struct proxy *p, struct news *n)
 	case NEWS_SHADOW:
 		shadow_arrived(p, n->alias, n->on);
 		break;
+	case NEWS_DISTRUST: /* nobody works with such a store, so nobody is moved meanwhile */
+		p->fence_ms = n->fence_ms;
+		p->distrusts = true;
+		break;
 	case NEWS_LEASE:
+		p->distrusts = false;
 		p->fence_ms = n->fence_ms;
 		p->store_seen_ms = n->fence_ms - (STORE_FENCE_MS - OWN_MARGIN_MS);
 		break;
@@ -243,10 +252,34 @@ static void on_news(evutil_socket_t fd, short what UNUSED, void *arg)
 
 /* ---- reading the store */
 
+/* The log first: what we route by, this host remembers. False: the row is older than that. */
+static bool log_flip(struct follower *f, const struct user *u)
+{
+	int64_t known = flips_epoch(f->flips, u->name);
+	struct err e = { 0 };
+
+	if (u->epoch < known) {
+		log_error(
+			&f->about,
+			"user %s: the store has lost his move: he stays on the side where he is",
+			u->name);
+		return false;
+	}
+	if (u->epoch > known && (flips_add(f->flips, u->name, u->epoch, u->change, &e) < 0 ||
+				 (!f->joining && flips_sync(f->flips, &e) < 0)))
+		log_error(&f->about, "user %s: his move is in the store alone: %s", u->name,
+			  e.text);
+	return true;
+}
+
 static int take_user(const struct user *u, void *arg)
 {
 	struct follower *f = arg;
-	struct news *n = news_new(NEWS_USER);
+	struct news *n;
+
+	if (!log_flip(f, u))
+		return 0;
+	n = news_new(NEWS_USER);
 
 	n->user = (struct user){ .name = mem_str(u->name),
 				 .login = { mem_str(u->login[SIDE_OLD]),
@@ -653,16 +686,111 @@ static bool told_to_stop(struct follower *f)
 	return stop;
 }
 
+static void drop_orders(struct follower *f)
+{
+	struct order_queue mine = STAILQ_HEAD_INITIALIZER(mine);
+	struct order *o;
+
+	pthread_mutex_lock(&f->lock);
+	STAILQ_CONCAT(&mine, &f->orders);
+	pthread_mutex_unlock(&f->lock);
+	while ((o = STAILQ_FIRST(&mine))) {
+		STAILQ_REMOVE_HEAD(&mine, next);
+		order_free(o);
+	}
+}
+
+static struct store_opts opts_of(const struct follower *f)
+{
+	const struct settings *set = f->proxy->settings;
+
+	return (struct store_opts){ .path = set->store.path,
+				    .url = set->store.url,
+				    .place = &f->proxy->place,
+				    .nudge_dir = f->nudges };
+}
+
+static int open_store(struct follower *f, struct err *e)
+{
+	struct store_opts opts = opts_of(f);
+	char *flips = settings_flips(f->proxy->settings);
+	int rc = store_open(&f->store, &opts, e);
+
+	if (rc == 0)
+		rc = flips_open(&f->flips, flips, e);
+	if (rc == 0)
+		rc = store_nudge_listen(&opts, f->proxy->node, &f->nudge_fd, e);
+	free(flips);
+	return rc;
+}
+
+/* A file that was put in the place of ours is another one only to who opens it. */
+static void look_again(struct follower *f)
+{
+	struct store_opts opts = opts_of(f);
+	struct store *fresh = NULL;
+	struct err e = { 0 };
+
+	if (store_open(&fresh, &opts, &e) < 0)
+		return; /* it is not there at all, and we have said so */
+	store_close(&f->store);
+	f->store = fresh;
+}
+
+/* Nothing is written to such a store, and nothing taken from it. */
+static void distrust(struct follower *f, const char *why)
+{
+	struct news *n = news_new(NEWS_DISTRUST);
+
+	if (!f->distrusts)
+		log_error(&f->about, "%s; until then users whom this node knows are served",
+			  why);
+	f->distrusts = true;
+	f->renewed_ms = clock_mono_ms();
+	n->fence_ms = f->renewed_ms + STORE_FENCE_MS - OWN_MARGIN_MS;
+	post(f, n);
+	drop_orders(f);
+	look_again(f);
+}
+
+static int enter_store(struct follower *f, struct err *e);
+
+/* 1: it is the store that it was; 0: it is not. */
+static int check_store(struct follower *f, struct err *e)
+{
+	char why[ERR_TEXT_MAX];
+	int trusted = flips_judge(f->flips, f->store, f->last_change, why, sizeof why, e);
+
+	if (trusted == 0)
+		distrust(f, why);
+	if (trusted <= 0 || !f->distrusts)
+		return trusted;
+	if (enter_store(f, e) < 0)
+		return -1;
+	f->distrusts = false;
+	log_info(&f->about, "the store is the one it was again");
+	return 1;
+}
+
+static int meet_store(struct follower *f, struct err *e)
+{
+	bool due = clock_mono_ms() - f->renewed_ms >= STORE_RENEW_MS;
+	int trusted = due ? check_store(f, e) : !f->distrusts;
+
+	if (trusted == 0)
+		return 0;
+	/* Even to one that does not answer: what waits must not pile up. */
+	if (write_orders(f, e) < 0 || trusted < 0)
+		return -1;
+	return due ? renew(f, e) : read_news(f, e);
+}
+
 static void turn(struct follower *f)
 {
 	int64_t now = clock_mono_ms();
 	struct err e = { 0 };
-	int rc = write_orders(f, &e);
+	int rc = meet_store(f, &e);
 
-	if (now - f->renewed_ms >= STORE_RENEW_MS)
-		rc |= renew(f, &e);
-	else
-		rc |= read_news(f, &e);
 	note_trouble(f, rc < 0, &e);
 	if (now - f->resolved_ms >= RESOLVE_MS)
 		resolve(f);
@@ -685,22 +813,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int open_store(struct follower *f, struct err *e)
-{
-	const struct settings *set = f->proxy->settings;
-	char *nudges = mem_printf("%s/nudge", set->run.dir);
-	struct store_opts opts = { .path = set->store.path,
-				   .url = set->store.url,
-				   .place = &f->proxy->place,
-				   .nudge_dir = nudges };
-	int rc = store_open(&f->store, &opts, e);
-
-	if (rc == 0)
-		rc = store_nudge_listen(&opts, f->proxy->node, &f->nudge_fd, e);
-	free(nudges);
-	return rc;
-}
-
 /* A node that was drained and crashed stays drained; nobody waits for an answer to that. */
 static int take_own_row(const struct node_row *n, void *arg)
 {
@@ -713,12 +825,37 @@ static int take_own_row(const struct node_row *n, void *arg)
 }
 
 /* Join first, read then: each freeze is either in what we read or waits for us. */
+static int enter_store(struct follower *f, struct err *e)
+{
+	int rc;
+
+	f->last_change = 0;
+	f->aliases_due = true;
+	if (store_node_join(f->store, f->proxy->node, &f->incarnation, e) < 0 ||
+	    store_requests_last(f->store, &f->last_request, e) < 0 || mark(f, false, e) < 0)
+		return -1;
+	f->joining = true;
+	rc = renew(f, e);
+	f->joining = false;
+	return rc == 0 ? flips_sync(f->flips, e) : -1;
+}
+
+/* Without a table of its own a node has nothing to go by but the store. */
+static int trust(struct follower *f, struct err *e)
+{
+	char why[ERR_TEXT_MAX];
+	int trusted = flips_judge(f->flips, f->store, 0, why, sizeof why, e);
+
+	if (trusted > 0)
+		trusted = flips_compare(f->flips, f->store, why, sizeof why, e);
+	return trusted == 0 ? err_set(e, ERR_INPUT, "%s", why) : MIN(trusted, 0);
+}
+
 static int join(struct follower *f, struct err *e)
 {
-	if (store_node_join(f->store, f->proxy->node, &f->incarnation, e) < 0 ||
-	    store_requests_last(f->store, &f->last_request, e) < 0 || mark(f, false, e) < 0 ||
+	if (trust(f, e) < 0 || enter_store(f, e) < 0 ||
 	    store_nodes_each(f->store, take_own_row, f, e) < 0 ||
-	    store_traces_each(f->store, 0, take_trace, f, e) < 0 || renew(f, e) < 0)
+	    store_traces_each(f->store, 0, take_trace, f, e) < 0)
 		return -1;
 	resolve(f);
 	apply_all(f);
@@ -730,9 +867,9 @@ int follower_start(struct proxy *p, struct follower **out, struct err *e)
 	struct follower *f = mem_new(sizeof *f);
 
 	f->proxy = p;
+	f->nudges = mem_printf("%s/" STORE_NUDGES, p->settings->run.dir);
 	f->about = (struct log_about){ .what = "node" };
 	f->nudge_fd = -1;
-	f->aliases_due = true;
 	STAILQ_INIT(&f->news);
 	STAILQ_INIT(&f->orders);
 	pthread_mutex_init(&f->lock, NULL);
@@ -766,9 +903,11 @@ void follower_stop(struct follower **fp)
 	pthread_mutex_unlock(&f->lock);
 	ring(f->orders_fd);
 	pthread_join(f->thread, NULL);
-	if (store_node_leave(f->store, f->proxy->node, f->incarnation, &e) < 0)
+	if (!f->distrusts && store_node_leave(f->store, f->proxy->node, f->incarnation, &e) < 0)
 		log_warn(&f->about, "store: %s", e.text);
 	store_close(&f->store);
+	flips_free(&f->flips);
+	mem_free(&f->nudges);
 	event_free(f->on_news);
 	while ((n = STAILQ_FIRST(&f->news))) {
 		STAILQ_REMOVE_HEAD(&f->news, next);

@@ -114,7 +114,7 @@ void lookup_answer(struct proxy *p, struct slice request, struct buf *out)
 
 	if (request.n < map.n || memcmp(request.p, map.p, map.n) != 0)
 		say(out, "PERM", "the only map here is \"route\"");
-	else if (!proxy_has_lease(p))
+	else if (!proxy_has_lease(p) || p->distrusts)
 		say(out, "TEMP", "the store is lost");
 	else
 		answer_address(p, (struct slice){ request.p + map.n, request.n - map.n }, out);

@@ -56,7 +56,7 @@ struct proxy {
 	int64_t told_ms;
 
 	struct session_list sessions; /* all that are not closed */
-	struct session_list shadows; /* without a client: proxy/shadow.h */
+	struct session_list shadows;  /* without a client: proxy/shadow.h */
 	struct session_list closed;   /* to be freed by the reaper */
 	struct session_list dropping; /* moved to the other side, wait for their BYE */
 	/*
@@ -80,6 +80,8 @@ struct proxy {
 	 * node that was stopped fences itself on waking.
 	 */
 	int64_t fence_ms;
+	bool distrusts; /* the store is not the one it was (common/flips.h): what we know stands
+			 */
 	int64_t store_seen_ms; /* until then all changes are known here, by the monotonic clock
 				*/
 	enum life_stage life;  /* proxy/life.h */
@@ -89,6 +91,9 @@ struct proxy {
 
 /* May bytes of users that are not final be forwarded now? */
 bool proxy_has_lease(const struct proxy *p);
+struct route;
+/* May a user of this route be led anywhere? Not by what may have changed since we knew it. */
+bool proxy_may_serve(const struct proxy *p, const struct route *r);
 /* Why no new clients should be sent here; NULL: they should. */
 const char *proxy_not_ready(const struct proxy *p);
 

@@ -252,7 +252,7 @@ void routes_apply(struct routes *t, const struct user *u)
 
 	if (!r)
 		r = add(t, u->name);
-	if (u->change < r->change)
+	if (u->change < r->change || u->epoch < r->epoch)
 		return; /* an older row than the one we have */
 	was_held = user_is_held(r->state);
 	r->stranger = false;

@@ -194,8 +194,8 @@ void session_ask_route(struct session *s)
 		session_park(s);
 		return;
 	}
-	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
-		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
+	if (!proxy_may_serve(s->proxy, r)) {
+		session_refused(s, REJECT_DOWN, "this node has lost the store");
 		return;
 	}
 	s->side = user_side(r->state, r->direction);
@@ -339,8 +339,8 @@ void session_accepted(struct session *s)
 		}
 		s->change = r->change;
 	}
-	if (!user_is_final(r->state) && !proxy_has_lease(s->proxy)) {
-		session_refused(s, REJECT_DOWN, "this node has lost the store: no lease");
+	if (!proxy_may_serve(s->proxy, r)) {
+		session_refused(s, REJECT_DOWN, "this node has lost the store");
 		return;
 	}
 	if (s->back.side != s->side) {

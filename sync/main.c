@@ -9,6 +9,7 @@
 
 #include "admin/api.h"
 #include "common/clock.h"
+#include "common/flips.h"
 #include "common/harden.h"
 #include "common/notify.h"
 #include "sync/audits.h"
@@ -32,8 +33,11 @@ struct program {
 	struct event *signals[3], *nudged, *ending, *beat, *renewal;
 	struct place place;
 	struct lease lease;
+	struct flips *flips;
+	char distrust[ERR_TEXT_MAX]; /* of the store, and why; "" none */
 	int lock, nudge;
 	bool stood_by;
+	int64_t seen; /* the store's highest change so far */
 	int64_t started;
 };
 
@@ -57,6 +61,8 @@ static int at_work(struct program *p, struct err *e)
 
 	if (!engine_stands_by(p->engine))
 		return 0;
+	if (p->distrust[0])
+		return err_set(e, ERR_INPUT, "%s", p->distrust);
 	lease_holder(&p->lease, host);
 	return err_set(e, ERR_INPUT,
 		       "the engine on this host stands by: ask again where it is at work%s%s",
@@ -135,7 +141,8 @@ static void hook_engine(struct api_engine *out, void *arg)
 				    .workers_max = n.workers_max,
 				    .queued = n.queued,
 				    .cutovers = n.cutovers,
-				    .stands_by = engine_stands_by(p->engine) };
+				    .stands_by = engine_stands_by(p->engine),
+				    .trouble = p->distrust };
 }
 
 static int hook_verify(const char *name, bool headers_only, int64_t sample, void *arg,
@@ -234,7 +241,19 @@ static bool hook_reload(const struct api_reload *r, void *arg)
 	return true;
 }
 
+static int hook_rebuild(int *moved, void *arg, struct err *e)
+{
+	struct program *p = arg;
+
+	if (flips_rebuild(p->flips, p->store, p->seen, moved, e) < 0)
+		return -1;
+	log_warn(NULL, "store rebuilt: %d users are put back on the side where they live",
+		 *moved);
+	return 0;
+}
+
 static const struct api_hooks hooks = {
+	.rebuild = hook_rebuild,
 	.poke = hook_poke,
 	.sync_now = hook_sync_now,
 	.why = hook_why,
@@ -297,10 +316,38 @@ static void NO_RETURN give_way(struct program *p)
 	_exit(EXIT_FAILED);
 }
 
+/*
+ * False: nobody may work with this store. Its rows may say that users are on old who are not,
+ * and a pass would make their new mailboxes equal to that.
+ */
+static bool trusts_store(struct program *p)
+{
+	char why[sizeof p->distrust];
+	struct err e = { 0 };
+	int rc = flips_judge(p->flips, p->store, p->seen, why, sizeof why, &e);
+
+	if (rc > 0 && !p->lease.epoch)
+		rc = flips_compare(p->flips, p->store, why, sizeof why, &e);
+	if (rc > 0)
+		rc = store_last_change(p->store, &p->seen, &e) < 0 ? -1 : 1;
+	if (rc < 0) {
+		log_error(NULL, "%s", e.text);
+		return p->lease.epoch != 0; /* the lease runs out if this lasts */
+	}
+	if (rc == 0 && !p->distrust[0])
+		log_error(NULL, "%s; until then this engine does nothing", why);
+	if (rc == 0 && p->lease.epoch)
+		_exit(EXIT_FAILED); /* with all its workers; it comes back as one that waits */
+	snprintf(p->distrust, sizeof p->distrust, "%s", rc ? "" : why);
+	return rc > 0;
+}
+
 static void keep_lease(struct program *p)
 {
 	char host[PLACE_HOST_MAX];
 
+	if (!trusts_store(p))
+		return;
 	switch (lease_beat(&p->lease)) {
 	case LEASE_SAME:
 		break;
@@ -381,12 +428,16 @@ static int open_store(struct program *p, bool create, struct err *e)
 				.place = &p->place,
 				.create = create,
 				.nudge_dir = nudges };
+	char *flips = settings_flips(&p->settings);
 	int rc = make_dir(nudges, e);
 
 	if (rc == 0)
 		rc = store_open(&p->store, &o, e);
 	if (rc == 0)
+		rc = flips_open(&p->flips, flips, e);
+	if (rc == 0)
 		rc = store_nudge_listen(&o, "engine", &p->nudge, e);
+	mem_free(&flips);
 	mem_free(&nudges);
 	return rc;
 }
@@ -472,6 +523,7 @@ static void stop(struct program *p)
 	if (p->nudge >= 0)
 		close(p->nudge);
 	store_close(&p->store);
+	flips_free(&p->flips);
 	if (p->lock >= 0)
 		close(p->lock);
 	settings_release(&p->settings);

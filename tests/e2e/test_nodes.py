@@ -1,13 +1,15 @@
 """Several hosts with one store: names of nodes, the engine at work and its stand-by. docs/nodes.md has the rules."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 
 import pytest
 
 from lib import processes
-from lib.imapclient import ImapClient
+from lib.imapclient import ImapClient, No
 from lib.reader import compare
 
 STORE = "store/mailferry.db"
@@ -90,3 +92,86 @@ def test_a_stopped_engine_wakes_late(stage, two_hosts, person):
     assert "the engine on host mx2 has taken over: this one ends" in first.log_text()
     assert second.command("cutover", person.name).returncode == 0
     assert not compare(stage.read(stage.old, person), stage.read(stage.new, person))
+
+
+# ---- the store is not the one it was
+
+
+def store_of(f):
+    return os.path.join(f.folder, STORE)
+
+
+def keep_copy(f):
+    """What a backup of now would hold."""
+    path = os.path.join(f.folder, "yesterday.db")
+    with sqlite3.connect(store_of(f)) as here, sqlite3.connect(path) as there:
+        here.backup(there)
+    here.close()
+    there.close()
+    return path
+
+
+def put_in_place(f, path):
+    """Instead of the store; path None: nothing."""
+    account = os.stat(store_of(f))
+    for end in ("-wal", "-shm"):
+        if os.path.exists(store_of(f) + end):
+            os.unlink(store_of(f) + end)
+    if path is None:
+        os.unlink(store_of(f))
+        return
+    shutil.copy(path, path + ".new")
+    os.chown(path + ".new", account.st_uid, account.st_gid)
+    os.rename(path + ".new", store_of(f))
+
+
+def swapped(path):
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = 'feedface' WHERE key = 'store_id'")
+    db.close()
+
+
+def wait_log(f, text, timeout_s=20):
+    processes.wait_until(lambda: text in f.log_text(), timeout_s, "the log to say: " + text)
+
+
+@pytest.mark.parametrize("how", ("yesterday", pytest.param("swapped", marks=pytest.mark.full),
+                                 pytest.param("emptied", marks=pytest.mark.full)))
+def test_nobody_is_sent_back_by_another_store(stage, own_ferry, how):
+    f = own_ferry({"run": {"nodes": 1}})
+    moved, stays = stage.take(), stage.take()
+    for p in (moved, stays):
+        stage.fill(p, {"INBOX": 5})
+    f.import_users([moved.name, stays.name])
+    f.wait_state([moved.name, stays.name], "ready")
+    yesterday = keep_copy(f)
+    f.command("cutover", moved.name)
+    assert goes_to(stage, f, moved) == "new"
+    if how == "swapped":
+        swapped(yesterday)
+    put_in_place(f, None if how == "emptied" else yesterday)
+    wait_log(f, "; until then users whom this node knows are served")
+    assert goes_to(stage, f, moved) == "new" and goes_to(stage, f, stays) == "old"
+    with pytest.raises(No) as refused:    # a stranger may be anybody
+        goes_to(stage, f, stage.take())
+    assert "UNAVAILABLE" in str(refused.value)
+    f.kill(f.nodes()[0])    # another one has no table of its own: it does not start
+    if how == "emptied":
+        wait_log(f, "cannot start: store")
+        f.stop()
+        f.start(new_store=True, up=False)
+        processes.wait_until(lambda: f.command("status", check=False).returncode == 0, 20, "the engine's answer")
+        f.import_users([moved.name, stays.name], name="again.csv")
+    wait_log(f, "`mailferry store rebuild` gives it the moves that this host has seen")
+    processes.wait_until(lambda: f.command("status", check=False).returncode == 0, 20, "the engine's answer")
+    assert "store rebuild" in f.command("status").stdout
+    assert "1 users" in f.command("store", "rebuild").stdout
+    f.wait_up()
+    processes.wait_until(lambda: {n["health"] for n in f.cli("status")["nodes"] if n["pid"] in f.nodes()} == {"up"},
+                         30, "the node to be up")
+    assert f.state(moved.name) == "trailing"
+    assert goes_to(stage, f, moved) == "new" and goes_to(stage, f, stays) == "old"
+    f.wait_state(stays.name, "ready")
+    f.command("cutover", stays.name)    # all goes on from there
+    assert goes_to(stage, f, stays) == "new"
+    assert not compare(stage.read(stage.old, moved), stage.read(stage.new, moved))

@@ -152,12 +152,15 @@ class Mailferry:
                                              start_new_session=True, env=dict(os.environ, **self._env),
                                              **processes.tie())
         if up:
-            try:
-                processes.wait_until(self._is_up, UP_TIMEOUT_S, "mailferry to be up")
-            except (TimeoutError, RuntimeError) as e:
-                self.stop()
-                raise RuntimeError("%s\n%s" % (e, self.log_text())) from None
+            self.wait_up()
         return self
+
+    def wait_up(self):
+        try:
+            processes.wait_until(self._is_up, UP_TIMEOUT_S, "mailferry to be up")
+        except (TimeoutError, RuntimeError) as e:
+            self.stop()
+            raise RuntimeError("%s\n%s" % (e, self.log_text())) from None
 
     def _is_up(self):
         if self._process.poll() is not None:
