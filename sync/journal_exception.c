@@ -104,15 +104,7 @@ int journal_exceptions_each(struct journal *j, int64_t folder, journal_except_fn
 			    struct err *e)
 {
 	HELD(j);
-	sqlite3_stmt *st = journal_prepare(
-		j,
-		"SELECT folder.old_name, msg.id, old_uid, new_uid, size, date, reason, kind,"
-		" tried, subject, file, server, since, retry, waived, note"
-		" FROM exception JOIN msg ON msg.id = exception.msg"
-		" JOIN folder ON folder.id = msg.folder"
-		" WHERE msg.state = 2 AND (?1 = 0 OR msg.folder = ?1)"
-		" ORDER BY msg.folder, old_uid, msg.id",
-		e);
+	sqlite3_stmt *st = journal_get(j, EXCEPTIONS, e);
 	int rc;
 
 	if (!st)
@@ -126,7 +118,7 @@ int journal_exceptions_each(struct journal *j, int64_t folder, journal_except_fn
 		if (rc)
 			break;
 	}
-	sqlite3_finalize(st);
+	sqlite3_reset(st);
 	return rc;
 }
 

@@ -64,6 +64,8 @@ enum statement {
 	BATCH_CLOSE,
 	BATCHES,
 	FIRST_UID,
+	EXCEPTIONS,
+	SUSPECTS,
 	STATEMENTS
 };
 extern const char *const journal_sql[]; /* each one's text */

@@ -105,6 +105,13 @@ const char *const journal_sql[] = {
 		    " WHERE open = 1 AND (folder = ?1 OR ?1 = 0) ORDER BY id",
 	[FIRST_UID] =
 		"SELECT min(uidnext) FROM batch WHERE folder = ?1 AND side = ?2 AND uidvalidity = ?3",
+	[EXCEPTIONS] = "SELECT folder.old_name, msg.id, old_uid, new_uid, size, date, reason, kind,"
+		       " tried, subject, file, server, since, retry, waived, note"
+		       " FROM exception JOIN msg ON msg.id = exception.msg"
+		       " JOIN folder ON folder.id = msg.folder"
+		       " WHERE msg.state = 2 AND (?1 = 0 OR msg.folder = ?1)"
+		       " ORDER BY msg.folder, old_uid, msg.id",
+	[SUSPECTS] = "SELECT uid, side, times FROM suspect WHERE folder = ?1 ORDER BY uid",
 };
 _Static_assert(COUNT(journal_sql) == STATEMENTS, "a text for every statement");
 _Static_assert(MSG_INTENT == 0 && MSG_DONE == 1 && MSG_EXCEPTION == 2,

@@ -7,8 +7,7 @@ int journal_suspects(struct journal *j, int64_t folder, struct journal_suspect *
 		     struct err *e)
 {
 	HELD(j);
-	sqlite3_stmt *st = journal_prepare(
-		j, "SELECT uid, side, times FROM suspect WHERE folder = ?1 ORDER BY uid", e);
+	sqlite3_stmt *st = journal_get(j, SUSPECTS, e);
 	int rc;
 
 	*out = NULL;
@@ -24,7 +23,6 @@ int journal_suspects(struct journal *j, int64_t folder, struct journal_suspect *
 			.times = sqlite3_column_int(st, 2),
 		};
 	}
-	sqlite3_finalize(st);
 	if (rc < 0)
 		mem_free(out);
 	return rc;
