@@ -10,11 +10,16 @@
 
 /* w needs `from` no more: the next folder, if there is one, is looked at. */
 void ahead_begin(struct work *w);
-/* That look's answer; then new mail is being read. May wait. */
-void ahead_read(struct work *w);
-/* The other side is opened behind the last that is asked of it for w; at the latest now. */
-void ahead_open(struct work *w);
-void ahead_open_now(struct work *w);
+/*
+ * Behind the last that is asked of the other side for w, while that answer is on its way, the
+ * next folder's look is taken, its new mail is being read, and the other side is opened for it;
+ * at the latest now. May wait for the look.
+ */
+void ahead_go_on(struct work *w);
+void ahead_go_on_now(struct work *w);
+/* Before `from` is looked at for the first time: is it to be listed in the same breath? */
+void ahead_ask_list(struct work *w);
+void ahead_listed(struct work *w); /* that has been taken; is it whole? */
 /* w needs `from` after all: what was begun is given up, and its folder is open again. */
 int ahead_take_back(struct work *w, struct err *e) MUST_CHECK;
 

@@ -242,11 +242,10 @@ static int work_in_step(struct work *w, bool *equal, struct err *e)
 	    copy_gather(w, both_sides, e) < 0 || copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
 	    copy_look_again_begin(w, e) < 0)
 		return -1;
-	ahead_read(w); /* while that look's answer is on its way */
-	ahead_open(w);
+	ahead_go_on(w);
 	if (verify_bytes(w, e) < 0)
 		return -1;
-	ahead_open_now(w);
+	ahead_go_on_now(w);
 	return verify_folder(w, equal, e);
 }
 

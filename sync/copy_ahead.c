@@ -23,14 +23,27 @@ static void give_up(struct lane *l)
 	copy_work_free(&next);
 }
 
-/* Nothing of ours is there yet, and on the other side nothing at all: all is new. */
-static bool is_first_time(const struct work *w)
+/* Nothing of ours is there yet, on the other side there is nothing at all: all is new. */
+void ahead_ask_list(struct work *w)
 {
-	enum side to = w->pass->to;
-	const struct folder_info *there = folder_list_find(&w->pass->list[to], w->f->name[to]);
+	const struct pass *p = w->pass;
+	const struct folder_info *here = w->pair ? w->pair->info : NULL, *there;
 
-	return w->count.rows == 0 && there && there->has_status && there->messages == 0 &&
-	       w->selected[w->pass->from].messages <= AHEAD_LISTED_MAX;
+	if (!here || !here->has_status || !here->messages || w->count.rows ||
+	    here->messages > AHEAD_LISTED_MAX || mailbox_is_pop3(w->lane->box[p->from]))
+		return;
+	there = folder_list_find(&p->list[p->to], w->f->name[p->to]);
+	w->ahead.list_asked = there && there->has_status && there->messages == 0;
+}
+
+void ahead_listed(struct work *w)
+{
+	enum side from = w->pass->from;
+
+	copy_tidy_seen(w, from);
+	w->ahead.listed = w->changes[from].told &&
+			  w->seen_count[from] >= w->selected[from].messages;
+	w->adds_up[from] = w->ahead.listed;
 }
 
 void ahead_begin(struct work *w)
@@ -48,8 +61,12 @@ void ahead_begin(struct work *w)
 	w->ahead.lent = true;
 	next = w->lane->ahead = copy_work_new(p, w->lane, pair, f);
 	next->ahead.asked = true;
-	if (journal_count(p->journal, f, &next->count, &ignored) < 0 ||
-	    copy_look_begin(next, p->from, &ignored) < 0)
+	if (journal_count(p->journal, f, &next->count, &ignored) < 0) {
+		give_up(w->lane);
+		return;
+	}
+	ahead_ask_list(next);
+	if (copy_look_begin(next, p->from, &ignored) < 0)
 		give_up(w->lane);
 }
 
@@ -83,7 +100,7 @@ static void plan(struct work *w)
 		w->ahead.count = 0;
 }
 
-void ahead_read(struct work *w)
+static void read_next(struct work *w)
 {
 	struct work *next = w->lane->ahead;
 	struct err ignored = { 0 };
@@ -96,13 +113,6 @@ void ahead_read(struct work *w)
 	if (copy_look_end(next, from, &ignored) < 0) {
 		give_up(w->lane);
 		return;
-	}
-	if (!next->told[from] && is_first_time(next)) {
-		if (copy_list(next, from, &ignored) < 0) {
-			give_up(w->lane);
-			return;
-		}
-		next->ahead.listed = true;
 	}
 	if (next->told[from] || next->ahead.listed)
 		plan(next);
@@ -141,14 +151,23 @@ static void open_next(void *work)
 	mailbox_read_first(w->lane->box[to], take_opened, next);
 }
 
-void ahead_open(struct work *w)
+static void go_on(void *work)
 {
-	/* A connection that is to be listed or probed will be at other things first. */
-	if (w->last.begun)
-		mailbox_when_sent(w->lane->box[w->pass->to], open_next, w);
+	read_next(work);
+	open_next(work);
 }
 
-void ahead_open_now(struct work *w)
+void ahead_go_on(struct work *w)
+{
+	/* A connection that is to be listed or probed will be at other things first; what is
+	 * read back in several parts takes longer than the next folder should wait. */
+	if (!w->last.begun || w->row_count > AHEAD_NEWS_MAX)
+		read_next(w);
+	if (w->last.begun)
+		mailbox_when_sent(w->lane->box[w->pass->to], go_on, w);
+}
+
+void ahead_go_on_now(struct work *w)
 {
 	mailbox_tell_sent(w->lane->box[w->pass->to]);
 }

@@ -51,6 +51,11 @@ static uint64_t ask_since(const struct work *w, enum side s)
 	return base->modseq;
 }
 
+static uint64_t asked_since(const struct work *w, enum side s)
+{
+	return s == w->pass->from && w->ahead.list_asked ? LOOK_ALL : ask_since(w, s);
+}
+
 /* Does what was told go on from what the journal knows? */
 static bool goes_on(const struct work *w, enum side s)
 {
@@ -64,7 +69,7 @@ static bool goes_on(const struct work *w, enum side s)
 int copy_look_end(struct work *w, enum side s, struct err *e)
 {
 	struct side_of so = { w, s };
-	uint64_t since = ask_since(w, s);
+	uint64_t since = asked_since(w, s);
 
 	w->seen_count[s] = 0;
 	w->changes[s] = (struct changes){ .on_message = copy_take, .arg = &so };
@@ -72,14 +77,16 @@ int copy_look_end(struct work *w, enum side s, struct err *e)
 		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
 	w->seen_modseq[s] = w->selected[s].highestmodseq;
 	w->seen_uidnext[s] = w->selected[s].uidnext;
-	w->told[s] = since && goes_on(w, s);
+	if (since == LOOK_ALL)
+		ahead_listed(w);
+	w->told[s] = since && since != LOOK_ALL && goes_on(w, s);
 	return 0;
 }
 
 int copy_look_begin(struct work *w, enum side s, struct err *e)
 {
 	if (mailbox_look_begin(w->lane->box[s], w->f->name[s], s == w->pass->from,
-			       ask_since(w, s), e) < 0)
+			       asked_since(w, s), e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
 	return 0;
 }
@@ -92,6 +99,8 @@ int copy_look(struct work *w, const bool sides[SIDES], struct err *e)
 	for (int s = 0; s < SIDES && rc == 0; s++) {
 		if (!sides[s] || (s == (int)w->pass->from ? w->ahead.looked : w->ahead.opened))
 			continue;
+		if (s == (int)w->pass->from)
+			ahead_ask_list(w);
 		rc = copy_look_begin(w, (enum side)s, e);
 		begun[s] = rc == 0;
 	}

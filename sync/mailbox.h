@@ -273,9 +273,11 @@ struct changes {
 	uint32_t exists; /* messages, after all that */
 };
 void changes_release(struct changes *c);
+#define LOOK_ALL UINT64_MAX
 /*
  * Opens the folder (EXAMINE if read_only) and asks what has changed since that modseq (0: does
- * not ask): one round trip. begin sends, so that a look at another server can go out before
+ * not ask; LOOK_ALL: for all that is in it, of which the caller knows that there is some): one
+ * round trip. begin sends, so that a look at another server can go out before
  * end waits for the answers; between them nothing else may be asked of m.
  */
 int mailbox_look_begin(struct mailbox *m, const char *name, bool read_only, uint64_t since,

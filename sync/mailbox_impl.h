@@ -58,7 +58,7 @@ struct mailbox {
 		char *name;
 		char enable[TAG_MAX], select[TAG_MAX], changes[TAG_MAX]; /* "": not sent */
 		char status[TAG_MAX]; /* of the open folder, instead of enable and select */
-		bool read_only, with_vanished;
+		bool read_only, with_vanished, all;
 	} looks[LOOKS_MAX];
 	int look_count;
 	struct { /* mailbox_folder.c: the same */

@@ -82,6 +82,11 @@ static int ask_changes(struct mailbox *m, struct look *l, uint64_t since, struct
 {
 	struct command c = { 0 };
 
+	l->all = since == LOOK_ALL;
+	if (l->all) {
+		command_printf(&c, "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)");
+		return ask(m, &c, l->changes, e);
+	}
 	l->with_vanished = since && m->qresync_on;
 	if (!since || !m->caps.condstore)
 		return 0;
@@ -144,7 +149,7 @@ static int ask_here(struct mailbox *m, struct look *l, uint64_t since, struct er
 		command_release(&c);
 		return -1;
 	}
-	return ask_changes(m, l, since, e) < 0 ? -1 : transport_flush(m->t, e);
+	return ask_changes(m, l, since, e); /* with whatever is asked next */
 }
 
 int mailbox_look_again_begin(struct mailbox *m, const char *name, uint64_t since, struct err *e)
@@ -301,7 +306,7 @@ static int end_look(struct mailbox *m, const struct look *l, struct selected *se
 	if (l->changes[0] && end_changes(m, l, out, e) < 0)
 		return err_wrap(e, "changes in folder \"%s\"", l->name);
 	/* What it said of changes means nothing without a number to go on from. */
-	if (!selected->highestmodseq || !selected->uidvalidity)
+	if (!l->all && !selected->highestmodseq)
 		out->told = false;
 	out->exists = m->exists;
 	return 0;
@@ -375,9 +380,14 @@ void mailbox_tell_sent(struct mailbox *m)
 {
 	mailbox_sent_fn *fn = m->sent;
 
+	struct err later = { 0 };
+
 	m->sent = NULL;
-	if (fn)
-		fn(m->sent_arg);
+	if (!fn)
+		return;
+	if (transport_flush(m->t, &later) < 0)
+		err_clear(&later); /* whoever waits for the answer hears of it */
+	fn(m->sent_arg);
 }
 
 void changes_release(struct changes *c)

@@ -141,6 +141,7 @@ struct work {
 	struct {	   /* copy_ahead.c */
 		bool lent; /* `from` is at the next folder already */
 		bool asked;
+		bool list_asked; /* together with the look: all is new */
 		bool opened;	/* `to` was looked at, too */
 		bool opening;	/* that answer is not taken yet */
 		bool looked;	/* `from` was looked at while the folder before was ending */

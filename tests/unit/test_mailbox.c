@@ -831,6 +831,41 @@ static void an_open_folder_is_not_opened_again(void **state UNUSED)
 	script_leave(&s, &l.m);
 }
 
+static const struct step all_steps[] = {
+	LOGIN_WITH("X"),
+	C("m2 EXAMINE \"Work\"\r\n"
+	  "m3 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)\r\n"),
+	S("* 1 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\nm2 OK x\r\n"
+	  "* 1 FETCH (UID 4 FLAGS () INTERNALDATE \"01-Jan-2001 00:00:00 +0000\" RFC822.SIZE 1)\r\n"
+	  "m3 OK x\r\n"),
+	C("m4 EXAMINE \"Now empty\"\r\n"
+	  "m5 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)\r\n"),
+	S("* 0 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\nm4 OK x\r\nm5 BAD no such message\r\n"),
+	C("m6 EXAMINE \"Large\"\r\n"
+	  "m7 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)\r\n"),
+	S("* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\nm6 OK x\r\n"
+	  "m7 OK [MESSAGELIMIT 1 2] x\r\n"),
+	LOGOUT("m8"),
+	SCRIPT_END,
+};
+
+static void a_look_lists_all_if_asked_to(void **state UNUSED)
+{
+	struct script s;
+	struct looking l = { .m = script_login(&s, all_steps) };
+	struct err e = { 0 };
+
+	l.c = (struct changes){ .on_message = take_named, .arg = &l };
+	assert_int_equal(look(l.m, "Work", true, LOOK_ALL, &l.sel, &l.c, &e), 0);
+	assert_true(l.c.told && l.named == 1 && l.sel.messages == 1);
+	assert_int_equal(look(l.m, "Now empty", true, LOOK_ALL, &l.sel, &l.c, &e), 0);
+	assert_true(!l.c.told && l.sel.messages == 0);
+	assert_int_equal(look(l.m, "Large", true, LOOK_ALL, &l.sel, &l.c, &e), 0);
+	assert_true(!l.c.told && l.named == 1);
+	changes_release(&l.c);
+	script_leave(&s, &l.m);
+}
+
 static const struct step empty_steps[] = {
 	LOGIN_WITH("X"),
 	C("m2 EXAMINE \"INBOX\"\r\n"),
@@ -891,6 +926,7 @@ int main(void)
 		cmocka_unit_test(what_is_asked_behind_a_look_comes_with_it),
 		cmocka_unit_test(the_next_look_goes_behind_the_last_command),
 		cmocka_unit_test(an_open_folder_is_not_opened_again),
+		cmocka_unit_test(a_look_lists_all_if_asked_to),
 		cmocka_unit_test(empty_folders_are_not_asked),
 	};
 
