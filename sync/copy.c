@@ -80,13 +80,6 @@ static int forget_copies(struct work *w, struct err *e)
 	return journal_commit(j, e);
 }
 
-/* The rows are of this folder from now on, also if the pass ends early. */
-static int note_identity(struct work *w, enum side s, struct err *e)
-{
-	w->f->state[s].uidvalidity = w->selected[s].uidvalidity;
-	return journal_folder_write(w->pass->journal, w->f, e);
-}
-
 static int start_again(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -103,7 +96,8 @@ static int start_again(struct work *w, enum side s, struct err *e)
 	return journal_renumber(p->journal, w->f->id, s, e);
 }
 
-static int check_identity(struct work *w, enum side s, struct err *e)
+/* *note: the journal is to be told which folder this is. */
+static int check_identity(struct work *w, enum side s, bool *note, struct err *e)
 {
 	struct folder_state *known = &w->f->state[s];
 	bool changed = is_another(known, &w->selected[s]), first = !known->uidvalidity;
@@ -116,7 +110,22 @@ static int check_identity(struct work *w, enum side s, struct err *e)
 		pass_unclean(w->pass, "folder %s: %s on %s", w->f->name[s], what, side_name(s));
 	if (changed && start_again(w, s, e) < 0)
 		return -1;
-	return changed || first ? note_identity(w, s, e) : 0;
+	if (changed || first)
+		w->f->state[s].uidvalidity = w->selected[s].uidvalidity;
+	*note |= changed || first;
+	return 0;
+}
+
+/* The rows are of these folders from now on, also if the pass ends early. */
+static int check_identities(struct work *w, const bool sides[SIDES], struct err *e)
+{
+	const enum side order[SIDES] = { w->pass->from, w->pass->to };
+	bool note = false;
+
+	for (int i = 0; i < SIDES; i++)
+		if (sides[order[i]] && check_identity(w, order[i], &note, e) < 0)
+			return -1;
+	return note ? journal_folder_write(w->pass->journal, w->f, e) : 0;
 }
 
 static const bool both_sides[SIDES] = { true, true };
@@ -135,7 +144,7 @@ static int open_folder(struct work *w, struct err *e)
 	struct pass *p = w->pass;
 
 	if (ahead_arrive(w, e) < 0 || copy_look(w, both_sides, e) < 0 ||
-	    check_identity(w, p->from, e) < 0 || check_identity(w, p->to, e) < 0)
+	    check_identities(w, both_sides, e) < 0)
 		return -1;
 	w->permanent = w->selected[p->to].any_keyword
 			       ? NULL
@@ -310,7 +319,7 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 		}
 		goto out;
 	}
-	if (check_identity(&w, p->from, e) < 0 || copy_gather(&w, sides, e) < 0)
+	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
 	rc = journal_begin(p->journal, e);
 	for (size_t i = 0; i < w.row_count && rc == 0 && w.adds_up[p->from]; i++) {
@@ -344,7 +353,7 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, stru
 	if (copy_look(&w, sides, e) < 0)
 		goto out;
 	w.adds_up[p->from] = true;
-	if (check_identity(&w, p->to, e) < 0 || copy_gather(&w, sides, e) < 0)
+	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
 	rc = copy_mend(&w, e);
 	if (rc == 0 && w.row_count == 0)
