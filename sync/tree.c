@@ -225,12 +225,23 @@ static void want(struct subscriptions *s, const char *name, bool on, bool exists
 	s->at[s->count++] = (struct folder_order){ .name = name, .on = on };
 }
 
+/* The list is from before. */
+static void note_listed(struct folder_list *l, const struct folder_order *o)
+{
+	size_t at = name_index_find(&l->names, o->name);
+
+	if (at != NAME_NONE)
+		l->at[at].subscribed = o->on;
+}
+
 /* A server may refuse to subscribe what does not exist there: nobody loses anything. */
 static int note_subscription(struct pass *p, const struct folder_order *o, bool exists,
 			     struct err *e)
 {
-	if (o->rc == 0)
+	if (o->rc == 0) {
+		note_listed(&p->list[p->to], o);
 		return journal_subscribed(p->journal, o->name, o->on, e);
+	}
 	if (exists)
 		pass_unclean(p, "folder %s cannot be subscribed on %s: %s", o->name,
 			     side_name(p->to), o->e.text);
