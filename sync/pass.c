@@ -9,8 +9,11 @@
 
 #define STEP_EXIT 99 /* a worker that a test stopped */
 
-#define LANE_MESSAGES	     400 /* so much work for one lane … */
-#define LANE_FOLDER_MESSAGES 10	 /* … where a folder costs as much as so many messages */
+/* So much work for one lane: its logins cost both servers as much as some 100 messages do, and
+ * other users' mail waits for them; but of a final pass the user is waiting for the end. */
+#define LANE_MESSAGES	     1000
+#define LANE_MESSAGES_FINAL  400
+#define LANE_FOLDER_MESSAGES 10 /* a folder costs as much as so many messages */
 
 /* ---- small things shared by the parts */
 
@@ -242,7 +245,9 @@ static int run_task(struct lane *l, size_t at, void *arg, struct err *e)
 /* A connection more is worth its login only where there is work for it. */
 static int lanes_wanted(const struct folder_tasks *t)
 {
-	uint64_t n = 1 + (t->messages + t->count * LANE_FOLDER_MESSAGES) / LANE_MESSAGES;
+	const uint64_t of_one =
+		t->p->job->kind == JOB_FINAL ? LANE_MESSAGES_FINAL : LANE_MESSAGES;
+	uint64_t n = 1 + (t->messages + t->count * LANE_FOLDER_MESSAGES) / of_one;
 
 	for (int s = 0; s < SIDES; s++) {
 		int most = mailbox_quirks(t->p->lanes.at[0].box[s])->connections;
