@@ -3,6 +3,7 @@
 #include "admin/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -24,7 +25,7 @@ struct child {
 	int64_t started;
 	int64_t back_off_ms;
 	int64_t heard; /* when it last said that it is alive */
-	char *inbox;
+	char *inbox, *key_file;
 	char story[256]; /* its last STATUS, or how it ended */
 	int stop_ms;
 	bool ends_with_us;
@@ -106,8 +107,19 @@ static void unblock_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* One that could not be opened is the program's to complain about. */
+static void hand_key_on(int key)
+{
+	if (key == CHILD_KEY_FD)
+		fcntl(key, F_SETFD, 0);
+	else if (key >= 0)
+		dup2(key, CHILD_KEY_FD);
+}
+
 static void run_program(struct child *c, pid_t parent)
 {
+	int key = c->key_file ? open(c->key_file, O_RDONLY | O_CLOEXEC) : -1;
+
 	unblock_signals();
 	become(c->user);
 	give_up_rights();
@@ -119,6 +131,7 @@ static void run_program(struct child *c, pid_t parent)
 		_exit(127);
 	if (c->sockets)
 		listen_hand_on(c->sockets);
+	hand_key_on(key);
 	execv(c->argv[0], c->argv);
 	die(c->argv[0]);
 }
@@ -218,6 +231,7 @@ struct child *child_new(struct event_base *base, const struct child_opts *o)
 	c->sockets = o->sockets;
 	c->user = o->user;
 	c->inbox = mem_str(o->inbox);
+	c->key_file = mem_str(o->key_file);
 	c->ends_with_us = o->ends_with_us;
 	c->stop_ms = o->stop_ms;
 	c->about = (struct log_about){ .what = "child", .id = c->name };
@@ -232,6 +246,7 @@ void child_free(struct child **c)
 		return;
 	ASSERT(!(*c)->pid);
 	event_free((*c)->timer);
+	mem_free(&(*c)->key_file);
 	for (size_t i = 0; i < CHILD_ARGS_MAX; i++)
 		mem_free(&(*c)->argv[i]);
 	mem_free(&(*c)->inbox);

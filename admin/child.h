@@ -15,6 +15,7 @@
 #define CHILD_BACK_OFF_MAX_MS 30000 /* … doubling to this */
 #define CHILD_LONG_LIFE_MS    60000 /* who lived this long starts at once again */
 #define CHILD_ARGS_MAX	      8
+#define CHILD_KEY_FD	      3
 
 /* Whom children become. */
 struct child_user {
@@ -34,6 +35,7 @@ struct child_opts {
 	const struct listen_sockets *sockets; /* handed on; NULL: none. Borrowed, as the rest */
 	const struct child_user *user;
 	const char *inbox; /* path of the socket where it is to speak (common/notify.h) */
+	const char *key_file; /* opened before it becomes the user, as CHILD_KEY_FD; NULL: none */
 	bool ends_with_us; /* should we be killed; else it goes on without us */
 	int stop_ms;	   /* most between TERM and KILL */
 };

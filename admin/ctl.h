@@ -142,6 +142,7 @@ int ctl_resume(struct ctl *c);
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
+int ctl_learn_key(struct ctl *c);
 int ctl_check_backends(struct ctl *c); /* ctl_backends.c */
 int ctl_check_user(struct ctl *c);     /* ctl_check_user.c */
 int ctl_check_dns(struct ctl *c);      /* ctl_check_dns.c */

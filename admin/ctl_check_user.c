@@ -193,6 +193,7 @@ static int find_user(struct ctl *c, const char *name, struct job *j, struct err 
 	const struct store_opts o = { .path = c->settings.store.path,
 				      .url = c->settings.store.url };
 	struct store *st = NULL;
+	struct learned *learned = NULL;
 	struct user u = { 0 };
 	int got;
 
@@ -201,8 +202,10 @@ static int find_user(struct ctl *c, const char *name, struct job *j, struct err 
 	got = store_user_get(st, name, &u, e);
 	if (got == 0)
 		err_set(e, ERR_INPUT, "user %s: is not known", name);
-	if (got > 0 && order_fill(j, JOB_PROBE, &u, &c->settings, e) < 0)
+	if (got > 0 && (learned_new(&c->settings, st, -1, &learned, e) < 0 ||
+			order_fill(j, JOB_PROBE, &u, &c->settings, learned, e) < 0))
 		got = -1;
+	learned_free(&learned);
 	user_release(&u);
 	store_close(&st);
 	return got > 0 ? 0 : -1;

@@ -327,6 +327,15 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry check dns example.com\n"
 	  "  mailferry check dns example.com example.org --json\n",
 	  0, 1, CTL_ARGS_MAX, ctl_check_dns },
+	{ "learn-key", "FILE", "make the keys for learned passwords",
+	  "Writes a new secret key into FILE, for its owner only, and prints the settings that\n"
+	  "belong to it. With learn.domains set as well, nodes seal the passwords that old takes\n"
+	  "from clients to this key; only the engine can open them. Who loses FILE only loses what\n"
+	  "was learned.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry learn-key /etc/mailferry/learn.key >>/etc/mailferry/mailferry.conf\n",
+	  0, 1, 1, ctl_learn_key },
 	{ "sample-config", "", "print a settings file with every setting explained",
 	  "examples:\n"
 	  "  mailferry sample-config >mailferry.conf\n",

@@ -17,8 +17,14 @@ void run_make_engine(struct run *r)
 				.ends_with_us = true,
 				.stop_ms = RUN_ENGINE_STOP_MS };
 
+	size_t n = 3;
+
 	if (r->ctl->new_store)
-		o.argv[3] = "--new-store";
+		o.argv[n++] = "--new-store";
+	if (r->settings->learn.domains) {
+		o.key_file = r->settings->learn.key_file;
+		o.argv[n++] = "--key-fd=3";
+	}
 	r->engine = child_new(r->base, &o);
 }
 

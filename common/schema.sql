@@ -300,6 +300,12 @@ CREATE TABLE shadow_logins (		-- does new take the password that was last used o
 	accepted	INTEGER NOT NULL DEFAULT 0
 );
 
+CREATE TABLE learned (			-- passwords that old has taken, sealed to the engine's key
+	name		TEXT PRIMARY KEY,
+	at		BIGINT NOT NULL,
+	sealed		TEXT NOT NULL
+);
+
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
 	at		BIGINT NOT NULL

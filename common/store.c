@@ -93,6 +93,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " pid INTEGER NOT NULL, started BIGINT NOT NULL, seen BIGINT NOT NULL);"
 	      "CREATE TABLE engine_lease (one INTEGER PRIMARY KEY, place TEXT NOT NULL,"
 	      " epoch BIGINT NOT NULL, lease_until BIGINT NOT NULL);",
+	[11] = "CREATE TABLE learned (name TEXT PRIMARY KEY, at BIGINT NOT NULL,"
+	       " sealed TEXT NOT NULL);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

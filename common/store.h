@@ -22,7 +22,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 11
+#define STORE_SCHEMA_VERSION 12
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -623,5 +623,18 @@ int store_shadow_again(struct store *st, const char *name, int64_t after_ms,
 		       struct err *e) MUST_CHECK;
 int store_shadow_read(struct store *st, const char *name, struct shadow_row *out,
 		      struct err *e) MUST_CHECK;
+
+/* ---- learned passwords (store_learned.c): sealed, so that only the engine can read them */
+
+/* Instead of the one kept before; nothing is kept of who is no user, or done. */
+int store_learned_write(struct store *st, const char *name, const char *sealed,
+			struct err *e) MUST_CHECK;
+/* 1 with *sealed, which the caller frees; 0: none; -1. */
+int store_learned_read(struct store *st, const char *name, char **sealed,
+		       struct err *e) MUST_CHECK;
+int store_learned_forget(struct store *st, const char *name, struct err *e) MUST_CHECK;
+/* Erases what was written before so long ago, and what is of users who are done or gone. How
+ * many; -1. */
+int store_learned_erase(struct store *st, int64_t keep_ms, struct err *e) MUST_CHECK;
 
 #endif

@@ -308,6 +308,27 @@ struct dns_target settings_dns_target(const struct settings *s, const char *doma
 	return *all;
 }
 
+/* One word after the other of a list that spaces and commas divide. */
+static bool next_word(struct slice *list, struct slice *word)
+{
+	size_t skip = strspn(list->p, " ,\t"), n = strcspn(list->p + skip, " ,\t");
+
+	*word = (struct slice){ list->p + skip, n };
+	*list = slice_of(list->p + skip + n);
+	return n > 0;
+}
+
+bool settings_learns(const struct settings *s, const char *user)
+{
+	struct slice list = slice_of(s->learn.domains ? s->learn.domains : ""), word;
+	const char *sign = strrchr(user, '@');
+
+	while (next_word(&list, &word))
+		if (slice_is(word, "*") || (sign && slice_is_nocase(word, sign + 1)))
+			return true;
+	return false;
+}
+
 bool settings_keep_uidl(const struct settings *s)
 {
 	return strcmp(s->pop3.uidl, "keep") == 0;

@@ -181,6 +181,11 @@ struct settings {
 		int window_s, least, failed_percent, hold_ms, slow_times, slow_ms;
 		int rollback_percent, rollback_s, rollback_hours; /* percent 0: never */
 	} waves;
+	struct { /* learn { … }: passwords that clients have logged in with */
+		char *domains; /* whose; "*": all; NULL: nothing is learned */
+		char *public_key, *key_file;
+		int days; /* without a login, then they are erased */
+	} learn;
 	struct {	      /* lookup { … }: the MTA asks where mail goes */
 		char *listen; /* NULL: nobody asks */
 		char *old_transport, *new_transport;
@@ -260,6 +265,8 @@ void settings_write_sample(FILE *to);
 struct dns_target settings_dns_target(const struct settings *s, const char *domain);
 
 /* Do POP3 clients keep the unique ids that they know from old? */
+/* Are passwords of this user (a normalised name) learned? */
+bool settings_learns(const struct settings *s, const char *user);
 bool settings_keep_uidl(const struct settings *s);
 
 /* Where this host's flip log is (common/flips.h); the caller frees. */

@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <sys/stat.h>
 
+#include "common/seal.h"
 #include "common/store.h"
 #include "config/folder_rules.h"
 #include "common/wire/endpoint.h"
@@ -469,6 +470,23 @@ static void check_folder_rules(const struct settings *s, const struct scan *scan
 	folder_rules_release(&rules);
 }
 
+static void check_learn(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	unsigned char key[SEAL_KEY_BYTES];
+	int line = scan_line(scan, SECTION_LEARN, NULL, "domains");
+
+	if (!s->learn.domains)
+		return;
+	if (!s->learn.public_key || !s->learn.key_file)
+		mistake_add(m, line,
+			    "learn: domains needs public_key and key_file; "
+			    "`mailferry learn-key FILE` makes both");
+	else if (seal_key_parse(s->learn.public_key, key) < 0)
+		mistake_add(m, scan_line(scan, SECTION_LEARN, NULL, "public_key"),
+			    "learn: public_key is none: 64 hex digits, as `mailferry learn-key` "
+			    "printed them");
+}
+
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m)
 {
 	struct slice bad;
@@ -486,6 +504,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_deleted(s, scan, m);
 	check_uids(s, scan, m);
 	check_uidl(s, scan, m);
+	check_learn(s, scan, m);
 	settings_check_dns(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(

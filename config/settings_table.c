@@ -24,6 +24,9 @@ const struct section_row section_rows[SECTIONS] = {
 	[SECTION_WAVES] = { "waves", false,
 			    "When a wave pauses by itself, or leads its users back; looked at "
 			    "while it goes on." },
+	[SECTION_LEARN] = { "learn", false,
+			    "Passwords that old has taken from clients are kept, sealed to a key of the "
+			    "engine (`mailferry learn-key`), for copying and for the new account." },
 	[SECTION_LOOKUP] = { "lookup", false,
 			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
 	[SECTION_DNS] = { "dns", false,
@@ -336,6 +339,15 @@ const struct setting_row setting_rows[] = {
 	INT("rollback_hours", AT(SECTION_WAVES, waves.rollback_hours), "24", 1, 8760, "h",
 	    "Those go back who were moved so lately."),
 
+	TEXT("domains", AT(SECTION_LEARN, learn.domains), NULL, true,
+	     "Of whose users: \"example.com example.org\", or \"*\"; unset: nothing is learned."),
+	TEXT("public_key", AT(SECTION_LEARN, learn.public_key), NULL, true,
+	     "What nodes seal to: the line that `mailferry learn-key FILE` prints."),
+	TEXT("key_file", AT(SECTION_LEARN, learn.key_file), NULL, false,
+	     "That FILE. `mailferry run` opens it for the engine: it may belong to root alone."),
+	INT("days", AT(SECTION_LEARN, learn.days), "30", 1, 3650, "days",
+	    "So long after the last login a password is erased; also when the user is done."),
+
 	LIMIT(header_s, "5", 1, 300, "s", "PROXY header of a listener with proxy_protocol."),
 	TEXT("listen", AT(SECTION_LOOKUP, lookup.listen), NULL, false,
 	     "\"unix:/path\" in a folder that only Postfix may enter, or a loopback "
@@ -429,7 +441,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 166, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 170, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -68,6 +68,7 @@ enum order_kind {
 	ORDER_STRANGER,
 	ORDER_POP3_SEEN,
 	ORDER_UIDL,
+	ORDER_LEARNED,
 	ORDER_SHADOW_CLAIM,
 	ORDER_SHADOW_ANSWER,
 	ORDER_SHADOW_AGAIN,
@@ -543,6 +544,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_UIDL:
 		find_uidl(f, o);
 		break;
+	case ORDER_LEARNED:
+		return store_learned_write(f->store, o->name, o->text, e);
 	case ORDER_SHADOW_CLAIM:
 		return claim_shadow(f, o, e);
 	case ORDER_SHADOW_ANSWER:
@@ -1012,6 +1015,13 @@ void follower_uidl(struct follower *f, const char *name, const char *session, in
 				      .name = mem_str(name),
 				      .text = mem_str(session),
 				      .at = most });
+}
+
+void follower_learned(struct follower *f, const char *name, const char *sealed)
+{
+	send_order(f, (struct order){ .kind = ORDER_LEARNED,
+				      .name = mem_str(name),
+				      .text = mem_str(sealed) });
 }
 
 void follower_shadow_claim(struct follower *f, const char *name, const char *session)

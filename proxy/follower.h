@@ -44,6 +44,8 @@ void follower_uidl(struct follower *f, const char *name, const char *session, in
 void follower_shadow_claim(struct follower *f, const char *name, const char *session);
 void follower_shadow_answer(struct follower *f, const char *name, bool accepted);
 void follower_shadow_again(struct follower *f, const char *name, int64_t after_ms);
+/* A password, sealed. */
+void follower_learned(struct follower *f, const char *name, const char *sealed);
 void follower_stranger(struct follower *f, const char *name);
 /* Instead of those told before. */
 void follower_certificates(struct follower *f, const struct certificate_row *rows, size_t n);

@@ -23,6 +23,8 @@ struct route {
 	int64_t acked;	 /* the freeze we said "quiet" to */
 	int64_t undo_asked_ms;
 	int64_t pop3_told_ms; /* the store knows since then that the user reads by POP3 on old */
+	uint64_t learned;   /* fingerprint of the password learned last (proxy/learned.h); 0: none */
+	int64_t learned_ms; /* monotonic */
 	TAILQ_ENTRY(route) held;
 };
 

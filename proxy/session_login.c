@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "proxy/follower.h"
+#include "proxy/learned.h"
 #include "proxy/shadow.h"
 #include "proxy/uses.h"
 #include "proxy/trace.h"
@@ -356,6 +357,7 @@ void session_accepted(struct session *s)
 	uses_note(s, USAGE_BIT(s->protocol->kind == PROTO_IMAP ? USAGE_IMAP_SESSIONS
 							       : USAGE_POP3_SESSIONS));
 	shadow_begin(s);
+	learned_note(s);
 	s->protocol->welcome(s);
 	session_forget_login(s);
 	memset(&s->open, 0, sizeof s->open);

@@ -249,7 +249,7 @@ static int start(struct audit *x, const struct user *u, struct err *e)
 	struct job j;
 	int rc;
 
-	if (order_fill(&j, JOB_AUDIT, u, a->o.settings, e) < 0)
+	if (order_fill(&j, JOB_AUDIT, u, a->o.settings, a->o.learned, e) < 0)
 		return -1;
 	j.level = x->level;
 	j.sample = x->sample;

@@ -20,10 +20,12 @@ const char *audit_state_name(enum audit_state s);
 
 struct audits;
 
+struct learned;
 struct audits_opts {
 	struct store *store; /* borrowed, as is all here */
 	const struct settings *settings;
 	const struct workshop *shop;
+	const struct learned *learned;
 };
 struct audits *audits_new(const struct audits_opts *o);
 /* Only when audits_idle(). */

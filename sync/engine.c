@@ -29,6 +29,7 @@ static void finish_user(struct engine *en, const struct user *u)
 		      en->view.mx ? "the MX has led to new and nothing has arrived on old for "
 				    "long enough"
 				  : "nothing has arrived on old for long enough");
+	learned_forget(en->o.learned, u->name);
 }
 
 void engine_when(struct engine *en, const struct user *u, bool quiet_too,
@@ -243,6 +244,7 @@ static void tick(struct engine *en)
 	if (now >= en->next_scan ||
 	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
 		drop_ended_traces(en);
+		learned_tick(en->o.learned);
 		scan(en);
 	}
 }

@@ -6,6 +6,7 @@
 #define SYNC_ENGINE_H
 
 #include "sync/cutover.h"
+#include "sync/learned.h"
 #include "sync/planner.h"
 
 struct engine;
@@ -15,6 +16,7 @@ struct engine_opts {
 	struct store *store; /* borrowed, as is all here */
 	const struct settings *settings;
 	struct workshop shop;
+	struct learned *learned; /* NULL: nothing is */
 };
 
 struct engine *engine_new(const struct engine_opts *o);

@@ -95,16 +95,22 @@ void gate_rule(struct gate_item *i, enum gate_rule rule, bool ok, const char *re
 	va_end(ap);
 }
 
-static bool can_log_in(const struct user *u, const struct settings *s, enum side side)
+static bool can_log_in(const struct user *u, const struct settings *s, bool learned,
+		       enum side side)
 {
 	return u->login[side] && *u->login[side] &&
 	       (u->password_file[side] || s->backend[side].master_user ||
-		s->backend[side].token_command);
+		s->backend[side].token_command || learned);
 }
 
-static void check_logins(const struct user *u, const struct settings *s, struct gate_item *i)
+static void check_logins(const struct user *u, const struct gate_view *v, struct gate_item *i)
 {
-	bool ok[SIDES] = { can_log_in(u, s, SIDE_OLD), can_log_in(u, s, SIDE_NEW) };
+	/* Not looked yet: the engine looks when all else is open. */
+	bool learned = v->known ? v->known->learned : v->s->learn.domains != NULL;
+	bool ok[SIDES];
+
+	for (int side = 0; side < SIDES; side++)
+		ok[side] = can_log_in(u, v->s, learned, (enum side)side);
 
 	if (ok[SIDE_OLD] && ok[SIDE_NEW])
 		gate_say(i, true, NULL, "logins for both servers are known");
@@ -270,7 +276,7 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 		 u->go ? "go is given" : "the go");
 	if (v->when)
 		check_when(v, &out[GATE_WHEN]);
-	check_logins(u, v->s, &out[GATE_LOGINS]);
+	check_logins(u, v, &out[GATE_LOGINS]);
 	check_stuck(u, v->s, &out[GATE_STUCK]);
 	check_backoff(u, v->now, &out[GATE_BACKOFF]);
 	check_pass(p, v->known, &out[GATE_PASS]);

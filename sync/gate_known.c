@@ -29,12 +29,23 @@ static int read_facts(struct store *st, const char *name, struct facts *out, str
 	return got < 0 ? -1 : 0;
 }
 
+static int read_learned(struct store *st, const char *name, bool *out, struct err *e)
+{
+	char *sealed;
+	int got = store_learned_read(st, name, &sealed, e);
+
+	mem_free(&sealed);
+	*out = got > 0;
+	return got < 0 ? -1 : 0;
+}
+
 int gate_known_read(struct store *st, const char *name, const char *wave,
 		    struct gate_known *out, struct err *e)
 {
 	*out = (struct gate_known){ 0 };
 	if (read_facts(st, name, &out->facts, e) < 0 ||
 	    store_uidl_state(st, name, &out->pop3, e) < 0 ||
+	    read_learned(st, name, &out->learned, e) < 0 ||
 	    store_shadow_read(st, name, &out->password, e) < 0 ||
 	    store_waivers_each(st, name, wave, add_waiver, out->waived, e) < 0)
 		return err_wrap(e, "what is known of %s", name);

@@ -35,7 +35,8 @@ struct program {
 	struct lease lease;
 	struct flips *flips;
 	char distrust[ERR_TEXT_MAX]; /* of the store, and why; "" none */
-	int lock, nudge;
+	int lock, nudge, key_fd;
+	struct learned *learned;
 	bool stood_by;
 	int64_t seen; /* the store's highest change so far */
 	int64_t started;
@@ -479,6 +480,8 @@ static int start(struct program *p, bool new_store, struct err *e)
 	    place_find(p->settings.run.dir, p->settings.run.host, &p->place, e) < 0 ||
 	    open_store(p, new_store, e) < 0)
 		return -1;
+	if (learned_new(&p->settings, p->store, p->key_fd, &p->learned, e) < 0)
+		return -1;
 	confine_check();
 	p->base = event_base_new();
 	if (!p->base)
@@ -487,9 +490,13 @@ static int start(struct program *p, bool new_store, struct err *e)
 	p->engine = engine_new(&(struct engine_opts){ .base = p->base,
 						      .store = p->store,
 						      .settings = &p->settings,
-						      .shop = p->shop });
+						      .shop = p->shop,
+						      .learned = p->learned });
 	p->audits = audits_new(&(struct audits_opts){
-		.store = p->store, .settings = &p->settings, .shop = &p->shop });
+		.store = p->store,
+		.settings = &p->settings,
+		.shop = &p->shop,
+		.learned = p->learned });
 	p->lease = (struct lease){ .store = p->store };
 	watch(p);
 	keep_lease(p);
@@ -512,6 +519,7 @@ static void stop(struct program *p)
 	if (p->engine)
 		engine_free(&p->engine);
 	audits_free(&p->audits);
+	learned_free(&p->learned);
 	for (size_t i = 0; i < COUNT(p->signals); i++)
 		drop_event(p->signals[i]);
 	drop_event(p->nudged);
@@ -529,9 +537,9 @@ static void stop(struct program *p)
 	settings_release(&p->settings);
 }
 
-static int run_engine(const char *config, bool new_store)
+static int run_engine(const char *config, bool new_store, int key_fd)
 {
-	struct program p = { .lock = -1, .nudge = -1, .started = clock_real_ms() };
+	struct program p = { .lock = -1, .nudge = -1, .key_fd = key_fd, .started = clock_real_ms() };
 	struct err e = { 0 };
 	int rc = EXIT_FAILED;
 
@@ -578,11 +586,23 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
+/* The descriptor that this names; -1: none is open there. */
+static int open_number(const char *text)
+{
+	uint64_t n;
+
+	if (slice_u64(slice_of(text), INT_MAX, &n) < 0 ||
+	    fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0)
+		return -1;
+	return (int)n;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "new-store", no_argument, NULL, 'n' },
+		{ "key-fd", required_argument, NULL, 'f' }, /* learn.key_file, open */
 		{ "check", no_argument, NULL, 'k' },
 		{ "worker", no_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
@@ -590,7 +610,7 @@ int main(int argc, char **argv)
 	};
 	const char *config = NULL;
 	bool new_store = false, worker = false, check = false;
-	int c;
+	int c, key_fd = -1;
 
 	fill_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
@@ -600,6 +620,8 @@ int main(int argc, char **argv)
 			config = optarg;
 		else if (c == 'n')
 			new_store = true;
+		else if (c == 'f')
+			key_fd = open_number(optarg);
 		else if (c == 'k')
 			check = true;
 		else if (c == 'w')
@@ -613,5 +635,5 @@ int main(int argc, char **argv)
 		return job_main();
 	if (!config || optind < argc)
 		return fputs(usage, stderr), EXIT_USAGE;
-	return check ? check_only(config) : run_engine(config, new_store);
+	return check ? check_only(config) : run_engine(config, new_store, key_fd);
 }

@@ -29,7 +29,8 @@ static int fill_master(struct job_side *out, const char *login, const struct bac
 {
 	if (!b->master_user || !b->master_password_file)
 		return err_set(e, ERR_INPUT,
-			       "no password file, and no master user to log in as");
+			       "no password file, no master user to log in as, and no learned "
+			       "password");
 	if (b->master_format && *b->master_format) {
 		out->login = expand(b->master_format, login, b->master_user);
 	} else {
@@ -40,7 +41,7 @@ static int fill_master(struct job_side *out, const char *login, const struct bac
 }
 
 static int fill_side(struct job_side *out, const char *login, const char *password_file,
-		     const struct backend_conf *b, struct err *e)
+		     const struct backend_conf *b, const struct secret *learned, struct err *e)
 {
 	out->host = mem_str(b->host);
 	out->protocol = b->copy;
@@ -60,9 +61,13 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 		out->login = mem_str(login);
 		return 0;
 	}
-	if (!password_file)
+	if (!password_file && (b->master_user || !secret_is_set(learned)))
 		return fill_master(out, login, b, e);
 	out->login = mem_str(login);
+	if (!password_file) {
+		secret_set(&out->password, learned->at, learned->n);
+		return 0;
+	}
 	return secret_read_file(&out->password, password_file, e);
 }
 
@@ -131,8 +136,11 @@ static int check_way(const struct job *j, const struct settings *s, struct err *
 }
 
 int order_fill(struct job *out, enum job_kind kind, const struct user *u,
-	       const struct settings *s, struct err *e)
+	       const struct settings *s, const struct learned *l, struct err *e)
 {
+	struct secret learned = { 0 };
+	int rc = 0;
+
 	*out = (struct job){
 		.kind = kind,
 		.from = u->state == USER_RETURNING ? SIDE_NEW : SIDE_OLD,
@@ -160,12 +168,14 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 		return -1;
 	}
 	out->folders.shared = s->sync.shared;
-	for (int side = 0; side < SIDES; side++) {
+	if (learned_find(l, u->name, &learned, e) < 0)
+		rc = -1;
+	for (int side = 0; rc == 0 && side < SIDES; side++)
 		if (fill_side(&out->side[side], u->login[side], u->password_file[side],
-			      &s->backend[side], e) < 0) {
-			job_release(out);
-			return err_wrap(e, "%s server", side_name((enum side)side));
-		}
-	}
-	return 0;
+			      &s->backend[side], &learned, e) < 0)
+			rc = err_wrap(e, "%s server", side_name((enum side)side));
+	secret_release(&learned);
+	if (rc < 0)
+		job_release(out);
+	return rc;
 }

@@ -5,13 +5,17 @@
 #include "common/store.h"
 #include "config/settings.h"
 #include "sync/job.h"
+#include "sync/learned.h"
 
 /*
+ * l: looked into for a side with neither a password file nor a master user.
+ *
  * Fills *out (job_release() frees it, and with it the passwords). An ERR_INPUT names the side
  * and what is missing: a login, a password file, a master user.
  */
 int order_fill(struct job *out, enum job_kind kind, const struct user *u,
-	       const struct settings *s, struct err *e) MUST_CHECK;
+	       const struct settings *s, const struct learned *l,
+	       struct err *e) MUST_CHECK;
 
 /* The user's journal below sync.dir: the name with all unusual bytes as %XX; the caller frees
  * it. */

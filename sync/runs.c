@@ -239,7 +239,7 @@ static int start_run(struct run *r, const struct user *u, struct err *e)
 	};
 	int rc;
 
-	if (order_fill(&j, r->live.kind, u, en->o.settings, e) < 0)
+	if (order_fill(&j, r->live.kind, u, en->o.settings, en->o.learned, e) < 0)
 		return -1;
 	if (uidl_wanted(en->o.store, en->o.settings, u->name, &j, &j.uidl, e) < 0) {
 		job_release(&j);

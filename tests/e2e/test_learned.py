@@ -1,0 +1,133 @@
+"""Learned passwords: what old takes from a client is sealed to the engine's key, used to copy, and erased."""
+
+import os
+import sqlite3
+
+import pytest
+
+from lib import processes
+
+NOBODY = {"master_user": None, "master_password_file": None}
+
+
+@pytest.fixture
+def learning(own_ferry, stage, tmp_path):
+    """A ferry that knows no password of anybody on either server."""
+    key = os.path.join(stage.folder, "learn-%s.key" % tmp_path.name)
+    made = own_ferry({"backend old": NOBODY, "backend new": NOBODY}).cli("learn-key", key)
+    stage.ferries[-1].stop()
+
+    def start(domains="*", **settings):
+        return own_ferry(dict({"backend old": NOBODY, "backend new": NOBODY, "sync": {"delta_s": 1, "retry_s": 1},
+                               "learn": {"domains": domains, "key_file": key, "public_key": made["public_key"]}}, **settings))
+    yield start
+    os.unlink(key)
+
+
+def bare(person):
+    """A row of the CSV without a password, also where a server has no master user."""
+    return {"user": person.name, "wave": "1", "old_password_file": "", "new_password_file": ""}
+
+
+def said(f, person):
+    """What he waits for."""
+    return f.command("why", person.name).stdout
+
+
+def sealed(f):
+    with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db")) as db:
+        return db.execute("SELECT sealed FROM learned ORDER BY name").fetchall()
+
+
+def log_in(imap, f, person):
+    client = imap(f)
+    client.login(person.name, person.password)
+    return client
+
+
+def test_a_user_is_moved_with_what_his_client_said(stage, learning, person, imap):
+    f = learning(sync={"delta_s": 1, "retry_s": 1, "trailing_s": 1})
+    stage.fill(person, {"INBOX": 4})
+    f.import_users([bare(person)])
+    processes.wait_until(lambda: "no learned password" in said(f, person), 10, "the need to be told")
+    assert f.state(person.name) == "pending" and not sealed(f)
+    log_in(imap, f, person)
+    f.wait_state(person.name, "ready")
+    assert "logins for both servers are known" in said(f, person)
+    text, = sealed(f)[0]
+    assert person.password not in text
+    f.command("cutover", person.name)
+    assert sealed(f)
+    with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as db:
+        db.execute("UPDATE users SET last_arrival = 1")     # long ago
+    f.wait_state(person.name, "done")
+    processes.wait_until(lambda: not sealed(f), 10, "the password to be erased")
+
+
+def test_nobody_else_can_open_them(stage, learning, person, imap):
+    f = learning()
+    f.import_users([bare(person)])
+    log_in(imap, f, person)
+    processes.wait_until(lambda: sealed(f), 10, "the password to be learned")
+    assert "the password was learned" in f.log_text()
+    for folder, _, names in os.walk(f.folder):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    assert person.password.encode() not in file.read(), path
+    if f.account:       # the nodes' account; `mailferry run` is root
+        with open(f.conf) as conf:
+            key = [line.split('"')[1] for line in conf if "key_file" in line][0]
+        st = os.stat(key)
+        assert (st.st_uid, st.st_mode & 0o777) == (0, 0o400)
+
+
+@pytest.mark.offers("dovecot")
+def test_another_password_takes_its_place(stage, learning, person, imap):
+    f = learning()
+    stage.fill(person, {"INBOX": 2})
+    f.import_users([bare(person)])
+    log_in(imap, f, person)
+    f.wait_state(person.name, "ready")
+    before = sealed(f)
+    log_in(imap, f, person)     # the same one: nothing to write
+    first = person.password
+    for server in (stage.old, stage.new):
+        server.set_password(person.name, "another-one")
+    try:
+        person.password = "another-one"
+        assert sealed(f) == before
+        log_in(imap, f, person)
+        processes.wait_until(lambda: sealed(f) != before, 10, "the new password to be learned")
+        passes = f.user(person.name)["progress"]["passes"]
+        f.command("retry", person.name)
+        processes.wait_until(lambda: f.user(person.name)["progress"]["passes"] > passes + 1
+                             and f.user(person.name)["progress"]["clean"], 20, "passes with it")
+    finally:
+        for server in (stage.old, stage.new):
+            server.set_password(person.name, first)
+
+
+def test_only_of_the_domains_that_are_named(learning, stage, imap):
+    f = learning(domains="example.net, example.org")
+    person = stage.take()
+    f.import_users([bare(person)])
+    log_in(imap, f, person)
+    processes.wait_until(lambda: "logged in" in f.log_text(), 10, "the login to be told")
+    assert "the password was learned" not in f.log_text() and not sealed(f)
+
+
+def test_a_key_that_does_not_fit(learning, stage, own_ferry, tmp_path):
+    f = learning()
+    f.stop()
+    with open(f.conf) as conf:
+        text = conf.read()
+    key = [line.split('"')[1] for line in text.splitlines() if "public_key" in line][0]
+    with open(f.conf, "w") as conf:
+        conf.write(text.replace(key, key[:-1] + ("0" if key[-1] != "0" else "1")))
+    f.start(new_store=False, up=False)
+    try:
+        processes.wait_until(lambda: "is not the one that learn.public_key belongs to" in f.log_text(), 10, "the complaint")
+    finally:
+        f.stop()
