@@ -65,6 +65,8 @@ static json_t *progress_json(const struct progress *p)
 	put(j, "exceptions", json_integer(p->exceptions));
 	put(j, "bytes", json_integer(p->bytes));
 	put(j, "last_arrival", time_or_null(p->last_arrival));
+	put(j, "strays", json_integer(p->strays));
+	put(j, "last_stray", time_or_null(p->last_stray));
 	put(j, "quota", api_json_text_or_null(p->quota));
 	put(j, "not_before", time_or_null(p->not_before));
 	return j;

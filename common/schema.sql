@@ -37,7 +37,9 @@ CREATE TABLE users (
 	last_arrival	BIGINT NOT NULL DEFAULT 0,	-- trailing: when old last had something new
 	flipped_at	BIGINT NOT NULL DEFAULT 0,	-- the last flip, in whichever direction
 	quota		TEXT NOT NULL DEFAULT '',	-- why the new mailbox has no room; '': it has
-	not_before	BIGINT NOT NULL DEFAULT 0	-- a server wants to be left alone until then
+	not_before	BIGINT NOT NULL DEFAULT 0,	-- a server wants to be left alone until then
+	strays		BIGINT NOT NULL DEFAULT 0,	-- changes on the side left, seen since the flip
+	last_stray	BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX users_by_state ON users (state);
 CREATE INDEX users_by_wave ON users (wave);

@@ -95,6 +95,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	      " epoch BIGINT NOT NULL, lease_until BIGINT NOT NULL);",
 	[11] = "CREATE TABLE learned (name TEXT PRIMARY KEY, at BIGINT NOT NULL,"
 	       " sealed TEXT NOT NULL);",
+	[12] = "ALTER TABLE users ADD COLUMN strays BIGINT NOT NULL DEFAULT 0;"
+	       "ALTER TABLE users ADD COLUMN last_stray BIGINT NOT NULL DEFAULT 0;",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

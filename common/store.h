@@ -22,7 +22,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 12
+#define STORE_SCHEMA_VERSION 13
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -97,6 +97,8 @@ struct user {
 		char *quota;	    /* "" or why the new mailbox has no room */
 		int64_t not_before; /* a server wants to be left alone until then; 0: no */
 		int64_t messages, copied, verified, exceptions, bytes, last_arrival;
+		/* changes on the side that was left, after the flip: past the proxy */
+		int64_t strays, last_stray;
 	} progress;
 };
 

@@ -11,7 +11,7 @@
 	"stuck_reason,"                                                                   \
 	" passes, pass_ended, pass_took, pass_clean, pass_error,"                         \
 	" messages, copied, verified, exceptions, bytes, last_arrival, quota,"            \
-	" not_before, flipped_at"
+	" not_before, strays, last_stray, flipped_at"
 
 void user_release(struct user *u)
 {
@@ -43,6 +43,8 @@ static int read_progress(const struct rows *r, int c, struct progress *p)
 	p->last_arrival = rows_int(r, c++);
 	p->quota = mem_str(rows_text(r, c++));
 	p->not_before = rows_int(r, c++);
+	p->strays = rows_int(r, c++);
+	p->last_stray = rows_int(r, c++);
 	return c;
 }
 
@@ -247,13 +249,14 @@ static int write_moved(struct db *db, const struct user *u, struct err *e)
 		      "UPDATE users SET state = ?2, direction = ?3, change = ?4, epoch = ?5,"
 		      " hold_until = ?6, state_since = ?7, go = ?8, attempts = ?9, undos = ?10,"
 		      " next_try = ?11, stuck_reason = ?12, last_arrival = ?13,"
-		      " flipped_at = ?14 WHERE name = ?1",
+		      " flipped_at = ?14, strays = ?15, last_stray = ?16 WHERE name = ?1",
 		      ARGS(TEXT(u->name), TEXT(user_state_name(u->state)),
 			   TEXT(direction_name(u->direction)), INT(u->change), INT(u->epoch),
 			   INT(u->hold_until), INT(u->state_since), INT(u->go),
 			   INT(u->attempts), INT(u->undos), INT(u->next_try),
 			   TEXT(u->stuck_reason), INT(u->progress.last_arrival),
-			   INT(u->flipped_at)),
+			   INT(u->flipped_at), INT(u->progress.strays),
+			   INT(u->progress.last_stray)),
 		      e);
 }
 
@@ -278,6 +281,7 @@ static void apply_flip(struct user *u, const struct user_move *m, int64_t now)
 	u->go = false;
 	u->undos = 0;
 	u->next_try = 0;
+	u->progress.strays = u->progress.last_stray = 0;
 	if (m->to == USER_TRAILING)
 		u->progress.last_arrival = now;
 }
@@ -446,14 +450,15 @@ int store_user_progress(struct store *st, const char *name, const struct progres
 		       " verified = ?9, exceptions = ?10, bytes = ?11,"
 		       " last_arrival = CASE WHEN last_arrival < ?12 THEN ?12 ELSE "
 		       "last_arrival END,"
-		       " quota = ?13, not_before = ?14,"
+		       " quota = ?13, not_before = ?14, strays = ?15, last_stray = ?16,"
 		       " attempts = CASE WHEN ?6 = '' THEN 0 ELSE attempts END,"
 		       " stuck_reason = CASE WHEN ?6 = '' AND attempts > 0 THEN ''"
 		       " ELSE stuck_reason END WHERE name = ?1",
 		       ARGS(TEXT(name), INT(p->passes), INT(p->pass_ended), INT(p->pass_took),
 			    INT(p->pass_clean), TEXT(error), INT(p->messages), INT(p->copied),
 			    INT(p->verified), INT(p->exceptions), INT(p->bytes),
-			    INT(p->last_arrival), TEXT(quota), INT(p->not_before)),
+			    INT(p->last_arrival), TEXT(quota), INT(p->not_before),
+			    INT(p->strays), INT(p->last_stray)),
 		       e),
 		name, e);
 	return store_end_work(st, rc, e);

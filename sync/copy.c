@@ -240,7 +240,7 @@ static int work_trailing(struct work *w, struct err *e)
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0)
 		return -1;
 	forget_state(w, w->pass->to);
-	if (!w->f->trailed && copy_late_flags(w, e) < 0)
+	if ((!w->f->trailed && copy_late_flags(w, e) < 0) || copy_stray_flags(w, e) < 0)
 		return -1;
 	return bring(w, false, e);
 }
@@ -328,6 +328,7 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 		if (row->state != MSG_DONE || copy_find(&w, p->from, row->uid[p->from]))
 			continue;
 		row->state = MSG_GONE;
+		p->count.strays += f->trailed; /* before, it may be a last session's doing */
 		rc = journal_msg_write(p->journal, f, row, NULL, "left old after the flip", e);
 	}
 	if (rc < 0)

@@ -180,6 +180,28 @@ int copy_late_flags(struct work *w, struct err *e)
 	return rc;
 }
 
+int copy_stray_flags(struct work *w, struct err *e)
+{
+	struct pass *p = w->pass;
+	int rc = journal_begin(p->journal, e);
+
+	for (size_t i = 0;
+	     i < w->row_count && rc == 0 && !mailbox_is_pop3(w->lane->box[p->from]); i++) {
+		struct journal_msg *row = &w->rows[i];
+		const struct seen *here = copy_find(w, p->from, row->uid[p->from]);
+
+		if (row->state != MSG_DONE || !here || here->flags == row->flags)
+			continue;
+		p->count.strays += w->f->trailed;
+		row->flags = here->flags;
+		rc = journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
+	}
+	if (rc == 0)
+		return journal_commit(p->journal, e);
+	journal_rollback(p->journal);
+	return -1;
+}
+
 /* ---- what could not be kept */
 
 struct keyword {

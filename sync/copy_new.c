@@ -592,6 +592,14 @@ static int wanted(struct work *w, const struct seen *m, bool *yes, bool *changed
 	return 0;
 }
 
+/* Mail that is delivered comes without these; what a client saves or moves has them. */
+static bool is_stray(const struct work *w, const struct seen *m)
+{
+	return pass_is_trailing(w->pass) &&
+	       (flags_have(m->flags, "\\Seen") || flags_have(m->flags, "\\Draft") ||
+		flags_have(m->flags, "\\Answered"));
+}
+
 static int find_wanted(struct stream *st, struct err *e)
 {
 	struct work *w = st->w;
@@ -607,6 +615,7 @@ static int find_wanted(struct stream *st, struct err *e)
 			return -1;
 		if (!yes)
 			continue;
+		w->pass->count.strays += is_stray(w, &w->seen[from][i]);
 		if (suspects_find(&st->suspects, w->seen[from][i].uid))
 			st->alone[st->alone_count++] = w->seen[from][i].uid;
 		else

@@ -88,9 +88,9 @@ static void why_trailing(struct engine *en, const struct user *u, engine_item_fn
 				    .mx = dns_watch_mx(en->mx, u->name),
 				    .now = store_now_ms(en->o.store) };
 	struct gate_item items[TRAILING_ITEMS];
+	int n = trailing_items(&t, items);
 
-	trailing_items(&t, items);
-	for (int i = 0; i < TRAILING_ITEMS; i++)
+	for (int i = 0; i < n; i++)
 		fn(&items[i], to);
 }
 

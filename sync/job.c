@@ -224,6 +224,7 @@ static const struct {
 	{ "repaired", offsetof(struct job_result, repaired) },
 	{ "differences", offsetof(struct job_result, differences) },
 	{ "arrived", offsetof(struct job_result, arrived) },
+	{ "strays", offsetof(struct job_result, strays) },
 	{ "took_ms", offsetof(struct job_result, took_ms) },
 };
 

@@ -39,6 +39,7 @@
  *	 "waived":n,"repaired":n,"differences":n,	exceptions a person accepts, messages
  *	 taken only with a repair, messages of which something else than bytes was not kept
  *	 "arrived":n,	trailing: messages brought
+ *	 "strays":n,	trailing: what a client has done on old after the flip
  *	 "facts":{…},	of a pass in step (sync/facts.h); else missing
  *	 "took_ms":n,"text":"…"}
  *	{"event":"result","ok":false,"kind":"temporary"|"auth"|…(err_kind_name),"text":"…",
@@ -120,7 +121,7 @@ struct job_result {
 	enum err_kind kind; /* when not ok */
 	struct later later; /* when not ok: what a server asked for */
 	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, waived, repaired,
-		differences, arrived, took_ms;
+		differences, arrived, strays, took_ms;
 	char text[ERR_TEXT_MAX];
 	struct facts facts; /* of a pass in step; else not known */
 };

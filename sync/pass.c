@@ -507,6 +507,7 @@ static int add_up(struct pass *p, struct err *e)
 	p->result.deleted = p->count.deleted;
 	p->result.flags = p->count.flags;
 	p->result.arrived = pass_is_trailing(p) ? p->count.copied : 0;
+	p->result.strays = p->count.strays;
 	p->result.waived = special.waived;
 	p->result.repaired = special.repaired;
 	p->result.differences = special.differences;

@@ -73,6 +73,7 @@ struct pass {
 	} deletes;
 	struct {
 		_Atomic int64_t copied, bytes, deleted, flags;
+		_Atomic int64_t strays; /* after the flip: done on old by a client */
 		_Atomic int64_t burn_ms; /* spent on using UIDs up */
 	} count;
 	pass_progress_fn *on_progress;
@@ -273,6 +274,9 @@ const char *copy_fit_flags(const struct work *w, const char *flags);
 /* copy_flags.c. The first trailing pass: old's late changes, where new is as the journal has
  * it. */
 int copy_late_flags(struct work *w, struct err *e) MUST_CHECK;
+/* copy_flags.c. Trailing: flags that old has otherwise still are noted, not followed; after the
+ * first pass they are strays. */
+int copy_stray_flags(struct work *w, struct err *e) MUST_CHECK;
 /* Notes which keywords the other side could not keep. */
 int flags_report(struct pass *p, struct err *e) MUST_CHECK;
 

@@ -75,6 +75,10 @@ void run_write_progress(const struct run *r, const struct user *u, const struct 
 		}
 		if (r->live.kind == JOB_TRAILING && res->arrived > 0)
 			p.last_arrival = ended;
+		if (res->strays > 0) {
+			p.strays += res->strays;
+			p.last_stray = ended;
+		}
 	}
 	if (store_user_progress(r->en->o.store, u->name, &p, &e) < 0 ||
 	    (res && res->ok && res->facts.known && facts_keep(r->en->o.store, u, res, &e) < 0))
@@ -134,6 +138,19 @@ static void ended_pass(const struct run *r, const struct user *u, const struct j
 		log_warn(&r->about, "pass failed: %s", why);
 }
 
+/* Who writes on old now does not see what the others see, and nobody sees what he writes. */
+static void alarm_strays(const struct run *r, const struct user *u, int64_t strays)
+{
+	static const char what[] = "old was changed after the move, past the proxy: find the "
+				   "client, webmail or program that still goes there";
+	struct err e = { 0 };
+
+	log_warn(&r->about, "%s (%lld changes)", what, (long long)strays);
+	if (u->progress.strays == 0 &&
+	    store_user_note(r->en->o.store, u->name, "engine", what, &e) < 0)
+		run_log_store(r, &e);
+}
+
 static void ended_trailing(const struct run *r, const struct user *u,
 			   const struct job_result *res, const char *why)
 {
@@ -145,6 +162,8 @@ static void ended_trailing(const struct run *r, const struct user *u,
 	else
 		log_info(&r->about, "trailing pass: %lld arrived on old and were brought over",
 			 (long long)res->arrived);
+	if (ok && res->strays > 0)
+		alarm_strays(r, u, res->strays);
 }
 
 void run_ended(struct run *r, const struct job_result *res, const char *why)

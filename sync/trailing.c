@@ -14,7 +14,10 @@ static bool mail_has_left(const struct trailing *t)
 /* Nothing came to old since; mail that could not come proves nothing. */
 static int64_t quiet_since(const struct trailing *t)
 {
-	return MAX(t->user->progress.last_arrival, mail_has_left(t) ? t->mx->copies_until : 0);
+	const struct progress *p = &t->user->progress;
+
+	return MAX(MAX(p->last_arrival, p->last_stray),
+		   mail_has_left(t) ? t->mx->copies_until : 0);
 }
 
 static int64_t quiet_wanted_ms(const struct trailing *t)
@@ -92,8 +95,30 @@ static void arrivals_item(const struct trailing *t, struct gate_item *i)
 		 (long long)(trailing_wait_ms(t) / 1000));
 }
 
-void trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS])
+static void strays_item(const struct trailing *t, struct gate_item *i)
 {
-	mx_item(t, &out[0]);
-	arrivals_item(t, &out[1]);
+	const struct progress *p = &t->user->progress;
+	char last[32];
+
+	*i = (struct gate_item){
+		.name = "strays",
+		.ok = true,
+		.state = GATE_WARNS,
+		.remedy = "find the client, webmail or program that still goes to "
+			  "old, and lead it to the proxy"
+	};
+	snprintf(i->text, sizeof i->text,
+		 "%lld changes on old after the move, past the proxy, the last seen at %s",
+		 (long long)p->strays, time_text(p->last_stray, last));
+}
+
+int trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS])
+{
+	int n = 0;
+
+	mx_item(t, &out[n++]);
+	arrivals_item(t, &out[n++]);
+	if (t->user->progress.strays > 0)
+		strays_item(t, &out[n++]);
+	return n;
 }

@@ -30,8 +30,9 @@ int64_t trailing_wait_ms(const struct trailing *t);
 /* After a look that found old as it was: is that the end? */
 bool trailing_is_over(const struct trailing *t);
 
-/* What the end waits for, for people: "mx", "arrivals". */
-enum { TRAILING_ITEMS = 2 };
-void trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS]);
+/* What the end waits for, for people: "mx", "arrivals", and "strays" if there were any. How
+ * many. */
+enum { TRAILING_ITEMS = 3 };
+int trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS]);
 
 #endif

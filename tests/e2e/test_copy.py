@@ -163,6 +163,27 @@ def test_trailing_brings_once_and_raises_nothing(stage, person, copier, old):
     assert len(seen[("INBOX",)].messages) == 6 and len(seen[("Sent",)].messages) == 3
 
 
+def test_what_a_client_does_on_old_after_the_flip_is_told(stage, person, copier, old):
+    new = connect(stage, stage.new, person)
+    fill(old)
+    copier.until_clean()
+    for client in old, new:         # on both sides before the first look: no stray, and new has decided
+        client.command(b"SELECT INBOX")
+        client.command(b"STORE 2 +FLAGS (\\Answered by%d)" % id(client))
+        client.command(b"CLOSE")
+    new.logout()
+    old.append(b"INBOX", mail.message("delivered"), b"", mail.imap_date(1600000000))
+    assert copier.run("trailing")[1]["strays"] == 0
+    old.append(b"INBOX", mail.message("saved"), b"\\Seen", mail.imap_date(1600000000))
+    old.command(b"SELECT INBOX")
+    old.command(b"STORE 3 +FLAGS (\\Flagged late)")
+    old.command(b"CLOSE")
+    expunge(old, b"INBOX", b"1")
+    assert copier.run("trailing")[1]["strays"] == 3
+    old.append(b"INBOX", mail.message("delivered, too"), b"", mail.imap_date(1600000000))
+    assert copier.run("trailing")[1]["strays"] == 0
+
+
 def test_trailing_without_a_journal_brings_nothing(copier, old):
     fill(old)
     copier.until_clean()

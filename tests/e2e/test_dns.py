@@ -110,7 +110,7 @@ def awaits(ferry, name, text):
     processes.wait_until(said, 15, "why to say that " + text)
 
 
-def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, person):
+def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, stage, person):
     ferry = own_ferry({"dns": dns_settings(world)})
     checker = Checker(ferry, ferry.conf)
     resolver = "%s:%d" % (RESOLVER, world.port)
@@ -132,6 +132,9 @@ def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, person)
     status, verdicts, look = checker.look("example.org")
     assert (status, verdicts["MX"], verdicts["users"]) == (WRONG, "wrong", "right")
     awaits(ferry, "mx", "the MX still leads to old")
+    stage.fill(person, {"INBOX": 2})        # the second one is \\Seen, as only a client saves it
+    awaits(ferry, "strays", "1 changes on old after the move")
+    assert [h for h in ferry.history("anna@example.org") if "past the proxy" in h["why"]]
     assert [i["lines"] for i in look["items"] if i["item"] == "MX"] == [
         ["example.org. 300 IN MX " + new_mx("example.org")]]
 

@@ -250,8 +250,10 @@ static void test_way_forward(void **state UNUSED)
 	clock_test_advance(11999);
 	go_to("anna", USER_FINALIZING);
 	assert_int_equal(numbers_of("anna").hold_until, now + 12000);
+	do_sql("UPDATE users SET strays = 5, last_stray = 6"); /* of an earlier flip */
 	go_to("anna", USER_TRAILING);
 	u = numbers_of("anna");
+	assert_true(u.progress.strays == 0 && u.progress.last_stray == 0);
 	assert_true(u.hold_until == 0 && u.epoch == 1 && !u.go && u.change == 7);
 	assert_int_equal(u.progress.last_arrival, now + 11999);
 	OK(store_users_go(st, "anna", NULL, true, &n, &err));
@@ -565,7 +567,9 @@ static void test_progress_and_failures(void **state UNUSED)
 			      .bytes = 1LL << 40,
 			      .last_arrival = 11,
 			      .quota = no,
-			      .not_before = 12 };
+			      .not_before = 12,
+			      .strays = 13,
+			      .last_stray = 14 };
 	struct user u;
 
 	clock_test_freeze();
@@ -585,6 +589,7 @@ static void test_progress_and_failures(void **state UNUSED)
 	assert_true(u.progress.bytes == 1LL << 40 && u.progress.last_arrival == 11);
 	assert_string_equal(u.progress.quota, "no");
 	assert_int_equal(u.progress.not_before, 12);
+	assert_true(u.progress.strays == 13 && u.progress.last_stray == 14);
 	user_release(&u);
 	/* A good pass: no failures in a row any more. */
 	p.pass_error = NULL;
