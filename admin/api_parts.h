@@ -58,6 +58,11 @@ int api_post_pause(struct api_call *c);
 int api_post_resume(struct api_call *c);
 int api_get_waves(struct api_call *c);
 
+/* api_past.c */
+int api_get_logins(struct api_call *c);
+int api_get_drops(struct api_call *c);
+int api_get_report(struct api_call *c);
+
 /* api_rollback.c */
 int api_post_rollback(struct api_call *c);
 

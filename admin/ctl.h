@@ -120,7 +120,6 @@ int ctl_reload(struct ctl *c);	/* ctl_reload.c */
 int ctl_rebuild(struct ctl *c);
 int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
-int ctl_history(struct ctl *c);
 int ctl_strangers(struct ctl *c);
 int ctl_status(struct ctl *c);	 /* ctl_status.c */
 int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */
@@ -139,6 +138,8 @@ int ctl_rollback(struct ctl *c); /* the same */
 int ctl_waves(struct ctl *c);	 /* ctl_waves.c … */
 int ctl_pause(struct ctl *c);
 int ctl_resume(struct ctl *c);
+int ctl_history(struct ctl *c); /* ctl_past.c … */
+int ctl_report(struct ctl *c);
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);

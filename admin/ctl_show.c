@@ -84,7 +84,7 @@ int ctl_users(struct ctl *c)
 	return CTL_OK;
 }
 
-/* ---- why and history */
+/* ---- why */
 
 static void history_row(struct table *t, const json_t *h)
 {
@@ -175,43 +175,6 @@ int ctl_why(struct ctl *c)
 	if (status == CTL_OK && !ctl_json(c, answer))
 		print_why(c, answer);
 	json_decref(answer);
-	return status;
-}
-
-/* All pages of a user's history in one array. */
-static int all_history(struct ctl *c, json_t *list)
-{
-	json_int_t after = 0;
-	bool more = true;
-	int status = CTL_OK;
-
-	while (more && status == CTL_OK) {
-		char *tail = mem_printf("/history?limit=%d&after=%lld", API_PAGE_MAX,
-					(long long)after);
-		char *path = ctl_user_path(c, c->arg[0], tail);
-		json_t *page, *rows;
-
-		status = ctl_ask(c, path, NULL, &page);
-		rows = json_object_get(page, "history");
-		more = ctl_true(page, "more") && json_array_size(rows) > 0;
-		if (more)
-			after = ctl_int(json_array_get(rows, json_array_size(rows) - 1), "id");
-		json_array_extend(list, rows);
-		json_decref(page);
-		mem_free(&path);
-		mem_free(&tail);
-	}
-	return status;
-}
-
-int ctl_history(struct ctl *c)
-{
-	json_t *list = json_array(), *whole = json_pack("{s:o}", "history", list);
-	int status = all_history(c, list);
-
-	if (status == CTL_OK && !ctl_json(c, whole))
-		print_history(c, list);
-	json_decref(whole);
 	return status;
 }
 

@@ -206,13 +206,25 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry why anna@example.com\n",
 	  0, 1, 1, ctl_why },
-	{ "history", "USER", "all moves of a user",
-	  "Oldest first: when, from which state to which, who did it and why.\n"
+	{ "history", "USER", "what happened to a user: moves, logins, lost sessions",
+	  "Oldest first. Moves: from which state to which, who did it and why. Logins that a server was\n"
+	  "asked for: where to and why, its answer, how long it waited for a cutover. Sessions that were\n"
+	  "ended: what was open, whether the client heard of it, which client, and after how long a login\n"
+	  "followed. Logins and sessions are kept for 30 days, of logins the last million.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry history anna@example.com\n"
-	  "  mailferry history anna@example.com --json\n",
+	  "  mailferry history anna@example.com --json      {\"history\":[…],\"logins\":[…],\"drops\":[…]}\n",
 	  0, 1, 1, ctl_history },
+	{ "report", "--wave W", "how a wave went",
+	  "Users moved, and still to go; cutovers that were undone, by reason; how long logins waited; how\n"
+	  "long each kind of client took to come back after its session ended; messages that could not be\n"
+	  "copied; waivers.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry report --wave 1\n"
+	  "  mailferry report --wave 1 --json\n",
+	  CTL_WAVE, 0, 0, ctl_report },
 	{ "sessions", "[USER] [--node N] [--side S] [--proto P] [--state S]", "live client sessions",
 	  "Of all users or of one, on all proxy nodes: who, with which mail program, where to and why,\n"
 	  "what is open, how old, how many bytes from (UP) and to (DOWN) the client. Sides: old new.\n"

@@ -138,6 +138,10 @@ int store_new_change(struct db *db, const char *name, int64_t *out, struct err *
 int store_new_request(struct db *db, const char *verb, const char *name, const char *args,
 		      int64_t *id, struct err *e) MUST_CHECK;
 
+/* Hands rows of kind, name, item, note, actor, at to fn, and ends the read. */
+int store_hand_waivers(struct rows *r, store_waiver_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
+
 /*
  * Brings a store from the version in meta to `target`: steps[n] leads from n to n + 1, NULL
  * where there is no way from there any more. Inside the caller's transaction.

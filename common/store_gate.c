@@ -96,19 +96,10 @@ int store_waive(struct store *st, const struct waiver_row *w, bool on, int *n, s
 	return 0;
 }
 
-int store_waivers_each(struct store *st, const char *name, const char *wave,
-		       store_waiver_fn *fn, void *arg, struct err *e)
+int store_hand_waivers(struct rows *r, store_waiver_fn *fn, void *arg, struct err *e)
 {
-	struct rows *r =
-		db_query(st->db,
-			 "SELECT kind, name, item, note, actor, at FROM waivers"
-			 " WHERE (kind = 'user' AND name = ?1) OR (kind = 'wave' AND name = ?2)"
-			 " ORDER BY kind, item",
-			 ARGS(TEXT(name), TEXT(wave ? wave : "")), e);
 	int got, rc = 0;
 
-	if (!r)
-		return -1;
 	while (rc == 0 && (got = rows_next(r, e)) != 0) {
 		struct waiver_row w = { .is_wave = strcmp(rows_text(r, 0), "wave") == 0,
 					.name = rows_text(r, 1),
@@ -121,4 +112,17 @@ int store_waivers_each(struct store *st, const char *name, const char *wave,
 	}
 	rows_end(&r);
 	return rc;
+}
+
+int store_waivers_each(struct store *st, const char *name, const char *wave,
+		       store_waiver_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r =
+		db_query(st->db,
+			 "SELECT kind, name, item, note, actor, at FROM waivers"
+			 " WHERE (kind = 'user' AND name = ?1) OR (kind = 'wave' AND name = ?2)"
+			 " ORDER BY kind, item",
+			 ARGS(TEXT(name), TEXT(wave ? wave : "")), e);
+
+	return r ? store_hand_waivers(r, fn, arg, e) : -1;
 }

@@ -2,6 +2,79 @@
 #include "common/store_past.h"
 #include "common/store_driver.h"
 
+/* ---- rows with texts of their own */
+
+static void disown(const char **text)
+{
+	free((char *)(uintptr_t)*text);
+}
+
+struct login_row *login_row_copy(const struct login_row *l)
+{
+	struct login_row *mine = mem_new(sizeof *mine);
+
+	*mine = *l;
+	mine->node = mem_str(l->node);
+	mine->name = mem_str(l->name);
+	mine->proto = mem_str(l->proto);
+	mine->side = mem_str(l->side);
+	mine->route = mem_str(l->route);
+	mine->result = mem_str(l->result);
+	mine->client = mem_str(l->client);
+	return mine;
+}
+
+void login_row_free(struct login_row **at)
+{
+	struct login_row *l = *at;
+
+	if (!l)
+		return;
+	disown(&l->node);
+	disown(&l->name);
+	disown(&l->proto);
+	disown(&l->side);
+	disown(&l->route);
+	disown(&l->result);
+	disown(&l->client);
+	mem_free(at);
+}
+
+struct drop_row *drop_row_copy(const struct drop_row *d)
+{
+	struct drop_row *mine = mem_new(sizeof *mine);
+
+	*mine = *d;
+	mine->node = mem_str(d->node);
+	mine->session = mem_str(d->session);
+	mine->name = mem_str(d->name);
+	mine->proto = mem_str(d->proto);
+	mine->side = mem_str(d->side);
+	mine->doing = mem_str(d->doing);
+	mine->why = mem_str(d->why);
+	mine->bye = mem_str(d->bye);
+	mine->client = mem_str(d->client);
+	return mine;
+}
+
+void drop_row_free(struct drop_row **at)
+{
+	struct drop_row *d = *at;
+
+	if (!d)
+		return;
+	disown(&d->node);
+	disown(&d->session);
+	disown(&d->name);
+	disown(&d->proto);
+	disown(&d->side);
+	disown(&d->doing);
+	disown(&d->why);
+	disown(&d->bye);
+	disown(&d->client);
+	mem_free(at);
+}
+
 /* ---- logins */
 
 /* The clients of one user come back one by one: each takes the place of one that was dropped,

@@ -25,6 +25,9 @@ struct login_row {
 	const char *client;	      /* "Thunderbird 128.4", "" if it had not said by then */
 	int64_t at, held_ms, took_ms; /* took: with the wait for a cutover */
 };
+/* With texts of its own, until it is freed. */
+struct login_row *login_row_copy(const struct login_row *l);
+void login_row_free(struct login_row **l);
 /* Each that was let in also ends one wait for the user's return (drop_row.back_ms). */
 int store_logins_write(struct store *st, const char *node, const struct login_row *rows,
 		       size_t n, struct err *e) MUST_CHECK;
@@ -33,10 +36,10 @@ typedef int store_login_fn(const struct login_row *l, void *arg);
 int store_logins_each(struct store *st, const char *name, int64_t after, store_login_fn *fn,
 		      void *arg, struct err *e) MUST_CHECK;
 
-#define BYE_HEARD  "heard" /* the client took it and closed its side */
-#define BYE_SENT   "sent"  /* and it is not known what became of it */
-#define BYE_NONE   "none"  /* it would have fallen into the middle of something */
-#define DROP_MOVED "moved" /* drop_row.why of a flip */
+#define BYE_HEARD  "heard"		/* the client took it and closed its side */
+#define BYE_SENT   "sent"		/* and it is not known what became of it */
+#define BYE_NONE   "none"		/* it would have fallen into the middle of something */
+#define DROP_MOVED "the user was moved" /* drop_row.why of a flip */
 
 /* A session that we ended after its login. */
 struct drop_row {
@@ -48,6 +51,8 @@ struct drop_row {
 	int64_t at;
 	int64_t back_ms; /* when read: a login followed after so long; 0: none yet */
 };
+struct drop_row *drop_row_copy(const struct drop_row *d);
+void drop_row_free(struct drop_row **d);
 /* Again for the same session: what became of its BYE. */
 int store_drop_write(struct store *st, const char *node, const struct drop_row *d,
 		     struct err *e) MUST_CHECK;

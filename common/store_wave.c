@@ -312,6 +312,43 @@ int store_wave_undos(struct store *st, const char *wave, store_reason_fn *fn, vo
 	return rc;
 }
 
+int store_wave_flips(struct store *st, const char *wave, struct wave_flips *out, struct err *e)
+{
+	struct rows *r = db_query(
+		st->db,
+		"SELECT COUNT(CASE WHEN h.to_state = 'trailing' THEN 1 END),"
+		" COUNT(CASE WHEN h.to_state = 'ready' AND h.direction = 'back' THEN 1 END),"
+		" MIN(CASE WHEN h.to_state = 'trailing' THEN h.at END),"
+		" MAX(CASE WHEN h.to_state = 'trailing' THEN h.at END)"
+		" FROM users u JOIN history h ON h.name = u.name"
+		" WHERE u.wave = ?1 AND h.from_state = 'finalizing'",
+		ARGS(TEXT(wave)), e);
+	int got;
+
+	*out = (struct wave_flips){ 0 };
+	if (!r)
+		return -1;
+	got = rows_next(r, e);
+	if (got > 0)
+		*out = (struct wave_flips){ rows_int(r, 0), rows_int(r, 1), rows_int(r, 2),
+					    rows_int(r, 3) };
+	rows_end(&r);
+	return got < 0 ? -1 : 0;
+}
+
+int store_wave_waivers(struct store *st, const char *wave, store_waiver_fn *fn, void *arg,
+		       struct err *e)
+{
+	struct rows *r = db_query(
+		st->db,
+		"SELECT kind, name, item, note, actor, at FROM waivers"
+		" WHERE (kind = 'wave' AND name = ?1) OR (kind = 'user' AND name IN"
+		" (SELECT name FROM users WHERE wave = ?1)) ORDER BY kind DESC, name, item",
+		ARGS(TEXT(wave)), e);
+
+	return r ? store_hand_waivers(r, fn, arg, e) : -1;
+}
+
 /* ---- one user */
 
 int store_user_quiet(struct store *st, const char *name, int64_t *since, struct err *e)

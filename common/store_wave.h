@@ -80,6 +80,16 @@ typedef int store_reason_fn(const char *why, int64_t count, void *arg);
 int store_wave_undos(struct store *st, const char *wave, store_reason_fn *fn, void *arg,
 		     struct err *e) MUST_CHECK;
 
+struct wave_flips {
+	int64_t forward, back; /* of the wave's users; some may have been moved twice */
+	int64_t first, last;   /* forward; 0: none */
+};
+int store_wave_flips(struct store *st, const char *wave, struct wave_flips *out,
+		     struct err *e) MUST_CHECK;
+/* Those for the wave, and those of its users. */
+int store_wave_waivers(struct store *st, const char *wave, store_waiver_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
+
 /* Since when none of the user's clients has had a command open, by the session rows of nodes
  * that are alive: 0: one has; 1: nobody was ever seen. */
 int store_user_quiet(struct store *st, const char *name, int64_t *since,

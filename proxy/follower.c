@@ -63,6 +63,8 @@ enum order_kind {
 	ORDER_UNDO,
 	ORDER_SESSION,
 	ORDER_HOLD,
+	ORDER_LOGIN,
+	ORDER_DROP,
 	ORDER_ANSWER,
 	ORDER_TRACE,
 	ORDER_STRANGER,
@@ -91,6 +93,8 @@ struct order {
 	int64_t trace;
 	struct trace_line line;	  /* its texts are name, proto and text */
 	struct answer_row answer; /* its text is `text` */
+	struct login_row *login;
+	struct drop_row *drop;
 	struct certificate_row *certificates;
 	size_t certificate_count;
 };
@@ -430,6 +434,8 @@ static void order_free(struct order *o)
 	free(o->text);
 	free(o->proto);
 	free(o->uses);
+	login_row_free(&o->login);
+	drop_row_free(&o->drop);
 	free((char *)(uintptr_t)o->row.id);
 	free((char *)(uintptr_t)o->row.name);
 	free((char *)(uintptr_t)o->row.peer);
@@ -533,6 +539,10 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 							  .held_ms = o->held_ms,
 							  .released_to = o->text },
 				      e);
+	case ORDER_LOGIN:
+		break; /* write_logins() */
+	case ORDER_DROP:
+		return store_drop_write(f->store, node, o->drop, e);
 	case ORDER_ANSWER:
 		return answer(f, o, e);
 	case ORDER_TRACE:
@@ -579,6 +589,25 @@ static int write_sessions(struct follower *f, struct order_queue *q, struct err 
 		rows[n++] = o->row;
 	}
 	rc = store_sessions_write(f->store, f->proxy->node, rows, n, e);
+	for (size_t i = 0; i < n; i++)
+		order_free(taken[i]);
+	return rc;
+}
+
+/* Logins likewise. */
+static int write_logins(struct follower *f, struct order_queue *q, struct err *e)
+{
+	struct login_row rows[SESSION_BATCH];
+	struct order *o, *taken[SESSION_BATCH];
+	size_t n = 0;
+	int rc;
+
+	while (n < SESSION_BATCH && (o = STAILQ_FIRST(q)) && o->kind == ORDER_LOGIN) {
+		STAILQ_REMOVE_HEAD(q, next);
+		taken[n] = o;
+		rows[n++] = *o->login;
+	}
+	rc = store_logins_write(f->store, f->proxy->node, rows, n, e);
 	for (size_t i = 0; i < n; i++)
 		order_free(taken[i]);
 	return rc;
@@ -641,6 +670,10 @@ static int write_orders(struct follower *f, struct err *e)
 	while ((o = STAILQ_FIRST(&mine))) {
 		if (o->kind == ORDER_SESSION) {
 			rc |= write_sessions(f, &mine, e);
+			continue;
+		}
+		if (o->kind == ORDER_LOGIN) {
+			rc |= write_logins(f, &mine, e);
 			continue;
 		}
 		if (o->kind == ORDER_TRACE) {
@@ -981,6 +1014,16 @@ void follower_hold(struct follower *f, const char *name, const char *proto, int6
 				      .text = mem_str(released_to),
 				      .at = at,
 				      .held_ms = held_ms });
+}
+
+void follower_login(struct follower *f, const struct login_row *l)
+{
+	send_order(f, (struct order){ .kind = ORDER_LOGIN, .login = login_row_copy(l) });
+}
+
+void follower_drop(struct follower *f, const struct drop_row *d)
+{
+	send_order(f, (struct order){ .kind = ORDER_DROP, .drop = drop_row_copy(d) });
 }
 
 void follower_trace(struct follower *f, int64_t trace, const struct trace_line *l)

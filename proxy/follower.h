@@ -6,7 +6,7 @@
 #ifndef PROXY_FOLLOWER_H
 #define PROXY_FOLLOWER_H
 
-#include "common/store.h"
+#include "common/store_past.h"
 #include "proxy/proxy.h"
 
 struct follower;
@@ -28,6 +28,8 @@ void follower_undo(struct follower *f, const char *name, enum user_state state,
 void follower_session(struct follower *f, const struct session_row *row);
 void follower_hold(struct follower *f, const char *name, const char *proto, int64_t at,
 		   int64_t held_ms, const char *released_to);
+void follower_login(struct follower *f, const struct login_row *l);
+void follower_drop(struct follower *f, const struct drop_row *d);
 /* The node takes no more sessions: the store and its people shall know. */
 void follower_leaving(struct follower *f);
 void follower_trace(struct follower *f, int64_t trace, const struct trace_line *l);

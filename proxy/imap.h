@@ -37,7 +37,7 @@ bool imap_quiet(const struct session *s);
 bool imap_at_line(const struct session *s);
 bool imap_uploading(const struct session *s);
 void imap_describe(const struct session *s, char *out, size_t size);
-void imap_say_bye(struct session *s, const char *text);
+bool imap_say_bye(struct session *s, const char *text);
 bool imap_leave_backend(struct session *s);
 
 #endif

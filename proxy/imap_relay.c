@@ -195,9 +195,10 @@ void imap_describe(const struct session *s, char *out, size_t size)
 
 /* ---- the end */
 
-void imap_say_bye(struct session *s, const char *text)
+bool imap_say_bye(struct session *s, const char *text)
 {
 	stream_printf(s->client, "* BYE %s\r\n", text);
+	return true;
 }
 
 bool imap_leave_backend(struct session *s)

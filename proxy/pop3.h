@@ -19,7 +19,7 @@ bool pop3_quiet(const struct session *s);
 bool pop3_at_line(const struct session *s);
 bool pop3_uploading(const struct session *s);
 void pop3_describe(const struct session *s, char *out, size_t size);
-void pop3_say_bye(struct session *s, const char *text);
+bool pop3_say_bye(struct session *s, const char *text);
 bool pop3_leave_backend(struct session *s);
 
 #endif

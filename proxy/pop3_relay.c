@@ -186,10 +186,13 @@ void pop3_describe(const struct session *s, char *out, size_t size)
 
 /* POP3 speaks only when asked: here a command is in the input, or the client waits for our
  * greeting's sequel. */
-void pop3_say_bye(struct session *s, const char *text)
+bool pop3_say_bye(struct session *s, const char *text)
 {
-	if (s->state == SESSION_PARTING || s->state == SESSION_AUTH)
+	bool may = s->state == SESSION_PARTING || s->state == SESSION_AUTH;
+
+	if (may)
 		stream_printf(s->client, "-ERR [SYS/TEMP] %s\r\n", text);
+	return may;
 }
 
 /*

@@ -51,7 +51,8 @@ struct protocol {
 	bool (*uploading)(const struct session *s); /* the client owes bytes */
 	void (*describe)(const struct session *s, char *out, size_t size);
 	/* the end */
-	void (*say_bye)(struct session *s, const char *text); /* at_line holds */
+	/* at_line holds. False: the protocol has no words for it here. */
+	bool (*say_bye)(struct session *s, const char *text);
 	/* LOGOUT, QUIT. True: the server will end the connection when it has done all that it
 	 * was told. */
 	bool (*leave_backend)(struct session *s);

@@ -111,6 +111,7 @@ struct session {
 	int wait_ms;  /* DELAY: until it is looked at again */
 	struct backend_login back;
 	int64_t parked_ms, kept_alive_ms, hold_at; /* monotonic, monotonic, real */
+	int64_t held_ms;			   /* how long its login waited */
 	bool at_user;	       /* POP3: parked at USER, before the password */
 	bool asked_capability; /* IMAP: the client has seen our list: send it the new one
 				  untagged */
@@ -123,13 +124,14 @@ struct session {
 	enum checkpoint checkpoint;  /* IMAP, backend.checkpoint */
 	char *idle_tag;		     /* the same: of the IDLE that passed last; NULL: none */
 	bool dropping, leaving;
-	bool is_mail;		/* its first bytes were no other protocol's */
-	bool heard;		/* its TLS handshake is done, or it is_mail */
-	bool dismissed;		/* its ending has begun */
-	const char *last_words; /* what it hears instead of cutover.bye; static */
-	struct shadow *shadow;	/* proxy/shadow.h, owned; NULL: it has a client */
-	struct talk *talk;	/* proxy/trace.h; NULL: it is not traced */
-	struct ending *ending;	/* it is to end although its user stays; NULL: it is not */
+	bool is_mail;		   /* its first bytes were no other protocol's */
+	bool heard;		   /* its TLS handshake is done, or it is_mail */
+	bool dismissed;		   /* its ending has begun */
+	const char *last_words;	   /* what it hears instead of cutover.bye; static */
+	struct shadow *shadow;	   /* proxy/shadow.h, owned; NULL: it has a client */
+	struct talk *talk;	   /* proxy/trace.h; NULL: it is not traced */
+	struct farewell *farewell; /* proxy/past.h; NULL: it was not dropped */
+	struct ending *ending;	   /* it is to end although its user stays; NULL: it is not */
 	enum user_state routed_state; /* why it was led to its side: … */
 	int64_t routed_flip;	      /* … the user's state and last flip then */
 	size_t plus_at;		      /* IMAP: literal for which "+" was sent */

@@ -59,9 +59,9 @@ void session_dial(struct session *s)
 	choose_side(s);
 	session_enter(s, SESSION_DIAL);
 	if (identity_dial(s, &e) == 0)
-		s->backend = backend_connect(p->backend[s->back.side], &p->loop,
-					     s->protocol->kind, &client, session_on_backend, s,
-					     &e);
+		s->backend =
+			backend_connect(p->backend[s->back.side], &p->loop, s->protocol->kind,
+					&client, session_on_backend, s, &e);
 	if (!s->backend)
 		session_refused(s, REJECT_DOWN, e.text);
 }

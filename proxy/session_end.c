@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "proxy/ending.h"
+#include "proxy/past.h"
 #include "proxy/session_impl.h"
 #include "proxy/trace.h"
 
@@ -15,7 +16,7 @@ struct ghost {
 };
 
 /* A backend connection that we left has really ended: only now can it no longer change mail. */
-static void ghost_gone(void *arg)
+static void ghost_gone(void *arg, bool by_peer UNUSED)
 {
 	struct ghost *g = arg;
 
@@ -99,7 +100,7 @@ static void close_politely(struct session *s, enum meter_end how, const char *wh
 	int linger_ms = how == END_EVICTED ? EVICTED_LINGER_MS : PROXY_LINGER_MS;
 
 	session_leave_backend(s, true);
-	stream_retire(&s->client, linger_ms, NULL, NULL);
+	past_let_go(s, linger_ms);
 	end(s, how, why);
 }
 
@@ -130,6 +131,8 @@ void session_cut(struct session *s, const char *why)
 {
 	if (s->state == SESSION_CLOSED)
 		return;
+	past_drop(s, why, false);
+	past_forget(s);
 	session_leave_backend(s, false);
 	stream_free(&s->client);
 	end(s, END_CUT, why);
@@ -144,8 +147,7 @@ void session_close_with_bye(struct session *s, const char *bye, const char *why)
 {
 	if (s->state == SESSION_CLOSED)
 		return;
-	if (s->protocol->at_line(s))
-		s->protocol->say_bye(s, bye);
+	past_drop(s, why, s->protocol->at_line(s) && s->protocol->say_bye(s, bye));
 	close_politely(s, END_BYE, why);
 }
 

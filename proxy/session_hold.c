@@ -2,6 +2,7 @@
 #include "proxy/session.h"
 
 #include "proxy/ending.h"
+#include "proxy/past.h"
 #include "proxy/session_impl.h"
 
 /* ---- quiet */
@@ -94,11 +95,12 @@ static bool user_left(const struct session *s)
 void session_part(struct session *s)
 {
 	bool moved = !s->ending || user_left(s);
-	const char *why = moved ? "the user was moved" : ending_why(s->ending);
+	const char *why = moved ? DROP_MOVED : ending_why(s->ending);
 
 	s->dropping = false;
 	s->last_words = moved ? NULL : ending_bye(s->ending);
 	if (s->protocol->kind == PROTO_POP3 && s->state == SESSION_QUIET) {
+		past_drop(s, why, false);
 		session_leave_backend(s, true);
 		ending_let_go(s);
 		session_leave_route(s);

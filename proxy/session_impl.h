@@ -50,6 +50,8 @@ void session_dial(struct session *s);
 void session_proved(struct session *s);
 /* Nothing is left of the conversation with a backend; its stream is the caller's. */
 void session_forget_backend(struct session *s);
+/* Why it was led to its side, when it was: "new: flipped at 2026-11-24T05:00:00Z". */
+void session_describe_route(const struct session *s, char *out, size_t size);
 void session_count_hold(struct session *s, const char *released_to);
 void session_to_auth(struct session *s);
 

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/wire/alien.h"
 #include "proxy/latency.h"
+#include "proxy/past.h"
 #include "proxy/session_impl.h"
 
 #define INPUT_KEEP (64 * 1024) /* of a client whose next command must wait */
@@ -127,7 +128,8 @@ static void client_data(struct session *s)
 		pass_up(s);
 		break;
 	case SESSION_PARTING:
-		s->protocol->say_bye(s, session_last_words(s));
+		if (s->protocol->say_bye(s, session_last_words(s)))
+			past_told(s);
 		session_close(s, "told at its next command");
 		break;
 	case SESSION_GREET:

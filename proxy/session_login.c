@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "proxy/follower.h"
 #include "proxy/learned.h"
+#include "proxy/past.h"
 #include "proxy/shadow.h"
 #include "proxy/uses.h"
 #include "proxy/trace.h"
@@ -38,6 +39,7 @@ void session_count_hold(struct session *s, const char *released_to)
 	log_info(&s->about, "login was held %lld ms, goes to %s", (long long)held, released_to);
 	follower_hold(s->proxy->follower, s->login.name, s->protocol->name,
 		      clock_real_ms() - held, held, released_to);
+	s->held_ms += held;
 	s->parked_ms = 0;
 }
 
@@ -47,6 +49,8 @@ static void count_login(struct session *s, enum reject r)
 	bool asked = s->state == SESSION_DIAL || s->state == SESSION_LOGIN;
 	double now = (double)clock_mono_ms();
 
+	if (asked)
+		past_login(s, r);
 	metrics_add(
 		m, METER_LOGINS,
 		AT(s->protocol->kind, asked ? METER_SIDE(s->back.side) : METER_SIDE_NONE, r),
@@ -281,6 +285,7 @@ void session_login(struct session *s)
 	stream_pause(s->client);
 	s->login.asked_ms = clock_mono_ms();
 	s->login.dialed_ms = 0;
+	s->held_ms = s->at_user ? s->held_ms : 0;
 	if (join_route(s) < 0)
 		set_name(s, "");
 	take_turn(s);

@@ -118,8 +118,7 @@ void session_describe(const struct session *s, char *out, size_t size)
 		 session_state_name(s->state), what[0] ? ", " : "", what);
 }
 
-/* Why the session was led to its side, when it was: "new: flipped at 2026-11-24T05:00:00Z". */
-static void describe_route(const struct session *s, char *out, size_t size)
+void session_describe_route(const struct session *s, char *out, size_t size)
 {
 	time_t flip = (time_t)(s->routed_flip / 1000);
 	const char *side = side_name(s->side);
@@ -179,7 +178,7 @@ static void write_row(struct session *s, bool quiet, int64_t now)
 		s->protocol->describe(s, doing, sizeof doing);
 	else if (s->about.doing)
 		snprintf(doing, sizeof doing, "%s", s->about.doing);
-	describe_route(s, route, sizeof route);
+	session_describe_route(s, route, sizeof route);
 	follower_session(s->proxy->follower, &row);
 	s->row_written = true;
 	s->row_state = s->state;

@@ -121,10 +121,11 @@ void stream_free(struct stream **st);
  * what the peer still sends is read and thrown away until its EOF: closing with unread input
  * makes the kernel send RST, which would destroy our last words. Ends after linger_ms at the
  * latest. on_gone (may be NULL) is called once, when the connection is really over; possibly
- * before this returns.
+ * before this returns. by_peer: all that was queued went out, and the peer closed its side in
+ * its turn.
  */
 #define STREAM_UNTIL_GONE -1 /* linger_ms: without end, but a peer that is dead is noticed */
-typedef void stream_gone_fn(void *arg);
+typedef void stream_gone_fn(void *arg, bool by_peer);
 void stream_retire(struct stream **st, int linger_ms, stream_gone_fn *on_gone, void *arg);
 /*
  * Lets go of a server that was asked in words to end the connection, and waits until it has. No

@@ -28,7 +28,7 @@ void stream_die(struct stream *st)
 	st->loop->dead = st;
 	event_active(st->loop->reaper, 0, 0);
 	if (st->retired && st->on_gone)
-		st->on_gone(st->gone_arg);
+		st->on_gone(st->gone_arg, st->finished && st->eof && !st->error);
 }
 
 void stream_finish(struct stream *st)

@@ -241,6 +241,7 @@ static void tick(struct engine *en)
 	if (en->stopping || !en->at_work)
 		return;
 	dns_watch_tick(en->mx);
+	waves_tick(en->waves);
 	if (now >= en->next_scan ||
 	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
 		drop_ended_traces(en);

@@ -1,7 +1,13 @@
-/* Hides: what is remembered of each wave between two looks at the store. */
+/* Hides: what is remembered of each wave between two looks at the store, and how it is watched.
+ */
 #include "sync/waves.h"
 
+#include "common/clock.h"
 #include "common/log.h"
+
+#define WATCH_MS 1000
+#define HOUR_MS	 ((int64_t)3600000)
+#define ACTOR	 "engine"
 
 struct wave {
 	char *name, *why, *actor; /* owned; those of the timetable */
@@ -27,6 +33,7 @@ struct waves {
 	size_t count;
 	struct own *own;
 	size_t own_count, own_size;
+	int64_t watched; /* monotonic */
 };
 
 struct waves *waves_new(struct store *st, const struct settings *s, const struct speed *speed)
@@ -200,4 +207,131 @@ void waves_begun(struct waves *w, const struct user *u, int64_t now)
 
 	if (v)
 		v->next = wave_next(now, v->next, v->t.rate);
+}
+
+/* ---- the watch */
+
+/* What was before a person's last word about the wave does not count again. */
+static int64_t since(const struct wave *v, int64_t now, int64_t window_s)
+{
+	return MAX(v->t.since, now - window_s * 1000);
+}
+
+static int read_health(struct waves *w, const struct wave *v, int64_t now,
+		       struct wave_health *out, struct err *e)
+{
+	int64_t from = since(v, now, w->s->waves.window_s);
+
+	*out = (struct wave_health){ .on_new = v->count.on_new };
+	speed_answers(w->speed, SIDE_NEW, &out->typical_us, &out->quiet_us);
+	if (store_wave_logins(w->store, v->name, from, now + 1, &out->logins, e) < 0)
+		return -1;
+	return store_wave_holds(w->store, v->name, from, &out->holds, e);
+}
+
+static int pause_wave(struct waves *w, const struct wave *v, const char *why, struct err *e)
+{
+	int changed = store_wave_pause(w->store, v->name, true, ACTOR, why, e);
+
+	if (changed > 0)
+		log_warn(&(struct log_about){ .what = "wave", .id = v->name },
+			 "paused: %s; mend it, then `mailferry resume --wave %s`", why,
+			 v->name);
+	return changed < 0 ? -1 : 0;
+}
+
+/* Only where somebody is left to be held up. */
+static int watch_health(struct waves *w, struct wave *v, int64_t now, struct err *e)
+{
+	struct wave_health h;
+	char why[WAVE_WHY_MAX];
+
+	if (v->t.paused || v->count.go == 0)
+		return 0;
+	if (read_health(w, v, now, &h, e) < 0)
+		return -1;
+	return wave_is_ill(w->s, &h, why, sizeof why) ? pause_wave(w, v, why, e) : 0;
+}
+
+/* ---- the way back */
+
+struct retreat {
+	struct waves *w;
+	const char *why;
+	int64_t flipped_after;
+	int count;
+	struct err *e;
+};
+
+static int send_back(const struct user *u, void *arg)
+{
+	struct retreat *r = arg;
+	int rc;
+
+	if (!user_is_final(u->state) || u->flipped_at <= r->flipped_after)
+		return 0;
+	rc = store_user_return(r->w->store, u->name, ACTOR, r->why, r->e);
+	r->count += rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
+static int retreat(struct waves *w, const struct wave *v, int64_t now, const char *why,
+		   struct err *e)
+{
+	struct retreat r = { .w = w,
+			     .why = why,
+			     .flipped_after = now - w->s->waves.rollback_hours * HOUR_MS,
+			     .e = e };
+	const struct user_filter f = { .wave = v->name };
+
+	if (pause_wave(w, v, why, e) < 0 ||
+	    store_users_each(w->store, &f, send_back, &r, e) < 0)
+		return -1;
+	if (r.count)
+		log_warn(&(struct log_about){ .what = "wave", .id = v->name },
+			 "%d users who were moved in the last %d hours go back to old: %s",
+			 r.count, w->s->waves.rollback_hours, why);
+	return 0;
+}
+
+/* Old that is read by POP3 cannot take mail back. */
+static bool may_retreat(const struct waves *w, const struct wave *v)
+{
+	return w->s->waves.rollback_percent && v->count.on_new > 0 &&
+	       w->s->backend[SIDE_OLD].copy == PROTO_IMAP;
+}
+
+/* Also a wave that is paused already: that stops nobody's logins from failing. */
+static int watch_logins(struct waves *w, struct wave *v, int64_t now, struct err *e)
+{
+	int64_t from = now - (int64_t)w->s->waves.rollback_s * 1000, half = (from + now) / 2;
+	struct wave_logins early, late;
+	char why[WAVE_WHY_MAX];
+
+	if (!may_retreat(w, v))
+		return 0;
+	if (store_wave_logins(w->store, v->name, from, half, &early, e) < 0 ||
+	    store_wave_logins(w->store, v->name, half, now + 1, &late, e) < 0)
+		return -1;
+	if (!wave_must_return(w->s, &early, &late, v->count.on_new, why, sizeof why))
+		return 0;
+	return retreat(w, v, now, why, e);
+}
+
+void waves_tick(struct waves *w)
+{
+	int64_t now = store_now_ms(w->store);
+	struct err e = { 0 };
+
+	if (clock_mono_ms() - w->watched < WATCH_MS)
+		return;
+	w->watched = clock_mono_ms();
+	for (size_t i = 0; i < w->count; i++) {
+		struct wave *v = &w->wave[i];
+
+		if (v->present &&
+		    (count(w, v, now, &e) < 0 || watch_health(w, v, now, &e) < 0 ||
+		     watch_logins(w, v, now, &e) < 0))
+			log_error(NULL, "wave %s: %s", v->name, e.text);
+	}
 }

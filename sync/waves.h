@@ -23,6 +23,11 @@ int waves_look(struct waves *w, struct err *e) MUST_CHECK;
  */
 int waves_facts(struct waves *w, const struct user *u, int running, int64_t now,
 		struct wave_facts *out, struct err *e) MUST_CHECK;
+/*
+ * Often: once a second each wave under way is looked at, and paused where it goes ill; where
+ * the settings say so, users who were moved lately begin their way back.
+ */
+void waves_tick(struct waves *w);
 /* His cutover begins. */
 void waves_begun(struct waves *w, const struct user *u, int64_t now);
 

@@ -38,8 +38,9 @@ def test_a_user_is_moved_with_the_store_on_a_server(server, own_ferry, stage, pe
     ferry = own_ferry({"store": {"url": server.url}})
     ferry.import_users([person.name])
     ferry.wait_state([person.name], {"ready"})
-    assert ferry.command("cutover", person.name).returncode == 0
+    assert ferry.command("cutover", "--wave", "1", "--rate", "60", "--first-hour", "9").returncode == 0
     assert ferry.state(person.name) == "trailing"
+    assert ferry.cli("report", "--wave", "1")["flips"] == 1
     assert "postgresql" not in ferry.log_text() or server.url not in ferry.log_text()
     assert not reader.compare(stage.read(stage.old, person), stage.read(stage.new, person))
 

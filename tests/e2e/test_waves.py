@@ -1,10 +1,12 @@
 """When users are moved: at a time, at a rate, so many in their first hour, when they are quiet; and how a wave stops."""
 
+import threading
 import time
 
 import pytest
 
 from lib import mail, processes
+from lib.imapclient import No
 
 SETTINGS = {"sync": {"delta_s": 2}, "limits": {"stall_s": 60}}
 
@@ -45,14 +47,13 @@ def timetable(f, name="w"):
 def test_a_rate_and_a_cap_and_an_engine_that_dies_in_between(own_ferry, wave):
     f = own_ferry(SETTINGS)
     people = wave(f, 4)
-    f.command("cutover", "--wave", "w", "--rate", "60", "--first-hour", "3", "--no-wait")
+    f.command("cutover", "--wave", "w", "--rate", "75", "--first-hour", "3", "--no-wait")
     processes.wait_until(lambda: moved(f, people), 20, "the first of the wave on new")
     f.kill(f.engine())
     processes.wait_until(lambda: f.engine() and len(moved(f, people)) == 3, 30, "three of the wave on new")
     starts = sorted(t for t in (begun(f, p) for p in people) if t)
-    # 1 s apart; what each takes to connect differs
-    assert len(starts) == 3 and all(b - a >= 400 for a, b in zip(starts, starts[1:])), starts
-    assert starts[2] - starts[0] >= 1600, starts
+    # 0.8 s each; what they take to connect differs, and who begins late does not put off the next
+    assert len(starts) == 3 and starts[2] - starts[0] >= 1300, starts
     last = [p for p in people if p not in moved(f, people)][0]
     item = when(f, last)
     assert item["state"] == "waits" and "3 users of wave w are in their first hour" in item["text"], item
@@ -62,6 +63,7 @@ def test_a_rate_and_a_cap_and_an_engine_that_dies_in_between(own_ferry, wave):
     assert f.user(last.name)["route"] == "new"
 
 
+@pytest.mark.full
 def test_at_a_time(own_ferry, wave):
     f = own_ferry(SETTINGS)
     person, = wave(f, 1)
@@ -100,6 +102,7 @@ def upload(imap):
     return begin
 
 
+@pytest.mark.full
 def test_when_quiet_goes_at_the_latest(own_ferry, wave, upload):
     f = own_ferry(SETTINGS)
     person, = wave(f, 1)
@@ -144,3 +147,103 @@ def test_a_paused_wave_waits_and_goes_on(own_ferry, wave):
     f.command("resume", "--wave", "w")
     assert not timetable(f)["paused"]
     f.wait_state([p.name for p in people], "trailing")
+
+
+# ---- a wave that goes ill
+
+
+@pytest.fixture
+def locked_out(stage):
+    """A factory: new refuses these people's passwords; what it returns lets them in again."""
+    done = []
+
+    def lock(people):
+        def unlock():
+            for p in people:
+                stage.new.set_password(p.name, p.password)
+        done.append(unlock)
+        for p in people:
+            stage.new.set_password(p.name, "another")
+        return unlock
+    yield lock
+    for unlock in done:
+        unlock()
+
+
+class Knocking(threading.Thread):
+    """Somebody who tries to log in, again and again."""
+
+    def __init__(self, imap, f, person):
+        super().__init__(daemon=True)
+        self.imap, self.f, self.person = imap, f, person
+        self.ended, self.refused = threading.Event(), 0
+
+    def run(self):
+        while not self.ended.is_set():
+            c = self.imap(self.f)
+            try:
+                c.login(self.person.name, self.person.password)
+                c.logout()
+            except No:
+                self.refused += 1
+            except OSError:
+                pass
+            c.close()
+            self.ended.wait(0.2)
+
+
+@pytest.fixture
+def knock(imap):
+    """A factory: all of these people log in again and again until the test is over."""
+    threads = []
+
+    def begin(f, people):
+        for p in people:
+            threads.append(Knocking(imap, f, p))
+            threads[-1].start()
+    yield begin
+    for t in threads:
+        t.ended.set()
+    for t in threads:
+        t.join(10)
+
+
+def warnings(f, part):
+    return [line for line in f.log_text(4000).splitlines() if " warn " in line and part in line]
+
+
+def test_a_wave_pauses_when_logins_on_new_fail(own_ferry, wave, locked_out, knock):
+    f = own_ferry(dict(SETTINGS, waves={"least": 4}, limits={"refusal_s": 0}))
+    people = wave(f, 3)
+    f.command("cutover", "--wave", "w", "--first-hour", "2", "--no-wait")
+    processes.wait_until(lambda: len(moved(f, people)) == 2, 20, "two of the wave on new")
+    unlock = locked_out(moved(f, people))
+    knock(f, moved(f, people))
+    processes.wait_until(lambda: timetable(f)["paused"], 20, "the wave to pause")
+    paused = timetable(f)
+    assert paused["by"] == "engine" and "logins to new failed" in paused["why"]
+    assert "of 2 users" in paused["why"] and "waves.failed_percent = 20" in paused["why"]
+    assert len(warnings(f, "mailferry resume --wave w")) == 1
+    assert "wave w is paused by engine" in f.command("status").stdout
+    unlock()
+    f.command("cutover", "--wave", "w", "--no-wait")     # without the cap; and does not end the pause
+    assert "is paused by engine" in when(f, [p for p in people if p not in moved(f, people)][0])["text"]
+    f.command("resume", "--wave", "w")
+    f.wait_state([p.name for p in people], "trailing")
+    assert not timetable(f)["paused"]
+
+
+@pytest.mark.full
+def test_users_go_back_when_their_logins_on_new_keep_failing(own_ferry, wave, locked_out, knock):
+    f = own_ferry(dict(SETTINGS, waves={"least": 4, "failed_percent": 0, "rollback_percent": 50, "rollback_s": 4},
+                       limits={"refusal_s": 0}))
+    people = wave(f, 2)
+    f.command("cutover", "--wave", "w")
+    locked_out(people)
+    knock(f, people)
+    f.wait_state([p.name for p in people], "ready")
+    assert moved(f, people) == []
+    for p in people:
+        back = [h for h in f.history(p.name) if h["to"] == "returning"][0]
+        assert back["actor"] == "engine" and "logins to new failed for 4 s" in back["why"]
+    assert timetable(f)["paused"] and len(warnings(f, "2 users who were moved in the last 24 hours go back to old")) == 1

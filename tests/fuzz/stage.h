@@ -66,6 +66,14 @@ void follower_hold(struct follower *f UNUSED, const char *name UNUSED, const cha
 {
 }
 
+void follower_login(struct follower *f UNUSED, const struct login_row *l UNUSED)
+{
+}
+
+void follower_drop(struct follower *f UNUSED, const struct drop_row *d UNUSED)
+{
+}
+
 void follower_leaving(struct follower *f UNUSED)
 {
 }

@@ -407,6 +407,70 @@ static void test_cutover(void **state UNUSED)
 	ask(CLIENT_REFUSED, "/v1/cutover", json_pack("{s:b}", "all", 1));
 }
 
+static json_t *first_wave(const char *path)
+{
+	return json_array_get(json_object_get(ask(CLIENT_OK, path, NULL), "waves"), 0);
+}
+
+static void test_when_a_wave_goes(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/cutover",
+			json_pack("{s:s, s:i, s:i, s:s, s:b}", "wave", "1", "rate", 30,
+				  "first_hour", 1, "at", "2099-01-01T00:00:00Z", "dry_run", 1));
+	json_t *users = json_object_get(j, "users");
+
+	assert_int_equal(json_array_size(users), 2);
+	assert_int_equal(int_at(json_array_get(users, 1), "not_before") -
+				 int_at(json_array_get(users, 0), "not_before"),
+			 3600000);
+	j = json_object_get(first_wave("/v1/waves"), "timetable"); /* as it was */
+	assert_int_equal(int_at(j, "rate"), 0);
+	ask(CLIENT_OK, "/v1/cutover", json_pack("{s:s, s:i}", "wave", "1", "rate", 30));
+	j = json_object_get(first_wave("/v1/waves?wave=1"), "timetable");
+	assert_int_equal(int_at(j, "rate"), 30);
+	ask(CLIENT_OK, "/v1/pause", json_pack("{s:s, s:s}", "wave", "1", "note", "full"));
+	j = json_object_get(first_wave("/v1/waves?wave=1"), "timetable");
+	assert_true(json_is_true(json_object_get(j, "paused")));
+	assert_string_equal(json_string_value(json_object_get(j, "why")), "full");
+	j = ask(CLIENT_OK, "/v1/resume", json_pack("{s:s}", "wave", "1"));
+	assert_int_equal(int_at(j, "changed"), 1);
+	ask(CLIENT_OK, "/v1/cutover", json_pack("{s:s, s:b}", "wave", "1", "go", 0));
+}
+
+static void test_when_is_refused(void **state UNUSED)
+{
+	static const char *const bad[] = {
+		"{\"user\": \"anna\", \"rate\": 5}",
+		"{\"wave\": \"1\", \"rate\": 0}",
+		"{\"wave\": \"1\", \"rate\": \"5\"}",
+		"{\"wave\": \"1\", \"quiet_s\": 4}",
+		"{\"wave\": \"1\", \"at\": \"soon\"}",
+		"{\"wave\": \"1\", \"latest\": \"2099-01-01 10:00\"}",
+		"{\"wave\": \"1\", \"quiet_s\": 9, \"at\": \"2099-01-02 10:00\","
+		" \"latest\": \"2099-01-01 10:00\"}",
+	};
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		ask(CLIENT_REFUSED, "/v1/cutover", json_loads(bad[i], 0, NULL));
+	assert_false(has_go("/v1/users/bob"));
+	ask(CLIENT_REFUSED, "/v1/pause", json_pack("{s:s}", "user", "anna"));
+	ask(CLIENT_REFUSED, "/v1/pause", json_pack("{s:s}", "wave", "77"));
+	ask(CLIENT_REFUSED, "/v1/report", NULL);
+	ask(CLIENT_REFUSED, "/v1/report?wave=77", NULL);
+}
+
+static void test_the_past(void **state UNUSED)
+{
+	json_t *j = ask(CLIENT_OK, "/v1/report?wave=1", NULL);
+
+	assert_int_equal(int_at(j, "users"), 2);
+	assert_int_equal(int_at(json_object_get(j, "holds"), "p95_ms"), 840);
+	j = ask(CLIENT_OK, "/v1/users/anna/logins", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "logins")), 0);
+	j = ask(CLIENT_OK, "/v1/users/anna/drops", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "drops")), 0);
+}
+
 static void test_reload(void **state UNUSED)
 {
 	json_t *a;
@@ -630,6 +694,9 @@ int main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_cutover),
+		cmocka_unit_test(test_when_a_wave_goes),
+		cmocka_unit_test(test_when_is_refused),
+		cmocka_unit_test(test_the_past),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_retry_and_requests),
 		cmocka_unit_test(test_drop_and_drain),

@@ -128,6 +128,68 @@ static void test_undos_by_reason(void **state UNUSED)
 	assert_string_equal(seen, "2 because; ");
 }
 
+static int note_waiver(const struct waiver_row *w, void *arg UNUSED)
+{
+	note("%s%s %s; ", w->is_wave ? "wave " : "", w->name, w->item);
+	return 0;
+}
+
+static void waive(const char *name, bool is_wave, const char *item)
+{
+	struct waiver_row w = {
+		.name = name, .is_wave = is_wave, .item = item, .note = "so", .actor = "op"
+	};
+	int n;
+
+	OK(store_waive(st, &w, true, &n, &err));
+}
+
+static void test_flips_and_waivers_of_a_wave(void **state UNUSED)
+{
+	struct wave_flips f;
+	int64_t first;
+
+	clock_test_freeze();
+	first = clock_real_ms();
+	add_user("anna");
+	add_user("bert");
+	go_up_to("anna", USER_TRAILING);
+	clock_test_advance(10);
+	go_up_to("bert", USER_TRAILING);
+	go_to("bert", USER_RETURNING);
+	go_to("bert", USER_FREEZING);
+	go_to("bert", USER_FINALIZING);
+	go_to("bert", USER_READY);
+	OK(store_wave_flips(st, "1", &f, &err));
+	assert_int_equal(f.forward, 2);
+	assert_int_equal(f.back, 1);
+	assert_int_equal(f.first, first);
+	assert_int_equal(f.last, first + 10);
+	waive("anna", false, "uids");
+	waive("1", true, "names");
+	waive("2", true, "quota");
+	seen[0] = '\0';
+	OK(store_wave_waivers(st, "1", note_waiver, NULL, &err));
+	assert_string_equal(seen, "wave 1 names; anna uids; ");
+}
+
+static int note_wave(const char *wave, void *arg UNUSED)
+{
+	note("%s; ", wave);
+	return 0;
+}
+
+static void test_all_waves(void **state UNUSED)
+{
+	add_user("anna");
+	write_timetable("1", true, 1);
+	write_timetable("0", true, 1);
+	write_timetable("anna", false, 0);
+	seen[0] = '\0';
+	OK(store_waves_each(st, note_wave, NULL, &err));
+	assert_string_equal(seen, "0; 1; ");
+}
+
 /* ---- logins and drops */
 
 static struct login_row login_of(const char *name, const char *side, const char *result,
@@ -324,6 +386,8 @@ int main(void)
 		TEST(test_a_pause_outlives_a_new_timetable),
 		TEST(test_a_wave_is_counted),
 		TEST(test_undos_by_reason),
+		TEST(test_flips_and_waivers_of_a_wave),
+		TEST(test_all_waves),
 		TEST(test_failed_logins_to_new_are_counted),
 		TEST(test_old_logins_go),
 		TEST(test_who_comes_back),

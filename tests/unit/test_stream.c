@@ -61,6 +61,7 @@ struct end {
 	size_t take; /* bytes consumed at each DATA; 0: all */
 	bool pause_at_data, poke;
 	unsigned gone;
+	bool by_peer;
 	bool inside; /* a call of ours runs: no event may come */
 };
 
@@ -98,9 +99,10 @@ static void on_event(struct stream *st, enum stream_event ev, void *arg)
 	take(n);
 }
 
-static void on_gone(void *arg)
+static void on_gone(void *arg, bool by_peer)
 {
 	((struct end *)arg)->gone++;
+	((struct end *)arg)->by_peer = by_peer;
 }
 
 static void end_release(struct end *n)
@@ -417,6 +419,7 @@ static void an_end_is_heard_behind_the_last_word(enum how how)
 	until(a.gone);
 	spin(5);
 	assert_int_equal(a.gone, 1);
+	assert_true(a.by_peer);
 	part();
 }
 
@@ -468,6 +471,7 @@ static void lingering_ends(void **state UNUSED)
 	stream_pause(b.st);
 	stream_retire(&a.st, 30, on_gone, &a);
 	until(a.gone);
+	assert_false(a.by_peer);
 	assert_true(clock_mono_ms() - begin >= 29);
 	part();
 }

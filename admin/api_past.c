@@ -1,0 +1,167 @@
+/* Hides: how the past of a user, or of a wave, is put together. */
+#include "admin/api_parts.h"
+#include "common/store_past.h"
+#include "common/store_wave.h"
+
+/* ---- a user */
+
+static json_t *login_json(const struct login_row *l)
+{
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "id",
+			 (json_int_t)l->id, "at", (json_int_t)l->at, "node",
+			 api_json_text(l->node), "proto", api_json_text(l->proto), "side",
+			 api_json_text(l->side), "route", api_json_text(l->route), "result",
+			 api_json_text(l->result), "client", api_json_text(l->client),
+			 "held_ms", (json_int_t)l->held_ms, "took_ms", (json_int_t)l->took_ms);
+}
+
+static int add_login(const struct login_row *l, void *arg)
+{
+	return api_page_add(arg, login_json(l));
+}
+
+int api_get_logins(struct api_call *c)
+{
+	struct err e = { 0 };
+	uint64_t after = 0;
+	struct api_page p;
+	int status = api_asked_number(c, "after", INT64_MAX, &after);
+
+	if (!status)
+		status = api_asked_page(c, &p);
+	if (status)
+		return status;
+	return api_finish(
+		c, &p, "logins",
+		store_logins_each(c->api->store, c->name, (int64_t)after, add_login, &p, &e),
+		&e);
+}
+
+static int add_drop(const struct drop_row *d, void *arg)
+{
+	json_t *back = d->back_ms ? json_integer(d->back_ms) : json_null();
+
+	return api_page_add(
+		arg, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at",
+			       (json_int_t)d->at, "node", api_json_text(d->node), "session",
+			       api_json_text(d->session), "proto", api_json_text(d->proto),
+			       "side", api_json_text(d->side), "doing", api_json_text(d->doing),
+			       "why", api_json_text(d->why), "bye", api_json_text(d->bye),
+			       "client", api_json_text(d->client), "back_ms", back));
+}
+
+int api_get_drops(struct api_call *c)
+{
+	struct err e = { 0 };
+	struct api_page p;
+	int status = api_asked_page(c, &p);
+
+	if (status)
+		return status;
+	return api_finish(c, &p, "drops",
+			  store_drops_each(c->api->store, c->name, 0, add_drop, &p, &e), &e);
+}
+
+/* ---- a wave */
+
+struct exceptions {
+	int64_t users, messages;
+};
+
+static int count_exceptions(const struct user *u, void *arg)
+{
+	struct exceptions *x = arg;
+
+	x->users += u->progress.exceptions > 0;
+	x->messages += u->progress.exceptions;
+	return 0;
+}
+
+static json_t *spread_json(const struct spread *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)s->count, "p50_ms",
+			 (json_int_t)s->p50, "p95_ms", (json_int_t)s->p95, "max_ms",
+			 (json_int_t)s->most);
+}
+
+static int add_undo(const char *why, int64_t count, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:I}", "why", api_json_text(why), "count",
+					     (json_int_t)count));
+	return 0;
+}
+
+static int add_back(const char *client, int64_t drops, const struct spread *back, void *arg)
+{
+	json_t *j = spread_json(back);
+
+	json_object_set_new(j, "client", api_json_text(client));
+	json_object_set_new(j, "drops", json_integer(drops));
+	json_array_append_new(arg, j);
+	return 0;
+}
+
+static int add_waiver(const struct waiver_row *w, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:b, s:o, s:o, s:I}", "check",
+					     api_json_text(w->item), "name",
+					     api_json_text(w->name), "is_wave", w->is_wave,
+					     "note", api_json_text(w->note), "by",
+					     api_json_text(w->actor), "at", (json_int_t)w->at));
+	return 0;
+}
+
+static void put_counts(json_t *out, const struct wave_count *n, const struct exceptions *x)
+{
+	json_object_set_new(out, "users", json_integer(n->users));
+	json_object_set_new(out, "on_new", json_integer(n->on_new));
+	json_object_set_new(out, "go", json_integer(n->go));
+	json_object_set_new(out, "exceptions", json_integer(x->messages));
+	json_object_set_new(out, "users_with_exceptions", json_integer(x->users));
+}
+
+static int put_report(struct api_call *c, const char *wave, struct err *e)
+{
+	struct store *st = c->api->store;
+	struct user_filter f = { .wave = wave };
+	json_t *undos = json_array(), *clients = json_array(), *waivers = json_array();
+	struct exceptions x = { 0 };
+	struct wave_count n;
+	struct wave_flips flips;
+	struct spread holds;
+
+	json_object_set_new(c->out, "wave", api_json_text(wave));
+	json_object_set_new(c->out, "undos", undos);
+	json_object_set_new(c->out, "clients", clients);
+	json_object_set_new(c->out, "waivers", waivers);
+	if (store_wave_count(st, wave, store_now_ms(st), &n, e) < 0 ||
+	    store_wave_flips(st, wave, &flips, e) < 0 ||
+	    store_wave_holds(st, wave, 0, &holds, e) < 0 ||
+	    store_wave_undos(st, wave, add_undo, undos, e) < 0 ||
+	    store_wave_backs(st, wave, add_back, clients, e) < 0 ||
+	    store_wave_waivers(st, wave, add_waiver, waivers, e) < 0 ||
+	    store_users_each(st, &f, count_exceptions, &x, e) < 0)
+		return -1;
+	put_counts(c->out, &n, &x);
+	json_object_set_new(c->out, "flips", json_integer(flips.forward));
+	json_object_set_new(c->out, "returns", json_integer(flips.back));
+	json_object_set_new(c->out, "first_flip", json_integer(flips.first));
+	json_object_set_new(c->out, "last_flip", json_integer(flips.last));
+	json_object_set_new(c->out, "holds", spread_json(&holds));
+	return 0;
+}
+
+int api_get_report(struct api_call *c)
+{
+	const char *wave = http_param(c->request, "wave");
+	struct err e = { 0 };
+
+	if (!wave)
+		return api_refuse(c, 400, "give ?wave=", "which wave?");
+	if (put_report(c, wave, &e) < 0)
+		return api_fail(c, &e);
+	if (json_integer_value(json_object_get(c->out, "users")) == 0)
+		return api_refuse(c, 404, "see `mailferry waves`", "nobody is in wave %s",
+				  wave);
+	return 200;
+}
