@@ -167,6 +167,10 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	$(PYTHON) tests/demo/demo.py run --build $(BUILD)
 
+demo-cluster: deps
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/demo/cluster.py --build $(BUILD)
+
 demo-up: deps
 	@$(MAKE) --no-print-directory all
 	$(PYTHON) tests/demo/demo.py up --build $(BUILD)
@@ -195,6 +199,7 @@ clean:
 help:
 	@echo 'make            build the programs into $(BUILD)'
 	@echo 'make demo       two servers, live clients, five users moved while they work; ends with a report'
+	@echo 'make demo-cluster  three hosts, PostgreSQL; nodes, engines and hosts die and are cut off during the moves'
 	@echo 'make demo-up    the same, and leaves everything running; make demo-down stops it'
 	@echo 'make test       install what is missing, then the whole suite, plain and under sanitizers'
 	@echo 'make check      one round of the suite with this build (SAN=1: under sanitizers)'
@@ -211,4 +216,4 @@ help:
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz show-libs deps demo demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz show-libs deps demo demo-cluster demo-up demo-down format install clean help

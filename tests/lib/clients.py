@@ -122,7 +122,7 @@ class LiveClient(threading.Thread):
                 raise
         except Closed as e:
             if not visit.logged_in:
-                self.failed_logins.append((time.time(), str(e)))
+                self.login_cut(e)
         except (OSError, ssl.SSLError) as e:
             self.troubles.append("%.3f %r" % (time.time(), e))
             self.stopping.wait(0.2)
@@ -134,6 +134,10 @@ class LiveClient(threading.Thread):
                 del client.transcript[:-TRANSCRIPT_KEPT]
                 visit.transcript = client.transcript_text()
                 client.close()
+
+    def login_cut(self, e):
+        """The connection ended before the login was answered."""
+        self.failed_logins.append((time.time(), str(e)))
 
     def session(self, client):
         raise NotImplementedError

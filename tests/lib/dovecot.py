@@ -22,7 +22,7 @@ default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
 protocols = imap pop3
-listen = 127.0.0.1
+listen = {address}
 login_greeting = {name} ready.
 ssl = yes
 ssl_cert = <{folder}/server.pem
@@ -192,7 +192,7 @@ class Dovecot(Server):
             if "LITERAL+" in self._without:
                 capability += "imap_literal_minus = no\n"
         return CONF.format(
-            folder=self.folder, name=self.name, user=self._account.pw_name,
+            folder=self.folder, name=self.name, address=self.address, user=self._account.pw_name,
             group=self._group(), uid=self._account.pw_uid,
             gid=self._account.pw_gid, separator=MASTER_SEPARATOR, separator_char=self.separator,
             plugins=self._plugins, prefix=self.prefix, location=location, capability=capability,

@@ -75,16 +75,19 @@ class Mailferry:
     ca         lib.ca.CA of the servers; its certificate for `localhost` is shown to clients
     env        added to the programs' environment
     settings   {section: {name: value}} over DEFAULTS; backend settings as {"backend old": {…}}
+    address    where it listens
+    prefix     argv in front of `mailferry run`: the way to another network namespace
     """
 
-    def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None, env=None):
+    def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None, env=None, address="127.0.0.1",
+                 prefix=()):
         self.folder, self.ca = folder, ca
         self._env = env or {}
         self.build = os.path.abspath(build or build_folder())
         self.run_dir = os.path.join(folder, "run")
         self.conf = os.path.join(folder, "mailferry.conf")
         self.log = os.path.join(folder, "mailferry.log")
-        self.address = "127.0.0.1"
+        self.address, self._prefix = address, list(prefix)
         self.ports = {}
         self.reports = os.environ.get("MAILFERRY_REPORTS")
         self._servers = {"old": old, "new": new}
@@ -143,7 +146,7 @@ class Mailferry:
     # ---- life
 
     def start(self, new_store=True, up=True):
-        command = [os.path.join(self.build, "mailferry"), "-c", self.conf, "run"]
+        command = self._prefix + [os.path.join(self.build, "mailferry"), "-c", self.conf, "run"]
         if new_store:
             command.append("--new-store")
         with open(self.log, "ab") as log:
@@ -178,6 +181,9 @@ class Mailferry:
 
     def _nodes_answer(self):
         return all(processes.answers(self.address, port, greets=False) for port in self.ports.values())
+
+    def alive(self):
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self):

@@ -19,10 +19,11 @@ def programs():
 
 
 class Postgres:
-    """folder: a new one; its parents must be open to the unprivileged user."""
+    """folder: a new one; its parents must be open to the unprivileged user. trusted: a network besides this host."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, address="127.0.0.1", trusted=None):
         self.folder, self.data = folder, os.path.join(folder, "data")
+        self.address = address
         self.port = processes.free_ports(1)[0]
         account = pwd.getpwnam(USER) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         os.makedirs(folder)
@@ -33,16 +34,19 @@ class Postgres:
         self._process = None
         subprocess.run([os.path.join(programs(), "initdb"), "-D", self.data, "-U", "mailferry", "-E", "UTF8", "--locale=C",
                         "--auth=trust", "--no-sync"], check=True, stdout=subprocess.DEVNULL, cwd=folder, **self._as)
+        if trusted:
+            with open(os.path.join(self.data, "pg_hba.conf"), "a") as f:
+                f.write("host all all %s trust\n" % trusted)
 
     @property
     def url(self):
-        return "postgresql://mailferry@127.0.0.1:%d/postgres" % self.port
+        return "postgresql://mailferry@%s:%d/postgres" % (self.address, self.port)
 
     def start(self):
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self._process = subprocess.Popen(
                 [os.path.join(programs(), "postgres"), "-D", self.data, "-p", str(self.port), "-k", self.folder,
-                 "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=16MB",
+                 "-c", "listen_addresses=" + self.address, "-c", "fsync=off", "-c", "shared_buffers=16MB",
                  "-c", "max_connections=60"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._as)
         processes.wait_until(self._answers, 20, "PostgreSQL to answer")
@@ -52,13 +56,12 @@ class Postgres:
         if self._process.poll() is not None:
             with open(os.path.join(self.folder, "log"), errors="replace") as f:
                 raise RuntimeError("PostgreSQL ended: %s" % f.read()[-2000:])
-        return subprocess.run([os.path.join(programs(), "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run([os.path.join(programs(), "pg_isready"), "-q", "-h", self.address, "-p", str(self.port)]
                               ).returncode == 0
 
-    def sql(self, text, database="postgres"):
+    def sql(self, text):
         """Past all of our code; returns the rows as psql prints them, columns parted by |."""
-        return subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text,
-                               "postgresql://mailferry@127.0.0.1:%d/%s" % (self.port, database)],
+        return subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", text, self.url],
                               check=True, capture_output=True, text=True, timeout=30).stdout
 
     def empty(self):

@@ -20,6 +20,7 @@ class Server:
     users     {login: password}
     masters   {master user: password}: SASL PLAIN with an authzid works
     separator, prefix  of the one namespace
+    address   where it listens; to be changed before start()
     """
 
     kind = None     # "dovecot", …
