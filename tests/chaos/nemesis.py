@@ -8,10 +8,10 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 
 from lib import processes
-from lib.mailferry import CommandFailed
 
 STEPS = ("freeze", "finalize", "flip", "undo", "return")
 STEP_WAIT_S = 4
@@ -32,10 +32,15 @@ class Mover(threading.Thread):
             state = self.world.watch.state.get(user)
             verb = {"ready": "cutover", "trailing": "rollback", "returning": "rollback"}.get(state)
             if verb and (state == "ready" or self.dice.random() < 0.8):
-                try:
-                    self.world.ferry.command(verb, user, "--no-wait")
-                except (CommandFailed, OSError):
-                    pass        # the engine is just dead, or the store is
+                self.ask(verb, user, "--no-wait")
+            if self.dice.random() < 0.3:    # what was undone often would wait for long
+                self.ask("retry", user)
+
+    def ask(self, *words):
+        try:
+            self.world.ferry.command(*words, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            pass        # the engine is just dead, or the store is
 
 
 class Nemesis(threading.Thread):
@@ -110,7 +115,7 @@ class Nemesis(threading.Thread):
 
     def stop_node_long(self):
         """Longer than its lease and than its fence: others may take it for gone."""
-        self.stand_still("node", 66, 75)
+        self.stand_still("node", 68, 80)
 
     def stop_quiet_node(self):
         """Just when it has said "quiet", until long after the verdict."""
