@@ -95,12 +95,8 @@ static void actor_of(const struct api_call *c, char out[32])
 static int write_timetable(struct api_call *c, const struct choice *w, struct timetable *t,
 			   bool go, struct err *e)
 {
-	char actor[32];
-
 	if (!go)
 		return w->name[0] ? store_timetable_drop(c->api->store, w->name, false, e) : 0;
-	actor_of(c, actor);
-	t->actor = actor;
 	return store_timetable_write(c->api->store, t, e);
 }
 
@@ -111,7 +107,10 @@ static int give_go(struct api_call *c, const struct choice *w, struct timetable 
 	struct err e = { 0 };
 	int64_t after = 0;
 	int changed = 0;
+	char actor[32];
 
+	actor_of(c, actor);
+	t->actor = actor;
 	if (store_history_last(c->api->store, &after, &e) < 0 ||
 	    write_timetable(c, w, t, go, &e) < 0 ||
 	    store_users_go(c->api->store, one, one ? NULL : w->wave, go, &changed, &e) < 0)
