@@ -3,7 +3,7 @@
 #include "admin/import.h"
 #include "common/log.h"
 
-static int refuse_lines(struct api_call *c, const char *file, const struct import_errors *errs)
+static int refuse_lines(struct api_call *c, const char *file, const struct sheet_errors *errs)
 {
 	json_t *list = json_array();
 	int status = api_refuse(c, 422, "correct the file and import it again",
@@ -62,7 +62,7 @@ int api_post_import(struct api_call *c)
 	const char *file = json_string_value(json_object_get(c->in, "file"));
 	const char *folder = json_string_value(json_object_get(c->in, "folder"));
 	struct login_name_rules rules = settings_login_rules(c->api->settings);
-	struct import_errors errs = { 0 };
+	struct sheet_errors errs = { 0 };
 	struct import_list list = { 0 };
 	struct slice text;
 	int status;
@@ -77,6 +77,6 @@ int api_post_import(struct api_call *c)
 	else
 		status = import(c, file, &list);
 	import_list_release(&list);
-	import_errors_release(&errs);
+	sheet_errors_release(&errs);
 	return status;
 }

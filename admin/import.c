@@ -1,7 +1,5 @@
-/* Hides: libcsv, columns in any order, and on which line a row began. */
+/* Hides: what a row of the list says about a user. */
 #include "admin/import.h"
-
-#include <csv.h>
 
 #include "common/err.h"
 #include "common/secret.h"
@@ -31,99 +29,29 @@ _Static_assert(COUNT(column_names) == COLUMNS, "a name for every column");
 #define ALL_COLUMNS \
 	"user, old_login, old_password_file, new_login, new_password_file, wave, aliases"
 
-#define FIELDS_MAX  16				     /* in one line; more is no list of ours */
-#define ROW_MAX	    (COLUMNS * 2 * IMPORT_FIELD_MAX) /* bytes, quotes doubled */
-#define ALIASES_MAX 64				     /* of one user */
-#define WAVE_MAX    64				     /* bytes */
+#define ALIASES_MAX 64 /* of one user */
+#define WAVE_MAX    64 /* bytes */
 
 struct import {
-	const char *file, *base;
+	struct sheet *sheet;
+	const char *base;
 	const struct login_name_rules *rules;
 	struct import_list *out;
-	struct import_errors *errs;
-
-	struct csv_parser csv;
-	int order[FIELDS_MAX]; /* which column each field is */
-	size_t columns;	       /* 0: no header yet */
-	bool has[COLUMNS];
-
-	unsigned line, row_line;
-	bool in_row;
-	size_t row_bytes;
-	char *field[FIELDS_MAX];
-	size_t fields; /* seen; those past FIELDS_MAX are not kept */
-	bool bad;      /* this row was reported */
-	bool hopeless; /* reading on would only report what follows from the first mistake */
 };
 
-static void PRINTF_LIKE(3, 4) complain(struct import *i, unsigned line, const char *fmt, ...)
+#define complain(i, ...) sheet_complain((i)->sheet, sheet_line((i)->sheet), __VA_ARGS__)
+
+#define NO_PASSWORDS \
+	"no passwords in the list; put each into a file of its own and name that in "
+
+static const char *refuse_column(const char *name)
 {
-	char text[ERR_TEXT_MAX];
-	va_list ap;
-
-	i->bad = true;
-	if (i->errs->count == IMPORT_ERRORS_MAX) {
-		i->errs->more++;
-		return;
-	}
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	i->errs->at = mem_grow(i->errs->at, i->errs->count + 1, sizeof *i->errs->at);
-	i->errs->at[i->errs->count++] = mem_printf("%s:%u: %s", i->file, line, text);
-}
-
-/* ---- header */
-
-static int find_column(const char *name)
-{
-	for (int c = 0; c < COLUMNS; c++)
-		if (strcmp(column_names[c], name) == 0)
-			return c;
-	return -1;
-}
-
-static void refuse_column(struct import *i, const char *name)
-{
-	if (strcmp(name, "old_password") == 0 || strcmp(name, "new_password") == 0)
-		complain(i, i->row_line,
-			 "column %s: no passwords in the list; put each into a file of its own "
-			 "and "
-			 "name that in %s_file",
-			 name, name);
-	else
-		complain(i, i->row_line, "no such column \"%.60s\"; known: " ALL_COLUMNS, name);
-}
-
-static void take_header(struct import *i)
-{
-	for (size_t f = 0; f < MIN(i->fields, (size_t)FIELDS_MAX); f++) {
-		int c = find_column(i->field[f]);
-
-		if (c < 0)
-			refuse_column(i, i->field[f]);
-		else if (i->has[c])
-			complain(i, i->row_line, "column %s is there twice", column_names[c]);
-		else
-			i->has[c] = true;
-		i->order[f] = c;
-	}
-	if (!i->has[COL_USER])
-		complain(i, i->row_line,
-			 "the first line must name the columns, user among them");
-	i->columns = i->fields;
-	i->hopeless = i->bad;
+	if (strcmp(name, "old_password") == 0)
+		return NO_PASSWORDS "old_password_file";
+	return strcmp(name, "new_password") == 0 ? NO_PASSWORDS "new_password_file" : NULL;
 }
 
 /* ---- rows */
-
-static const char *value(const struct import *i, enum column c)
-{
-	for (size_t f = 0; f < i->columns; f++)
-		if (i->order[f] == (int)c)
-			return i->field[f];
-	return "";
-}
 
 static char *normalised(struct import *i, struct slice raw, const char *what)
 {
@@ -131,14 +59,14 @@ static char *normalised(struct import *i, struct slice raw, const char *what)
 
 	if (login_name_normalise(raw, i->rules, name, sizeof name) == 0)
 		return mem_str(name);
-	complain(i, i->row_line, "%s \"%.*s\" is no login name", what,
+	complain(i, "%s \"%.*s\" is no login name", what,
 		 (int)MIN(raw.n, (size_t)80), raw.p);
 	return NULL;
 }
 
 static const char *password_file(struct import *i, enum column c)
 {
-	const char *text = value(i, c);
+	const char *text = sheet_value(i->sheet, c);
 	struct secret s = { 0 };
 	struct err e = { 0 };
 	char *path;
@@ -147,182 +75,59 @@ static const char *password_file(struct import *i, enum column c)
 		return NULL;
 	path = text[0] == '/' || !i->base ? mem_str(text) : mem_printf("%s/%s", i->base, text);
 	if (secret_read_file(&s, path, &e) < 0)
-		complain(i, i->row_line, "%s: %s", column_names[c], e.text);
+		complain(i, "%s: %s", column_names[c], e.text);
 	secret_release(&s);
 	return path;
 }
 
 static const char *const *aliases(struct import *i)
 {
-	const char *p = value(i, COL_ALIASES);
+	const char *rest = sheet_value(i->sheet, COL_ALIASES);
+	struct slice word;
 	char **list;
 	size_t n = 0;
 
-	if (!i->has[COL_ALIASES])
+	if (!sheet_has(i->sheet, COL_ALIASES))
 		return NULL;
 	list = mem_array(ALIASES_MAX + 1, sizeof *list);
-	while (*(p += strspn(p, " ;"))) {
-		size_t len = strcspn(p, " ;");
-
+	while ((word = sheet_word(&rest)).n) {
 		if (n == ALIASES_MAX) {
-			complain(i, i->row_line, "more than %d aliases", ALIASES_MAX);
+			complain(i, "more than %d aliases", ALIASES_MAX);
 			break;
 		}
-		list[n] = normalised(i, (struct slice){ p, len }, "alias");
+		list[n] = normalised(i, word, "alias");
 		n += list[n] != NULL;
-		p += len;
 	}
 	return (const char *const *)list;
 }
 
 static char *login(const struct import *i, enum column c)
 {
-	const char *text = value(i, c);
+	const char *text = sheet_value(i->sheet, c);
 
-	return mem_str(text[0] ? text : value(i, COL_USER));
+	return mem_str(text[0] ? text : sheet_value(i->sheet, COL_USER));
 }
 
-static void take_row(struct import *i)
+static void take_row(struct sheet *s, void *import)
 {
+	struct import *i = import;
 	struct import_list *l = i->out;
 	struct user_import *row;
 
-	if (i->fields != i->columns) {
-		complain(i, i->row_line, "%zu fields, but the header names %zu columns",
-			 i->fields, i->columns);
-		return;
-	}
-	if (l->count == IMPORT_ROWS_MAX) {
-		complain(i, i->row_line, "more than %d users", IMPORT_ROWS_MAX);
-		i->hopeless = true;
-		return;
-	}
+	i->sheet = s;
 	if ((l->count & (l->count - 1)) == 0)
 		l->rows = mem_grow(l->rows, MAX(l->count * 2, (size_t)1), sizeof *l->rows);
 	row = &l->rows[l->count++];
-	*row = (struct user_import){ .line = i->row_line };
-	row->name = normalised(i, slice_of(value(i, COL_USER)), "user");
+	*row = (struct user_import){ .line = sheet_line(s) };
+	row->name = normalised(i, slice_of(sheet_value(s, COL_USER)), "user");
 	row->login[SIDE_OLD] = login(i, COL_OLD_LOGIN);
 	row->login[SIDE_NEW] = login(i, COL_NEW_LOGIN);
 	row->password_file[SIDE_OLD] = password_file(i, COL_OLD_PASSWORD_FILE);
 	row->password_file[SIDE_NEW] = password_file(i, COL_NEW_PASSWORD_FILE);
 	row->aliases = aliases(i);
-	row->wave = mem_str(value(i, COL_WAVE));
+	row->wave = mem_str(sheet_value(s, COL_WAVE));
 	if (strlen(row->wave) > WAVE_MAX)
-		complain(i, i->row_line, "wave is longer than %d bytes", WAVE_MAX);
-}
-
-/* ---- what libcsv calls */
-
-static void check_field(struct import *i, const char *p, size_t n)
-{
-	if (n > IMPORT_FIELD_MAX) {
-		complain(i, i->row_line, "field %zu is longer than %d bytes", i->fields + 1,
-			 IMPORT_FIELD_MAX);
-		return;
-	}
-	for (size_t k = 0; k < n; k++) {
-		if ((unsigned char)p[k] >= 0x20 && p[k] != 0x7f)
-			continue;
-		complain(i, i->row_line, "field %zu holds a control character", i->fields + 1);
-		return;
-	}
-}
-
-static void on_field(void *p, size_t n, void *import)
-{
-	struct import *i = import;
-
-	check_field(i, p, n);
-	if (i->fields < FIELDS_MAX)
-		i->field[i->fields] = mem_strn(p ? p : "", n);
-	i->fields++;
-}
-
-static void forget_row(struct import *i)
-{
-	for (size_t f = 0; f < MIN(i->fields, (size_t)FIELDS_MAX); f++)
-		mem_free(&i->field[f]);
-	i->fields = i->row_bytes = 0;
-	i->in_row = i->bad = false;
-}
-
-static void on_row(int end UNUSED, void *import)
-{
-	struct import *i = import;
-
-	if (!i->hopeless && !i->bad && i->fields > FIELDS_MAX)
-		complain(i, i->row_line, "%zu fields; at most %d make sense", i->fields,
-			 FIELDS_MAX);
-	if (i->bad && !i->columns)
-		i->hopeless = true;
-	else if (!i->hopeless && !i->bad)
-		i->columns ? take_row(i) : take_header(i);
-	forget_row(i);
-}
-
-/* ---- lines */
-
-static void start_csv(struct import *i)
-{
-	if (csv_init(&i->csv, CSV_STRICT | CSV_STRICT_FINI) != 0)
-		BUG("libcsv does not start");
-}
-
-/* A quote in the wrong place: this row is lost, the next line is a new one. */
-static void bad_quotes(struct import *i)
-{
-	complain(i, i->row_line, "quotes are wrong (a quote inside a field is written twice)");
-	i->hopeless |= !i->columns;
-	csv_free(&i->csv);
-	forget_row(i);
-	start_csv(i);
-}
-
-static bool is_blank(struct slice line)
-{
-	for (size_t k = 0; k < line.n; k++)
-		if (!strchr(" \t\r\n", line.p[k]) || !line.p[k])
-			return false;
-	return true;
-}
-
-static void feed_line(struct import *i, struct slice line)
-{
-	i->line++;
-	if (!i->in_row && is_blank(line))
-		return;
-	if (!i->in_row)
-		i->row_line = i->line;
-	i->in_row = true;
-	i->row_bytes += line.n;
-	if (i->row_bytes > ROW_MAX) {
-		complain(i, i->row_line, "longer than %d bytes: a quote that is never closed?",
-			 ROW_MAX);
-		i->hopeless = true;
-		return;
-	}
-	if (csv_parse(&i->csv, line.p, line.n, on_field, on_row, i) != line.n)
-		bad_quotes(i);
-}
-
-static void feed_all(struct import *i, struct slice csv)
-{
-	if (csv.n >= 3 && memcmp(csv.p, "\xef\xbb\xbf", 3) == 0)
-		csv = (struct slice){ csv.p + 3, csv.n - 3 };
-	while (csv.n && !i->hopeless) {
-		const char *lf = memchr(csv.p, '\n', csv.n);
-		size_t n = lf ? (size_t)(lf - csv.p) + 1 : csv.n;
-
-		feed_line(i, (struct slice){ csv.p, n });
-		csv = (struct slice){ csv.p + n, csv.n - n };
-	}
-	if (!i->hopeless && csv_fini(&i->csv, on_field, on_row, i) != 0)
-		complain(i, i->row_line, "a quote is never closed");
-	if (!i->columns && !i->errs->count)
-		complain(i, 1, "is empty; the first line must name the columns: " ALL_COLUMNS);
-	else if (!i->out->count && !i->errs->count)
-		complain(i, i->line, "names no user");
+		complain(i, "wave is longer than %d bytes", WAVE_MAX);
 }
 
 /* ---- names that are there twice */
@@ -352,9 +157,9 @@ static size_t count_names(const struct import_list *l)
 
 /* A user's own name among the aliases says nothing new and harms nothing: same line, no
  * mistake. */
-static void check_twice(struct import *i)
+static void check_twice(const struct import_list *l, const char *file,
+			struct sheet_errors *errs)
 {
-	const struct import_list *l = i->out;
 	struct named *all = mem_array(MAX(count_names(l), (size_t)1), sizeof *all);
 	size_t n = 0;
 
@@ -367,27 +172,32 @@ static void check_twice(struct import *i)
 	qsort(all, n, sizeof *all, by_name_and_line);
 	for (size_t k = 1; k < n; k++)
 		if (strcmp(all[k].name, all[k - 1].name) == 0 && all[k].line != all[k - 1].line)
-			complain(i, all[k].line, "%s is already in line %u", all[k].name,
-				 all[k - 1].line);
+			sheet_errors_add(errs, file, all[k].line,
+					 "%s is already in line %u", all[k].name,
+					 all[k - 1].line);
 	free(all);
 }
 
 /* ---- the whole */
 
 int import_parse(struct slice csv, const char *name, const struct login_name_rules *rules,
-		 const char *base, struct import_list *out, struct import_errors *errs)
+		 const char *base, struct import_list *out, struct sheet_errors *errs)
 {
-	struct import i = {
-		.file = name, .base = base, .rules = rules, .out = out, .errs = errs
-	};
+	struct import i = { .base = base, .rules = rules, .out = out };
+	struct sheet_opts o = { .file = name,
+				.columns = column_names,
+				.column_count = COLUMNS,
+				.known = ALL_COLUMNS,
+				.rows_max = IMPORT_ROWS_MAX,
+				.rows = "user",
+				.on_row = take_row,
+				.refuse = refuse_column,
+				.arg = &i };
 
 	*out = (struct import_list){ 0 };
-	*errs = (struct import_errors){ 0 };
-	start_csv(&i);
-	feed_all(&i, csv);
-	forget_row(&i);
-	csv_free(&i.csv);
-	check_twice(&i);
+	*errs = (struct sheet_errors){ 0 };
+	if (sheet_read(csv, &o, errs) == 0)
+		check_twice(out, name, errs);
 	if (!errs->count)
 		return 0;
 	import_list_release(out);
@@ -416,12 +226,4 @@ void import_list_release(struct import_list *l)
 	}
 	mem_free(&l->rows);
 	l->count = 0;
-}
-
-void import_errors_release(struct import_errors *errs)
-{
-	for (size_t k = 0; k < errs->count; k++)
-		free(errs->at[k]);
-	mem_free(&errs->at);
-	*errs = (struct import_errors){ 0 };
 }

@@ -11,23 +11,15 @@
 #define ADMIN_IMPORT_H
 
 #include "common/login_name.h"
+#include "common/sheet.h"
 #include "common/store.h"
 
-#define IMPORT_ROWS_MAX	  1000000
-#define IMPORT_FIELD_MAX  4096	/* bytes */
-#define IMPORT_ERRORS_MAX 10000 /* reported one by one; the rest is counted */
+#define IMPORT_ROWS_MAX 1000000
 
 /* Owns all that its rows point to. */
 struct import_list {
 	struct user_import *rows;
 	size_t count;
-};
-
-/* "users.csv:7: anna@example.com is already in line 3" */
-struct import_errors {
-	char **at;
-	size_t count;
-	size_t more; /* not kept */
 };
 
 /*
@@ -37,8 +29,7 @@ struct import_errors {
  */
 int import_parse(struct slice csv, const char *name, const struct login_name_rules *rules,
 		 const char *base, struct import_list *out,
-		 struct import_errors *errs) MUST_CHECK;
+		 struct sheet_errors *errs) MUST_CHECK;
 void import_list_release(struct import_list *l);
-void import_errors_release(struct import_errors *errs);
 
 #endif

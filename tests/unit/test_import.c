@@ -38,7 +38,7 @@ static int tear_down(void **state UNUSED)
 
 static void take(struct slice csv, struct import_list *l)
 {
-	struct import_errors errs;
+	struct sheet_errors errs;
 
 	if (import_parse(csv, "u.csv", &rules, dir, l, &errs) < 0)
 		fail_msg("%s", errs.at[0]);
@@ -48,7 +48,7 @@ static void take(struct slice csv, struct import_list *l)
 static void refuse(struct slice csv, const char *const *want)
 {
 	struct import_list l;
-	struct import_errors errs;
+	struct sheet_errors errs;
 	size_t n = 0;
 
 	assert_int_equal(import_parse(csv, "u.csv", &rules, dir, &l, &errs), -1);
@@ -63,7 +63,7 @@ static void refuse(struct slice csv, const char *const *want)
 	}
 	if (errs.count > n)
 		fail_msg("unexpected: %s", errs.at[n]);
-	import_errors_release(&errs);
+	sheet_errors_release(&errs);
 }
 #define REFUSE(csv, ...) refuse(SLICE(csv), (const char *const[]){ __VA_ARGS__, NULL })
 
@@ -186,10 +186,10 @@ static void limits(void **state UNUSED)
 	char want[96];
 
 	buf_add_str(&b, "user\n");
-	for (int i = 0; i <= IMPORT_FIELD_MAX; i++)
+	for (int i = 0; i <= SHEET_FIELD_MAX; i++)
 		buf_add_str(&b, "x");
 	buf_add_str(&b, "\n");
-	snprintf(want, sizeof want, "2: field 1 is longer than %d bytes", IMPORT_FIELD_MAX);
+	snprintf(want, sizeof want, "2: field 1 is longer than %d bytes", SHEET_FIELD_MAX);
 	refuse(buf_slice(&b), (const char *const[]){ want, NULL });
 	buf_release(&b);
 
@@ -197,28 +197,28 @@ static void limits(void **state UNUSED)
 	for (int i = 0; i < 20000; i++)
 		buf_add_str(&b, "anna\n");
 	snprintf(want, sizeof want, "2: longer than %d bytes: a quote that is never closed?",
-		 7 * 2 * IMPORT_FIELD_MAX);
+		 7 * 2 * SHEET_FIELD_MAX);
 	refuse(buf_slice(&b), (const char *const[]){ want, NULL });
 	buf_release(&b);
 
-	REFUSE("user,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16\n",
-	       "1: 17 fields; at most 16 make sense");
+	REFUSE("user,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2\n",
+	       "1: 33 fields; at most 32 make sense");
 }
 
 /* Too many mistakes are counted, not kept. */
 static void many_mistakes(void **state UNUSED)
 {
-	struct import_errors errs;
+	struct sheet_errors errs;
 	struct import_list l;
 	struct buf b = { 0 };
 
 	buf_add_str(&b, "user\n");
-	for (int i = 0; i < IMPORT_ERRORS_MAX + 7; i++)
+	for (int i = 0; i < SHEET_ERRORS_MAX + 7; i++)
 		buf_add_str(&b, "@\n");
 	assert_int_equal(import_parse(buf_slice(&b), "u.csv", &rules, dir, &l, &errs), -1);
-	assert_int_equal(errs.count, IMPORT_ERRORS_MAX);
+	assert_int_equal(errs.count, SHEET_ERRORS_MAX);
 	assert_int_equal(errs.more, 7);
-	import_errors_release(&errs);
+	sheet_errors_release(&errs);
 	buf_release(&b);
 }
 
