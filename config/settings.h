@@ -201,6 +201,17 @@ struct settings {
 		int watch_s; /* the engine looks this often where the MX leads; 0: never */
 		struct dns_target target;
 	} dns;
+	struct {		     /* opensrs { … }: new is OpenSRS, if cluster is set */
+		char *cluster;	     /* "A", "B", "test" or a URL; NULL: new is something else */
+		char *user;	     /* administrator */
+		char *password_file; /* of the administrator, or */
+		char *token_file;    /* an API token of his */
+		char *ca_file;	     /* NULL: the system's CAs */
+		char *accounts;	     /* list of accounts (sync/accounts.h); NULL: none */
+		bool create;	     /* pending users' accounts, if they are missing */
+		bool session_tokens; /* the copier logs in on new with them */
+		int token_hours, parallel, answer_s;
+	} opensrs;
 	struct { /* limits { … }: seconds, counts, bytes */
 		int header_s, handshake_s, login_s, login_tries, dial_s, backend_login_s;
 		int imap_idle_s, pop3_idle_s;

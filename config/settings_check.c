@@ -506,6 +506,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_uidl(s, scan, m);
 	check_learn(s, scan, m);
 	settings_check_dns(s, scan, m);
+	settings_check_opensrs(s, scan, m);
 	if (s->limits.trusted && networks_check(s->limits.trusted, &bad) < 0)
 		mistake_add(
 			m, scan_line(scan, SECTION_LIMITS, NULL, "trusted"),

@@ -8,6 +8,8 @@
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m);
 
 /* The part about DNS. */
+void settings_check_opensrs(const struct settings *s, const struct scan *scan,
+			    struct mistakes *m);
 void settings_check_dns(const struct settings *s, const struct scan *scan, struct mistakes *m);
 
 #endif

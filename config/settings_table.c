@@ -32,6 +32,8 @@ const struct section_row section_rows[SECTIONS] = {
 	[SECTION_DNS] = { "dns", false,
 			  "Where mail and clients of the domains are led once their users are on "
 			  "new (`mailferry check dns`)." },
+	[SECTION_OPENSRS] = { "opensrs", false,
+			      "Where new is OpenSRS Hosted Email: its Mail API." },
 	[SECTION_LIMITS] = { "limits", false, "Of one proxy process." },
 };
 
@@ -393,6 +395,33 @@ const struct setting_row setting_rows[] = {
 	INT("watch_s", AT(SECTION_DNS, dns.watch_s), "300", 0, 86400, "s",
 	    "The engine looks this often where the MX of moved users' domains lead; 0: never."),
 
+	TEXT("cluster", AT(SECTION_OPENSRS, opensrs.cluster), NULL, true,
+	     "A, B or test, or the API's address (https://…/api); without it new is no OpenSRS."),
+	TEXT("user", AT(SECTION_OPENSRS, opensrs.user), NULL, true,
+	     "Administrator, as admin@example.adm, with the role company or domain."),
+	PATH("password_file", AT(SECTION_OPENSRS, opensrs.password_file), NULL, true,
+	     "File with the administrator's password in its first line."),
+	PATH("token_file", AT(SECTION_OPENSRS, opensrs.token_file), NULL, true,
+	     "Instead of it a file with an API token."),
+	PATH("ca_file", AT(SECTION_OPENSRS, opensrs.ca_file), NULL, true,
+	     "PEM file of the CAs to trust; without it the system's."),
+	PATH("accounts", AT(SECTION_OPENSRS, opensrs.accounts), NULL, true,
+	     "List of accounts (docs/opensrs.md) for `mailferry provision`; only its owner may "
+	     "read it."),
+	ROW("create", AT(SECTION_OPENSRS, opensrs.create), BOOL, "yes", 0, 0, "", false, true,
+	    "A pending user of the list who has no account gets one; what is there changes only "
+	    "with `mailferry provision`."),
+	ROW("session_tokens", AT(SECTION_OPENSRS, opensrs.session_tokens), BOOL, "yes", 0, 0, "",
+	    false, true,
+	    "The copier logs in on new with tokens that the administrator gets, not with users' "
+	    "passwords."),
+	INT("token_hours", AT(SECTION_OPENSRS, opensrs.token_hours), "24", 2, 744, "hours",
+	    "They are good for so long."),
+	INT("parallel", AT(SECTION_OPENSRS, opensrs.parallel), "4", 1, 16, "",
+	    "Calls at once."),
+	INT("answer_s", AT(SECTION_OPENSRS, opensrs.answer_s), "30", 1, 600, "s",
+	    "For one answer; then the call is tried again where that is safe."),
+
 	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
 	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
 	LIMIT(login_tries, "3", 1, 100, "", "Wrong passwords on one connection."),
@@ -441,7 +470,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 170, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 181, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/http_library.h"
+#include "sync/pulse.h"
 
 #define BODY_ROOM  4096	 /* bytes; a request grows beyond it seldom */
 #define WAIT_MS	   1000	 /* most between two looks at what is due */
@@ -74,35 +75,6 @@ void opensrs_access_release(struct opensrs_access *a)
 	mem_free(&a->user);
 	mem_free(&a->ca_file);
 	secret_release(&a->secret);
-}
-
-/* ---- where */
-
-static bool starts(const char *text, const char *with)
-{
-	return strncmp(text, with, strlen(with)) == 0;
-}
-
-static bool is_here(const char *host)
-{
-	static const char *const names[] = { "127.0.0.1", "localhost", "[::1]" };
-
-	for (size_t i = 0; i < COUNT(names); i++)
-		if (starts(host, names[i]) && strchr(":/", host[strlen(names[i])]))
-			return true;
-	return false;
-}
-
-char *opensrs_url(const char *cluster)
-{
-	static const char *const names[][2] = { { "A", "a" }, { "B", "b" }, { "test", "test" } };
-
-	for (size_t i = 0; i < COUNT(names); i++)
-		if (strcmp(cluster, names[i][0]) == 0)
-			return mem_printf("https://admin.%s.hostedemail.com/api", names[i][1]);
-	if (starts(cluster, "https://") || (starts(cluster, "http://") && is_here(cluster + 7)))
-		return mem_str(cluster);
-	return NULL;
 }
 
 /* ---- calls */
@@ -265,6 +237,7 @@ static void end_call(struct opensrs *o, struct slot *s)
 {
 	struct opensrs_call *c = s->call;
 
+	pulse_beat();
 	if (!c->ok) {
 		hide_secrets(o, c);
 		err_wrap(&c->e, "OpenSRS: %s%s%s", methods[c->method].name, c->about ? " " : "",

@@ -70,10 +70,6 @@ struct opensrs_access {
 };
 void opensrs_access_release(struct opensrs_access *a);
 
-/* The API of "A", "B" or "test"; a URL stays as it is. NULL: neither, or without TLS to another
- * host. The caller frees it. */
-char *opensrs_url(const char *cluster);
-
 struct opensrs_call {
 	enum opensrs_method method;
 	char *about;  /* whom or what it is about; NULL: nothing */

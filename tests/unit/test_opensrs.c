@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 
+#include "config/opensrs_address.h"
 #include "sync/opensrs.h"
 #include "tests/unit/http_script.h"
 
@@ -376,7 +377,7 @@ static void where_it_is(void **state UNUSED)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		char *url = opensrs_url(cases[i].cluster);
+		char *url = opensrs_address(cases[i].cluster);
 
 		if (cases[i].url)
 			assert_string_equal(url, cases[i].url);

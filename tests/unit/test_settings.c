@@ -331,6 +331,18 @@ static void a_domain_has_words_of_its_own(void **state UNUSED)
 	settings_release(&s);
 }
 
+static void opensrs_is_whole_or_not_there(void **state UNUSED)
+{
+	EXPECT(BASE "opensrs {\n cluster = C\n}\n",
+	       "6: opensrs: cluster must be A, B, test or an address that begins with https://, "
+	       "not \"C\"",
+	       "6: opensrs: give password_file or token_file, one of them",
+	       "6: opensrs: user is missing: the administrator's login");
+	EXPECT(BASE "opensrs {\n cluster = A\n user = \"a@b.adm\"\n password_file = p\n"
+		    " token_file = t\n}\n",
+	       "6: opensrs: give password_file or token_file, one of them");
+}
+
 static void words_about_dns_are_checked(void **state UNUSED)
 {
 	EXPECT(BASE "dns {\n new = opensrs\n resolvers = \"9.9.9.9, 1.1.1\"\n}\n"
@@ -729,6 +741,7 @@ int main(void)
 		cmocka_unit_test(lookup_is_local_and_complete),
 		cmocka_unit_test(a_domain_has_words_of_its_own),
 		cmocka_unit_test(words_about_dns_are_checked),
+		cmocka_unit_test(opensrs_is_whole_or_not_there),
 		cmocka_unit_test(lookup_addresses),
 		cmocka_unit_test(our_own_listener_is_no_backend),
 		cmocka_unit_test(the_word_of_others),
