@@ -7,6 +7,7 @@
 #include "common/store.h"
 #include "sync/confine.h"
 #include "sync/mailbox.h"
+#include "sync/new_login.h"
 #include "sync/order.h"
 #include "sync/quota.h"
 #include "sync/token.h"
@@ -223,7 +224,7 @@ int ctl_user_job(struct ctl *c, const char *name, struct job *j, struct err *e)
 		    token_get(s->token_command, s->login, j->io_s * 1000, &s->password, e) < 0)
 			return err_wrap(e, "%s", side_name(s->which));
 	}
-	return confine(j, e);
+	return confine(j, e) < 0 ? -1 : new_login_once(j, e);
 }
 
 static void note_room(struct proof *p)

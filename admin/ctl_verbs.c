@@ -57,6 +57,21 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry import users.csv\n"
 	  "  mailferry --json import users.csv      {\"added\":5,\"changed\":0,\"same\":0}\n",
 	  0, 1, 1, ctl_import },
+	{ "provision", "[USER | --wave W] [--dry-run]", "make users' accounts on OpenSRS",
+	  "Brings OpenSRS to what the list says that opensrs.accounts names: domains, then mailboxes\n"
+	  "with name, quota, aliases, language, time zone, forward, auto-reply and services. First all\n"
+	  "that differs is shown; with --dry-run that is all. Then what is missing is made, with its\n"
+	  "password or hash, and what differs is changed; a password that is in clear text is tried.\n"
+	  "Passwords of accounts that are there already are never touched.\n"
+	  "\n"
+	  "At most 1,000 users a run. The same again changes nothing; a run that was cut goes on where\n"
+	  "it stood. Exit status 0 only if nothing failed.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry provision --wave 1 --dry-run\n"
+	  "  mailferry provision --wave 1\n"
+	  "  mailferry provision anna@example.com\n",
+	  CTL_WAVE | CTL_ALL | CTL_DRY_RUN, 0, 1, ctl_provision },
 	{ "users", "[--wave W] [--state S]", "list users",
 	  "States: pending provisioned syncing ready freezing finalizing trailing done returning.\n"
 	  "\n"

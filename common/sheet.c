@@ -152,14 +152,15 @@ static void take_row(struct sheet *s)
 static void check_field(struct sheet *s, const char *p, size_t n)
 {
 	if (n > SHEET_FIELD_MAX) {
-		sheet_complain(s, s->row_line, "field %zu is longer than %d bytes", s->fields + 1,
-			 SHEET_FIELD_MAX);
+		sheet_complain(s, s->row_line, "field %zu is longer than %d bytes",
+			       s->fields + 1, SHEET_FIELD_MAX);
 		return;
 	}
 	for (size_t k = 0; k < n; k++) {
 		if ((unsigned char)p[k] >= 0x20 && p[k] != 0x7f)
 			continue;
-		sheet_complain(s, s->row_line, "field %zu holds a control character", s->fields + 1);
+		sheet_complain(s, s->row_line, "field %zu holds a control character",
+			       s->fields + 1);
 		return;
 	}
 }
@@ -196,7 +197,7 @@ static void on_row(int end UNUSED, void *sheet)
 
 	if (!s->hopeless && !s->bad && s->fields > SHEET_COLUMNS_MAX)
 		sheet_complain(s, s->row_line, "%zu fields; at most %d make sense", s->fields,
-			 SHEET_COLUMNS_MAX);
+			       SHEET_COLUMNS_MAX);
 	if (s->bad && !s->columns)
 		s->hopeless = true;
 	else if (!s->hopeless && !s->bad)
@@ -215,7 +216,8 @@ static void start_csv(struct sheet *s)
 /* A quote in the wrong place: this row is lost, the next line is a new one. */
 static void bad_quotes(struct sheet *s)
 {
-	sheet_complain(s, s->row_line, "quotes are wrong (a quote inside a field is written twice)");
+	sheet_complain(s, s->row_line,
+		       "quotes are wrong (a quote inside a field is written twice)");
 	s->hopeless |= !s->columns;
 	csv_free(&s->csv);
 	forget_row(s);

@@ -34,7 +34,8 @@ struct sheet_opts {
 	size_t rows_max;
 	const char *rows; /* what they are, for people: "users" */
 	sheet_row_fn *on_row;
-	/* What to say of a column that is not known; NULL where nothing special is to be said. */
+	/* What to say of a column that is not known; NULL where nothing special is to be said.
+	 */
 	const char *(*refuse)(const char *column);
 	void *arg;
 };

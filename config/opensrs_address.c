@@ -20,7 +20,9 @@ static bool is_here(const char *host)
 
 char *opensrs_address(const char *cluster)
 {
-	static const char *const names[][2] = { { "A", "a" }, { "B", "b" }, { "test", "test" } };
+	static const char *const names[][2] = { { "A", "a" },
+						{ "B", "b" },
+						{ "test", "test" } };
 
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strcmp(cluster, names[i][0]) == 0)

@@ -41,7 +41,7 @@ static const char *const column_names[] = {
 };
 _Static_assert(COUNT(column_names) == COLUMNS, "a name for every column");
 
-#define ALL_COLUMNS                                                                      \
+#define ALL_COLUMNS                                                                   \
 	"user, name, quota, aliases, language, timezone, forward, keep, auto_reply, " \
 	"services, hash, password, password_file"
 
@@ -76,7 +76,8 @@ static bool is_local(const char *p, size_t n)
 				       "0123456789-_.";
 
 	for (size_t i = 0; i < n; i++)
-		if (!p[i] || !strchr(alphabet, p[i]) || (p[i] == '.' && i + 1 < n && p[i + 1] == '.'))
+		if (!p[i] || !strchr(alphabet, p[i]) ||
+		    (p[i] == '.' && i + 1 < n && p[i + 1] == '.'))
 			return false;
 	return n >= 1 && n <= 64 && !strchr("-_.", p[0]);
 }
@@ -111,10 +112,11 @@ static void take_name(const struct reading *r, struct account *a)
 			a->name = mem_str(name);
 	} else if (login_name_normalise(slice_of(raw), r->rules, name, sizeof name) < 0 ||
 		   !is_address(name)) {
-		complain(r,
-			 "\"%.80s\" is no address that OpenSRS takes: letters, digits, '-', '_' and "
-			 "single '.', the first a letter or digit, then @ and a domain",
-			 raw);
+		complain(
+			r,
+			"\"%.80s\" is no address that OpenSRS takes: letters, digits, '-', '_' and "
+			"single '.', the first a letter or digit, then @ and a domain",
+			raw);
 	} else {
 		a->name = mem_str(name);
 	}
@@ -177,13 +179,14 @@ static void take_forward(const struct reading *r, struct account *a)
 
 static bool put_service(struct account *a, struct slice word)
 {
-	static const char *const names[] = { "imap4",	  "pop3",	       "smtpin",
-					     "smtprelay", "smtprelay_webmail", "webmail" };
+	static const char *const names[] = {
+		"imap4", "pop3", "smtpin", "smtprelay", "smtprelay_webmail", "webmail"
+	};
 	static const char *const states[] = { "enabled", "disabled", "suspended" };
 	const char *is = memchr(word.p, '=', word.n);
 	struct slice name = { word.p, is ? (size_t)(is - word.p) : word.n };
-	struct slice state = is ? (struct slice){ is + 1, word.n - name.n - 1 }
-				: slice_of("enabled");
+	struct slice state =
+		is ? (struct slice){ is + 1, word.n - name.n - 1 } : slice_of("enabled");
 
 	for (size_t i = 0; i < COUNT(names); i++)
 		for (size_t k = 0; k < COUNT(states); k++)
@@ -277,7 +280,8 @@ static void take_quota(const struct reading *r, struct account *a)
 		return;
 	if (slice_u64((struct slice){ text, n - (unit != NULL) }, QUOTA_MAX >> shift, &number) <
 	    0)
-		complain(r, "quota: a number of bytes, or with K, M or G behind it, not \"%.40s\"",
+		complain(r,
+			 "quota: a number of bytes, or with K, M or G behind it, not \"%.40s\"",
 			 text);
 	else
 		put(a, "quota", json_integer((json_int_t)(number << shift)));
@@ -440,8 +444,9 @@ static int load(const char *path, struct buf *out, struct err *e)
 	if (fstat(fd, &st) < 0 || st.st_size > ACCOUNTS_BYTES_MAX)
 		err_set(e, ERR_INPUT, "it is longer than %d MiB", ACCOUNTS_BYTES_MAX >> 20);
 	else if (st.st_mode & (S_IRWXG | S_IRWXO))
-		err_set(e, ERR_INPUT, "others than its owner may read it, and it may hold "
-				      "passwords; remedy: chmod 600");
+		err_set(e, ERR_INPUT,
+			"others than its owner may read it, and it may hold "
+			"passwords; remedy: chmod 600");
 	else
 		(void)buf_room(out, (size_t)st.st_size + 1); /* growing would leave copies */
 	while (!e->kind && n > 0 && buf_len(out) <= ACCOUNTS_BYTES_MAX) {

@@ -27,24 +27,24 @@
 #include "common/secret.h"
 #include "common/sheet.h"
 
-#define ACCOUNTS_MAX	   1000000
-#define ACCOUNTS_BYTES_MAX (256 * 1024 * 1024) /* of the file */
-#define ACCOUNT_NAME_MAX   512		       /* characters; OpenSRS's own limits, as are these */
-#define ACCOUNT_REPLY_MAX  4000
-#define ACCOUNT_ALIASES_MAX 2000
+#define ACCOUNTS_MAX	     1000000
+#define ACCOUNTS_BYTES_MAX   (256 * 1024 * 1024) /* of the file */
+#define ACCOUNT_NAME_MAX     512 /* characters; OpenSRS's own limits, as are these */
+#define ACCOUNT_REPLY_MAX    4000
+#define ACCOUNT_ALIASES_MAX  2000
 #define ACCOUNT_FORWARDS_MAX 1000
 
 struct account {
 	unsigned line;
-	char *name;	     /* address, normalised; of a domain "example.com" */
+	char *name; /* address, normalised; of a domain "example.com" */
 	bool is_domain;
-	json_t *attributes;  /* as change_user and change_domain want them, no password */
+	json_t *attributes;	/* as change_user and change_domain want them, no password */
 	struct secret password; /* as it is sent; empty: the list has none */
 	bool hashed;		/* it is no clear text */
 };
 
 struct accounts {
-	char *file; /* its name, for messages */
+	char *file;	    /* its name, for messages */
 	struct account *at; /* by name */
 	size_t count;
 };

@@ -229,6 +229,8 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 			take_item(x, ev->job->item);
 		return;
 	case WORKER_UIDL:
+	case WORKER_ACCOUNT:
+	case WORKER_TOKEN:
 	case WORKER_WAITING:
 	case WORKER_PROGRESS:
 	case WORKER_RESULT:

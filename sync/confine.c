@@ -130,8 +130,10 @@ static int allow_all(int rules, const struct job *j, struct err *e)
 		"/etc/ld.so.cache",
 	};
 	const char *set = getenv("TMPDIR");
-	int rc = allow_folder_of(rules, j->journal, e);
+	int rc = j->journal ? allow_folder_of(rules, j->journal, e) : 0;
 
+	if (rc == 0 && j->opensrs.access.ca_file)
+		rc = allow(rules, j->opensrs.access.ca_file, FS_READ, e);
 	if (rc == 0 && j->exceptions)
 		rc = allow_folder_of(rules, j->exceptions, e);
 	if (rc == 0)

@@ -370,6 +370,8 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		break;
 	case WORKER_PROGRESS:
 	case WORKER_AUDIT:
+	case WORKER_ACCOUNT:
+	case WORKER_TOKEN:
 		break;
 	case WORKER_UIDL:
 		if (c->step == STEP_FINALIZING)

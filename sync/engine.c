@@ -281,6 +281,7 @@ void engine_free(struct engine **en)
 	dns_watch_free(&(*en)->mx);
 	names_release(&(*en)->asked);
 	names_release(&(*en)->traced);
+	tokens_release(&(*en)->tokens);
 	mem_free(&(*en)->choices);
 	mem_free(en);
 }

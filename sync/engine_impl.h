@@ -14,6 +14,7 @@
 #include "sync/hosts.h"
 #include "sync/names.h"
 #include "sync/speed.h"
+#include "sync/tokens.h"
 #include "sync/uidl_inbox.h"
 #include "sync/waves.h"
 
@@ -41,6 +42,7 @@ struct engine {
 	struct event *timer;
 	struct run *runs;
 	struct names asked, traced;
+	struct tokens tokens; /* of users on new */
 	struct choice *choices; /* of the scan under way */
 	size_t choice_count, choice_size;
 	struct gate_view view;

@@ -100,7 +100,8 @@ static bool can_log_in(const struct user *u, const struct settings *s, bool lear
 {
 	return u->login[side] && *u->login[side] &&
 	       (u->password_file[side] || s->backend[side].master_user ||
-		s->backend[side].token_command || learned);
+		s->backend[side].token_command || learned ||
+		(side == SIDE_NEW && s->opensrs.cluster && s->opensrs.session_tokens));
 }
 
 static void check_logins(const struct user *u, const struct gate_view *v, struct gate_item *i)

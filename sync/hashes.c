@@ -13,22 +13,14 @@ static const struct form {
 	const char *begin, *tag, *name;
 	size_t least; /* characters */
 } forms[] = {
-	{ "$1$", "MD5", "MD5-crypt", 26 },
-	{ "$2a$", "BCRYPT", "bcrypt", 60 },
-	{ "$2b$", "BCRYPT", "bcrypt", 60 },
-	{ "$2y$", "BCRYPT", "bcrypt", 60 },
-	{ "$5$", "GCRYPT", "SHA-256-crypt", 47 },
-	{ "$6$", "GCRYPT", "SHA-512-crypt", 90 },
-	{ "$y$", NULL, "yescrypt", 0 },
-	{ "$7$", NULL, "scrypt", 0 },
-	{ "$gy$", NULL, "gost-yescrypt", 0 },
-	{ "$argon2", NULL, "Argon2", 0 },
-	{ "$scrypt$", NULL, "scrypt", 0 },
-	{ "$pbkdf2", NULL, "PBKDF2", 0 },
-	{ "$apr1$", NULL, "Apache's MD5", 0 },
-	{ "$2$", NULL, "old bcrypt", 0 },
-	{ "$2x$", NULL, "old bcrypt", 0 },
-	{ "$sha1$", NULL, "NetBSD's SHA-1-crypt", 0 },
+	{ "$1$", "MD5", "MD5-crypt", 26 },	  { "$2a$", "BCRYPT", "bcrypt", 60 },
+	{ "$2b$", "BCRYPT", "bcrypt", 60 },	  { "$2y$", "BCRYPT", "bcrypt", 60 },
+	{ "$5$", "GCRYPT", "SHA-256-crypt", 47 }, { "$6$", "GCRYPT", "SHA-512-crypt", 90 },
+	{ "$y$", NULL, "yescrypt", 0 },		  { "$7$", NULL, "scrypt", 0 },
+	{ "$gy$", NULL, "gost-yescrypt", 0 },	  { "$argon2", NULL, "Argon2", 0 },
+	{ "$scrypt$", NULL, "scrypt", 0 },	  { "$pbkdf2", NULL, "PBKDF2", 0 },
+	{ "$apr1$", NULL, "Apache's MD5", 0 },	  { "$2$", NULL, "old bcrypt", 0 },
+	{ "$2x$", NULL, "old bcrypt", 0 },	  { "$sha1$", NULL, "NetBSD's SHA-1-crypt", 0 },
 	{ "$md5", NULL, "Solaris's MD5", 0 },
 };
 
@@ -46,8 +38,8 @@ static const struct digest_row {
 
 /* Schemes whose hash says itself what it is: Dovecot's names and OpenSRS's. */
 static const char *const crypts[] = {
-	"CRYPT",	"MD5-CRYPT",	"BLF-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT",
-	"DES-CRYPT",	"MD5",		"BCRYPT",    "GCRYPT",	     "DES",
+	"CRYPT",     "MD5-CRYPT", "BLF-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT",
+	"DES-CRYPT", "MD5",	  "BCRYPT",    "GCRYPT",       "DES",
 };
 
 static int refuse(struct err *e, const char *kind)
@@ -124,7 +116,9 @@ static int from_hex(struct slice s, unsigned char raw[RAW_MAX])
 		return -1;
 	for (size_t i = 0; i < s.n; i++) {
 		int c = tolower((unsigned char)s.p[i]);
-		int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+		int v = c >= '0' && c <= '9'   ? c - '0'
+			: c >= 'a' && c <= 'f' ? c - 'a' + 10
+					       : -1;
 
 		if (v < 0)
 			return -1;
@@ -266,27 +260,30 @@ int clear_text_check(struct slice password, const char *user, struct err *e)
 	const char *domain = user[local] ? user + local + 1 : "";
 
 	if (password.n == 0 || password.n > CLEAR_TEXT_MAX)
-		return err_set(e, ERR_INPUT,
-			       "OpenSRS takes passwords of 1 to %d characters, not of %zu; remedy: "
-			       "give the user another one",
-			       CLEAR_TEXT_MAX, password.n);
+		return err_set(
+			e, ERR_INPUT,
+			"OpenSRS takes passwords of 1 to %d characters, not of %zu; remedy: "
+			"give the user another one",
+			CLEAR_TEXT_MAX, password.n);
 	for (size_t i = 0; i < password.n; i++)
 		if ((unsigned char)password.p[i] <= 0x20 ||
 		    (unsigned char)password.p[i] >= 0x7f || password.p[i] == '"')
-			return err_set(e, ERR_INPUT,
-				       "character %zu of the password is a blank, a double quote "
-				       "or none of ASCII, which OpenSRS does not take; remedy: give "
-				       "the user another one",
-				       i + 1);
+			return err_set(
+				e, ERR_INPUT,
+				"character %zu of the password is a blank, a double quote "
+				"or none of ASCII, which OpenSRS does not take; remedy: give "
+				"the user another one",
+				i + 1);
 	if (password.p[0] == '{' && memchr(password.p, '}', password.n))
-		return err_set(e, ERR_INPUT,
-			       "the password begins like the tag of a hash, and OpenSRS would "
-			       "take it for one; remedy: give the user another one, or put a hash "
-			       "into the column hash");
-	if (holds(password, (struct slice){ user, local }) ||
-	    holds(password, slice_of(domain)))
-		return err_set(e, ERR_INPUT,
-			       "the password holds the user's or the domain's name, which OpenSRS "
-			       "refuses; remedy: give the user another one");
+		return err_set(
+			e, ERR_INPUT,
+			"the password begins like the tag of a hash, and OpenSRS would "
+			"take it for one; remedy: give the user another one, or put a hash "
+			"into the column hash");
+	if (holds(password, (struct slice){ user, local }) || holds(password, slice_of(domain)))
+		return err_set(
+			e, ERR_INPUT,
+			"the password holds the user's or the domain's name, which OpenSRS "
+			"refuses; remedy: give the user another one");
 	return 0;
 }

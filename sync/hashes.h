@@ -7,14 +7,15 @@
 
 #include "common/secret.h"
 
-#define HASH_MAX	  150 /* characters behind the tag */
-#define CLEAR_TEXT_MAX	  54
-#define HASHES_WAY_OUT	  "give the user a clear-text password instead (column password or " \
-			  "password_file), a temporary one if need be"
+#define HASH_MAX       150 /* characters behind the tag */
+#define CLEAR_TEXT_MAX 54
+#define HASHES_WAY_OUT                                                     \
+	"give the user a clear-text password instead (column password or " \
+	"password_file), a temporary one if need be"
 
 /*
- * A hash as it was found: crypt(3) in its forms, LDAP's or Dovecot's {SCHEME}. *out becomes what
- * to send, "{BCRYPT}$2b$…". ERR_INPUT names the kind and the way out, never the hash.
+ * A hash as it was found: crypt(3) in its forms, LDAP's or Dovecot's {SCHEME}. *out becomes
+ * what to send, "{BCRYPT}$2b$…". ERR_INPUT names the kind and the way out, never the hash.
  */
 int hash_translate(struct slice found, struct secret *out, struct err *e) MUST_CHECK;
 

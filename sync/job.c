@@ -22,6 +22,7 @@
 static const char *const kind_names[] = {
 	[JOB_PROBE] = "probe",	     [JOB_PASS] = "pass",   [JOB_FINAL] = "final",
 	[JOB_TRAILING] = "trailing", [JOB_AUDIT] = "audit",
+	[JOB_PROVISION] = "provision",
 };
 _Static_assert(COUNT(kind_names) == JOB_KINDS, "a name for every kind");
 
@@ -54,6 +55,7 @@ void job_release(struct job *j)
 	mem_free(&j->exceptions);
 	mem_free(&j->run_as);
 	folder_rules_release(&j->folders);
+	job_opensrs_release(&j->opensrs);
 	for (int i = 0; i < SIDES; i++)
 		side_release(&j->side[i]);
 	*j = (struct job){ 0 };
@@ -203,8 +205,14 @@ void job_write(const struct job *j, struct buf *out)
 	add_number(out, "memory", j->memory);
 	buf_add_str(out, ",\"folders\":");
 	job_folders_write(&j->folders, out);
-	add_side(out, "old", &j->side[SIDE_OLD]);
-	add_side(out, "new", &j->side[SIDE_NEW]);
+	if (j->opensrs.on) {
+		buf_add_str(out, ",\"opensrs\":");
+		job_opensrs_write(&j->opensrs, out);
+	}
+	if (j->kind != JOB_PROVISION) {
+		add_side(out, "old", &j->side[SIDE_OLD]);
+		add_side(out, "new", &j->side[SIDE_NEW]);
+	}
 	buf_add_str(out, "}\n");
 }
 
@@ -263,13 +271,22 @@ void job_result_write(const struct job_result *r, struct buf *out)
 	buf_add_str(out, "}\n");
 }
 
-static void write_audit(const json_t *item, struct buf *out)
+static void write_item(const char *event, const json_t *item, struct buf *out)
 {
 	char *text = json_dumps(item, JSON_COMPACT);
 
 	ASSERT(text);
-	buf_printf(out, "{\"event\":\"audit\",\"item\":%s}\n", text);
+	buf_printf(out, "{\"event\":\"%s\",\"item\":%s}\n", event, text);
 	free(text);
+}
+
+static void write_token(const struct job_event *ev, struct buf *out)
+{
+	(void)buf_room(out, SECRET_MAX * 2); /* growing would leave copies behind */
+	buf_add_str(out, "{\"event\":\"token\",\"token\":");
+	add_string(out, secret_slice(&ev->token));
+	add_number(out, "until", ev->until);
+	buf_add_str(out, "}\n");
 }
 
 static void write_uidl(const struct uidl_state *s, struct buf *out)
@@ -300,7 +317,13 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 		buf_add_str(out, "{\"event\":\"moving\"}\n");
 		return;
 	case JOB_EVENT_AUDIT:
-		write_audit(ev->item, out);
+		write_item("audit", ev->item, out);
+		return;
+	case JOB_EVENT_ACCOUNT:
+		write_item("account", ev->item, out);
+		return;
+	case JOB_EVENT_TOKEN:
+		write_token(ev, out);
 		return;
 	case JOB_EVENT_UIDL_PART:
 		buf_add_str(out, "{\"event\":\"uidl_part\"");
@@ -640,6 +663,26 @@ static int take_uids(struct object *o, struct job *out)
 		       : 0;
 }
 
+/* Absent: new is something else. */
+static int take_opensrs(struct object *o, struct job_opensrs *out)
+{
+	json_t *j = take(o, "opensrs");
+
+	if (j && job_opensrs_read(j, out) < 0)
+		return wrong(o, "opensrs", "what sync/job_opensrs.h says");
+	return 0;
+}
+
+static int take_sides(struct object *o, struct job *out)
+{
+	if (take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
+	    take_side(o, "new", &out->side[SIDE_NEW]) < 0)
+		return -1;
+	for (int s = 0; s < SIDES; s++)
+		out->side[s].which = (enum side)s;
+	return 0;
+}
+
 static int take_job(struct object *o, struct job *out)
 {
 	int kind = 0, from = 0;
@@ -647,7 +690,7 @@ static int take_job(struct object *o, struct job *out)
 
 	if (take_name(o, "kind", name_of_kind, JOB_KINDS, &kind) < 0 ||
 	    take_string(o, "user", STRING_MAX, false, &out->user) < 0 ||
-	    take_string(o, "journal", STRING_MAX, false, &out->journal) < 0 ||
+	    take_string(o, "journal", STRING_MAX, kind == JOB_PROVISION, &out->journal) < 0 ||
 	    take_string(o, "exceptions", STRING_MAX, true, &out->exceptions) < 0 ||
 	    take_name(o, "from", name_of_side, SIDES, &from) < 0 ||
 	    take_int(o, "fence_s", 0, SECONDS_MAX, &out->fence_s) < 0 ||
@@ -661,12 +704,9 @@ static int take_job(struct object *o, struct job *out)
 	    take_optional(o, "uidl", 1, &uidl) < 0 || take_uids(o, out) < 0 ||
 	    take_string(o, "run_as", NAME_MAX, true, &out->run_as) < 0 ||
 	    take_optional(o, "memory", BYTES_MAX, &out->memory) < 0 ||
-	    take_folders(o, &out->folders) < 0 ||
-	    take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
-	    take_side(o, "new", &out->side[SIDE_NEW]) < 0)
+	    take_folders(o, &out->folders) < 0 || take_opensrs(o, &out->opensrs) < 0 ||
+	    (kind != JOB_PROVISION && take_sides(o, out) < 0))
 		return -1;
-	for (int s = 0; s < SIDES; s++)
-		out->side[s].which = (enum side)s;
 	if (job_writes((enum job_kind)kind) &&
 	    out->side[from == SIDE_OLD ? SIDE_NEW : SIDE_OLD].protocol != PROTO_IMAP)
 		return err_set(o->e, ERR_INPUT, "job: mail cannot be written by POP3");
@@ -791,6 +831,22 @@ static int take_uidl(struct object *o, struct job_event *ev)
 	return take_text(o, "why", ev->uidl.why, sizeof ev->uidl.why);
 }
 
+static int take_item(struct object *o, struct job_event *ev)
+{
+	ev->item = json_incref(take(o, "item"));
+	return json_is_object(ev->item) ? 0 : wrong(o, "item", "an object");
+}
+
+static int take_token(struct object *o, struct job_event *ev)
+{
+	json_t *v = take(o, "token");
+
+	if (!json_is_string(v) || json_string_length(v) > SECRET_MAX)
+		return wrong(o, "token", "a string of a sensible length");
+	secret_set(&ev->token, json_string_value(v), json_string_length(v));
+	return take_number(o, "until", 0, COUNT_MAX, &ev->until);
+}
+
 static int take_event(struct object *o, struct job_event *ev)
 {
 	json_t *v = take(o, "event");
@@ -806,9 +862,16 @@ static int take_event(struct object *o, struct job_event *ev)
 			return -1;
 	} else if (strcmp(name, "audit") == 0) {
 		ev->kind = JOB_EVENT_AUDIT;
-		ev->item = json_incref(take(o, "item"));
-		if (!json_is_object(ev->item))
-			return wrong(o, "item", "an object");
+		if (take_item(o, ev) < 0)
+			return -1;
+	} else if (strcmp(name, "account") == 0) {
+		ev->kind = JOB_EVENT_ACCOUNT;
+		if (take_item(o, ev) < 0)
+			return -1;
+	} else if (strcmp(name, "token") == 0) {
+		ev->kind = JOB_EVENT_TOKEN;
+		if (take_token(o, ev) < 0)
+			return -1;
 	} else if (strcmp(name, "uidl_part") == 0) {
 		ev->kind = JOB_EVENT_UIDL_PART;
 		if (take_part(o, ev) < 0)
@@ -830,13 +893,18 @@ static int take_event(struct object *o, struct job_event *ev)
 int job_event_parse(struct slice line, struct job_event *out, struct err *e)
 {
 	struct object o = { .what = "event", .e = e };
+	json_malloc_t old_malloc;
+	json_free_t old_free;
 	int rc;
 
 	*out = (struct job_event){ 0 };
-	if (load(line, &o.json, e) < 0)
-		return err_wrap(e, "worker");
-	rc = take_event(&o, out);
+	json_get_alloc_funcs(&old_malloc, &old_free);
+	json_wipe_freed(); /* it may be a token */
+	rc = load(line, &o.json, e);
+	if (rc == 0)
+		rc = take_event(&o, out);
 	json_decref(o.json);
+	json_set_alloc_funcs(old_malloc, old_free);
 	if (rc < 0)
 		job_event_release(out);
 	return rc < 0 ? err_wrap(e, "worker") : 0;
@@ -847,4 +915,5 @@ void job_event_release(struct job_event *ev)
 	json_decref(ev->item);
 	ev->item = NULL;
 	mem_free(&ev->body);
+	secret_release(&ev->token);
 }

@@ -3,12 +3,13 @@
  * writes one JSON object and a newline to its standard input, and reads JSON lines from its
  *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
- * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit",
+ * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit" | "provision",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
  *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "uidl": 0 | 1 (0 if absent), "uids": "plain" | "floor" | "exact" (plain if absent),
  *"uid_gaps": n, "uid_floor": n, "uid_s": n (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
- *"run_as": NAME, "memory": n (these two may be missing)} SIDE: {"host",
+ *"run_as": NAME, "memory": n (these two may be missing), "opensrs": OPENSRS (sync/job_opensrs.h;
+ *absent: new is something else)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "pop3_port" (0: no POP3), "pop3_tls" (these two may be missing), "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}:
  *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
@@ -25,6 +26,8 @@
  *after. trailing	new mail on old only; no deletes, no flags, nothing resurrected.
  *   audit	compares both sides as they are ("level": "headers" | "full", "sample": n);
  *changes nothing and opens no journal.
+ *   provision	makes or changes accounts on OpenSRS (sync/provision.h). Without "journal", "old"
+ *and "new".
  *
  * Out, one line each:
  *	{"event":"waiting"}
@@ -34,6 +37,8 @@
  *	{"event":"uidl_part","body":"NEW OLD\n…"}	of the map of unique ids, in order; then
  *	{"event":"uidl","complete":true|false,"entries":n,"missing":n,"why":"…"}	only with "uidl": 1
  *	{"event":"audit","item":{…}}	a piece of a comparison (sync/audit_wire.h)
+ *	{"event":"account","item":{"name":…,"line":n,"what":…,"text":…}}	of provision
+ *	{"event":"token","token":…,"until":ms}	a session token, for the next workers of this user
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
  *	 "waived":n,"repaired":n,"differences":n,	exceptions a person accepts, messages
@@ -67,9 +72,10 @@
 #include "config/settings.h"
 #include "sync/audit.h"
 #include "sync/facts.h"
+#include "sync/job_opensrs.h"
 #include "sync/uid_mode.h"
 
-enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_KINDS };
+enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_PROVISION, JOB_KINDS };
 
 #define JOB_LINE_MAX (256 * 1024) /* bytes of one JSON line, either way */
 
@@ -111,6 +117,7 @@ struct job {
 	bool uidl; /* unique ids of POP3 are wanted (sync/uidl.h) */
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;
+	struct job_opensrs opensrs;
 	/* how the worker confines itself (sync/confine.h) */
 	char *run_as;	/* NULL: stays who it is */
 	int64_t memory; /* bytes; 0: no limit */
@@ -147,6 +154,8 @@ enum job_event_kind {
 	JOB_EVENT_PROGRESS,
 	JOB_EVENT_MOVING,
 	JOB_EVENT_AUDIT,
+	JOB_EVENT_ACCOUNT,
+	JOB_EVENT_TOKEN,
 	JOB_EVENT_UIDL_PART,
 	JOB_EVENT_UIDL,
 	JOB_EVENT_RESULT
@@ -156,7 +165,9 @@ struct job_event {
 	struct job_result result; /* RESULT */
 	char folder[256];	  /* PROGRESS */
 	int64_t done, total, messages, bytes;
-	json_t *item; /* AUDIT */
+	json_t *item; /* AUDIT, ACCOUNT */
+	struct secret token; /* TOKEN; good until */
+	int64_t until;	     /* ms since 1970 */
 	char *body;   /* UIDL_PART; owned */
 	struct uidl_state uidl; /* UIDL: complete, entries, missing, why */
 };

@@ -9,6 +9,9 @@
 #include "common/clock.h"
 #include "sync/audit_wire.h"
 #include "sync/confine.h"
+#include "sync/job_provision.h"
+#include "sync/json_wipe.h"
+#include "sync/new_login.h"
 #include "sync/pace.h"
 #include "sync/pass.h"
 #include "sync/pulse.h"
@@ -19,6 +22,9 @@
 
 struct worker_life {
 	struct job job;
+	struct opensrs *api;	  /* NULL: new is something else */
+	struct accounts accounts; /* if the job needs the list */
+	char note[PROVISION_TEXT_MAX];
 	int64_t told_ms;
 	struct log_about about;
 };
@@ -104,6 +110,64 @@ static int get_tokens(struct job *j, struct err *e)
 			return err_wrap(e, "%s", side_name(s->which));
 	}
 	return 0;
+}
+
+/* ---- OpenSRS */
+
+static void on_account(const struct provision_item *i, void *arg UNUSED)
+{
+	struct job_event ev = { .kind = JOB_EVENT_ACCOUNT, .item = job_account_json(i) };
+
+	send_event(&ev);
+	job_event_release(&ev);
+}
+
+static void on_token(const struct secret *token, int64_t until, void *arg UNUSED)
+{
+	const struct job_event ev = { .kind = JOB_EVENT_TOKEN, .token = *token, .until = until };
+
+	send_event(&ev);
+}
+
+/* The list, before the worker is confined. */
+static int read_accounts(struct worker_life *life, struct err *e)
+{
+	const struct job *j = &life->job;
+
+	if (!j->opensrs.on || !j->opensrs.accounts ||
+	    (j->kind != JOB_PROVISION && !(j->kind == JOB_PROBE && j->opensrs.create)))
+		return 0;
+	return job_accounts_read(j, &life->accounts, j->kind == JOB_PROVISION ? on_account : NULL,
+				 NULL, e);
+}
+
+static int reach_opensrs(struct worker_life *life, struct err *e)
+{
+	const struct job *j = &life->job;
+
+	if (!j->opensrs.on)
+		return 0;
+	if (opensrs_open(&life->api, &j->opensrs.access, e) < 0)
+		return -1;
+	return j->kind == JOB_PROBE && life->accounts.count
+		       ? job_provision_user(j, &life->accounts, life->api, life->note, e)
+		       : 0;
+}
+
+/* With what new lets us in; each that it refuses is followed by the next. */
+static int open_first_lane(struct worker_life *life, struct lane *l, struct err *e)
+{
+	struct new_login n = { .job = &life->job,
+			       .api = life->api,
+			       .told = on_token,
+			       .about = &life->about };
+	int rc = new_login_begin(&n, e);
+
+	while (rc == 0 && (rc = lane_open(l, &life->job, e)) < 0 && l->login_refused[SIDE_NEW] &&
+	       !l->login_refused[SIDE_OLD] && new_login_refused(&n, e) == 0)
+		rc = 0;
+	new_login_end(&n);
+	return rc;
 }
 
 static int await_go(void)
@@ -216,13 +280,20 @@ static int run_audit(const struct job *job, struct mailbox *const box[SIDES],
 	return 0;
 }
 
-static struct job_result probed(const struct lane *l)
+static struct job_result probed(const struct worker_life *life, const struct lane *l)
 {
 	struct job_result r = { .ok = true, .clean = true };
-	const char *warning = mailbox_warning(l->box[SIDE_OLD]);
+	const char *warning = mailbox_warning(l->box[SIDE_OLD]), *note = life->note;
 
-	snprintf(r.text, sizeof r.text, "%s%s", *warning ? "old: " : "", warning);
+	snprintf(r.text, sizeof r.text, "%s%s%s%s%.250s", *warning ? "old: " : "", warning,
+		 *warning && *note ? "; " : "", *note ? "account: " : "", note);
 	return r;
+}
+
+static int run_provision(struct worker_life *life, struct job_result *out, struct err *e)
+{
+	out->ok = out->clean = true;
+	return job_provision(&life->job, &life->accounts, life->api, on_account, NULL, e);
 }
 
 static void do_job(struct worker_life *life, struct job_result *out)
@@ -241,11 +312,17 @@ static void do_job(struct worker_life *life, struct job_result *out)
 	/* By POP3 the user's own sessions, which are ending now, lock the mail. */
 	life->job.side[from].late = life->job.kind == JOB_FINAL;
 	if (rc == 0)
+		rc = read_accounts(life, &e);
+	if (rc == 0)
 		rc = confine(&life->job, &e);
 	if (rc == 0)
-		rc = lane_open(&p.lanes.at[0], &life->job, &e);
-	if (rc == 0 && life->job.kind == JOB_PROBE)
-		p.result = probed(&p.lanes.at[0]);
+		rc = reach_opensrs(life, &e);
+	if (rc == 0 && life->job.kind != JOB_PROVISION)
+		rc = open_first_lane(life, &p.lanes.at[0], &e);
+	if (rc == 0 && life->job.kind == JOB_PROVISION)
+		rc = run_provision(life, &p.result, &e);
+	else if (rc == 0 && life->job.kind == JOB_PROBE)
+		p.result = probed(life, &p.lanes.at[0]);
 	else if (rc == 0 && life->job.kind == JOB_AUDIT)
 		rc = run_audit(&life->job, p.lanes.at[0].box, &p.result, &e);
 	else if (rc == 0)
@@ -259,6 +336,8 @@ static void do_job(struct worker_life *life, struct job_result *out)
 	}
 	out->took_ms = clock_mono_ms() - start;
 	lanes_close(&p.lanes);
+	opensrs_close(&life->api);
+	accounts_release(&life->accounts);
 }
 
 static int take_job(struct worker_life *life)
@@ -279,7 +358,7 @@ static int take_job(struct worker_life *life)
 
 int job_main(void)
 {
-	struct worker_life life = { .about = { .what = "worker" } };
+	struct worker_life life = { .about = { .what = "worker", .doing = "login" } };
 	struct job_event ev = { .kind = JOB_EVENT_RESULT };
 	struct rlimit none = { 0, 0 };
 
@@ -292,6 +371,8 @@ int job_main(void)
 	pace_attach();
 	if (take_job(&life) < 0)
 		return 1;
+	json_wipe_freed(); /* accounts and their answers hold secrets */
+	life.about.user = life.job.user;
 	pulse_start(on_pulse);
 	if (life.job.kind == JOB_FINAL)
 		pace_urgent();

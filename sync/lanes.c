@@ -53,6 +53,8 @@ int lane_open(struct lane *l, const struct job *job, struct err *e)
 		l->box[s] = at[s].box;
 	l->pool = flag_pool_new();
 	for (int s = 0; s < SIDES; s++)
+		l->login_refused[s] = at[s].rc < 0 && at[s].e.kind == ERR_AUTH;
+	for (int s = 0; s < SIDES; s++)
 		if (at[s].rc < 0) {
 			*e = at[s].e;
 			lane_close(l);

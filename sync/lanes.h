@@ -24,6 +24,7 @@ struct lane {
 	struct mailbox *box[SIDES];
 	struct flag_pool *pool; /* NULL: not open */
 	bool refused;		/* the server did not let us; not tried again */
+	bool login_refused[SIDES];
 	enum uids_trust uids;
 	struct crew *crew; /* while lanes_run() */
 	bool has_reserved; /* a task that is kept for it */
@@ -34,7 +35,8 @@ struct lane {
 /* A thread of this process; signals stay with the first one. The caller joins it. */
 void lane_thread(pthread_t *t, void *(*run)(void *), void *arg);
 
-/* Connects and logs in on both sides at the same time. -1: none is open. */
+/* Connects and logs in on both sides at the same time. -1: none is open; login_refused says by
+ * whom. */
 int lane_open(struct lane *l, const struct job *job, struct err *e) MUST_CHECK;
 void lane_close(struct lane *l); /* a lane that is not open is fine */
 

@@ -16,6 +16,7 @@
 #include "sync/confine.h"
 #include "sync/engine.h"
 #include "sync/lease.h"
+#include "sync/provisions.h"
 
 #define EXIT_OK	    0
 #define EXIT_FAILED 1
@@ -27,6 +28,7 @@ struct program {
 	struct store *store;
 	struct engine *engine;
 	struct audits *audits;
+	struct provisions *provisions;
 	struct workshop shop;
 	struct api *api;
 	struct http_server *http;
@@ -179,6 +181,21 @@ static void hook_verified(const char *name, bool with_document, struct api_verif
 			out->other += s.totals.found[i];
 }
 
+static int hook_provision(char *const *names, size_t n, bool dry_run, int64_t *run, void *arg,
+			  struct err *e)
+{
+	struct program *p = arg;
+
+	return provisions_ask(p->provisions, names, n, dry_run, run, e);
+}
+
+static json_t *hook_provisioned(void *arg)
+{
+	struct program *p = arg;
+
+	return provisions_show(p->provisions);
+}
+
 static void hook_trace(const char *name, bool on, void *arg)
 {
 	struct program *p = arg;
@@ -264,6 +281,8 @@ static const struct api_hooks hooks = {
 	.engine = hook_engine,
 	.verify = hook_verify,
 	.verified = hook_verified,
+	.provision = hook_provision,
+	.provisioned = hook_provisioned,
 	.trace = hook_trace,
 	.reload = hook_reload,
 };
@@ -280,7 +299,7 @@ static void on_nudge(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 static void end_when_idle(struct program *p)
 {
-	if (engine_idle(p->engine) && audits_idle(p->audits))
+	if (engine_idle(p->engine) && audits_idle(p->audits) && provisions_idle(p->provisions))
 		event_base_loopbreak(p->base);
 }
 
@@ -297,6 +316,7 @@ static void on_term(evutil_socket_t sig, short what UNUSED, void *arg)
 	log_info(NULL, "signal %d: stopping", (int)sig);
 	engine_stop(p->engine);
 	audits_stop(p->audits);
+	provisions_stop(p->provisions);
 	event_add(p->ending, &t);
 	end_when_idle(p);
 }
@@ -498,6 +518,8 @@ static int start(struct program *p, bool new_store, struct err *e)
 		.shop = &p->shop,
 		.learned = p->learned });
 	p->lease = (struct lease){ .store = p->store };
+	p->provisions = provisions_new(&(struct provisions_opts){ .settings = &p->settings,
+								  .shop = &p->shop });
 	watch(p);
 	keep_lease(p);
 	return start_api(p, e);
@@ -520,6 +542,7 @@ static void stop(struct program *p)
 		engine_free(&p->engine);
 	audits_free(&p->audits);
 	learned_free(&p->learned);
+	provisions_free(&p->provisions);
 	for (size_t i = 0; i < COUNT(p->signals); i++)
 		drop_event(p->signals[i]);
 	drop_event(p->nudged);

@@ -157,6 +157,7 @@ static void prepare(const struct opensrs *o, struct slot *s)
 
 static void begin_try(struct opensrs *o, struct slot *s)
 {
+	pulse_beat();
 	s->due = 0;
 	s->tries++;
 	buf_wipe(&s->answer);

@@ -1,6 +1,8 @@
 /* Hides: who logs in where and how: users' own passwords, or a master user's in two forms. */
 #include "sync/order.h"
 
+#include "sync/order_opensrs.h"
+
 #include <openssl/sha.h>
 
 #define PLAIN_MAX 180 /* bytes of a journal's name that need no shortening */
@@ -40,8 +42,10 @@ static int fill_master(struct job_side *out, const char *login, const struct bac
 	return secret_read_file(&out->password, b->master_password_file, e);
 }
 
+/* by_session_token: the worker gets one (sync/new_login.h); the password is its way out. */
 static int fill_side(struct job_side *out, const char *login, const char *password_file,
-		     const struct backend_conf *b, const struct secret *learned, struct err *e)
+		     const struct backend_conf *b, const struct secret *learned,
+		     bool by_session_token, struct err *e)
 {
 	out->host = mem_str(b->host);
 	out->protocol = b->copy;
@@ -61,7 +65,12 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 		out->login = mem_str(login);
 		return 0;
 	}
-	if (!password_file && (b->master_user || !secret_is_set(learned)))
+	if (!password_file && by_session_token && !secret_is_set(learned)) {
+		out->login = mem_str(login);
+		return 0;
+	}
+	if (!password_file && !by_session_token &&
+	    (b->master_user || !secret_is_set(learned)))
 		return fill_master(out, login, b, e);
 	out->login = mem_str(login);
 	if (!password_file) {
@@ -168,11 +177,14 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 		return -1;
 	}
 	out->folders.shared = s->sync.shared;
-	if (learned_find(l, u->name, &learned, e) < 0)
+	if (learned_find(l, u->name, &learned, e) < 0 ||
+	    order_opensrs(&out->opensrs, s, e) < 0)
 		rc = -1;
+	out->opensrs.create &= u->state == USER_PENDING;
 	for (int side = 0; rc == 0 && side < SIDES; side++)
 		if (fill_side(&out->side[side], u->login[side], u->password_file[side],
-			      &s->backend[side], &learned, e) < 0)
+			      &s->backend[side], &learned,
+			      side == SIDE_NEW && out->opensrs.token_hours, e) < 0)
 			rc = err_wrap(e, "%s server", side_name((enum side)side));
 	secret_release(&learned);
 	if (rc < 0)

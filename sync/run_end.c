@@ -188,7 +188,8 @@ void run_ended(struct run *r, const struct job_result *res, const char *why)
 		ended_trailing(r, &u, res, why);
 		break;
 	case JOB_FINAL:
-	case JOB_AUDIT: /* sync/audits.c starts them */
+	case JOB_AUDIT:	    /* sync/audits.c starts them */
+	case JOB_PROVISION: /* sync/provisions.c */
 	case JOB_KINDS:
 		break;
 	}

@@ -133,6 +133,10 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		take_uidl(r, ev->job);
 		break;
 	case WORKER_WAITING:
+	case WORKER_TOKEN:
+		tokens_keep(&r->en->tokens, r->user, &ev->job->token, ev->job->until);
+		break;
+	case WORKER_ACCOUNT:
 	case WORKER_AUDIT:
 	case WORKER_RESULT:
 		break;
@@ -245,6 +249,7 @@ static int start_run(struct run *r, const struct user *u, struct err *e)
 		job_release(&j);
 		return -1;
 	}
+	tokens_find(&en->tokens, u->name, clock_real_ms(), &j.opensrs.token);
 	/* What is left of them: at least one, for there was room. */
 	j.connections =
 		MAX(1, MIN(j.connections, runs_connections_max(en) - runs_connections(en)));

@@ -49,7 +49,7 @@ static void worker_free(struct worker **w)
 	fd_drop(&(*w)->out);
 	fd_drop(&(*w)->pidfd);
 	buf_wipe(&(*w)->to);
-	buf_release(&(*w)->from);
+	buf_wipe(&(*w)->from); /* tokens came in it */
 	mem_free(w);
 }
 
@@ -109,6 +109,12 @@ static void take_event(struct worker *w, const struct job_event *ev)
 		return; /* its line has counted already */
 	case JOB_EVENT_AUDIT:
 		out.kind = WORKER_AUDIT;
+		break;
+	case JOB_EVENT_ACCOUNT:
+		out.kind = WORKER_ACCOUNT;
+		break;
+	case JOB_EVENT_TOKEN:
+		out.kind = WORKER_TOKEN;
 		break;
 	case JOB_EVENT_UIDL_PART:
 	case JOB_EVENT_UIDL:

@@ -23,13 +23,15 @@ enum worker_event_kind {
 	WORKER_PROGRESS,
 	WORKER_AUDIT,
 	WORKER_UIDL,
+	WORKER_ACCOUNT,
+	WORKER_TOKEN,
 	WORKER_RESULT,
 	WORKER_ENDED
 };
 
 struct worker_event {
 	enum worker_event_kind kind;
-	const struct job_event *job; /* PROGRESS, AUDIT, UIDL */
+	const struct job_event *job; /* all but WAITING, RESULT, ENDED */
 	/* RESULT: what it said. ENDED: the same, or NULL if it crashed, was stopped or made no
 	 * sense. */
 	const struct job_result *result;

@@ -1,4 +1,5 @@
-/* The list of accounts: what OpenSRS is to be sent for a row, and what is said about a bad one. */
+/* The list of accounts: what OpenSRS is to be sent for a row, and what is said about a bad one.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +11,8 @@
 
 #include "sync/accounts.h"
 
-static const struct login_name_rules rules = { .default_domain = "ex.test", .fold_local = true };
+static const struct login_name_rules rules = { .default_domain = "ex.test",
+					       .fold_local = true };
 
 static void take(const char *csv, struct accounts *out)
 {
@@ -80,7 +82,8 @@ static void bad_rows(void **state UNUSED)
 	REFUSE("user\nan..na\n", "is no address");
 	REFUSE("user\nanna@nodot\n", "is no address");
 	REFUSE("user\n@nodot\n", "is no domain");
-	REFUSE("user\nanna\n@a.test\nANNA@ex.test\n", "a.csv:4: anna@ex.test is already in line 2");
+	REFUSE("user\nanna\n@a.test\nANNA@ex.test\n",
+	       "a.csv:4: anna@ex.test is already in line 2");
 	REFUSE("user,quota\nanna,5T\n", "quota: a number of bytes");
 	REFUSE("user,quota\nanna,9999999999G\n", "quota: a number of bytes");
 	REFUSE("user,aliases\nanna,nobody\n", "aliases: \"nobody\" is no address");
@@ -97,7 +100,8 @@ static void bad_rows(void **state UNUSED)
 	REFUSE("user,password\nanna,hunter2-anna\n", "a.csv:2: password: ", "name", "remedy");
 	REFUSE("user,password\nanna,hunter2 x\n", "character 8");
 	REFUSE("user,password_file\nanna,/nowhere/at/all\n", "/nowhere/at/all");
-	REFUSE("user,colour\nanna,red\n", "no such column \"colour\"; known: user, name, quota");
+	REFUSE("user,colour\nanna,red\n",
+	       "no such column \"colour\"; known: user, name, quota");
 }
 
 /* Characters count, not bytes. */

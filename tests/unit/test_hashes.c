@@ -11,7 +11,7 @@
 #define MD5    "$1$abcdefgh$0YSQ1pOAnAyKHDsBFR6Qk."
 #define BCRYPT "$2b$04$abcdefghijklmnopqrstuuNcTbzvHdPdLVTCHsM7mEKIK4HRDx3iq"
 #define SHA256 "$5$saltsaltsaltsalt$gGUbpYI8WTsqKxyqPqUuqkqIVsO5rWYYGXbPrVQ1hB4"
-#define SHA512                                                                            \
+#define SHA512                                                                              \
 	"$6$rounds=5000$saltsaltsaltsalt$0123456789012345678901234567890123456789012345678" \
 	"9012345678901234567890123456789012345"
 #define SHA1_B64 "2jmj7l5rSw0yVb/vlWAYkK/YBwk="

@@ -120,6 +120,59 @@ static void comes_back_as_it_went(void **state UNUSED)
 	job_release(&out);
 }
 
+static struct job provision_sample(void)
+{
+	struct job j = { .kind = JOB_PROVISION, .connect_s = 1, .io_s = 1, .connections = 1,
+			 .message_max = 1 };
+	struct job_opensrs *o = &j.opensrs;
+
+	j.user = mem_str("provision");
+	*o = (struct job_opensrs){ .on = true, .fold_local = true, .dry_run = true, .count = 2 };
+	o->access = (struct opensrs_access){ .by_token = true, .connect_s = 3, .answer_s = 4,
+					     .parallel = 5 };
+	o->access.url = mem_str("https://api.example/api");
+	o->access.user = mem_str("admin@shop.adm");
+	secret_set(&o->access.secret, "a\"b\\c", 5);
+	secret_set(&o->token, "t0ken", 5);
+	o->accounts = mem_str("/etc/accounts.csv");
+	o->token_hours = 24;
+	o->names = mem_array(2, sizeof *o->names);
+	o->names[0] = mem_str("anna@example.com");
+	o->names[1] = mem_str("bert@example.com");
+	return j;
+}
+
+/* Without sides and journal. */
+static void opensrs_comes_back(void **state UNUSED)
+{
+	struct job in = provision_sample(), out;
+	const struct job_opensrs *o = &out.opensrs;
+	struct buf line = { 0 };
+	struct err e;
+
+	job_write(&in, &line);
+	assert_int_equal(job_parse(buf_slice(&line), &out, &e), 0);
+	assert_int_equal(out.kind, JOB_PROVISION);
+	assert_true(o->on && o->access.by_token && o->fold_local && o->dry_run && !o->create);
+	assert_string_equal(o->access.url, "https://api.example/api");
+	assert_true(slice_is(secret_slice(&o->access.secret), "a\"b\\c"));
+	assert_true(slice_is(secret_slice(&o->token), "t0ken"));
+	assert_int_equal(o->access.connect_s + o->access.answer_s + o->access.parallel, 12);
+	assert_null(o->access.ca_file);
+	assert_null(o->default_domain);
+	assert_string_equal(o->accounts, "/etc/accounts.csv");
+	assert_int_equal(o->token_hours, 24);
+	assert_int_equal(o->count, 2);
+	assert_string_equal(o->names[1], "bert@example.com");
+	job_release(&out);
+	buf_wipe(&line);
+	in.opensrs.access.parallel = 1000;
+	job_write(&in, &line);
+	assert_int_equal(job_parse(buf_slice(&line), &out, &e), -1);
+	buf_wipe(&line);
+	job_release(&in);
+}
+
 /* Replaces `what` by `with` in a good job, which must then be refused. */
 static void refuse(const char *what, const char *with)
 {
@@ -242,6 +295,18 @@ static void events_come_back(void **state UNUSED)
 	assert_true(out.uidl.complete && out.uidl.entries == 2 && out.uidl.missing == 1);
 	assert_string_equal(out.uidl.why, "\"one\" is missing");
 
+	ev = (struct job_event){ .kind = JOB_EVENT_TOKEN, .until = 1795979288000 };
+	secret_set(&ev.token, "t\"0", 3);
+	out = there_and_back(&ev);
+	assert_true(slice_is(secret_slice(&out.token), "t\"0") && out.until == ev.until);
+	job_event_release(&out);
+	job_event_release(&ev);
+	ev = (struct job_event){ .kind = JOB_EVENT_ACCOUNT, .item = json_pack("{s:i}", "line", 3) };
+	out = there_and_back(&ev);
+	assert_true(json_equal(out.item, ev.item));
+	job_event_release(&out);
+	job_event_release(&ev);
+
 	ev = (struct job_event){ .kind = JOB_EVENT_RESULT, .result = { .kind = ERR_AUTH } };
 	snprintf(ev.result.text, sizeof ev.result.text, "old: refused\nnow");
 	out = there_and_back(&ev);
@@ -267,6 +332,9 @@ static void bad_events_are_refused(void **state UNUSED)
 		"{\"event\":\"uidl_part\",\"body\":\"a b\"}",
 		"{\"event\":\"uidl_part\",\"body\":\"\"}",
 		"{\"event\":\"uidl_part\",\"body\":7}",
+		"{\"event\":\"token\",\"token\":7,\"until\":1}",
+		"{\"event\":\"token\",\"token\":\"x\",\"until\":-1}",
+		"{\"event\":\"account\",\"item\":[]}",
 		"{\"event\":\"uidl\",\"complete\":true,\"entries\":-1,\"missing\":0,\"why\":\"\"}",
 		"{\"event\":\"uidl\",\"complete\":1,\"entries\":1,\"missing\":0,\"why\":\"\"}",
 		"{\"event\":\"result\",\"ok\":true,\"text\":\"\"}",
@@ -290,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back_as_it_went),
+		cmocka_unit_test(opensrs_comes_back),
 		cmocka_unit_test(pop3_is_only_read),
 		cmocka_unit_test(refuses_what_is_wrong),
 		cmocka_unit_test(an_error_quotes_no_password),

@@ -19,7 +19,8 @@ LATE_S = 30     # of a "late" answer
 
 class Fault:
     """
-    kind     "500", "502", "503": that status; "empty", "html", "truncated": such a body; "late": an answer after LATE_S;
+    kind     "500", "502", "503": that status; "empty", "html", "truncated": such a body; "late": it is carried out, and
+             answered after LATE_S;
              "reset": the request is carried out, the answer never comes; "expire": all tokens end, then it is answered
     method   only of this one; times: how often; user: only where the request is about this one
     """
@@ -103,11 +104,11 @@ class OpenSRS(Methods):
         fault = self._fault(method, body)
         if fault and fault.kind in ("500", "502", "503"):
             return int(fault.kind), b"<html><body>Error</body></html>"
-        if fault and fault.kind == "late":
-            self._ended.wait(LATE_S)
         if fault and fault.kind == "expire":
             self.expire_tokens()
         text = json.dumps(self.carry_out(method, body)).encode()
+        if fault and fault.kind == "late":
+            self._ended.wait(LATE_S)
         if fault:
             text = {"empty": b"", "html": b"<html><body>Welcome</body></html>", "truncated": text[:len(text) // 2],
                     "reset": None}.get(fault.kind, text)
