@@ -62,6 +62,7 @@ int api_get_waves(struct api_call *c);
 int api_get_logins(struct api_call *c);
 int api_get_drops(struct api_call *c);
 int api_get_report(struct api_call *c);
+
 /* api_provision.c */
 int api_post_provision(struct api_call *c);
 int api_get_provision(struct api_call *c);

@@ -1,11 +1,16 @@
 /* Hides: how one user's account is made on the way to his first login. */
 #include "sync/job_provision.h"
 
+static struct login_name_rules rules_of(const struct job *j)
+{
+	return (struct login_name_rules){ .default_domain = j->opensrs.default_domain,
+					  .fold_local = j->opensrs.fold_local };
+}
+
 int job_accounts_read(const struct job *j, struct accounts *out, provision_fn *fn, void *arg,
 		      struct err *e)
 {
-	const struct login_name_rules rules = { .default_domain = j->opensrs.default_domain,
-						.fold_local = j->opensrs.fold_local };
+	const struct login_name_rules rules = rules_of(j);
 	struct sheet_errors errs;
 
 	if (accounts_read(j->opensrs.accounts, &rules, out, &errs) == 0)
@@ -52,14 +57,18 @@ static void on_item(const struct provision_item *i, void *arg)
 int job_provision_user(const struct job *j, const struct accounts *list, struct opensrs *api,
 		       char note[PROVISION_TEXT_MAX], struct err *e)
 {
-	const char *const names[] = { j->user };
-	struct one o = { .user = j->user, .note = note, .e = e };
+	const struct login_name_rules rules = rules_of(j);
+	char login[LOGIN_NAME_MAX + 1];
+	const char *const names[] = { login };
+	struct one o = { .user = login, .note = note, .e = e };
 	const struct provision p = {
 		.api = api, .list = list, .create_only = true, .fn = on_item, .arg = &o
 	};
 
 	note[0] = '\0';
-	if (!accounts_find(list, j->user))
+	if (login_name_normalise(slice_of(j->side[SIDE_NEW].login), &rules, login,
+				 sizeof login) < 0 ||
+	    !accounts_find(list, login))
 		return 0; /* somebody else made it, or his login will tell */
 	return provision_run(&p, names, 1, e) < 0 ? -1 : o.rc;
 }

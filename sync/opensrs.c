@@ -227,11 +227,13 @@ static void hide_secrets(const struct opensrs *o, struct opensrs_call *c)
 {
 	const json_t *attributes = json_object_get(c->body, "attributes");
 	const char *password = opensrs_text(attributes, "password");
+	const char *hash = password && password[0] == '{' ? strchr(password, '}') : NULL;
 
 	hide(c->e.text, secret_slice(&o->access->secret));
 	if (c->as)
 		hide(c->e.text, secret_slice(c->as));
 	hide(c->e.text, slice_of(password));
+	hide(c->e.text, slice_of(hash ? hash + 1 : NULL));
 }
 
 static void end_call(struct opensrs *o, struct slot *s)

@@ -65,19 +65,15 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 		out->login = mem_str(login);
 		return 0;
 	}
-	if (!password_file && by_session_token && !secret_is_set(learned)) {
-		out->login = mem_str(login);
-		return 0;
-	}
 	if (!password_file && !by_session_token &&
 	    (b->master_user || !secret_is_set(learned)))
 		return fill_master(out, login, b, e);
 	out->login = mem_str(login);
-	if (!password_file) {
+	if (password_file)
+		return secret_read_file(&out->password, password_file, e);
+	if (secret_is_set(learned))
 		secret_set(&out->password, learned->at, learned->n);
-		return 0;
-	}
-	return secret_read_file(&out->password, password_file, e);
+	return 0;
 }
 
 static void add_short_hash(struct buf *b, const char *user)

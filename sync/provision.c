@@ -212,13 +212,14 @@ static void compare(const struct work *w, struct subject *s, const json_t *answe
 
 static void took_domain(const struct work *w, struct subject *s, struct opensrs_call *c)
 {
-	if (c->ok && check_word(s, c->answer, "timezone") &&
-	    check_word(s, c->answer, "language"))
-		compare(w, s, c->answer);
-	else if (c->number == OPENSRS_MISSING)
-		s->what = PROVISION_CREATE;
-	else if (!c->ok)
+	if (!c->ok && c->number != OPENSRS_MISSING)
 		fail(s, "%s", c->e.text);
+	else if (!check_word(s, c->answer, "timezone") || !check_word(s, c->answer, "language"))
+		return;
+	else if (!c->ok)
+		s->what = PROVISION_CREATE;
+	else
+		compare(w, s, c->answer);
 }
 
 static bool is_mailbox(struct subject *s, const json_t *answer)

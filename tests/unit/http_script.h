@@ -126,7 +126,8 @@ static inline void http_say(struct http_script *h, const struct http_reply *repl
 		mem_free(&h->paths[i]);
 		mem_free(&h->bodies[i]);
 	}
-	memcpy(h->replies, replies, (size_t)n * sizeof *replies);
+	for (int i = 0; i < n; i++)
+		h->replies[i] = replies[i];
 	h->reply_count = n;
 	h->asked = h->connections = 0;
 	pthread_mutex_unlock(&h->lock);

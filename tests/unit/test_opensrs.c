@@ -222,7 +222,7 @@ static void secrets_are_hidden(void **state UNUSED)
 				       "\"bad " SECRET " and hunter2-hunter2\"}" };
 	struct opensrs_call c = opensrs_call(OPENSRS_CHANGE_USER, "anna@example.com");
 
-	json_object_set_new(c.body, "attributes", json_pack("{s:s}", "password", "hunter2"));
+	json_object_set_new(c.body, "attributes", json_pack("{s:s}", "password", "{MD5}hunter2"));
 	say(&no, 1);
 	opensrs_run(api, &c, 1, NULL, NULL);
 	assert_null(strstr(c.e.text, SECRET));
