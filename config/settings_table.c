@@ -260,7 +260,7 @@ const struct setting_row setting_rows[] = {
 	TEXT("deleted", AT(SECTION_SYNC, sync.deleted), "copy", true,
 	     "What becomes of messages marked \\Deleted and not yet expunged: copy (with the "
 	     "mark) or skip (not copied unless the mark goes)."),
-	TEXT("uids", AT(SECTION_SYNC, sync.uids), "plain", true,
+	TEXT("uids", AT(SECTION_SYNC, sync.uids), "exact", true,
 	     "Which UIDs copied mail gets on new: exact (those of old), floor (above all that "
 	     "old has given) or plain (whatever new gives). What cannot be had falls to the next "
 	     "of them; needs UIDPLUS on new."),

@@ -9,7 +9,7 @@ from lib import mail, processes
 from lib.imapclient import ImapClient
 from lib.mailferry import Mailferry
 
-QUICK = {"delta_s": 1, "retry_s": 1}
+QUICK = {"delta_s": 1, "retry_s": 1, "uids": "plain"}    # so that equal and unequal UIDs are ours to choose
 STRICT = {"uids": "require", "uidvalidity": "require", "names": "require", "unseen": "require", "server": "require",
           "certificate_days": 3650}
 ALWAYS = ("names", "server")    # what no user of the strict one fulfils
