@@ -327,3 +327,8 @@ CREATE TABLE timetables (		-- when whose cutovers begin, by the operator's word
 	since		BIGINT NOT NULL DEFAULT 0,	-- the last word about it: rules look no further back
 	PRIMARY KEY (kind, name)
 );
+
+CREATE TABLE validities (		-- UIDVALIDITYs of old, that new's clients may be shown
+	name		TEXT PRIMARY KEY,
+	lines		TEXT NOT NULL		-- "NEW OLD" of each folder; "": none
+);

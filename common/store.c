@@ -97,6 +97,7 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	       " sealed TEXT NOT NULL);",
 	[12] = "ALTER TABLE users ADD COLUMN strays BIGINT NOT NULL DEFAULT 0;"
 	       "ALTER TABLE users ADD COLUMN last_stray BIGINT NOT NULL DEFAULT 0;",
+	[13] = "CREATE TABLE validities (name TEXT PRIMARY KEY, lines TEXT NOT NULL);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

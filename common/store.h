@@ -22,7 +22,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 13
+#define STORE_SCHEMA_VERSION 14
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -603,6 +603,17 @@ int store_dns_each(struct store *st, const char *domain, const char *record, sto
 /* How many users with a name behind this @ are in each state. */
 int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
 		       struct err *e) MUST_CHECK;
+
+/* ---- UIDVALIDITYs that a moved user's clients know (store_validity.c, sync/validity.h) */
+
+#define STORE_VALIDITY_MAX (200 * 1024) /* bytes of one user's */
+
+/* lines: "NEW OLD" LF …; "": none, new's own are shown. */
+int store_validity_write(struct store *st, const char *name, const char *lines,
+			 struct err *e) MUST_CHECK;
+/* *lines: allocated, "" if there are none. */
+int store_validity_read(struct store *st, const char *name, char **lines,
+			struct err *e) MUST_CHECK;
 
 /* ---- shadow logins (store_shadow.c): does new take the password that was last used on old? */
 

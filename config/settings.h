@@ -71,6 +71,7 @@ struct backend_conf {
 	enum proxy_protocol proxy_protocol;
 	bool id_forward, xclient; /* IMAP's ID, POP3's XCLIENT */
 	bool checkpoint; /* keeps changed flags in the open session: CHECK before a move */
+	bool keep_uidvalidity; /* "new": clients go on seeing old's */
 };
 
 /* Where a domain's records shall lead once its users are on new; in domain "NAME" { … } NULL

@@ -145,6 +145,11 @@ const struct setting_row setting_rows[] = {
 	    "For servers that keep changed flags in the open session (mbox): CHECK before a "
 	    "move."),
 
+	ROW("keep_uidvalidity", AT_BACKEND(keep_uidvalidity), BOOL, "no", 0, 0, "", false, true,
+	    "Of backend \"new\": moved users whose mail has old's UIDs in all folders are shown "
+	    "old's UIDVALIDITY, so that their clients load nothing anew while they come through "
+	    "here (docs/uids.md). CONDSTORE and QRESYNC are hidden from them."),
+
 	TEXT("new", AT_DOMAIN(kind), NULL, true, "Instead of dns.new."),
 	TEXT("mx", AT_DOMAIN(mx), NULL, true, "Instead of dns.mx."),
 	TEXT("host", AT_DOMAIN(host), NULL, true, "Instead of dns.host."),
@@ -470,7 +475,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 181, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 182, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

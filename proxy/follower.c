@@ -13,6 +13,7 @@
 #include "proxy/ending.h"
 #include "proxy/life.h"
 #include "proxy/overlay.h"
+#include "proxy/validity.h"
 #include "proxy/reload.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -38,6 +39,7 @@ enum news_kind {
 	NEWS_DROP,
 	NEWS_DRAIN,
 	NEWS_UIDL,
+	NEWS_VALIDITY,
 	NEWS_SHADOW,
 	NEWS_LEASE,
 	NEWS_DISTRUST,
@@ -54,6 +56,8 @@ struct news {
 	int64_t request, cut_at;
 	int64_t trace, until, max_bytes; /* trace 0: none any more */
 	struct overlay_found uidl;	 /* for session `alias` of user `name` */
+	char *validities;		 /* for the same, asked at this change; NULL: failed */
+	int64_t change;
 };
 
 /* To the store. */
@@ -71,6 +75,7 @@ enum order_kind {
 	ORDER_POP3_SEEN,
 	ORDER_UIDL,
 	ORDER_LEARNED,
+	ORDER_VALIDITY,
 	ORDER_SHADOW_CLAIM,
 	ORDER_SHADOW_ANSWER,
 	ORDER_SHADOW_AGAIN,
@@ -159,6 +164,7 @@ static void news_free(struct news *n)
 {
 	user_release(&n->user);
 	uidl_map_free(&n->uidl.map);
+	free(n->validities);
 	free(n->alias);
 	free(n->name);
 	free(n);
@@ -212,6 +218,9 @@ static void apply(struct proxy *p, struct news *n)
 	case NEWS_UIDL:
 		overlay_arrived(p, n->name, n->alias, &n->uidl);
 		n->uidl.map = NULL;
+		break;
+	case NEWS_VALIDITY:
+		validity_arrived(p, n->name, n->alias, n->change, n->validities);
 		break;
 	case NEWS_SHADOW:
 		shadow_arrived(p, n->alias, n->on);
@@ -507,6 +516,18 @@ static void find_uidl(struct follower *f, const struct order *o)
 	post(f, n);
 }
 
+static int find_validity(struct follower *f, const struct order *o, struct err *e)
+{
+	struct news *n = news_new(NEWS_VALIDITY);
+	int rc = store_validity_read(f->store, o->name, &n->validities, e);
+
+	n->name = mem_str(o->name);
+	n->alias = mem_str(o->text);
+	n->change = o->change;
+	post(f, n);
+	return rc;
+}
+
 /* A store that does not answer is no yes. */
 static int claim_shadow(struct follower *f, const struct order *o, struct err *e)
 {
@@ -556,6 +577,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 		break;
 	case ORDER_LEARNED:
 		return store_learned_write(f->store, o->name, o->text, e);
+	case ORDER_VALIDITY:
+		return find_validity(f, o, e);
 	case ORDER_SHADOW_CLAIM:
 		return claim_shadow(f, o, e);
 	case ORDER_SHADOW_ANSWER:
@@ -1065,6 +1088,15 @@ void follower_learned(struct follower *f, const char *name, const char *sealed)
 	send_order(f, (struct order){ .kind = ORDER_LEARNED,
 				      .name = mem_str(name),
 				      .text = mem_str(sealed) });
+}
+
+void follower_validity(struct follower *f, const char *name, const char *session,
+		       int64_t change)
+{
+	send_order(f, (struct order){ .kind = ORDER_VALIDITY,
+				      .name = mem_str(name),
+				      .text = mem_str(session),
+				      .change = change });
 }
 
 void follower_shadow_claim(struct follower *f, const char *name, const char *session)

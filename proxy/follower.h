@@ -42,6 +42,9 @@ void follower_latency(struct follower *f, enum side side, int64_t commands, int6
 void follower_pop3_seen(struct follower *f, const char *name);
 /* Wants the map of the user's unique ids: overlay_arrived() follows. */
 void follower_uidl(struct follower *f, const char *name, const char *session, int64_t most);
+/* Wants the user's UIDVALIDITYs of old: validity_arrived() follows. */
+void follower_validity(struct follower *f, const char *name, const char *session,
+		       int64_t change);
 /* May this node try a shadow login? shadow_arrived() follows. And what became of it. */
 void follower_shadow_claim(struct follower *f, const char *name, const char *session);
 void follower_shadow_answer(struct follower *f, const char *name, bool accepted);

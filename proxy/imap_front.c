@@ -1,5 +1,6 @@
 /* Hides: IMAP towards a client until it is logged in (RFC 3501 6.1, 6.2; 4959; 7888). */
 #include "proxy/imap.h"
+#include "proxy/validity.h"
 
 #include <openssl/crypto.h>
 
@@ -401,6 +402,7 @@ static void welcome(struct session *s)
 	struct buf list = { 0 }, out = { 0 };
 
 	imap_capability_filter(buf_slice(&s->back.caps), &list);
+	validity_hide(s, &list);
 	if (s->asked_capability)
 		buf_printf(&out, "* CAPABILITY %.*s\r\n", (int)buf_len(&list),
 			   buf_slice(&list).p);

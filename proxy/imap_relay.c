@@ -4,6 +4,7 @@
 
 #include "proxy/uses.h"
 #include "proxy/trace.h"
+#include "proxy/validity.h"
 
 #define CAPABILITY_LINE_MAX 8192 /* a longer line of the backend's passes as it is */
 
@@ -46,7 +47,8 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 			if (s->state == SESSION_DRAIN)
 				return STOP_WAIT;
 			uses_note(s, usage_of_imap(c));
-			if (imap_command_refused(c->verb) || !identity_may_pass(s, c))
+			if (imap_command_refused(c->verb) || !identity_may_pass(s, c) ||
+			    !validity_may_pass(s, (struct slice){ in.p + *run, *take }))
 				return STOP_REFUSE;
 			boundary_pass(b, in.p + *run, *take, c);
 			imap_checkpoint_note(s, c);
@@ -99,6 +101,13 @@ void imap_pass_up(struct session *s)
 
 /* ---- backend to client */
 
+/* The tracker sees what the server has said, whatever the client is told. */
+static void eat(struct session *s, const char *p, size_t n)
+{
+	for (size_t at = 0; at < n;)
+		at += boundary_down(&s->open.imap, p + at, n - at);
+}
+
 /* A line that starts here may carry capabilities: then it is read whole. Bytes held back are
  * eaten later. */
 static enum held rewrite(struct session *s, struct slice rest, size_t *len, struct buf *out)
@@ -107,6 +116,10 @@ static enum held rewrite(struct session *s, struct slice rest, size_t *len, stru
 	const char *lf;
 	size_t n;
 
+	if (ours == HELD_NO)
+		ours = validity_hold(s, rest, len, out);
+	if (ours == HELD_REWRITTEN)
+		eat(s, rest.p, *len);
 	if (ours != HELD_NO)
 		return ours;
 	if (!imap_capability_maybe(rest.p, rest.n))
@@ -120,8 +133,8 @@ static enum held rewrite(struct session *s, struct slice rest, size_t *len, stru
 		n--;
 	if (!imap_capability_rewrite((struct slice){ rest.p, n }, out))
 		return HELD_NO;
-	for (size_t at = 0; at < *len;)
-		at += boundary_down(&s->open.imap, rest.p + at, *len - at);
+	validity_hide(s, out);
+	eat(s, rest.p, *len);
 	return HELD_REWRITTEN;
 }
 

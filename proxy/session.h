@@ -118,6 +118,7 @@ struct session {
 	enum auth_step auth_step;
 	enum sasl_mech auth_mech;
 	struct overlay overlay;	     /* POP3 */
+	struct validity *validity;   /* IMAP, owned; proxy/validity.h */
 	struct imap_swallow swallow; /* IMAP: of a command that was refused before login */
 	bool blocked;		     /* a client command waits for an answer from the backend */
 	uint64_t used;		     /* bits of enum usage */

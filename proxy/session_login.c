@@ -9,6 +9,7 @@
 #include "proxy/shadow.h"
 #include "proxy/uses.h"
 #include "proxy/trace.h"
+#include "proxy/validity.h"
 
 #define TURN_MS	       18000 /* a login waits no longer for its turn: clients bear 20 s */
 #define REFUSAL_MAX_MS 10000 /* no refusal is kept back longer because one took so long */
@@ -209,6 +210,7 @@ void session_ask_route(struct session *s)
 	if (s->parked_ms)
 		session_count_hold(s, side_name(s->side));
 	s->login.dialed_ms = clock_mono_ms();
+	validity_begin(s);
 	session_dial(s);
 }
 
@@ -353,6 +355,8 @@ void session_accepted(struct session *s)
 		session_proved(s);
 		return;
 	}
+	if (!validity_ready(s))
+		return;
 	guard_settle(s->proxy->guard, &s->guarded, s->login.name, GUARD_RIGHT);
 	if (!has_place(s))
 		return;

@@ -8,6 +8,7 @@
 #include "proxy/ending.h"
 #include "proxy/follower.h"
 #include "proxy/shadow.h"
+#include "proxy/validity.h"
 
 #define DROP_TICK_MS   100
 #define ROW_REFRESH_MS 3000 /* what is open, and byte counts, in a session that moves */
@@ -23,6 +24,7 @@ void session_free_closed(struct proxy *p)
 					 &(struct session_row){ .id = s->id, .gone = true });
 		TAILQ_REMOVE(&p->closed, s, link);
 		overlay_end(s);
+		validity_end(s);
 		stream_free(&s->client);
 		stream_free(&s->backend);
 		shadow_free(&s->shadow);

@@ -231,6 +231,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	case WORKER_UIDL:
 	case WORKER_ACCOUNT:
 	case WORKER_TOKEN:
+	case WORKER_VALIDITY:
 	case WORKER_WAITING:
 	case WORKER_PROGRESS:
 	case WORKER_RESULT:

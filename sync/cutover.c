@@ -305,6 +305,15 @@ static void take_uidl(struct cutover *c, const struct job_event *ev)
 		log_warn(&c->about, "%s", e.text);
 }
 
+/* An older map must not outlive this delta. */
+static void take_validity(struct cutover *c, const struct job_event *ev)
+{
+	struct err e = { 0 };
+
+	if (store_validity_write(c->o.store, c->name, ev->body, &e) < 0)
+		undo(c, "%s", e.text);
+}
+
 static void take_result(struct cutover *c, const struct job_result *r)
 {
 	c->has_result = true;
@@ -376,6 +385,10 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	case WORKER_UIDL:
 		if (c->step == STEP_FINALIZING)
 			take_uidl(c, ev->job);
+		break;
+	case WORKER_VALIDITY:
+		if (c->step == STEP_FINALIZING)
+			take_validity(c, ev->job);
 		break;
 	case WORKER_RESULT:
 		take_result(c, ev->result);

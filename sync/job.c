@@ -333,6 +333,11 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 	case JOB_EVENT_UIDL:
 		write_uidl(&ev->uidl, out);
 		return;
+	case JOB_EVENT_VALIDITY:
+		buf_add_str(out, "{\"event\":\"validity\"");
+		add_field(out, "body", ev->body);
+		buf_add_str(out, "}\n");
+		return;
 	case JOB_EVENT_RESULT:
 		job_result_write(&ev->result, out);
 		return;
@@ -822,6 +827,39 @@ static int take_part(struct object *o, struct job_event *ev)
 	return 0;
 }
 
+/* "NEW OLD" LF …, nothing but digits in it. */
+static bool are_pairs(const char *text)
+{
+	uint64_t number;
+
+	for (struct slice left = slice_of(text), line; left.n;) {
+		const char *lf = memchr(left.p, '\n', left.n), *space;
+
+		line = (struct slice){ left.p, lf ? (size_t)(lf - left.p) : 0 };
+		space = line.n ? memchr(line.p, ' ', line.n) : NULL;
+		if (!space ||
+		    slice_u64((struct slice){ line.p, (size_t)(space - line.p) }, UINT32_MAX,
+			      &number) < 0 ||
+		    slice_u64((struct slice){ space + 1, (size_t)(lf - space - 1) }, UINT32_MAX,
+			      &number) < 0)
+			return false;
+		left = (struct slice){ lf + 1, left.n - line.n - 1 };
+	}
+	return true;
+}
+
+static int take_validity(struct object *o, struct job_event *ev)
+{
+	json_t *v = take(o, "body");
+
+	if (!json_is_string(v) || json_string_length(v) > STORE_VALIDITY_MAX ||
+	    strlen(json_string_value(v)) != json_string_length(v) ||
+	    !are_pairs(json_string_value(v)))
+		return wrong(o, "body", "lines of two numbers");
+	ev->body = mem_str(json_string_value(v));
+	return 0;
+}
+
 static int take_uidl(struct object *o, struct job_event *ev)
 {
 	if (take_bool(o, "complete", &ev->uidl.complete) < 0 ||
@@ -879,6 +917,10 @@ static int take_event(struct object *o, struct job_event *ev)
 	} else if (strcmp(name, "uidl") == 0) {
 		ev->kind = JOB_EVENT_UIDL;
 		if (take_uidl(o, ev) < 0)
+			return -1;
+	} else if (strcmp(name, "validity") == 0) {
+		ev->kind = JOB_EVENT_VALIDITY;
+		if (take_validity(o, ev) < 0)
 			return -1;
 	} else if (strcmp(name, "result") == 0) {
 		ev->kind = JOB_EVENT_RESULT;

@@ -36,6 +36,7 @@
  *	{"event":"moving"}	a sign of life: bytes move (sync/pulse.h)
  *	{"event":"uidl_part","body":"NEW OLD\n…"}	of the map of unique ids, in order; then
  *	{"event":"uidl","complete":true|false,"entries":n,"missing":n,"why":"…"}	only with "uidl": 1
+ *	{"event":"validity","body":"NEW OLD\n…"}	of the last delta to new (sync/validity.h); may be ""
  *	{"event":"audit","item":{…}}	a piece of a comparison (sync/audit_wire.h)
  *	{"event":"account","item":{"name":…,"line":n,"what":…,"text":…}}	of provision
  *	{"event":"token","token":…,"until":ms}	a session token, for the next workers of this user
@@ -158,6 +159,7 @@ enum job_event_kind {
 	JOB_EVENT_TOKEN,
 	JOB_EVENT_UIDL_PART,
 	JOB_EVENT_UIDL,
+	JOB_EVENT_VALIDITY,
 	JOB_EVENT_RESULT
 };
 struct job_event {
@@ -168,7 +170,7 @@ struct job_event {
 	json_t *item; /* AUDIT, ACCOUNT */
 	struct secret token; /* TOKEN; good until */
 	int64_t until;	     /* ms since 1970 */
-	char *body;   /* UIDL_PART; owned */
+	char *body;   /* UIDL_PART, VALIDITY; owned */
 	struct uidl_state uidl; /* UIDL: complete, entries, missing, why */
 };
 void job_event_release(struct job_event *ev);

@@ -17,6 +17,7 @@
 #include "sync/pulse.h"
 #include "sync/token.h"
 #include "sync/uidl.h"
+#include "sync/validity.h"
 
 #define PROGRESS_MS 250 /* at most so often */
 
@@ -223,6 +224,23 @@ static void find_uidl(struct pass *p)
 	uidl_found_release(&found);
 }
 
+/* Of the last delta to new: what a proxy may show of old's numbers. */
+static int send_validity(const struct pass *p, struct err *e)
+{
+	struct job_event ev = { .kind = JOB_EVENT_VALIDITY };
+	struct buf lines = { 0 };
+
+	if (p->job->kind != JOB_FINAL || p->from != SIDE_OLD)
+		return 0;
+	if (validity_lines(p, &lines, e) < 0)
+		return -1;
+	ev.body = mem_strn(buf_slice(&lines).p, buf_len(&lines));
+	send_event(&ev);
+	job_event_release(&ev);
+	buf_release(&lines);
+	return 0;
+}
+
 static int run_pass(struct worker_life *life, struct pass *p, struct err *e)
 {
 	int rc = journal_open(&p->journal, life->job.journal, e);
@@ -231,6 +249,8 @@ static int run_pass(struct worker_life *life, struct pass *p, struct err *e)
 		rc = err_set(e, ERR_TEMP, "the engine took the last delta back");
 	if (rc == 0)
 		rc = pass_run(p, e);
+	if (rc == 0)
+		rc = send_validity(p, e);
 	if (rc == 0)
 		find_uidl(p);
 	journal_close(&p->journal);

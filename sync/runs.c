@@ -129,6 +129,8 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	case WORKER_PROGRESS:
 		r->live.progress = *ev->job;
 		break;
+	case WORKER_VALIDITY: /* of a last delta: no run is one */
+		break;
 	case WORKER_UIDL:
 		take_uidl(r, ev->job);
 		break;

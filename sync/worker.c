@@ -120,6 +120,9 @@ static void take_event(struct worker *w, const struct job_event *ev)
 	case JOB_EVENT_UIDL:
 		out.kind = WORKER_UIDL;
 		break;
+	case JOB_EVENT_VALIDITY:
+		out.kind = WORKER_VALIDITY;
+		break;
 	case JOB_EVENT_RESULT:
 		out.kind = WORKER_RESULT;
 		w->has_result = true;

@@ -148,7 +148,8 @@ def test_plain_after_mail_that_was_brought_by_others(stage, person, exact, box):
 
 
 @pytest.mark.parametrize("limits, why", (({"uid_gaps": 5, "uid_floor": 5}, "too many UIDs were given on old"),
-                                         ({"uid_gaps": 5}, "too many UIDs without a message")))
+                                         pytest.param({"uid_gaps": 5}, "too many UIDs without a message",
+                                                      marks=pytest.mark.full)))
 def test_caps(stage, person, exact, box, can, limits, why):
     old = box(stage.old)
     old.waste(20)
@@ -160,6 +161,7 @@ def test_caps(stage, person, exact, box, can, limits, why):
         assert got == 1 if "uid_floor" in limits else got >= FLOOR, got
 
 
+@pytest.mark.full
 def test_killed_at_every_step(stage, person, exact, box):
     """Nothing of a filler stays, and what is copied afterwards goes on where it should."""
     ragged(box(stage.old))

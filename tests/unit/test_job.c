@@ -264,6 +264,7 @@ static void events_come_back(void **state UNUSED)
 {
 	struct job_event ev = { .kind = JOB_EVENT_WAITING }, out;
 	char part[] = "a\"b\\ old~1\nc d\n";
+	char numbers[] = "17 4\n4294967295 1\n";
 
 	assert_int_equal(there_and_back(&ev).kind, JOB_EVENT_WAITING);
 
@@ -306,6 +307,10 @@ static void events_come_back(void **state UNUSED)
 	assert_true(json_equal(out.item, ev.item));
 	job_event_release(&out);
 	job_event_release(&ev);
+	ev = (struct job_event){ .kind = JOB_EVENT_VALIDITY, .body = numbers };
+	out = there_and_back(&ev);
+	assert_string_equal(out.body, numbers);
+	mem_free(&out.body);
 
 	ev = (struct job_event){ .kind = JOB_EVENT_RESULT, .result = { .kind = ERR_AUTH } };
 	snprintf(ev.result.text, sizeof ev.result.text, "old: refused\nnow");
@@ -335,6 +340,11 @@ static void bad_events_are_refused(void **state UNUSED)
 		"{\"event\":\"token\",\"token\":7,\"until\":1}",
 		"{\"event\":\"token\",\"token\":\"x\",\"until\":-1}",
 		"{\"event\":\"account\",\"item\":[]}",
+		"{\"event\":\"validity\",\"body\":7}",
+		"{\"event\":\"validity\",\"body\":\"1 2\"}",
+		"{\"event\":\"validity\",\"body\":\"1 2\\n3\\n\"}",
+		"{\"event\":\"validity\",\"body\":\"1 4294967296\\n\"}",
+		"{\"event\":\"validity\",\"body\":\"1 2\\u0000\\n\"}",
 		"{\"event\":\"uidl\",\"complete\":true,\"entries\":-1,\"missing\":0,\"why\":\"\"}",
 		"{\"event\":\"uidl\",\"complete\":1,\"entries\":1,\"missing\":0,\"why\":\"\"}",
 		"{\"event\":\"result\",\"ok\":true,\"text\":\"\"}",

@@ -127,12 +127,33 @@ static void test_a_map_that_does_not_add_up(void **state UNUSED)
 	buf_release(&map);
 }
 
+/* ---- UIDVALIDITYs, for IMAP */
+
+static void assert_validity(const char *name, const char *expected)
+{
+	char *lines;
+
+	OK(store_validity_read(st, name, &lines, &err));
+	assert_string_equal(lines, expected);
+	free(lines);
+}
+
+static void test_uidvalidities_are_kept(void **state UNUSED)
+{
+	assert_validity("anna", "");
+	OK(store_validity_write(st, "anna", "1 2\n3 4\n", &err));
+	assert_validity("anna", "1 2\n3 4\n");
+	assert_validity("bert", "");
+	OK(store_validity_write(st, "anna", "", &err));
+	assert_validity("anna", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_who_reads_by_pop3),	       TEST(test_map_is_written_whole),
 		TEST(test_an_empty_map_is_one),	       TEST(test_a_person_accepts),
-		TEST(test_a_map_that_does_not_add_up),
+		TEST(test_a_map_that_does_not_add_up), TEST(test_uidvalidities_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
