@@ -21,33 +21,6 @@ static int forget_rows(struct work *w, struct err *e)
 	return journal_commit(j, e);
 }
 
-/* Every row, whatever of the folder the pass looks at. */
-static int load_all(struct work *w, struct err *e)
-{
-	w->whole = true;
-	return copy_load_rows(w, e);
-}
-
-/* After the flip new is the user's: what old had under its former UIDs is there, or was thrown
- * away. */
-static int mark_all_gone(struct work *w, struct err *e)
-{
-	struct journal *j = w->pass->journal;
-
-	if (load_all(w, e) < 0 || journal_begin(j, e) < 0)
-		return -1;
-	for (size_t i = 0; i < w->row_count; i++) {
-		w->rows[i].state = MSG_GONE;
-		w->rows[i].uid[w->pass->from] = 0;
-		if (journal_msg_write(j, w->f, &w->rows[i], NULL, "UIDVALIDITY changed", e) <
-		    0) {
-			journal_rollback(j);
-			return -1;
-		}
-	}
-	return journal_commit(j, e);
-}
-
 /*
  * Another UIDVALIDITY, or UIDs that begin again under the same one (some servers give 1 to
  * every folder they make): what the journal knows by UID means nothing any more.
@@ -62,24 +35,6 @@ static bool is_another(const struct folder_state *known, const struct selected *
 	       (now->uidnext && now->uidnext < known->uidnext);
 }
 
-/* After the flip, when new's UIDs mean nothing any more: what was brought stays known by old's.
- */
-static int forget_copies(struct work *w, struct err *e)
-{
-	struct journal *j = w->pass->journal;
-
-	if (load_all(w, e) < 0 || journal_begin(j, e) < 0)
-		return -1;
-	for (size_t i = 0; i < w->row_count; i++) {
-		w->rows[i].uid[w->pass->to] = 0;
-		if (journal_msg_write(j, w->f, &w->rows[i], NULL, NULL, e) < 0) {
-			journal_rollback(j);
-			return -1;
-		}
-	}
-	return journal_commit(j, e);
-}
-
 static int start_again(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -88,8 +43,10 @@ static int start_again(struct work *w, enum side s, struct err *e)
 	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
 	if (s == p->from && journal_suspect_drop(p->journal, w->f->id, 0, e) < 0)
 		return -1;
+	/* After the flip new is the user's. What old had under its former UIDs is there, or was
+	 * thrown away; and what was brought to new stays known by old's. */
 	if (pass_is_trailing(p))
-		return s == p->from ? mark_all_gone(w, e) : forget_copies(w, e);
+		return journal_lose_uids(p->journal, w->f->id, s, s == p->from, e);
 	if (s != p->from)
 		return forget_rows(w, e);
 	w->renumbered = true;

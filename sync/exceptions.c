@@ -82,30 +82,25 @@ static int want(const struct journal_exception *x, void *arg)
 	return 0;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static int forget_wanted(struct work *w, const struct wanted *l, struct err *e)
 {
 	struct journal *j = w->pass->journal;
+	int rc = journal_begin(j, e);
 
-	if (journal_begin(j, e) < 0)
+	if (rc < 0)
 		return -1;
-	for (size_t i = 0; i < w->row_count; i++) {
-		struct journal_msg *row = &w->rows[i];
+	for (size_t i = 0; i < l->count && rc == 0; i++) {
+		struct journal_msg row;
+		bool found;
 
-		if (row->state == MSG_EXCEPTION &&
-		    bsearch(&row->id, l->ids, l->count, sizeof row->id, by_id) &&
-		    forget(w, row, e) < 0) {
-			journal_rollback(j);
-			return -1;
-		}
+		rc = journal_msg_of(j, w->f, l->ids[i], w->lane->pool, &row, &found, e);
+		if (rc == 0 && found && row.state == MSG_EXCEPTION)
+			rc = forget(w, &row, e);
 	}
-	return journal_commit(j, e);
+	if (rc == 0)
+		return journal_commit(j, e);
+	journal_rollback(j);
+	return -1;
 }
 
 int exceptions_retry(struct work *w, struct err *e)
@@ -115,13 +110,9 @@ int exceptions_retry(struct work *w, struct err *e)
 
 	if (rc == 0 && l.count) {
 		w->wary = true;
-		qsort(l.ids, l.count, sizeof *l.ids, by_id);
 		/* The server tells nothing of them: they have not changed. */
 		w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
-		w->whole = true;
-		rc = copy_load_rows(w, e);
-		if (rc == 0)
-			rc = forget_wanted(w, &l, e);
+		rc = forget_wanted(w, &l, e);
 	}
 	mem_free(&l.ids);
 	return rc;

@@ -65,6 +65,10 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f,
  * to be found again by content; the others are forgotten.
  */
 int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) MUST_CHECK;
+/* After the flip one side has other UIDs: its rows lose theirs. left: that side is left, and what
+ * it had is GONE. */
+int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left,
+		      struct err *e) MUST_CHECK;
 /* Forgets it with all its messages. */
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 
@@ -112,6 +116,14 @@ int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by
 int journal_msgs_between(struct journal *j, const struct journal_folder *f, enum side by,
 			 uint32_t lo, uint32_t hi, struct flag_pool *p,
 			 struct journal_msg **out, size_t *n, struct err *e) MUST_CHECK;
+/* Those that have no UID on `by`, of a larger id than `after`, by id; at most so many are added. */
+int journal_msgs_without(struct journal *j, const struct journal_folder *f, enum side by,
+			 int64_t after, size_t most, struct flag_pool *p,
+			 struct journal_msg **out, size_t *n, struct err *e) MUST_CHECK;
+/* One of the folder's. *found: there is such a row. */
+int journal_msg_of(struct journal *j, const struct journal_folder *f, int64_t id,
+		   struct flag_pool *p, struct journal_msg *out, bool *found,
+		   struct err *e) MUST_CHECK;
 /* The messages of a batch that are still in doubt, in sending order. */
 int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_t batch,
 		       struct flag_pool *p, struct journal_msg **out, size_t *n,
@@ -123,6 +135,10 @@ int journal_uids(struct journal *j, int64_t folder, enum side s, uint32_t **out,
 /* UIDs lo … hi of this side that have a row of any state, ascending; free with mem_free. */
 int journal_uids_between(struct journal *j, int64_t folder, enum side s, uint32_t lo,
 			 uint32_t hi, uint32_t **out, size_t *n, struct err *e) MUST_CHECK;
+
+/* Every nth of those UIDs; free with mem_free. */
+int journal_uid_marks(struct journal *j, int64_t folder, enum side s, size_t nth,
+		      uint32_t **out, size_t *n, struct err *e) MUST_CHECK;
 
 /* Is there another message than `but` (0: any) of these canonical bytes in the folder? */
 int journal_knows(struct journal *j, int64_t folder, const unsigned char canon[DIGEST_SIZE],
@@ -147,6 +163,7 @@ struct journal_counts { /* of a folder's rows */
 	int64_t rows, unverified, in_doubt;
 	int64_t at[SIDES];    /* stand on that side as far as we know */
 	int64_t below[SIDES]; /* and have UIDs below the UIDNEXT in f's state */
+	int64_t without[SIDES]; /* have no UID there */
 };
 int journal_count(struct journal *j, const struct journal_folder *f, struct journal_counts *out,
 		  struct err *e) MUST_CHECK;

@@ -89,6 +89,16 @@ int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e)
 	return journal_with_id(j, old ? RENUMBER_OLD : RENUMBER_NEW, id, e);
 }
 
+int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, struct err *e)
+{
+	HELD(j);
+	bool old = s == SIDE_OLD;
+
+	if (left)
+		return journal_with_id(j, old ? LEAVE_OLD : LEAVE_NEW, id, e);
+	return journal_with_id(j, old ? LOSE_OLD : LOSE_NEW, id, e);
+}
+
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e)
 {
 	HELD(j);

@@ -76,6 +76,41 @@ int journal_msgs_between(struct journal *j, const struct journal_folder *f, enum
 	return read_msgs(j, st, f, p, out, n, e);
 }
 
+int journal_msgs_without(struct journal *j, const struct journal_folder *f, enum side by,
+			 int64_t after, size_t most, struct flag_pool *p,
+			 struct journal_msg **out, size_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st =
+		journal_get(j, by == SIDE_OLD ? MSGS_WITHOUT_OLD : MSGS_WITHOUT_NEW, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, f->id);
+	sqlite3_bind_int64(st, 2, after);
+	sqlite3_bind_int64(st, 3, (int64_t)most);
+	return read_msgs(j, st, f, p, out, n, e);
+}
+
+int journal_msg_of(struct journal *j, const struct journal_folder *f, int64_t id,
+		   struct flag_pool *p, struct journal_msg *out, bool *found, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_get(j, MSG_OF_ID, e);
+	int rc;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, f->id);
+	sqlite3_bind_int64(st, 2, id);
+	rc = journal_row(j, st, e);
+	*found = rc > 0;
+	if (*found)
+		read_msg(st, f, p, out);
+	sqlite3_reset(st);
+	return rc < 0 ? -1 : 0;
+}
+
 int journal_batch_msgs(struct journal *j, const struct journal_folder *f, int64_t batch,
 		       struct flag_pool *p, struct journal_msg **out, size_t *n, struct err *e)
 {
@@ -139,6 +174,33 @@ int journal_uids_between(struct journal *j, int64_t folder, enum side s, uint32_
 	sqlite3_bind_int64(st, 2, lo);
 	sqlite3_bind_int64(st, 3, hi);
 	return read_uids(j, st, out, n, e);
+}
+
+int journal_uid_marks(struct journal *j, int64_t folder, enum side s, size_t nth,
+		      uint32_t **out, size_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st =
+		journal_get(j, s == SIDE_OLD ? UIDS_BETWEEN_OLD : UIDS_BETWEEN_NEW, e);
+	size_t at = 0;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
+	sqlite3_bind_int64(st, 2, 1);
+	sqlite3_bind_int64(st, 3, UINT32_MAX);
+	while ((rc = journal_row(j, st, e)) > 0) {
+		if (++at % nth)
+			continue;
+		*out = mem_grow(*out, *n + 1, sizeof **out);
+		(*out)[(*n)++] = (uint32_t)sqlite3_column_int64(st, 0);
+	}
+	if (rc < 0)
+		mem_free(out);
+	return rc;
 }
 
 /* The first question by content makes the index, which then stays. */
@@ -264,6 +326,7 @@ int journal_count(struct journal *j, const struct journal_folder *f, struct jour
 	for (int s = 0; s < SIDES; s++) {
 		out->at[s] = sqlite3_column_int64(st, 3 + s);
 		out->below[s] = sqlite3_column_int64(st, 5 + s);
+		out->without[s] = sqlite3_column_int64(st, 7 + s);
 	}
 	sqlite3_reset(st);
 	return 0;

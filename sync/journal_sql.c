@@ -25,6 +25,12 @@ const char *const journal_sql[] = {
 				 " (state = 1 AND old_uid IS NULL))",
 	[RENUMBER_OLD] = "UPDATE msg SET old_uid = NULL, old_verified = 0 WHERE folder = ?1",
 	[RENUMBER_NEW] = "UPDATE msg SET new_uid = NULL, new_verified = 0 WHERE folder = ?1",
+	[LOSE_OLD] = "UPDATE msg SET old_uid = NULL WHERE folder = ?1",
+	[LOSE_NEW] = "UPDATE msg SET new_uid = NULL WHERE folder = ?1",
+	[LEAVE_OLD] = "UPDATE msg SET old_uid = NULL, state = 3, reason = 'UIDVALIDITY changed'"
+		      " WHERE folder = ?1",
+	[LEAVE_NEW] = "UPDATE msg SET new_uid = NULL, state = 3, reason = 'UIDVALIDITY changed'"
+		      " WHERE folder = ?1",
 	[FOLDER_DROP_MSGS] = "DELETE FROM msg WHERE folder = ?1",
 	[FOLDER_DROP_BATCHES] = "DELETE FROM batch WHERE folder = ?1",
 	[FOLDER_DROP] = "DELETE FROM folder WHERE id = ?1",
@@ -41,6 +47,13 @@ const char *const journal_sql[] = {
 	[MSGS_BETWEEN_NEW] =
 		"SELECT " MSG_COLUMNS " FROM msg"
 		" WHERE folder = ?1 AND new_uid BETWEEN ?2 AND ?3 ORDER BY new_uid",
+	[MSGS_WITHOUT_OLD] = "SELECT " MSG_COLUMNS " FROM msg"
+			     " WHERE folder = ?1 AND old_uid IS NULL AND id > ?2"
+			     " ORDER BY id LIMIT ?3",
+	[MSGS_WITHOUT_NEW] = "SELECT " MSG_COLUMNS " FROM msg"
+			     " WHERE folder = ?1 AND new_uid IS NULL AND id > ?2"
+			     " ORDER BY id LIMIT ?3",
+	[MSG_OF_ID] = "SELECT " MSG_COLUMNS " FROM msg WHERE folder = ?1 AND id = ?2",
 	[MSGS_OF_BATCH] = "SELECT " MSG_COLUMNS " FROM msg"
 			  " WHERE folder = ?1 AND batch = ?2 AND state = 0 ORDER BY pos",
 	/* What is GONE has left old, whatever its UID there was. */
@@ -67,7 +80,9 @@ const char *const journal_sql[] = {
 		" count(*) FILTER (WHERE state = 0),"
 		" count(old_uid) FILTER (WHERE state <> 3), count(new_uid),"
 		" count(*) FILTER (WHERE state <> 3 AND old_uid < ?4),"
-		" count(*) FILTER (WHERE new_uid < ?5) FROM msg WHERE folder = ?1",
+		" count(*) FILTER (WHERE new_uid < ?5),"
+		" count(*) - count(old_uid), count(*) - count(new_uid)"
+		" FROM msg WHERE folder = ?1",
 	[MSG_ADD] =
 		"INSERT INTO msg(old_uid, new_uid, state, size, date, flags, kept,"
 		" old_verified, new_verified, adopted, batch, pos, reason, folder,"
@@ -116,3 +131,4 @@ const char *const journal_sql[] = {
 _Static_assert(COUNT(journal_sql) == STATEMENTS, "a text for every statement");
 _Static_assert(MSG_INTENT == 0 && MSG_DONE == 1 && MSG_EXCEPTION == 2,
 	       "numbers inside the statements");
+_Static_assert(MSG_GONE == 3, "another one");

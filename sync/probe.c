@@ -386,11 +386,15 @@ int probe_batches(struct work *w, struct err *e)
 	struct pass *p = w->pass;
 	struct candidates c = { .w = w };
 	struct journal_batch *at = NULL;
+	uint32_t from = UINT32_MAX; /* nothing below is looked at */
 	size_t n = 0;
 	int rc = journal_batches(p->journal, w->f->id, &at, &n, e);
 
+	for (size_t i = 0; i < n; i++)
+		from = MIN(from, at[i].uidnext);
 	if (rc == 0 && n)
-		rc = journal_uids(p->journal, w->f->id, p->to, &c.known.at, &c.known.count, e);
+		rc = journal_uids_between(p->journal, w->f->id, p->to, from, UINT32_MAX,
+					  &c.known.at, &c.known.count, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		w->touched = true;
 		rc = probe_batch(&c, &at[i], e);
@@ -429,8 +433,8 @@ static int write_astray(struct work *w, struct journal_msg **rows, size_t n, uin
 static int has_strangers(struct work *w, uint32_t from, bool *out, struct err *e)
 {
 	struct candidates c = { .w = w };
-	int rc = journal_uids(w->pass->journal, w->f->id, w->pass->to, &c.known.at,
-			      &c.known.count, e);
+	int rc = journal_uids_between(w->pass->journal, w->f->id, w->pass->to, from, UINT32_MAX,
+				      &c.known.at, &c.known.count, e);
 
 	if (rc == 0)
 		rc = list_unknown(&c, from, e);

@@ -265,6 +265,66 @@ static void uids_between_are_of_every_state(void **state UNUSED)
 	journal_close(&j);
 }
 
+static void marks_are_every_nth_uid(void **state UNUSED)
+{
+	static const uint32_t uids[] = { 5, 10, 4000000000, 7, 9 }, third[] = { 9 };
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	struct err e = { 0 };
+	uint32_t *got;
+	size_t n;
+
+	for (size_t i = 0; i < COUNT(uids); i++)
+		add(j, &f, uids[i], false);
+	assert_int_equal(journal_uid_marks(j, f.id, SIDE_OLD, 3, &got, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_memory_equal(got, third, sizeof third);
+	free(got);
+	assert_int_equal(journal_uid_marks(j, f.id, SIDE_OLD, 6, &got, &n, &e), 0);
+	assert_int_equal(n, 0);
+	free(got);
+	assert_int_equal(journal_uid_marks(j, f.id, SIDE_NEW, 1, &got, &n, &e), 0);
+	assert_int_equal(n, 0);
+	free(got);
+	journal_close(&j);
+}
+
+/* Pages of those that a side has no UID of; one by its id; and all of them, after the flip. */
+static void rows_without_a_uid(void **state UNUSED)
+{
+	struct flag_pool *pool = flag_pool_new();
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	struct journal_msg m[3], *rows = NULL, one;
+	struct journal_counts c;
+	struct err e = { 0 };
+	bool found;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < 3; i++)
+		m[i] = add(j, &f, 10 + i, false);
+	assert_int_equal(journal_msgs_without(j, &f, SIDE_NEW, 0, 2, pool, &rows, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(rows[1].id, m[1].id);
+	assert_int_equal(
+		journal_msgs_without(j, &f, SIDE_NEW, m[1].id, 2, pool, &rows, &n, &e), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(rows[2].id, m[2].id);
+	assert_int_equal(journal_msg_of(j, &f, m[2].id, pool, &one, &found, &e), 0);
+	assert_true(found && one.uid[SIDE_OLD] == 12);
+	assert_int_equal(journal_msg_of(j, &f, 99, pool, &one, &found, &e), 0);
+	assert_false(found);
+	assert_int_equal(journal_lose_uids(j, f.id, SIDE_OLD, true, &e), 0);
+	assert_int_equal(journal_msg_of(j, &f, m[0].id, pool, &one, &found, &e), 0);
+	assert_true(found && one.uid[SIDE_OLD] == 0 && one.state == MSG_GONE);
+	assert_int_equal(journal_count(j, &f, &c, &e), 0);
+	assert_int_equal(c.without[SIDE_OLD], 3);
+	assert_int_equal(c.without[SIDE_NEW], 3);
+	free(rows);
+	journal_close(&j);
+	flag_pool_free(&pool);
+}
+
 #define MADE(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -273,6 +333,7 @@ int main(void)
 		MADE(the_first_schema_opens),	    MADE(a_later_schema_is_left_alone),
 		MADE(narrow_writes_leave_the_rest), MADE(digests_come_together),
 		MADE(contents_are_known),	    MADE(uids_between_are_of_every_state),
+		MADE(marks_are_every_nth_uid),	    MADE(rows_without_a_uid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
