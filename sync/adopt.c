@@ -4,13 +4,15 @@
  */
 #include "sync/ahead.h"
 
-#define PART	  8192 /* messages, about, whose digests are held at once */
-#define HASH_KEPT 16   /* bytes of a header's hash: it only chooses what is looked at whole */
+#define PART 8192 /* messages, about, whose digests are held at once */
 
+/* Of each unknown message 8 bytes are in memory, however large the folder. */
 struct unknown {
 	uint32_t *uids; /* ascending */
 	size_t count;
-	unsigned char (*headers)[HASH_KEPT]; /* of each; zero: not told */
+	/* Of each four bytes of its header's hash: it only chooses what is looked at whole. 0:
+	 * not told. */
+	uint32_t *headers;
 	/* of one part */
 	uint32_t *picked; /* whose header the other side has too */
 	struct digest *digests;
@@ -38,9 +40,9 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool has_uid(const uint32_t *uids, size_t n, uint32_t uid)
+static bool has_number(const uint32_t *at, size_t n, uint32_t number)
 {
-	return n && bsearch(&uid, uids, n, sizeof uid, by_number);
+	return n && bsearch(&number, at, n, sizeof number, by_number);
 }
 
 /* Its UID on `from` means nothing any more; on the other side it is what it was. */
@@ -49,8 +51,15 @@ static bool is_orphan(const struct work *w, const struct journal_msg *row)
 	return row->state == MSG_DONE && !row->uid[w->pass->from];
 }
 
+static void add_uid(struct unknown *u, uint32_t uid)
+{
+	if ((u->count & (u->count + 1)) == 0)
+		u->uids = mem_grow(u->uids, u->count * 2 + 1, sizeof *u->uids);
+	u->uids[u->count++] = uid;
+}
+
 /* UIDs of one side that are in the listing and in no row that both sides have. */
-static void find_unknown(const struct work *w, enum side s, struct unknown *u)
+static void add_unknown(const struct work *w, enum side s, struct unknown *u)
 {
 	uint32_t *known = mem_array(w->row_count + 1, sizeof *known);
 	size_t n = 0;
@@ -59,11 +68,27 @@ static void find_unknown(const struct work *w, enum side s, struct unknown *u)
 		if (w->rows[i].uid[s] && !is_orphan(w, &w->rows[i]))
 			known[n++] = w->rows[i].uid[s];
 	qsort(known, n, sizeof *known, by_number);
-	u->uids = mem_array(w->seen_count[s] + 1, sizeof *u->uids);
 	for (size_t i = 0; i < w->seen_count[s]; i++)
-		if (!has_uid(known, n, w->seen[s][i].uid))
-			u->uids[u->count++] = w->seen[s][i].uid;
+		if (!has_number(known, n, w->seen[s][i].uid))
+			add_uid(u, w->seen[s][i].uid);
 	free(known);
+}
+
+static int find_unknown(struct work *w, enum side s, struct unknown *u, struct err *e)
+{
+	const struct windows *all = &w->sweep.of[s];
+	bool orphans = s == w->pass->to && w->count.without[w->pass->from];
+
+	if (!w->sweep.on)
+		add_unknown(w, s, u);
+	for (size_t i = 0; i < all->count; i++) { /* of one that is not swept there are none */
+		if (!all->at[i].unknown && !orphans)
+			continue;
+		if (sweep_uids(w, s, &all->at[i], e) < 0)
+			return -1;
+		add_unknown(w, s, u);
+	}
+	return 0;
 }
 
 static int take_header(const struct message_info *i, struct slice header, void *arg,
@@ -76,7 +101,7 @@ static int take_header(const struct message_info *i, struct slice header, void *
 		unsigned char hash[DIGEST_SIZE];
 
 		digest_of_header(header, hash);
-		memcpy(u->headers[at - u->uids], hash, HASH_KEPT);
+		memcpy(&u->headers[at - u->uids], hash, sizeof *u->headers);
 	}
 	return 0;
 }
@@ -90,32 +115,31 @@ static int read_headers(struct work *w, enum side s, struct unknown *u, struct e
 			       u, &got, e);
 }
 
-static int by_hash(const void *a, const void *b)
-{
-	return memcmp(a, b, HASH_KEPT);
-}
-
 /* Mail is divided by its header, so that a message and its copy are in one part. */
-static bool is_in_part(const unsigned char header[HASH_KEPT], size_t part, size_t parts)
+static bool is_in_part(uint32_t header, size_t part, size_t parts)
 {
-	return ((size_t)header[0] << 8 | header[1]) % parts == part;
+	return header % parts == part;
 }
 
 /* Those of u, of this part, whose header the other side has. */
 static void pick(struct unknown *u, const struct unknown *other, size_t part, size_t parts)
 {
-	unsigned char(*sorted)[HASH_KEPT] = mem_array(other->count + 1, sizeof *sorted);
+	uint32_t *sorted = mem_array(other->count + 1, sizeof *sorted);
 	size_t n = 0;
 
 	for (size_t i = 0; i < other->count; i++)
 		if (is_in_part(other->headers[i], part, parts))
-			memcpy(sorted[n++], other->headers[i], HASH_KEPT);
-	qsort(sorted, n, sizeof *sorted, by_hash);
-	u->picked = mem_array(u->count + 1, sizeof *u->picked);
-	for (size_t i = 0; i < u->count && n; i++)
-		if (is_in_part(u->headers[i], part, parts) &&
-		    bsearch(u->headers[i], sorted, n, sizeof *sorted, by_hash))
-			u->picked[u->picked_count++] = u->uids[i];
+			sorted[n++] = other->headers[i];
+	qsort(sorted, n, sizeof *sorted, by_number);
+	for (size_t i = 0; i < u->count && n; i++) {
+		if (!is_in_part(u->headers[i], part, parts) ||
+		    !has_number(sorted, n, u->headers[i]))
+			continue;
+		if ((u->picked_count & (u->picked_count + 1)) == 0)
+			u->picked =
+				mem_grow(u->picked, u->picked_count * 2 + 1, sizeof *u->picked);
+		u->picked[u->picked_count++] = u->uids[i];
+	}
 	free(sorted);
 }
 
@@ -139,6 +163,26 @@ static int read_digests(struct work *w, enum side s, struct unknown *u, struct e
 			       e);
 }
 
+/* What is picked, as the folder lists it: where that was swept, only UIDs are known so far. */
+static int see_picked(struct work *w, enum side s, const struct unknown *u, struct err *e)
+{
+	struct mailbox *box = w->lane->box[s];
+	struct side_of so = { w, s };
+	struct listing got;
+	int rc;
+
+	if (!w->sweep.on || u->picked_count == 0)
+		return 0;
+	w->seen_count[s] = 0;
+	rc = mailbox_is_pop3(box)
+		     ? mailbox_messages(box, u->picked[0], u->picked[u->picked_count - 1],
+					copy_take, &so, &got, e)
+		     : mailbox_messages_of(box, u->picked, u->picked_count, copy_take, &so,
+					   &got, e);
+	copy_tidy_seen(w, s);
+	return rc;
+}
+
 /* The row that is to be written over; 0: none. */
 static int orphan_at(struct work *w, uint32_t there_uid, int64_t *id, struct err *e)
 {
@@ -152,12 +196,10 @@ static int orphan_at(struct work *w, uint32_t there_uid, int64_t *id, struct err
 	return rc;
 }
 
-static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
+static int write_row(struct work *w, const struct seen *here, const struct seen *there,
 		     const struct digest *d, struct err *e)
 {
 	struct pass *p = w->pass;
-	const struct seen *here = copy_find(w, p->from, here_uid),
-			  *there = copy_find(w, p->to, there_uid);
 	struct journal_msg row = { .state = MSG_DONE,
 				   .size = d->size,
 				   .date = here->date,
@@ -167,16 +209,26 @@ static int write_row(struct work *w, uint32_t here_uid, uint32_t there_uid,
 				   .verified = { true, true },
 				   .adopted = true };
 
-	row.uid[p->from] = here_uid;
-	row.uid[p->to] = there_uid;
+	row.uid[p->from] = here->uid;
+	row.uid[p->to] = there->uid;
 	if (mailbox_is_pop3(w->lane->box[p->from])) { /* it knows no better */
 		row.date = there->date;
 		row.kept = there->flags;
 	}
-	if (orphan_at(w, there_uid, &row.id, e) < 0)
+	if (orphan_at(w, there->uid, &row.id, e) < 0)
 		return -1;
 	w->adopted += !row.id;
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
+}
+
+/* One that has gone since is no match any more. */
+static int write_match(struct work *w, uint32_t here_uid, uint32_t there_uid,
+		       const struct digest *d, struct err *e)
+{
+	const struct seen *here = copy_find(w, w->pass->from, here_uid),
+			  *there = copy_find(w, w->pass->to, there_uid);
+
+	return here && there ? write_row(w, here, there, d, e) : 0;
 }
 
 static int write_matches(struct work *w, const struct unknown *here,
@@ -190,8 +242,8 @@ static int write_matches(struct work *w, const struct unknown *here,
 	rc = journal_folder_write(j, w->f, e); /* whose UIDVALIDITYs the rows need */
 	for (size_t i = 0; i < here->digested && rc == 0; i++)
 		if (match[i] >= 0)
-			rc = write_row(w, here->picked[i], there->picked[match[i]],
-				       &here->digests[i], e);
+			rc = write_match(w, here->picked[i], there->picked[match[i]],
+					 &here->digests[i], e);
 	if (rc == 0)
 		return journal_commit(j, e);
 	journal_rollback(j);
@@ -205,7 +257,9 @@ static int adopt_part(struct work *w, struct unknown *here, struct unknown *ther
 
 	pick(here, there, part, parts);
 	pick(there, here, part, parts);
-	if (read_digests(w, w->pass->from, here, e) == 0 &&
+	if (see_picked(w, w->pass->from, here, e) == 0 &&
+	    see_picked(w, w->pass->to, there, e) == 0 &&
+	    read_digests(w, w->pass->from, here, e) == 0 &&
 	    read_digests(w, w->pass->to, there, e) == 0) {
 		match = mem_array(here->digested + 1, sizeof *match);
 		probe_align(here->digests, here->digested, there->digests, there->digested,
@@ -222,15 +276,15 @@ static int adopt_part(struct work *w, struct unknown *here, struct unknown *ther
 int adopt_unknown(struct work *w, struct err *e)
 {
 	struct unknown here = { 0 }, there = { 0 };
-	bool both;
+	int rc = find_unknown(w, w->pass->from, &here, e);
 	size_t parts;
-	int rc = 0;
+	bool both;
 
-	find_unknown(w, w->pass->from, &here);
-	find_unknown(w, w->pass->to, &there);
+	if (rc == 0 && here.count)
+		rc = find_unknown(w, w->pass->to, &there, e);
 	parts = 1 + MIN(here.count, there.count) / PART;
 	both = here.count && there.count;
-	if (both) {
+	if (rc == 0 && both) {
 		rc = ahead_drop(w, e);
 		if (rc == 0)
 			rc = read_headers(w, w->pass->from, &here, e);

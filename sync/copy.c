@@ -167,7 +167,7 @@ static void forget_state(struct work *w, enum side s)
 }
 
 /* What is new is on its way already while the rest is mended. */
-static int bring(struct work *w, bool mend, struct err *e)
+int copy_bring(struct work *w, bool mend, struct err *e)
 {
 	struct stream *st = NULL;
 	struct mending *m = NULL;
@@ -197,15 +197,21 @@ static int work_trailing(struct work *w, struct err *e)
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0)
 		return -1;
 	forget_state(w, w->pass->to);
+	if (w->sweep.on)
+		return sweep_trailing(w, e);
 	if ((!w->f->trailed && copy_late_flags(w, e) < 0) || copy_stray_flags(w, e) < 0)
 		return -1;
-	return bring(w, false, e);
+	return copy_bring(w, false, e);
 }
 
 static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
 	if (uids_recover(w, e) < 0 || exceptions_retry(w, e) < 0 ||
-	    copy_gather(w, both_sides, e) < 0 || copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || bring(w, true, e) < 0 ||
+	    copy_gather(w, both_sides, e) < 0)
+		return -1;
+	if (w->sweep.on)
+		return sweep_in_step(w, equal, e);
+	if (copy_drop_lost(w, e) < 0 || adopt_unknown(w, e) < 0 || copy_bring(w, true, e) < 0 ||
 	    copy_look_again_begin(w, e) < 0)
 		return -1;
 	ahead_go_on(w);
@@ -261,6 +267,30 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 	return rc;
 }
 
+/* Who is in the rows and was not seen on `from`. */
+static int mark_gone(struct work *w, void *arg UNUSED, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->row_count; i++) {
+		struct journal_msg *row = &w->rows[i];
+
+		if (row->state != MSG_DONE ||
+		    copy_find(w, w->pass->from, row->uid[w->pass->from]))
+			continue;
+		row->state = MSG_GONE;
+		/* Before, it may be a last session's doing. */
+		w->pass->count.strays += w->f->trailed;
+		if (journal_msg_write(j, w->f, row, NULL, "left old after the flip", e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
+	}
+	return journal_commit(j, e);
+}
+
 int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pair,
 		   struct journal_folder *f, struct err *e)
 {
@@ -278,20 +308,10 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 	}
 	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
-	rc = journal_begin(p->journal, e);
-	for (size_t i = 0; i < w.row_count && rc == 0 && w.adds_up[p->from]; i++) {
-		struct journal_msg *row = &w.rows[i];
-
-		if (row->state != MSG_DONE || copy_find(&w, p->from, row->uid[p->from]))
-			continue;
-		row->state = MSG_GONE;
-		p->count.strays += f->trailed; /* before, it may be a last session's doing */
-		rc = journal_msg_write(p->journal, f, row, NULL, "left old after the flip", e);
-	}
-	if (rc < 0)
-		journal_rollback(p->journal);
+	if (w.sweep.on)
+		rc = sweep_gone(&w, p->from, mark_gone, NULL, e);
 	else
-		rc = journal_commit(p->journal, e);
+		rc = w.adds_up[p->from] ? mark_gone(&w, NULL, e) : 0;
 out:
 	close_work(&w);
 	return rc;
@@ -313,8 +333,10 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, stru
 	w.adds_up[p->from] = true;
 	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
-	rc = copy_mend(&w, e);
-	if (rc == 0 && w.row_count == 0)
+	rc = w.sweep.on ? sweep_vanished(&w, e) : copy_mend(&w, e);
+	if (rc == 0)
+		rc = journal_count(p->journal, f, &w.count, e);
+	if (rc == 0 && w.count.rows == 0)
 		rc = journal_folder_drop(p->journal, f->id, e);
 out:
 	close_work(&w);

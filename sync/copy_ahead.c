@@ -55,7 +55,8 @@ void ahead_begin(struct work *w)
 	struct err ignored = { 0 };
 	struct work *next;
 
-	if (mailbox_is_pop3(box) || !pass_next_folder(p, w->lane, &pair, &f))
+	/* One that is swept needs `from` in the next window, too. */
+	if (w->sweep.on || mailbox_is_pop3(box) || !pass_next_folder(p, w->lane, &pair, &f))
 		return;
 	ASSERT(!w->lane->ahead);
 	w->ahead.lent = true;

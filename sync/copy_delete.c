@@ -171,24 +171,35 @@ static void find_there(struct work *w, struct delete_plan *d)
 			d->uids.at[d->uids.count++] = d->rows[i]->uid[to];
 }
 
+bool deletes_allowed(struct work *w, size_t n)
+{
+	struct pass *p = w->pass;
+
+	if (w->renumbered) /* the next pass knows better what has gone */
+		return false;
+	if (w->adds_up[p->from])
+		return brake_holds(w, n);
+	pass_unclean(p, "folder %s: the listing of %s does not add up: nothing is deleted",
+		     w->f->name[p->from], side_name(p->from));
+	return false;
+}
+
 void deletes_plan(struct work *w, struct delete_plan *out)
 {
 	struct pass *p = w->pass;
 	size_t n = 0;
+	bool allowed = false;
 
 	*out = (struct delete_plan){ .rows = mem_array(w->row_count + 1, sizeof *out->rows) };
 	for (size_t i = 0; i < w->row_count; i++)
 		if (w->rows[i].state != MSG_INTENT &&
 		    !copy_find(w, p->from, w->rows[i].uid[p->from]))
 			out->rows[n++] = &w->rows[i];
-	if (w->renumbered) /* the next pass knows better what has gone */
-		n = 0;
-	if (n && !w->adds_up[p->from])
-		pass_unclean(p,
-			     "folder %s: the listing of %s does not add up: nothing is deleted",
-			     w->f->name[p->from], side_name(p->from));
-	else if (n && brake_holds(w, n))
-		out->count = n;
+	if (n && w->sweep.on)
+		allowed = w->sweep.may_delete && sweep_agrees(w, p->from, n);
+	else if (n)
+		allowed = deletes_allowed(w, n);
+	out->count = allowed ? n : 0;
 	find_there(w, out);
 }
 
@@ -255,59 +266,73 @@ int deletes_write(struct work *w, const struct delete_plan *d, struct err *e)
 
 /* ---- what is not there any more */
 
+/* With a window of `from` no listing of `to` is made that could be believed. */
+static bool is_lost(const struct work *w, const struct journal_msg *row)
+{
+	enum side to = w->pass->to;
+
+	if (row->state != MSG_DONE || (w->sweep.on && w->sweep.by != to && row->uid[to]))
+		return false;
+	return !copy_find(w, to, row->uid[to]);
+}
+
+size_t lost_count(const struct work *w, struct lost *sum)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->row_count; i++) {
+		if (!is_lost(w, &w->rows[i]))
+			continue;
+		sum->youngest =
+			n || sum->count ? MAX(sum->youngest, w->rows[i].date) : w->rows[i].date;
+		n++;
+	}
+	sum->count += (int64_t)n;
+	return n;
+}
+
 /*
  * Many servers remove from Trash and Junk what is older than some days. That is so if all that
  * is missing is older than all that is still there: then it is no loss, and is not brought
  * again at every pass.
  */
-static int is_purge(struct work *w, struct journal_msg **lost, size_t n, bool *out,
-		    struct err *e)
+int lost_is_purge(const struct work *w, const struct lost *sum, bool *out, struct err *e)
 {
 	enum special_use use = w->pair ? w->pair->use : USE_NONE;
-	int64_t youngest = INT64_MIN, older;
+	int64_t older;
 
 	*out = false;
-	if (use != USE_TRASH && use != USE_JUNK)
+	if ((use != USE_TRASH && use != USE_JUNK) ||
+	    sum->youngest > clock_real_ms() / 1000 - PURGE_AGE_S)
 		return 0;
-	for (size_t i = 0; i < n; i++)
-		youngest = MAX(youngest, lost[i]->date);
-	if (youngest > clock_real_ms() / 1000 - PURGE_AGE_S)
-		return 0;
-	if (journal_not_after(w->pass->journal, w->f->id, youngest, &older, e) < 0)
+	if (journal_not_after(w->pass->journal, w->f->id, sum->youngest, &older, e) < 0)
 		return -1;
-	*out = older == (int64_t)n;
+	*out = older == sum->count;
+	if (*out)
+		pass_note(w->pass, "folder %s: %s has removed %lld messages for their age",
+			  w->f->name[w->pass->from], side_name(w->pass->to),
+			  (long long)sum->count);
 	return 0;
 }
 
-static int note_purged(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
+static int drop_one(struct work *w, struct journal_msg *row, bool purged, struct err *e)
 {
-	struct pass *p = w->pass;
-	struct journal *j = p->journal;
-
-	if (journal_begin(j, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		rows[i]->state = MSG_SKIPPED;
-		rows[i]->uid[p->to] = 0;
-		if (journal_msg_write(j, w->f, rows[i], NULL, "removed there for its age", e) <
-		    0) {
-			journal_rollback(j);
-			return -1;
-		}
-	}
-	pass_note(p, "folder %s: %s has removed %zu messages for their age",
-		  w->f->name[p->from], side_name(p->to), n);
-	return journal_commit(j, e);
+	if (!purged)
+		return journal_msg_drop(w->pass->journal, row->id, e);
+	row->state = MSG_SKIPPED;
+	row->uid[w->pass->to] = 0;
+	return journal_msg_write(w->pass->journal, w->f, row, NULL, "removed there for its age",
+				 e);
 }
 
-static int drop_rows(struct work *w, struct journal_msg **rows, size_t n, struct err *e)
+int lost_drop(struct work *w, bool purged, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (journal_msg_drop(j, rows[i]->id, e) < 0) {
+	for (size_t i = 0; i < w->row_count; i++)
+		if (is_lost(w, &w->rows[i]) && drop_one(w, &w->rows[i], purged, e) < 0) {
 			journal_rollback(j);
 			return -1;
 		}
@@ -316,22 +341,12 @@ static int drop_rows(struct work *w, struct journal_msg **rows, size_t n, struct
 
 int copy_drop_lost(struct work *w, struct err *e)
 {
-	struct pass *p = w->pass;
-	struct journal_msg **lost = mem_array(w->row_count + 1, sizeof *lost);
-	bool purge = false;
-	size_t n = 0;
-	int rc = 0;
+	struct lost sum = { 0 };
+	bool purged;
 
-	for (size_t i = 0; i < w->row_count && w->adds_up[p->to]; i++)
-		if (w->rows[i].state == MSG_DONE && !copy_find(w, p->to, w->rows[i].uid[p->to]))
-			lost[n++] = &w->rows[i];
-	if (n) {
-		rc = is_purge(w, lost, n, &purge, e);
-		if (rc == 0)
-			rc = purge ? note_purged(w, lost, n, e) : drop_rows(w, lost, n, e);
-		if (rc == 0)
-			rc = copy_load_rows(w, e);
-	}
-	free(lost);
-	return rc;
+	if (!w->adds_up[w->pass->to] || lost_count(w, &sum) == 0)
+		return 0;
+	if (lost_is_purge(w, &sum, &purged, e) < 0 || lost_drop(w, purged, e) < 0)
+		return -1;
+	return copy_load_rows(w, e);
 }

@@ -158,10 +158,36 @@ static int load_concerned(struct work *w, struct err *e)
 	return 0;
 }
 
+/* A page keeps its end when it is read again. */
+static int load_page(struct work *w, struct err *e)
+{
+	if (journal_msgs_without(w->pass->journal, w->f, w->sweep.by, w->sweep.after,
+				 w->pass->window, w->lane->pool, &w->rows, &w->row_count,
+				 e) < 0)
+		return -1;
+	while (w->sweep.last && w->row_count && w->rows[w->row_count - 1].id > w->sweep.last)
+		w->row_count--;
+	if (w->row_count && !w->sweep.last)
+		w->sweep.last = w->rows[w->row_count - 1].id;
+	return 0;
+}
+
+static int load_window(struct work *w, struct err *e)
+{
+	const struct window *at = w->sweep.at;
+
+	if (!at)
+		return load_page(w, e);
+	return journal_msgs_between(w->pass->journal, w->f, w->sweep.by, at->lo, at->hi,
+				    w->lane->pool, &w->rows, &w->row_count, e);
+}
+
 int copy_load_rows(struct work *w, struct err *e)
 {
 	mem_free(&w->rows);
 	w->row_count = 0;
+	if (w->sweep.on)
+		return load_window(w, e);
 	if (!w->whole)
 		return load_concerned(w, e);
 	return journal_msgs(w->pass->journal, w->f, w->pass->from, w->lane->pool, &w->rows,

@@ -66,20 +66,33 @@ static bool goes_on(const struct work *w, enum side s)
 	       now->highestmodseq >= base->modseq && now->uidnext >= base->uidnext;
 }
 
+/* More than a window's worth of changes is not held: then the folder is swept. */
+static int take_change(const struct message_info *i, void *arg, struct err *e UNUSED)
+{
+	struct side_of *so = arg;
+	struct work *w = so->w;
+
+	if (w->seen_count[so->side] < 2 * (size_t)w->pass->window)
+		copy_see(w, so->side, i);
+	else
+		w->flood[so->side] = true;
+	return 0;
+}
+
 int copy_look_end(struct work *w, enum side s, struct err *e)
 {
 	struct side_of so = { w, s };
 	uint64_t since = asked_since(w, s);
 
 	w->seen_count[s] = 0;
-	w->changes[s] = (struct changes){ .on_message = copy_take, .arg = &so };
+	w->changes[s] = (struct changes){ .on_message = take_change, .arg = &so };
 	if (mailbox_look_end(w->lane->box[s], &w->selected[s], &w->changes[s], e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(s), w->f->name[s]);
 	w->seen_modseq[s] = w->selected[s].highestmodseq;
 	w->seen_uidnext[s] = w->selected[s].uidnext;
 	if (since == LOOK_ALL)
 		ahead_listed(w);
-	w->told[s] = since && since != LOOK_ALL && goes_on(w, s);
+	w->told[s] = since && since != LOOK_ALL && goes_on(w, s) && !w->flood[s];
 	return 0;
 }
 
@@ -366,6 +379,9 @@ int copy_gather(struct work *w, const bool sides[SIDES], struct err *e)
 	w->whole = false;
 	for (int s = 0; s < SIDES; s++)
 		w->whole |= sides[s] && !w->told[s];
+	w->sweep.on = w->whole && sweep_is_due(w, sides);
+	if (w->sweep.on)
+		return 0;
 	for (int s = 0; s < SIDES; s++)
 		if (sides[s] && !w->whole)
 			note_concerned(w, (enum side)s);
@@ -549,6 +565,7 @@ void copy_look_release(struct work *w)
 	if ((w->last.begun && !w->last.taken) || w->ahead.opening)
 		mailbox_forget_first(w->lane->box[w->pass->to]);
 	mem_free(&w->last.before);
+	sweep_release(w);
 	for (int s = 0; s < SIDES; s++) {
 		changes_release(&w->changes[s]);
 		uid_list_release(&w->gone[s]);

@@ -481,7 +481,7 @@ static int copy_batches(struct stream *st, struct err *e)
 		batch_release(&b);
 		if (rc < 0)
 			return rc;
-		pass_tell(p, w->f->name[p->from], (int64_t)done, (int64_t)st->todo);
+		copy_tell(w, done, st->todo);
 	}
 	if (rc < 0 && done < st->todo)
 		st->unread = st->uids[done];
@@ -556,7 +556,9 @@ static int check_room(const struct stream *st, struct err *e)
 	struct work *w = st->w;
 	struct pass *p = w->pass;
 
-	if (quota_fits(&p->room, st->bytes, (int64_t)(st->todo + st->alone_count), e) < 0)
+	w->wanted_bytes += st->bytes;
+	w->wanted += (int64_t)(st->todo + st->alone_count);
+	if (quota_fits(&p->room, w->wanted_bytes, w->wanted, e) < 0)
 		return err_wrap(e, "%s: folder %s", side_name(p->to), w->f->name[p->to]);
 	return 0;
 }
@@ -644,12 +646,16 @@ int copy_new_begin(struct work *w, struct stream **out, struct err *e)
 	return 0;
 }
 
+/* Where the folder is swept, once for all that is to come in its windows. */
 static int begin_uids(struct stream *st, struct err *e)
 {
+	struct work *w = st->w;
 	const uint32_t *first = st->todo ? st->uids : st->alone;
 	size_t n = st->todo + st->alone_count;
 
-	return uids_begin(st->w, n ? *first : 0, n, st->bytes, e);
+	if (w->sweep.on && (w->uids.on || (!n && !sweep_is_last(w))))
+		return 0;
+	return uids_begin(w, n ? *first : 0, MAX(n, sweep_to_come(w)), st->bytes, e);
 }
 
 int copy_new_send(struct stream *st, struct err *e)

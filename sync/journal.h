@@ -65,8 +65,8 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f,
  * to be found again by content; the others are forgotten.
  */
 int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) MUST_CHECK;
-/* After the flip one side has other UIDs: its rows lose theirs. left: that side is left, and what
- * it had is GONE. */
+/* After the flip one side has other UIDs: its rows lose theirs. left: that side is left, and
+ * what it had is GONE. */
 int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left,
 		      struct err *e) MUST_CHECK;
 /* Forgets it with all its messages. */
@@ -116,7 +116,8 @@ int journal_msgs(struct journal *j, const struct journal_folder *f, enum side by
 int journal_msgs_between(struct journal *j, const struct journal_folder *f, enum side by,
 			 uint32_t lo, uint32_t hi, struct flag_pool *p,
 			 struct journal_msg **out, size_t *n, struct err *e) MUST_CHECK;
-/* Those that have no UID on `by`, of a larger id than `after`, by id; at most so many are added. */
+/* Those that have no UID on `by`, of a larger id than `after`, by id; at most so many are
+ * added. */
 int journal_msgs_without(struct journal *j, const struct journal_folder *f, enum side by,
 			 int64_t after, size_t most, struct flag_pool *p,
 			 struct journal_msg **out, size_t *n, struct err *e) MUST_CHECK;
@@ -161,8 +162,8 @@ int journal_trailed(struct journal *j, bool yes, struct err *e) MUST_CHECK;
 
 struct journal_counts { /* of a folder's rows */
 	int64_t rows, unverified, in_doubt;
-	int64_t at[SIDES];    /* stand on that side as far as we know */
-	int64_t below[SIDES]; /* and have UIDs below the UIDNEXT in f's state */
+	int64_t at[SIDES];	/* stand on that side as far as we know */
+	int64_t below[SIDES];	/* and have UIDs below the UIDNEXT in f's state */
 	int64_t without[SIDES]; /* have no UID there */
 };
 int journal_count(struct journal *j, const struct journal_folder *f, struct journal_counts *out,

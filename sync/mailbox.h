@@ -254,6 +254,10 @@ struct uid_list { /* ascending, each once */
 int mailbox_uids(struct mailbox *m, uint32_t lo, uint32_t hi, struct uid_list *out,
 		 struct err *e) MUST_CHECK;
 void uid_list_release(struct uid_list *l);
+/* UIDs of every nth message, in few bytes where the server takes message numbers: windows end
+ * there (sync/windows.h). */
+int mailbox_marks(struct mailbox *m, uint32_t nth, struct uid_list *out,
+		  struct err *e) MUST_CHECK;
 
 /*
  * What one look at a folder shows: how it stands, and with a modseq to go on from, what has

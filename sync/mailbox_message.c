@@ -565,3 +565,56 @@ void uid_list_release(struct uid_list *l)
 	free(l->at);
 	*l = (struct uid_list){ 0 };
 }
+
+/* ---- marks */
+
+static int marks_by_number(struct mailbox *m, uint32_t nth, struct uid_list *out, struct err *e)
+{
+	struct listing listing = { 0 };
+	struct lister l = { .lo = 1, .uids = out, .out = &listing };
+	size_t n = m->exists / nth;
+	uint32_t *numbers = mem_array(n + 1, sizeof *numbers);
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		numbers[i] = nth * (uint32_t)(i + 1);
+	for (size_t done = 0; done < n && r == 0;) {
+		struct command c = { 0 };
+
+		buf_add_str(&c.text, "FETCH ");
+		done += mailbox_set_write(m, &c.text, numbers + done, n - done);
+		buf_add_str(&c.text, " (UID)");
+		r = command_run(m, &c, on_listed, &l, e);
+	}
+	free(numbers);
+	fetch_scratch_release(&l.scratch);
+	uids_tidy(out);
+	return r;
+}
+
+/* For the moment all of them are in memory. */
+static int marks_of_all(struct mailbox *m, uint32_t nth, struct uid_list *out, struct err *e)
+{
+	size_t kept = 0;
+
+	if (mailbox_uids(m, 1, 0, out, e) < 0)
+		return -1;
+	for (size_t i = nth - 1; i < out->count; i += nth)
+		out->at[kept++] = out->at[i];
+	out->count = kept;
+	return 0;
+}
+
+int mailbox_marks(struct mailbox *m, uint32_t nth, struct uid_list *out, struct err *e)
+{
+	struct err refused = { 0 };
+
+	*out = (struct uid_list){ 0 };
+	if (!m->pop3 && marks_by_number(m, nth, out, &refused) == 0)
+		return 0;
+	uid_list_release(out);
+	if (mailbox_is_usable(m)) /* a server that counts wrong refuses the numbers it gave */
+		return marks_of_all(m, nth, out, e);
+	*e = refused;
+	return -1;
+}

@@ -19,13 +19,22 @@
 
 static _Atomic int64_t steps_left; /* 0: no end to them */
 
-/* While there is one thread. */
-static void read_steps(void)
+/* What tests set, in the environment; 0: not. */
+static int64_t test_number(const char *name)
 {
-	const char *at = getenv("MAILFERRY_STOP_AT_STEP");
+	const char *at = getenv(name);
 	uint64_t n;
 
-	steps_left = at && slice_u64(slice_of(at), INT32_MAX, &n) == 0 ? (int64_t)n : 0;
+	return at && slice_u64(slice_of(at), INT32_MAX, &n) == 0 ? (int64_t)n : 0;
+}
+
+/* While there is one thread. */
+static void read_tests(struct pass *p)
+{
+	int64_t window = test_number("MAILFERRY_WINDOW");
+
+	steps_left = test_number("MAILFERRY_STOP_AT_STEP");
+	p->window = window ? (uint32_t)window : WINDOW_MESSAGES;
 }
 
 void pass_step(void)
@@ -536,7 +545,7 @@ int pass_run(struct pass *p, struct err *e)
 {
 	int rc = check_journal(p, e);
 
-	read_steps();
+	read_tests(p);
 	pthread_mutex_init(&p->lock, NULL);
 	mailbox_attach(p->lanes.at[0].box[p->from], p->journal);
 	if (rc == 0)

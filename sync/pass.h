@@ -10,6 +10,7 @@
  *	copy.c	 one folder: is it still the same, and what is mended in which order
  *	copy_look.c	what has changed in it, as far as that can be had without a listing
  *	copy_list.c	what each side holds, and what the journal knows of it
+ *	copy_sweep.c	the same for a folder that is too large for memory: in windows
  *	copy_new.c	new mail, batch by batch
  *	uids.c, filler.c	under which UIDs
  *	refused.c, exceptions.c	what a server will not take
@@ -31,6 +32,7 @@
 #include "sync/pipeline.h"
 #include "sync/quota.h"
 #include "sync/uids.h"
+#include "sync/windows.h"
 
 #define PASS_BATCH_COUNT 128 /* messages of one intent */
 #define PASS_WARY_COUNT	 4   /* of one where messages were refused and their server was lost */
@@ -52,7 +54,7 @@ typedef void pass_progress_fn(const struct pass_progress *p, void *arg);
  * that is everything that is given a struct work, may touch:
  *
  *  - its work, its lane, its journal_folder and its folder_pair: they are nobody else's;
- *  - of the pass: job, from, to, list, space: only to be read; count: it is atomic;
+ *  - of the pass: job, from, to, window, list, space: only to be read; count: it is atomic;
  * pass_tell(), pass_unclean(), pass_step(), pass_is_stopping(): they lock;
  *  - the journal, which locks itself. journal_begin() keeps all other lanes out until
  *    journal_commit() or journal_rollback(): between them nothing is sent or awaited.
@@ -62,6 +64,7 @@ struct pass {
 	struct journal *journal;
 	enum side from, to;
 	struct lanes lanes; /* at[0] does what is not one folder's */
+	uint32_t window;    /* messages of one; a folder of more than two of them is swept */
 	struct folder_list list[SIDES];
 	struct namespace_info space[SIDES];
 	struct quota room;	    /* of `to`, when the pass began */
@@ -105,7 +108,7 @@ struct side_of {
 /*
  * One folder at work. seen and rows are the whole folder, or where both servers have told what
  * changed since the last pass only what is concerned by it: then a row's message that has not
- * changed stands in seen as the journal has it.
+ * changed stands in seen as the journal has it; or, of a folder that is swept, one window.
  */
 struct work {
 	struct pass *pass;
@@ -131,6 +134,7 @@ struct work {
 	bool renumbered; /* `from` has other UIDs now: rows without one may be found again */
 	bool whole;
 	bool told[SIDES]; /* seen comes from what the server told of changes */
+	bool flood[SIDES]; /* of more changes than can be held: the folder is swept */
 	struct changes changes[SIDES];
 	uint64_t seen_modseq[SIDES]; /* seen is as of these, or later; 0: not known */
 	uint32_t seen_uidnext[SIDES];
@@ -138,6 +142,7 @@ struct work {
 	struct uid_list concerned[SIDES];
 	int64_t strangers; /* messages of the other side that had no row */
 	int64_t adopted;   /* of them, those that have got one */
+	int64_t wanted_bytes, wanted; /* found to be copied so far */
 
 	struct {	   /* copy_ahead.c */
 		bool lent; /* `from` is at the next folder already */
@@ -151,6 +156,16 @@ struct work {
 		size_t count;
 		struct readahead *in;
 	} ahead;
+	struct sweep { /* copy_sweep.c */
+		bool on;
+		struct windows of[SIDES]; /* counted */
+		enum side by;		  /* whose UIDs … */
+		struct window *at;	  /* … rows and seen are of; NULL: rows without such a
+					     UID, a page of them: */
+		int64_t after, last;	  /* larger ids than the one, up to the other */
+		bool may_delete;	  /* what has gone, of all windows together */
+		int64_t done;		  /* messages, in the windows before */
+	} sweep;
 	struct { /* the last look at the other side */
 		bool begun;
 		bool taken;
@@ -222,6 +237,37 @@ int copy_have_open(struct work *w, struct err *e) MUST_CHECK;
 struct work *copy_work_new(struct pass *p, struct lane *l, const struct folder_pair *pair,
 			   struct journal_folder *f);
 void copy_work_free(struct work **w);
+/* What is new on `from` comes over and, if asked, what changed in the rest follows. */
+int copy_bring(struct work *w, bool mend, struct err *e) MUST_CHECK;
+
+/*
+ * copy_sweep.c. For a folder of which copy_gather() has found that it has to be swept: all that
+ * is done with it, a window after the other. What is concluded from a message that is not there
+ * needs three things: UIDs alone, counted over all windows, add up with what the server says it
+ * has; the count of all windows together is within the brake; and the window's own listing, made
+ * later, misses no more than that count.
+ */
+bool sweep_is_due(const struct work *w, const bool sides[SIDES]);
+/* Is there no window behind the present one? True where nothing is swept. */
+bool sweep_is_last(const struct work *w);
+/* Messages of `from` that had no row when they were counted, from this window on; else 0. */
+size_t sweep_to_come(const struct work *w);
+int sweep_in_step(struct work *w, bool *equal, struct err *e) MUST_CHECK;
+int sweep_trailing(struct work *w, struct err *e) MUST_CHECK;
+int sweep_vanished(struct work *w, struct err *e) MUST_CHECK;
+typedef int sweep_fn(struct work *w, void *arg, struct err *e);
+/* Of one side: fn sees each window that misses some of the journal's, with UIDs alone in seen. */
+int sweep_gone(struct work *w, enum side s, sweep_fn *fn, void *arg, struct err *e) MUST_CHECK;
+/* May so many be missing in this window? False: it is not to be believed, and does not add up. */
+bool sweep_agrees(struct work *w, enum side s, size_t missing);
+/* rows and, of s, seen (UIDs alone) of one of its windows. */
+int sweep_uids(struct work *w, enum side s, struct window *at, struct err *e) MUST_CHECK;
+/* fn sees, in a work of its own, each window of the other side that holds strangers. */
+int sweep_strangers(const struct work *w, sweep_fn *fn, void *arg, struct err *e) MUST_CHECK;
+void sweep_release(struct work *w);
+
+/* How far w is: with so many of what it is at now, or of all its windows. */
+void copy_tell(const struct work *w, size_t done, size_t total);
 
 /* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
@@ -235,7 +281,7 @@ const struct seen *copy_find_among(const struct work *w, enum side s, size_t n, 
 /* How many of w->seen of the other side have a row. */
 int64_t copy_known_there(const struct work *w);
 const struct seen *copy_find(const struct work *w, enum side s, uint32_t uid); /* NULL: none */
-/* Reads w->rows again: all, or those concerned. */
+/* Reads w->rows again: all, those concerned, or those of the window. */
 int copy_load_rows(struct work *w, struct err *e) MUST_CHECK;
 /* The row of a message of `from`; NULL: none. */
 struct journal_msg *copy_row_of(const struct work *w, uint32_t uid);
@@ -285,6 +331,17 @@ int deletes_survey(struct pass *p, const struct journal_folder *known, size_t n,
 		   struct err *e) MUST_CHECK;
 /* Rows whose message somebody removed on `to`: forgotten, so that it is copied again. */
 int copy_drop_lost(struct work *w, struct err *e) MUST_CHECK;
+/* The same in parts: how many in w's rows, and the date of the youngest; then, of all of them,
+ * whether they were removed for their age, and in each part what that means. */
+struct lost {
+	int64_t count, youngest;
+};
+size_t lost_count(const struct work *w, struct lost *sum);
+int lost_is_purge(const struct work *w, const struct lost *sum, bool *out,
+		  struct err *e) MUST_CHECK;
+int lost_drop(struct work *w, bool purged, struct err *e) MUST_CHECK;
+/* May so many follow, in this folder and in all? If not, it is said why. */
+bool deletes_allowed(struct work *w, size_t n);
 
 /* probe.c. Open batches of the folder are resolved; waits for the fence where something is
  * missing. */
@@ -317,6 +374,11 @@ int adopt_unknown(struct work *w, struct err *e) MUST_CHECK;
  * folder. */
 int verify_bytes(struct work *w, struct err *e) MUST_CHECK;
 int verify_folder(struct work *w, bool *equal, struct err *e) MUST_CHECK;
+/* Its parts, of what is in seen and rows: against `from`; flags and dates on the other side; and
+ * mail there that has no row. */
+void verify_here(const struct work *w, bool *equal);
+int verify_there(struct work *w, bool *equal, struct err *e) MUST_CHECK;
+int verify_strangers(struct work *w, bool *equal, struct err *e) MUST_CHECK;
 
 /* The numbered steps that tests stop a worker at (MAILFERRY_STOP_AT_STEP=n): then it ends as if
  * killed. */

@@ -242,42 +242,35 @@ static int compare(uint32_t uid, enum fetch_result r UNUSED, const struct digest
 	return 0;
 }
 
-static bool has_row(const struct work *w, struct journal_msg *const *rows, uint32_t uid)
-{
-	size_t lo = 0, hi = w->row_count;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (rows[mid]->uid[w->pass->to] == uid)
-			return true;
-		if (rows[mid]->uid[w->pass->to] < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return false;
-}
-
 /* Mail that no row knows, of the same size. */
-static int look_there(struct climb *c, struct finding *f, struct err *e)
+static int look_at(struct work *w, void *finding, struct err *e)
 {
-	struct work *w = c->w;
+	struct finding *f = finding;
 	enum side to = w->pass->to;
 	struct journal_msg **rows = copy_rows_by_to(w);
 	uint32_t *uids = mem_array(w->seen_count[to] + 1, sizeof *uids);
-	size_t n = 0;
+	size_t n = 0, r = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < w->seen_count[to]; i++)
+	for (size_t i = 0; i < w->seen_count[to]; i++) {
+		while (r < w->row_count && rows[r]->uid[to] < w->seen[to][i].uid)
+			r++;
 		if (w->seen[to][i].size == f->want->size &&
-		    !has_row(w, rows, w->seen[to][i].uid))
+		    (r == w->row_count || rows[r]->uid[to] != w->seen[to][i].uid))
 			uids[n++] = w->seen[to][i].uid;
+	}
 	if (n)
 		rc = pipeline_digest(w->lane->box[to], uids, n, 0, compare, f, e);
 	free(uids);
 	free(rows);
 	return rc;
+}
+
+static int look_there(struct climb *c, struct finding *f, struct err *e)
+{
+	struct work *w = c->w;
+
+	return w->sweep.on ? sweep_strangers(w, look_at, f, e) : look_at(w, f, e);
 }
 
 /* 1: it is there and now in the journal, 0, -1. */

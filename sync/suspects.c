@@ -3,9 +3,25 @@
 
 #include "sync/exceptions.h"
 
+/* Those of other windows have their turn there. */
+static bool is_at_work(const struct work *w, uint32_t uid)
+{
+	const struct window *at = w->sweep.at;
+
+	return !w->sweep.on || (at && at->lo <= uid && uid <= at->hi);
+}
+
 int suspects_load(const struct work *w, struct suspects *out, struct err *e)
 {
-	return journal_suspects(w->pass->journal, w->f->id, &out->at, &out->count, e);
+	size_t kept = 0;
+
+	if (journal_suspects(w->pass->journal, w->f->id, &out->at, &out->count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < out->count; i++)
+		if (is_at_work(w, out->at[i].uid))
+			out->at[kept++] = out->at[i];
+	out->count = kept;
+	return 0;
 }
 
 void suspects_release(struct suspects *s)
@@ -81,5 +97,8 @@ int suspects_give_up(struct work *w, const struct journal_suspect *s, struct err
 
 int suspects_clear(const struct work *w, struct suspects *s, struct err *e)
 {
-	return s->count ? journal_suspect_drop(w->pass->journal, w->f->id, 0, e) : 0;
+	for (size_t i = 0; i < s->count; i++)
+		if (journal_suspect_drop(w->pass->journal, w->f->id, s->at[i].uid, e) < 0)
+			return -1;
+	return 0;
 }

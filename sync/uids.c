@@ -476,7 +476,7 @@ int uids_end(struct work *w, struct err *e)
 
 	if (!u->on)
 		return 0;
-	if (close_end(w, e) < 0)
+	if (sweep_is_last(w) && close_end(w, e) < 0)
 		return -1;
 	if (!u->now.filler)
 		return 0;

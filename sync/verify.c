@@ -128,7 +128,7 @@ static int compare(uint32_t uid, enum fetch_result r, const struct digest *d, vo
 	row = pr->rows[pr->at++];
 	ASSERT(row->uid[p->to] == uid);
 	if (pr->at % 64 == 0)
-		pass_tell(p, pr->w->f->name[p->from], (int64_t)pr->at, (int64_t)pr->count);
+		copy_tell(pr->w, pr->at, pr->count);
 	if (!d && r == FETCH_GONE && pr->missing) {
 		pr->missing[pr->missing_count++] = row;
 		return 0;
@@ -392,8 +392,6 @@ static int check_row(struct work *w, struct journal_msg *row, bool *equal, struc
 
 	if (row->state != MSG_DONE)
 		return 0;
-	if (!copy_find(w, p->from, row->uid[p->from])) /* a delete that the brake held back */
-		*equal = false;
 	if (!there) {
 		pass_unclean(p, "folder %s: UID %u has gone", w->f->name[p->to],
 			     row->uid[p->to]);
@@ -424,7 +422,7 @@ static int is_ours(uint32_t uid UNUSED, enum fetch_result r UNUSED, const struct
 
 /* Mail there that we did not bring: it may be somebody else's, but never a second copy of ours.
  */
-static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool *equal,
+static int check_bytes(struct work *w, const uint32_t *uids, size_t n, bool *equal,
 			   struct err *e)
 {
 	struct pass *p = w->pass;
@@ -442,7 +440,7 @@ static int check_strangers(struct work *w, const uint32_t *uids, size_t n, bool 
 	return rc;
 }
 
-static int check_rows(struct work *w, bool *equal, struct err *e)
+int verify_there(struct work *w, bool *equal, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
@@ -456,7 +454,7 @@ static int check_rows(struct work *w, bool *equal, struct err *e)
 	return journal_commit(j, e);
 }
 
-static int check_there(struct work *w, bool *equal, struct err *e)
+int verify_strangers(struct work *w, bool *equal, struct err *e)
 {
 	enum side to = w->pass->to;
 	struct journal_msg **rows = copy_rows_by_to(w);
@@ -471,24 +469,24 @@ static int check_there(struct work *w, bool *equal, struct err *e)
 			uids[n++] = w->seen[to][i].uid;
 	}
 	if (n)
-		rc = check_strangers(w, uids, n, equal, e);
+		rc = check_bytes(w, uids, n, equal, e);
 	free(uids);
 	free(rows);
 	return rc;
 }
 
-/* Everything listed here has a row; a message that came while we worked is the next pass's. */
-static void check_here(const struct work *w, bool *equal)
+/* Everything listed here has a row; a message that came while we worked is the next pass's. And
+ * what has a row is here, but for deletes that the brake held back. */
+void verify_here(const struct work *w, bool *equal)
 {
 	enum side from = w->pass->from;
-	size_t r = 0;
 
-	for (size_t i = 0; i < w->seen_count[from]; i++) {
-		while (r < w->row_count && w->rows[r].uid[from] < w->seen[from][i].uid)
-			r++;
-		if (r == w->row_count || w->rows[r].uid[from] != w->seen[from][i].uid)
+	for (size_t i = 0; i < w->seen_count[from]; i++)
+		if (!copy_row_of(w, w->seen[from][i].uid))
 			*equal = false;
-	}
+	for (size_t i = 0; i < w->row_count; i++)
+		if (w->rows[i].state == MSG_DONE && !copy_find(w, from, w->rows[i].uid[from]))
+			*equal = false;
 }
 
 int verify_folder(struct work *w, bool *equal, struct err *e)
@@ -498,9 +496,9 @@ int verify_folder(struct work *w, bool *equal, struct err *e)
 	*equal = w->adds_up[p->from];
 	if (copy_look_again(w, equal, e) < 0)
 		return -1;
-	if (check_rows(w, equal, e) < 0 || check_there(w, equal, e) < 0)
+	if (verify_there(w, equal, e) < 0 || verify_strangers(w, equal, e) < 0)
 		return -1;
-	check_here(w, equal);
+	verify_here(w, equal);
 	if (!*equal)
 		pass_unclean(p, "folder %s: both sides are not equal yet", w->f->name[p->from]);
 	return 0;

@@ -58,8 +58,7 @@ static void by_hand(const char *sql)
 }
 
 /* As the first program left one. */
-static const char first_schema[] =
-	JOURNAL_1
+static const char first_schema[] = JOURNAL_1
 	"INSERT INTO folder(id, old_name, new_name) VALUES(7, 'INBOX', 'INBOX');"
 	"INSERT INTO msg(id, folder, old_uid, new_uid, state, size, date, flags, kept, raw_sha,"
 	" canon_sha, header_sha) VALUES(3, 7, 1, 2, 1, 5, 0, '\\Seen', '\\Seen', zeroblob(32),"
@@ -306,8 +305,8 @@ static void rows_without_a_uid(void **state UNUSED)
 	assert_int_equal(journal_msgs_without(j, &f, SIDE_NEW, 0, 2, pool, &rows, &n, &e), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(rows[1].id, m[1].id);
-	assert_int_equal(
-		journal_msgs_without(j, &f, SIDE_NEW, m[1].id, 2, pool, &rows, &n, &e), 0);
+	assert_int_equal(journal_msgs_without(j, &f, SIDE_NEW, m[1].id, 2, pool, &rows, &n, &e),
+			 0);
 	assert_int_equal(n, 3);
 	assert_int_equal(rows[2].id, m[2].id);
 	assert_int_equal(journal_msg_of(j, &f, m[2].id, pool, &one, &found, &e), 0);

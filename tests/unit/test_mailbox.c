@@ -866,6 +866,42 @@ static void a_look_lists_all_if_asked_to(void **state UNUSED)
 	script_leave(&s, &l.m);
 }
 
+static const struct step marks_steps[] = {
+	LOGIN_WITH("X"),
+	C("m2 EXAMINE \"INBOX\"\r\n"),
+	S("* 11 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\nm2 OK x\r\n"),
+	C("m3 FETCH 4,8 (UID)\r\n"),
+	S("* 4 FETCH (UID 40)\r\n* 9 FETCH (FLAGS (\\Seen))\r\n* 8 FETCH (UID 4000000000)\r\nm3 OK x\r\n"),
+	C("m4 FETCH 4,8 (UID)\r\n"),
+	S("m4 BAD no such message\r\n"),
+	C("m5 UID FETCH 1:* (UID)\r\n"),
+	S("* 1 FETCH (UID 3)\r\n* 2 FETCH (UID 5)\r\n* 3 FETCH (UID 6)\r\n* 4 FETCH (UID 9)\r\n"
+	  "* 5 FETCH (UID 10)\r\nm5 OK x\r\n"),
+	LOGOUT("m6"),
+	SCRIPT_END,
+};
+
+/* Every so manieth UID by message numbers; where these are refused, from a list of all. */
+static void marks_are_few(void **state UNUSED)
+{
+	static const uint32_t far[] = { 40, 4000000000 }, near[] = { 9 };
+	struct script s;
+	struct selected sel;
+	struct mailbox *m = selected(&s, marks_steps, &sel);
+	struct uid_list u;
+	struct err e = { 0 };
+
+	assert_int_equal(mailbox_marks(m, 4, &u, &e), 0);
+	assert_int_equal(u.count, 2);
+	assert_memory_equal(u.at, far, sizeof far);
+	uid_list_release(&u);
+	assert_int_equal(mailbox_marks(m, 4, &u, &e), 0);
+	assert_int_equal(u.count, 1);
+	assert_memory_equal(u.at, near, sizeof near);
+	uid_list_release(&u);
+	script_leave(&s, &m);
+}
+
 static const struct step empty_steps[] = {
 	LOGIN_WITH("X"),
 	C("m2 EXAMINE \"INBOX\"\r\n"),
@@ -927,6 +963,7 @@ int main(void)
 		cmocka_unit_test(the_next_look_goes_behind_the_last_command),
 		cmocka_unit_test(an_open_folder_is_not_opened_again),
 		cmocka_unit_test(a_look_lists_all_if_asked_to),
+		cmocka_unit_test(marks_are_few),
 		cmocka_unit_test(empty_folders_are_not_asked),
 	};
 
