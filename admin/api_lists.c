@@ -44,6 +44,15 @@ int api_asked_page(struct api_call *c, struct api_page *p)
 	return status;
 }
 
+int api_asked_page_after(struct api_call *c, struct api_page *p, int64_t *after)
+{
+	uint64_t id = 0;
+	int status = api_asked_number(c, "after", INT64_MAX, &id);
+
+	*after = (int64_t)id;
+	return status ? status : api_asked_page(c, p);
+}
+
 int api_asked_user(struct api_call *c, const char **name)
 {
 	const char *raw = http_param(c->request, "user");
@@ -131,18 +140,15 @@ int api_get_history(struct api_call *c)
 {
 	const char *name = c->name[0] ? c->name : NULL;
 	struct err e = { 0 };
-	uint64_t after = 0;
+	int64_t after;
 	struct api_page p;
-	int status = api_asked_number(c, "after", INT64_MAX, &after);
+	int status = api_asked_page_after(c, &p, &after);
 
-	if (!status)
-		status = api_asked_page(c, &p);
 	if (status)
 		return status;
-	return api_finish(
-		c, &p, "history",
-		store_history_each(c->api->store, name, (int64_t)after, add_history, &p, &e),
-		&e);
+	return api_finish(c, &p, "history",
+			  store_history_each(c->api->store, name, after, add_history, &p, &e),
+			  &e);
 }
 
 static int keep_history(const struct history_row *h, void *arg)

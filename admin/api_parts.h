@@ -107,6 +107,8 @@ struct api_page api_page_new(struct api *a, size_t limit);
 int api_page_add(struct api_page *p, json_t *item);
 /* The page that ?limit= asks for; 0, or the status of a refusal. */
 int api_asked_page(struct api_call *c, struct api_page *p);
+/* The same, with ?after=, an id. */
+int api_asked_page_after(struct api_call *c, struct api_page *p, int64_t *after);
 /* ?user=, normalised; NULL: not given. 0, or the status of a refusal. */
 int api_asked_user(struct api_call *c, const char **name);
 /* ?name=, at most max; 0, or the status of a refusal. *out stays where it is not given. */

@@ -23,18 +23,15 @@ static int add_login(const struct login_row *l, void *arg)
 int api_get_logins(struct api_call *c)
 {
 	struct err e = { 0 };
-	uint64_t after = 0;
 	struct api_page p;
-	int status = api_asked_number(c, "after", INT64_MAX, &after);
+	int64_t after;
+	int status = api_asked_page_after(c, &p, &after);
 
-	if (!status)
-		status = api_asked_page(c, &p);
 	if (status)
 		return status;
-	return api_finish(
-		c, &p, "logins",
-		store_logins_each(c->api->store, c->name, (int64_t)after, add_login, &p, &e),
-		&e);
+	return api_finish(c, &p, "logins",
+			  store_logins_each(c->api->store, c->name, after, add_login, &p, &e),
+			  &e);
 }
 
 static int add_drop(const struct drop_row *d, void *arg)

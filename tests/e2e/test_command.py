@@ -365,9 +365,17 @@ def test_why_and_history(config, engine):
                   "ok     pass: clean", "nodes: 1 of 2 quiet; waiting for proxy-2: k3f9 APPEND", "k3f9", "ready → freezing"):
         assert words in text, text
     engine.answers["/v1/users/anna/history"] = (200, {"history": FLIP, "more": False})
+    login = {"id": 1, "at": FLIP[-1]["at"] + 1, "node": "proxy-1", "proto": "imap", "side": "new", "route": "new: flipped",
+             "result": "ok", "client": "", "held_ms": 0, "took_ms": 7}
+    drop = {"at": FLIP[-1]["at"], "node": "proxy-1", "session": "k3f9", "proto": "imap", "side": "old", "doing": "IDLE",
+            "why": "the user was moved", "bye": "heard", "client": "K-9 6", "back_ms": 1}
+    engine.answers["/v1/users/anna/logins"] = (200, {"logins": [login], "more": False})
+    engine.answers["/v1/users/anna/drops"] = (200, {"drops": [drop], "more": False})
     text = mailferry("history", "anna", config=config).stdout
-    assert [line.count("→") for line in text.splitlines()] == [0, 1, 1, 1]
-    assert json.loads(mailferry("history", "anna", "--json", config=config).stdout) == {"history": FLIP}
+    assert [line.count("→") for line in text.splitlines()] == [0, 1, 1, 1, 0, 0]
+    assert text.splitlines()[-2].endswith("IDLE; BYE heard; K-9 6; back after 1 ms")
+    assert json.loads(mailferry("history", "anna", "--json", config=config).stdout) == {
+        "history": FLIP, "logins": [login], "drops": [drop]}
 
 
 def test_sessions_and_strangers(config, engine):
