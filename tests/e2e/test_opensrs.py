@@ -240,6 +240,7 @@ def test_a_token_of_the_api_ends(hosted_ferry, stage, api):
     assert "5 made, 0 changed, 4 as the list says, 0 failed" in h.provision()
 
 
+@pytest.mark.full
 def test_session_tokens(hosted_ferry, stage, api):
     """They are renewed when they end, and replaced by the password where the server takes none."""
     p, without = stage.take(), stage.take()

@@ -12,7 +12,7 @@ from lib.server import SPARE_USER
 from . import hashes
 
 # Dovecot asks it for a login that no password opened. What it needs to know is in a file beside it.
-CHECK = """#!/usr/bin/python3
+CHECK = """#!/usr/bin/python3 -IS
 import json, os, sys, time
 folder = {folder!r}
 name, given = os.fdopen(3, "rb").read().split(b"\\0")[:2]
