@@ -120,7 +120,6 @@ class Bench:
                 self.there_and_back(user)
                 with self._lock:
                     busy.discard(user)
-                    print("%3d cutovers: hold %.2f s" % (len(self.holds), self.holds[-1] if self.holds else 0), flush=True)
         for _ in range(at_once):
             threads.append(threading.Thread(target=lane))
             threads[-1].start()
@@ -152,6 +151,7 @@ class Bench:
             self.frozen.append(end - begin)
             self.undone += len(freezes) - 1
             self.failed += prober.failed_logins + changer.failed_logins
+            print("%3d: held %.2f s, frozen for %.2f s" % (len(self.holds), self.holds[-1], self.frozen[-1]), flush=True)
         self.ferry.command("rollback", user)
 
 

@@ -116,6 +116,14 @@ class Message:
             found = dataclasses.replace(found, counts=found.counts | NONE)
         return found
 
+    def is_over(self, at):
+        """From then on it may be missing everywhere."""
+        return self._ends[-1] <= at and all(0 in place.counts for place in self.last.values())
+
+    @property
+    def born(self):
+        return self._begins[0]
+
     @property
     def last(self):
         return self.states[-1]
@@ -126,6 +134,20 @@ class Message:
         made = [r for r in self.rows if r["verb"] in MAKE]
         ends = [r for r in self.rows if r["verb"] in ("expunge", "delete") and r["outcome"] != FAIL]
         return bool(made) and made[0]["outcome"] == OK and not ends
+
+
+class Present:
+    """The messages that may have to be somewhere, asked for in the order of time."""
+
+    def __init__(self, messages):
+        self.coming = sorted(messages, key=lambda m: m.born, reverse=True)
+        self.here = []
+
+    def at(self, begin, end):
+        while self.coming and self.coming[-1].born <= end:
+            self.here.append(self.coming.pop())
+        self.here = [m for m in self.here if not m.is_over(begin)]
+        return self.here
 
 
 def fits(place, count, flags, sha=None):
@@ -200,6 +222,7 @@ class Life:
 
     def looks(self):
         """Whoever looked saw what was promised by then, and nobody else's mail."""
+        there = Present(self.messages.values())
         for look in self.by["look"]:
             folder, when = look["folder"], (look["at"], look["end"])
             for stamp, (count, flags) in look["seen"].items():
@@ -209,7 +232,8 @@ class Life:
                 why = fits(self.messages[stamp].place(folder, *when), count, flags)
                 if why:
                     self.bad("seen", stamp, "%s saw it in %s at %.3f: %s", look["who"], folder, look["at"], why)
-            for stamp, m in self.messages.items():
+            for m in there.at(*when):
+                stamp = m.stamp
                 if stamp not in look["seen"] and 0 not in m.place(folder, *when).counts:
                     self.bad("not seen", stamp, "%s did not see it in %s at %.3f on %s", look["who"], folder,
                              look["at"], look.get("side"))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import checker  # noqa: E402
 import plants  # noqa: E402
 from history import FAIL, OK, UNKNOWN, History, move_verb  # noqa: E402
+from lib.mailferry import build_folder  # noqa: E402
 
 ANNA = "anna@example.com"
 
@@ -273,3 +275,11 @@ def test_plants_follow_the_sources(p, tmp_path):
         os.makedirs(tmp_path / os.path.dirname(file), exist_ok=True)
         shutil.copy(os.path.join(plants.ROOT, file), tmp_path / file)
     plants.plant(p, str(tmp_path))
+
+
+@pytest.mark.full
+def test_a_short_run_keeps_everything():
+    done = subprocess.run([sys.executable, os.path.join(plants.HERE, "chaos.py"), "--build", build_folder(), "--seconds", "20",
+                           "--users", "2", "--any-count", "--keep", "", "--mishaps", "reset,kill_node,stop_engine",
+                           "--seed", "1"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "; 0 violations" in done.stdout, done.stdout[-6000:] + done.stderr[-2000:]
