@@ -38,6 +38,9 @@ static void on_folder(const struct preview_folder *f, void *arg)
 			    left ? json_null() : json_string(folder_why_text(f->why)));
 	json_object_set_new(j, "messages", count_json(f->messages));
 	json_object_set_new(j, "bytes", count_json(f->bytes));
+	json_object_set_new(j, "uids", api_json_text_or_null(f->uids));
+	json_object_set_new(j, "uids_why",
+			    f->uids && *f->uids_why ? json_string(f->uids_why) : json_null());
 	json_array_append_new(p->folders, j);
 	p->count[f->step]++;
 	if (!left && f->messages > 0)
@@ -65,7 +68,7 @@ static const char *what_text(const json_t *f)
 static void add_row(struct table *t, const json_t *f)
 {
 	char n[TEXT_SMALL], size[TEXT_SMALL];
-	const char *was = ctl_text(f, "was");
+	const char *was = ctl_text(f, "was"), *why = ctl_text(f, "uids_why");
 
 	table_cell(t, "%s", ctl_text(f, "old"));
 	table_cell(t, "%s", ctl_text(f, "new"));
@@ -78,12 +81,13 @@ static void add_row(struct table *t, const json_t *f)
 		   json_is_null(json_object_get(f, "bytes"))
 			   ? "?"
 			   : text_bytes(ctl_int(f, "bytes"), size));
+	table_cell(t, "%s%s%s", ctl_text(f, "uids"), *why ? ": " : "", why);
 	table_cell(t, "%s", ctl_text(f, "reason"));
 }
 
 static void print_plan(struct ctl *c, const struct plan *p)
 {
-	struct table *t = table_new("OLD|NEW|THERE|>MESSAGES|>SIZE|WHY THIS NAME");
+	struct table *t = table_new("OLD|NEW|THERE|>MESSAGES|>SIZE|UIDS|WHY THIS NAME");
 	char n[TEXT_SMALL], size[TEXT_SMALL];
 	const json_t *f;
 	size_t i;

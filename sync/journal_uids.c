@@ -94,22 +94,44 @@ static void read_state(sqlite3_stmt *st, struct uid_state *out)
 	snprintf(out->why, sizeof out->why, "%s", (const char *)sqlite3_column_text(st, 1));
 }
 
+/* The one row, if there is one; finalizes. */
+static int take_state(struct journal *j, sqlite3_stmt *st, struct uid_state *out, struct err *e)
+{
+	int got = journal_row(j, st, e);
+
+	*out = (struct uid_state){ 0 };
+	if (got > 0)
+		read_state(st, out);
+	sqlite3_finalize(st);
+	return got < 0 ? -1 : 0;
+}
+
 int journal_uid_state(struct journal *j, int64_t folder, struct uid_state *out, struct err *e)
 {
 	HELD(j);
 	sqlite3_stmt *st = journal_prepare(
 		j, "SELECT mode, why, filler, fence FROM uids WHERE folder = ?1", e);
-	int got;
 
-	*out = (struct uid_state){ 0 };
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, folder);
-	got = journal_row(j, st, e);
-	if (got > 0)
-		read_state(st, out);
-	sqlite3_finalize(st);
-	return got < 0 ? -1 : 0;
+	return take_state(j, st, out, e);
+}
+
+int journal_uid_state_of(struct journal *j, const char *old_name, struct uid_state *out,
+			 struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_prepare(
+		j,
+		"SELECT mode, why, filler, fence FROM uids JOIN folder ON id = folder"
+		" WHERE old_name = ?1",
+		e);
+
+	if (!st)
+		return -1;
+	journal_bind_text(st, 1, old_name);
+	return take_state(j, st, out, e);
 }
 
 int journal_uid_state_write(struct journal *j, int64_t folder, const struct uid_state *s,

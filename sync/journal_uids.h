@@ -30,6 +30,9 @@ int journal_uid_numbers(struct journal *j, int64_t folder, struct uid_numbers *o
 /* What was chosen for it (sync/uids.h). */
 int journal_uid_state(struct journal *j, int64_t folder, struct uid_state *out,
 		      struct err *e) MUST_CHECK;
+/* The same by the folder's name on old. */
+int journal_uid_state_of(struct journal *j, const char *old_name, struct uid_state *out,
+			 struct err *e) MUST_CHECK;
 int journal_uid_state_write(struct journal *j, int64_t folder, const struct uid_state *s,
 			    struct err *e) MUST_CHECK;
 /* The first folder, of those that are in this mode, for which something is to be said; "" if

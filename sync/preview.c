@@ -3,6 +3,7 @@
 
 #include "sync/folder_name.h"
 #include "sync/journal_exception.h"
+#include "sync/journal_uids.h"
 #include "sync/renames.h"
 #include "sync/tree.h"
 
@@ -90,14 +91,60 @@ static enum preview_step step_of(const struct folder_pair *p, const struct renam
 	return p->exists ? PREVIEW_KEEP : PREVIEW_MAKE;
 }
 
+/* As the first pass would choose, if nothing happens until then. */
+static struct uid_choice foresee(const struct preview *v, const struct folder_pair *p)
+{
+	const struct pass *pass = &v->pass;
+	struct mailbox *const *box = pass->lanes.at[0].box;
+	const struct folder_info *there =
+		folder_list_find(&pass->list[SIDE_NEW], p->name[SIDE_NEW]);
+	const char *why = uids_servers(box[SIDE_OLD], box[SIDE_NEW]);
+	struct uid_case c = { .wish = pass->job->uids.wish,
+			      .gaps_most = (uint32_t)pass->job->uids.gaps,
+			      .floor_most = (uint32_t)pass->job->uids.floor,
+			      .old_next = p->info->uidnext,
+			      .next = there && there->uidnext ? there->uidnext : 1,
+			      .to_come = p->info->messages,
+			      .strangers = there ? there->messages : 0 };
+
+	c.first = c.to_come ? c.next : 0; /* the lowest is not known: at best */
+	if (why && c.wish != UID_PLAIN)
+		return (struct uid_choice){ .mode = UID_PLAIN, .why = why };
+	return uids_choose(&c);
+}
+
+/* What was chosen counts; *s holds the texts. */
+static int fill_uids(struct preview *v, const struct folder_pair *p, struct uid_state *s,
+		     struct preview_folder *out, struct err *e)
+{
+	*s = (struct uid_state){ 0 };
+	if (v->pass.from != SIDE_OLD || p->container || !p->info->has_status)
+		return 0;
+	if (v->pass.journal &&
+	    journal_uid_state_of(v->pass.journal, p->name[SIDE_OLD], s, e) < 0)
+		return -1;
+	if (!s->known) {
+		struct uid_choice c = foresee(v, p);
+
+		s->mode = c.mode;
+		snprintf(s->why, sizeof s->why, "%s", c.why ? c.why : "");
+	}
+	out->uids = uid_mode_name(s->mode);
+	out->uids_why = s->why;
+	return 0;
+}
+
 static int show_pair(struct preview *v, const struct folder_pair *p, struct err *e)
 {
 	const struct pass *pass = &v->pass;
 	const struct renamed *r = renamed_to(v, p->name[pass->from]);
 	struct preview_folder f = { .step = step_of(p, r), .why = p->why };
 	char *shown[SIDES], *was;
+	struct uid_state uids;
 	int rc = fill_counts(v, p->info, &f, e);
 
+	if (rc == 0)
+		rc = fill_uids(v, p, &uids, &f, e);
 	for (int s = 0; s < SIDES; s++)
 		shown[s] = folder_name_shown(p->name[s], pass->space[s].utf8);
 	was = r ? folder_name_shown(r->there, pass->space[pass->to].utf8) : NULL;

@@ -26,6 +26,10 @@ struct preview_folder {
 	enum preview_step step;
 	enum folder_why why;	 /* of the name on the side that follows */
 	int64_t messages, bytes; /* on the side that counts; -1: not told */
+	/* which UIDs its mail has there or, before the first pass, can have (sync/uid_mode.h);
+	 * NULL: nobody chooses them */
+	const char *uids;
+	const char *uids_why; /* why it is not what is wished; "" */
 };
 typedef void preview_fn(const struct preview_folder *f, void *arg);
 

@@ -130,22 +130,29 @@ int uids_recover(struct work *w, struct err *e)
 
 /* ---- the mode */
 
+const char *uids_servers(const struct mailbox *old, const struct mailbox *new)
+{
+	if (mailbox_is_pop3(old))
+		return "old is read by POP3 and has no UIDs";
+	if (!mailbox_caps(new)->uidplus)
+		return "new has no UIDPLUS";
+	if (mailbox_quirks(new)->views)
+		return "new keeps equal messages once";
+	return NULL;
+}
+
 /* What keeps us from using UIDs up there; NULL: nothing. */
 static const char *obstacle(const struct work *w)
 {
 	const struct pass *p = w->pass;
-	const struct mailbox *there = w->lane->box[p->to];
+	const char *servers = uids_servers(w->lane->box[p->from], w->lane->box[p->to]);
 
-	if (mailbox_is_pop3(w->lane->box[p->from]))
-		return "old is read by POP3 and has no UIDs";
-	if (!mailbox_caps(there)->uidplus)
-		return "new has no UIDPLUS";
+	if (servers)
+		return servers;
 	if (w->selected[p->to].uid_not_sticky)
 		return "new's UIDs do not last (UIDNOTSTICKY)";
 	if (!uids_next(w, p->to) || !uids_next(w, p->from))
 		return "a server does not tell UIDNEXT";
-	if (mailbox_quirks(there)->views)
-		return "new keeps equal messages once";
 	if (w->lane->uids == UIDS_WRONG)
 		return "new does not say where it puts mail";
 	if (strcmp(w->uids.before.why, NO_ROOM) == 0)

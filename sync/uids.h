@@ -39,10 +39,14 @@ struct uids {
 
 struct batch;
 struct batch_message;
+struct mailbox;
 struct work;
 
 /* UIDNEXT of one side, as far as it is told; some tell it only to STATUS. 0: not known. */
 uint32_t uids_next(const struct work *w, enum side s);
+
+/* Why these servers have plain UIDs only; NULL: they may have others. */
+const char *uids_servers(const struct mailbox *old, const struct mailbox *new);
 
 /* Fillers that an interrupted pass left are taken away, once none can come any more. */
 int uids_recover(struct work *w, struct err *e) MUST_CHECK;

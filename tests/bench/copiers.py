@@ -63,7 +63,7 @@ class Mailferry(Copier):
     def commands(self, user):
         job = job_of(user, self.path(user + ".journal"), self.side(self.old, self.ports[0], user),
                      self.side(self.new, self.ports[1], user), fence_s=30, connect_s=20, io_s=120,
-                     connections=4, message_max=2 ** 31)
+                     connections=4, message_max=2 ** 31, uids="exact", uid_gaps=50000, uid_floor=200000, uid_s=600)
         return [([os.path.join(self.build, "mailferry-sync"), "--worker"],
                  self.write(user + ".job", json.dumps(job) + "\n"))]
 

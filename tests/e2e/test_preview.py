@@ -68,6 +68,7 @@ def test_it_changes_nothing(stage, person, own_ferry):
     assert rows["INBOX"]["new"] == "INBOX" and rows["INBOX"]["step"] == "keep"
     assert (rows[p + "Gesendet"]["new"], rows[p + "Gesendet"]["why"]) == (to + "Sent", "localized")
     assert (rows[p + "Work"]["new"], rows[p + "Work"]["why"], rows[p + "Work"]["step"]) == (to + "Jobs", "rule", "make")
+    assert (rows[p + "Work"]["uids"], rows[p + "Work"]["uids_why"]) == ("exact", None)
     assert rows[p + "Work"]["messages"] == 3 and rows[p + "Work"]["bytes"] > 0
     assert rows[p + "Work" + sep.decode() + "2020"]["new"] == to + "Jobs" + stage.new.separator + "2020"
     assert rows[p + "Ärger"]["new"] == to + "Ärger"
