@@ -36,6 +36,8 @@ static const struct api_route {
 	  "what became of a drop or drain; ?request=" },
 	{ HTTP_GET, "/v1/strangers", api_get_strangers,
 	  "logins that nobody imported; ?limit=" },
+	{ HTTP_GET, "/v1/domains", api_get_domains,
+	  "how far each domain is, and where its MX leads; ?limit=" },
 	{ HTTP_GET, "/v1/usage", api_get_usage, "which extensions clients use" },
 	{ HTTP_GET, "/v1/nodes", api_get_nodes, "proxy processes" },
 	{ HTTP_GET, "/v1/holds", api_get_holds, "logins that waited; ?user= limit=" },

@@ -122,6 +122,9 @@ int api_get_answers(struct api_call *c);
 int api_post_drop(struct api_call *c);
 int api_post_drain(struct api_call *c);
 
+/* api_domains.c */
+int api_get_domains(struct api_call *c);
+
 /* api_trace.c */
 int api_get_trace(struct api_call *c);
 int api_post_trace(struct api_call *c);

@@ -121,6 +121,7 @@ int ctl_rebuild(struct ctl *c);
 int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_strangers(struct ctl *c);
+int ctl_domains(struct ctl *c); /* ctl_domains.c */
 int ctl_status(struct ctl *c);	 /* ctl_status.c */
 int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */
 int ctl_drop(struct ctl *c);

@@ -273,6 +273,14 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry drain proxy-1 --seconds 60\n"
 	  "  mailferry drain proxy-1 --undo\n",
 	  CTL_ALL | CTL_SECONDS | CTL_UNDO, 0, 1, ctl_drain },
+	{ "domains", "", "how far each domain is, and where its mail goes",
+	  "How many users of it were moved and are done, how many of them somebody writes to on old past\n"
+	  "the proxy, when mail last came to old, and where the MX leads, as the engine or\n"
+	  "`mailferry check dns` saw it last.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry domains\n",
+	  0, 0, 0, ctl_domains },
 	{ "strangers", "", "logins that nobody imported",
 	  "They are served by old. Import them, or they stay there.\n"
 	  "\n"

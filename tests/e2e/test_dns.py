@@ -146,6 +146,10 @@ def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, stage, 
     assert look["mx"]["copies_until"] - look["mx"]["since"] == 1000    # the TTL that was noted
     awaits(ferry, "mx", "the last copy of the old one was gone at")
 
+    row = next(d for d in ferry.cli("domains")["domains"] if d["domain"] == "example.org")
+    assert (row["states"]["trailing"], row["users_with_strays"], row["mx"]["on_new"]) == (1, 1, True)
+    assert "example.org" in ferry.command("domains").stdout
+
     world.resolver.change("example.org", zone(new_mx("example.org")))
     processes.wait_until(lambda: checker.look("example.org")[0] == RIGHT, 10, "all copies to be gone")
 

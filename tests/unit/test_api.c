@@ -348,6 +348,10 @@ static void test_lists(void **state UNUSED)
 
 	assert_string_equal(text_at(json_array_get(json_object_get(j, "strangers"), 0), "name"),
 			    "dora@example.com");
+	j = json_object_get(ask(CLIENT_OK, "/v1/domains", NULL), "domains");
+	assert_int_equal(json_array_size(j), 1);
+	assert_string_equal(text_at(json_array_get(j, 0), "domain"), "example.com");
+	assert_true(json_is_null(json_object_get(json_array_get(j, 0), "mx")));
 	j = ask(CLIENT_OK, "/v1/holds?user=anna", NULL);
 	assert_int_equal(int_at(json_array_get(json_object_get(j, "holds"), 0), "held_ms"),
 			 840);
