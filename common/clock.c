@@ -45,3 +45,14 @@ bool clock_test_is_frozen(void)
 {
 	return test.frozen;
 }
+
+const char *clock_utc_text(int64_t at_ms, char out[CLOCK_TEXT_MAX])
+{
+	time_t at = (time_t)(at_ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&at, &tm) ||
+	    !strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm))
+		snprintf(out, CLOCK_TEXT_MAX, "?");
+	return out;
+}

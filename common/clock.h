@@ -11,6 +11,10 @@
 int64_t clock_mono_ms(void); /* since an arbitrary start; never runs backwards */
 int64_t clock_real_ms(void); /* since 1970, UTC */
 
+/* "2026-11-24 05:12:01 UTC" */
+#define CLOCK_TEXT_MAX 32
+const char *clock_utc_text(int64_t at_ms, char out[CLOCK_TEXT_MAX]);
+
 /* For tests: from now on both clocks stand still and move only by clock_test_advance(). */
 void clock_test_freeze(void);
 void clock_test_advance(int64_t ms);

@@ -149,6 +149,9 @@ int store_users_import(struct store *st, const struct user_import *rows, size_t 
 /* How many users are in each state, of one wave or (NULL) of all. */
 int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATES],
 		      struct err *e) MUST_CHECK;
+/* How many users with a name behind this @ are in each state. */
+int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
+		       struct err *e) MUST_CHECK;
 
 /*
  * One move of one user: a compare-and-set of state and change, a new change, a history row, all
@@ -600,9 +603,6 @@ typedef int store_dns_fn(const struct dns_note *n, void *arg);
 /* All of a domain, by record, the oldest first; record NULL: of all records. */
 int store_dns_each(struct store *st, const char *domain, const char *record, store_dns_fn *fn,
 		   void *arg, struct err *e) MUST_CHECK;
-/* How many users with a name behind this @ are in each state. */
-int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
-		       struct err *e) MUST_CHECK;
 
 /* ---- UIDVALIDITYs that a moved user's clients know (store_validity.c, sync/validity.h) */
 

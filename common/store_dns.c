@@ -95,25 +95,3 @@ int store_dns_each(struct store *st, const char *domain, const char *record, sto
 	rows_end(&r);
 	return rc;
 }
-
-int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
-		       struct err *e)
-{
-	char *tail = mem_printf("@%s", domain);
-	struct rows *r = db_query(st->db,
-				  "SELECT state, COUNT(*) FROM users"
-				  " WHERE substr(name, length(name) - length(?1) + 1) = ?1"
-				  " GROUP BY state",
-				  ARGS(TEXT(tail)), e);
-	int got = r ? 0 : -1, state;
-
-	memset(out, 0, USER_STATES * sizeof *out);
-	while (r && (got = rows_next(r, e)) > 0) {
-		state = user_state_find(rows_text(r, 0));
-		if (state >= 0)
-			out[state] = rows_int(r, 1);
-	}
-	rows_end(&r);
-	mem_free(&tail);
-	return got;
-}

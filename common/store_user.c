@@ -191,25 +191,44 @@ int store_changes_after(struct store *st, int64_t after, store_user_fn *on_user,
 	return rc;
 }
 
-int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATES],
-		      struct err *e)
+/* Rows of a state and a number; r NULL: the query failed. */
+static int take_counts(struct rows *r, int64_t out[USER_STATES], struct err *e)
 {
-	struct rows *r = db_query(st->db,
-				  "SELECT state, COUNT(*) FROM users WHERE ?1 = 0 OR wave = ?2"
-				  " GROUP BY state",
-				  ARGS(INT(wave != NULL), TEXT(wave)), e);
-	int got, state;
+	int got = r ? 0 : -1, state;
 
-	if (!r)
-		return -1;
 	memset(out, 0, USER_STATES * sizeof *out);
-	while ((got = rows_next(r, e)) > 0) {
+	while (r && (got = rows_next(r, e)) > 0) {
 		state = user_state_find(rows_text(r, 0));
 		if (state >= 0)
 			out[state] = rows_int(r, 1);
 	}
 	rows_end(&r);
 	return got;
+}
+
+int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATES],
+		      struct err *e)
+{
+	return take_counts(db_query(st->db,
+				    "SELECT state, COUNT(*) FROM users WHERE ?1 = 0 OR wave = ?2"
+				    " GROUP BY state",
+				    ARGS(INT(wave != NULL), TEXT(wave)), e),
+			   out, e);
+}
+
+int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
+		       struct err *e)
+{
+	char *tail = mem_printf("@%s", domain);
+	int rc = take_counts(
+		db_query(st->db,
+			 "SELECT state, COUNT(*) FROM users"
+			 " WHERE substr(name, length(name) - length(?1) + 1) = ?1 GROUP BY state",
+			 ARGS(TEXT(tail)), e),
+		out, e);
+
+	mem_free(&tail);
+	return rc;
 }
 
 /* ---- moves */

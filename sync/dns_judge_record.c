@@ -1,20 +1,10 @@
 /* Hides: the rules by which records are judged. */
 #include <strings.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "sync/dns_judge_impl.h"
 
 #define SPF_VERSION "v=spf1"
-
-static const char *time_text(int64_t ms, char out[32])
-{
-	time_t at = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (!gmtime_r(&at, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm))
-		snprintf(out, 32, "?");
-	return out;
-}
 
 /* ---- records that move with the users: MX, hosts, SRV */
 
@@ -27,7 +17,7 @@ struct record {
 
 static void judge_new(struct judge *j, const struct record *r)
 {
-	char since[32], until[32];
+	char since[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX];
 
 	if (j->c->past && j->c->on_new < j->c->users)
 		judge_say(
@@ -41,8 +31,8 @@ static void judge_new(struct judge *j, const struct record *r)
 			j, r->want->label, DNS_NOT_YET, NULL,
 			"leads to new (%s), seen since %s; the last copy of the old one is gone at "
 			"%s%s",
-			r->shown, time_text(r->past.since, since),
-			time_text(r->past.copies_until, until),
+			r->shown, clock_utc_text(r->past.since, since),
+			clock_utc_text(r->past.copies_until, until),
 			r->past.guessed
 				? " at the latest, as nobody noted its TTL before (a day "
 				  "is assumed)"
@@ -104,7 +94,7 @@ static void judge_late(struct judge *j, const struct record *r)
 
 static void judge_before(struct judge *j, const struct record *r)
 {
-	char until[32];
+	char until[CLOCK_TEXT_MAX];
 
 	if (r->said->ttl_s > DNS_TTL_MOST_S)
 		judge_say(
@@ -118,7 +108,7 @@ static void judge_before(struct judge *j, const struct record *r)
 			"leads to %s; its TTL is short (%u s), but copies with %lld s may last until "
 			"%s",
 			r->shown, r->said->ttl_s, (long long)r->past.ttl_before_s,
-			time_text(r->past.copies_until, until));
+			clock_utc_text(r->past.copies_until, until));
 	else
 		judge_say(j, r->want->label, DNS_NOT_YET, NULL,
 			  "leads to %s (TTL %u s%s); leave it until all users are on new",

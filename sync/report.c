@@ -1,8 +1,7 @@
 /* Hides: the names of the keys, and what exactly is signed. */
 #include "sync/report.h"
 
-#include <time.h>
-
+#include "common/clock.h"
 #include "common/wire/utf7.h"
 
 struct report {
@@ -325,11 +324,9 @@ static void add_exceptions(struct buf *out, const json_t *exceptions)
 static void add_summary(struct buf *out, const json_t *r)
 {
 	const json_t *t = json_object_get(r, "totals"), *m = json_object_get(t, "messages");
-	time_t at = (time_t)(number_at(r, "started") / 1000);
-	struct tm tm;
-	char when[40];
+	char when[CLOCK_TEXT_MAX];
 
-	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&at, &tm));
+	clock_utc_text(number_at(r, "started"), when);
 	buf_printf(out, "<p class=\"grade %s\">%s</p>\n<p>%s, level %s, state ",
 		   string_at(r, "grade"), string_at(r, "grade"), when, string_at(r, "level"));
 	add_text(out, string_at(r, "state"));

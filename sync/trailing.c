@@ -1,7 +1,7 @@
 /* Hides: how evidence is weighed, and its sentences. */
 #include "sync/trailing.h"
 
-#include <time.h>
+#include "common/clock.h"
 
 #define DAY_MS ((int64_t)86400 * 1000)
 
@@ -42,20 +42,10 @@ bool trailing_is_over(const struct trailing *t)
 
 /* ---- for people */
 
-static const char *time_text(int64_t ms, char out[32])
-{
-	time_t at = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (!gmtime_r(&at, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm))
-		snprintf(out, 32, "?");
-	return out;
-}
-
 static void mx_item(const struct trailing *t, struct gate_item *i)
 {
 	const struct dns_past *mx = t->mx;
-	char since[32], until[32];
+	char since[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX];
 
 	*i = (struct gate_item){ .name = "mx", .ok = !mx || mail_has_left(t) };
 	if (!mx) {
@@ -70,12 +60,12 @@ static void mx_item(const struct trailing *t, struct gate_item *i)
 		snprintf(
 			i->text, sizeof i->text,
 			"the MX leads to new since %s; the last copy of the old one %s gone at %s",
-			time_text(mx->since, since), mail_has_left(t) ? "was" : "is",
-			time_text(mx->copies_until, until));
+			clock_utc_text(mx->since, since), mail_has_left(t) ? "was" : "is",
+			clock_utc_text(mx->copies_until, until));
 	} else {
 		i->remedy = "let it lead to new when all users are there (mailferry check dns)";
 		snprintf(i->text, sizeof i->text, "the MX still leads to old, seen at %s",
-			 time_text(mx->looked_at, since));
+			 clock_utc_text(mx->looked_at, since));
 	}
 	if (!i->ok)
 		i->state = GATE_WAITS;
@@ -84,13 +74,13 @@ static void mx_item(const struct trailing *t, struct gate_item *i)
 static void arrivals_item(const struct trailing *t, struct gate_item *i)
 {
 	int64_t quiet_ms = MAX(0, t->now - quiet_since(t));
-	char since[32];
+	char since[CLOCK_TEXT_MAX];
 
 	*i = (struct gate_item){ .name = "arrivals", .ok = quiet_ms >= quiet_wanted_ms(t) };
 	i->state = i->ok ? GATE_OK : GATE_WAITS;
 	snprintf(i->text, sizeof i->text,
 		 "quiet on old since %s, for %lld of %d days; the next look comes after %lld s",
-		 time_text(quiet_since(t), since), (long long)(quiet_ms / DAY_MS),
+		 clock_utc_text(quiet_since(t), since), (long long)(quiet_ms / DAY_MS),
 		 t->settings->sync.trailing_quiet_days,
 		 (long long)(trailing_wait_ms(t) / 1000));
 }
@@ -98,7 +88,7 @@ static void arrivals_item(const struct trailing *t, struct gate_item *i)
 static void strays_item(const struct trailing *t, struct gate_item *i)
 {
 	const struct progress *p = &t->user->progress;
-	char last[32];
+	char last[CLOCK_TEXT_MAX];
 
 	*i = (struct gate_item){
 		.name = "strays",
@@ -109,7 +99,7 @@ static void strays_item(const struct trailing *t, struct gate_item *i)
 	};
 	snprintf(i->text, sizeof i->text,
 		 "%lld changes on old after the move, past the proxy, the last seen at %s",
-		 (long long)p->strays, time_text(p->last_stray, last));
+		 (long long)p->strays, clock_utc_text(p->last_stray, last));
 }
 
 int trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS])
