@@ -64,6 +64,7 @@ static const struct api_route {
 	  "{user, force, seconds}: ends sessions, moves nobody" },
 	{ HTTP_POST, "/v1/drain", api_post_drain,
 	  "{node | all, seconds, undo}: no clients any more" },
+	{ HTTP_POST, "/v1/forget", api_post_forget, "{node}: one that is off for good" },
 	{ HTTP_POST, "/v1/reload", api_post_reload,
 	  "{}: settings and certificates, in all processes" },
 	{ HTTP_POST, "/v1/rebuild", api_post_rebuild,

@@ -160,6 +160,29 @@ int api_post_drain(struct api_call *c)
 	return sent(c, id);
 }
 
+int api_post_forget(struct api_call *c)
+{
+	const char *node = json_string_value(json_object_get(c->in, "node"));
+	struct err e = { 0 };
+	int status, forgotten;
+
+	if (!node)
+		return api_refuse(c, 400, "give \"node\"", "which node?");
+	status = check_node(c, node);
+	if (status)
+		return status;
+	forgotten = store_node_forget(c->api->store, node, &e);
+	if (forgotten < 0)
+		return api_fail(c, &e);
+	if (forgotten == 0)
+		return api_refuse(c, 409, "stop it, and wait until it counts as gone",
+				  "node %s was heard of less than %d s ago", node,
+				  STORE_FENCE_MS / 1000);
+	log_info(&(struct log_about){ .what = "operator", .id = node }, "forgotten (uid %u)",
+		 (unsigned)c->request->uid);
+	return 200;
+}
+
 /* ---- answers */
 
 static int add_answer(const struct answer_row *a, void *arg)

@@ -121,6 +121,7 @@ int api_get_sessions(struct api_call *c);
 int api_get_answers(struct api_call *c);
 int api_post_drop(struct api_call *c);
 int api_post_drain(struct api_call *c);
+int api_post_forget(struct api_call *c);
 
 /* api_domains.c */
 int api_get_domains(struct api_call *c);

@@ -118,6 +118,7 @@ int ctl_run(struct ctl *c);	/* run.c */
 int ctl_upgrade(struct ctl *c); /* ctl_upgrade.c */
 int ctl_reload(struct ctl *c);	/* ctl_reload.c */
 int ctl_rebuild(struct ctl *c);
+int ctl_forget(struct ctl *c);
 int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_strangers(struct ctl *c);

@@ -134,6 +134,17 @@ static int request(struct ctl *c, json_t *body, const char *done)
 	return status;
 }
 
+int ctl_forget(struct ctl *c)
+{
+	json_t *answer;
+	int status = ctl_ask(c, "/v1/forget", json_pack("{s:s}", "node", c->arg[0]), &answer);
+
+	if (status == CTL_OK && !ctl_json(c, answer))
+		fputs("forgotten: nobody waits for it any more\n", c->out);
+	json_decref(answer);
+	return status;
+}
+
 int ctl_rebuild(struct ctl *c)
 {
 	json_t *answer;

@@ -281,6 +281,13 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry domains\n",
 	  0, 0, 0, ctl_domains },
+	{ "forget", "NODE", "a node that is off for good: nobody waits for it any more",
+	  "A node that fell silent may still serve users who live on new, by what it knew; so nobody is\n"
+	  "led back to old until it is heard of again, or forgotten here. Make sure that it is off.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry forget proxy-1@mx3\n",
+	  0, 1, 1, ctl_forget },
 	{ "strangers", "", "logins that nobody imported",
 	  "They are served by old. Import them, or they stay there.\n"
 	  "\n"

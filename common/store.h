@@ -277,6 +277,12 @@ int store_node_mark(struct store *st, const char *node, int64_t incarnation, con
 int store_node_leave(struct store *st, const char *node, int64_t incarnation,
 		     struct err *e) MUST_CHECK;
 
+/*
+ * A node that is gone, and of which a person knows that it is off: nobody waits for it any
+ * more. 1 done, 0 there is none of this name or it is not gone yet, -1.
+ */
+int store_node_forget(struct store *st, const char *node, struct err *e) MUST_CHECK;
+
 struct node_row {
 	const char *node, *build, *host;
 	int64_t incarnation, started, lease_until, seen, sessions;
@@ -358,7 +364,9 @@ int store_blocker(struct store *st, const char *node, const char *name, const ch
 		  struct err *e) MUST_CHECK;
 
 struct quiet {
-	int nodes;	   /* that count */
+	/* That count; on the way back also those that are gone: a node that is cut off serves
+	 * on whom it knows to live on new. */
+	int nodes;
 	int acked;	   /* of them, for this change */
 	int lapsed;	   /* of them, with a lease that has run out */
 	char waiting[256]; /* "proxy-2: session k3f9 APPEND 18/50 MB", for people */

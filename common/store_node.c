@@ -116,6 +116,19 @@ int store_node_leave(struct store *st, const char *node, int64_t incarnation, st
 	return 0;
 }
 
+int store_node_forget(struct store *st, const char *node, struct err *e)
+{
+	int gone;
+
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	gone = db_run(st->db, "DELETE FROM nodes WHERE node = ?1 AND lease_until <= ?2",
+		      ARGS(TEXT(node), INT(db_now_ms(st->db) - GONE_AFTER_MS)), e);
+	if (gone < 0 || (gone > 0 && forget_node(st->db, node, e) < 0))
+		return db_rollback(st->db);
+	return db_commit(st->db, e) < 0 ? -1 : gone;
+}
+
 int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err *e)
 {
 	struct rows *r = db_query(st->db,
@@ -306,8 +319,11 @@ static void weigh_node(const struct rows *r, int64_t change, int64_t now, struct
 	q->acked += acked;
 	q->lapsed += lapsed;
 	if (lapsed)
-		add_waiting(q, "%s: silent for %lld s", node,
-			    (long long)(now - lease_until + STORE_LEASE_MS) / 1000);
+		add_waiting(q, "%s: silent for %lld s%s", node,
+			    (long long)(now - lease_until + STORE_LEASE_MS) / 1000,
+			    lease_until + GONE_AFTER_MS > now
+				    ? ""
+				    : ", `mailferry forget` if it is off for good");
 	else if (!acked)
 		add_waiting(q, "%s: %s", node, blocker ? blocker : "no answer yet");
 }
@@ -320,7 +336,8 @@ int store_quiet(struct store *st, const char *name, int64_t change, struct quiet
 				  "SELECT n.node, n.lease_until, a.change, b.text FROM nodes n"
 				  " LEFT JOIN acks a ON a.node = n.node AND a.name = ?1"
 				  " LEFT JOIN blockers b ON b.node = n.node AND b.name = ?1"
-				  " WHERE n.lease_until > ?2 ORDER BY n.node",
+				  " WHERE n.lease_until > ?2 OR EXISTS (SELECT 1 FROM users"
+				  " WHERE name = ?1 AND direction = 'back') ORDER BY n.node",
 				  ARGS(TEXT(name), INT(now - GONE_AFTER_MS)), e);
 	int got;
 

@@ -84,6 +84,36 @@ static struct quiet quiet_for(const char *name, int64_t change)
 	return q;
 }
 
+/* Who lives on new is served on by a node that was cut off, however long ago. */
+static void test_a_return_waits_for_the_silent(void **state UNUSED)
+{
+	int64_t p1;
+	struct quiet q;
+
+	clock_test_freeze();
+	add_user("anna");
+	go_up_to("anna", USER_TRAILING);
+	OK(store_node_join(st, "p1", &p1, &err));
+	clock_test_advance(2 * STORE_FENCE_MS);
+	go_to("anna", USER_RETURNING);
+	go_to("anna", USER_FREEZING);
+	q = quiet_for("anna", numbers_of("anna").change);
+	assert_true(q.nodes == 1 && q.lapsed == 1);
+	assert_string_equal(q.waiting,
+			    "p1: silent for 120 s, `mailferry forget` if it is off for good");
+	OK(store_node_join(st, "p2", &p1, &err));
+	assert_int_equal(store_node_forget(st, "p2", &err), 0); /* it is there */
+	assert_int_equal(store_node_forget(st, "p1", &err), 1);
+	q = quiet_for("anna", numbers_of("anna").change);
+	assert_true(q.nodes == 1 && q.lapsed == 0);
+	/* Forward nobody waits for one that is gone. */
+	clock_test_advance(2 * STORE_FENCE_MS);
+	add_user("bert");
+	go_up_to("bert", USER_FREEZING);
+	q = quiet_for("bert", numbers_of("bert").change);
+	assert_int_equal(q.nodes, 0);
+}
+
 static void test_quiet(void **state UNUSED)
 {
 	int64_t p1, p2, change;
@@ -675,6 +705,7 @@ int main(void)
 		TEST(test_leases),
 		TEST(test_node_marks),
 		TEST(test_quiet),
+		TEST(test_a_return_waits_for_the_silent),
 		TEST(test_freeze_forgets_answers),
 		TEST(test_waiting_is_bounded),
 		TEST(test_sessions),
