@@ -92,8 +92,8 @@ static void actor_of(const struct api_call *c, char out[32])
 }
 
 /* First when, then the go: nobody begins in between. */
-static int write_timetable(struct api_call *c, const struct choice *w, struct timetable *t,
-			   bool go, struct err *e)
+static int write_timetable(struct api_call *c, const struct choice *w,
+			   const struct timetable *t, bool go, struct err *e)
 {
 	if (!go)
 		return w->name[0] ? store_timetable_drop(c->api->store, w->name, false, e) : 0;
