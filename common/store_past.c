@@ -173,25 +173,35 @@ int store_logins_each(struct store *st, const char *name, int64_t after, store_l
 
 static int write_drop(struct db *db, const char *node, const struct drop_row *d, struct err *e)
 {
-	if (db_run(db,
-		   "INSERT INTO drops (node, session, name, proto, at, side, doing, why, bye,"
-		   " client) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-		   " ON CONFLICT (node, session) DO UPDATE SET bye = excluded.bye",
-		   ARGS(TEXT(node), TEXT(d->session), TEXT(d->name), TEXT(d->proto), INT(d->at),
-			TEXT(d->side), TEXT(text_of(d->doing)), TEXT(d->why), TEXT(d->bye),
-			TEXT(text_of(d->client))),
-		   e) < 0)
-		return -1;
+	return db_run(
+		db,
+		"INSERT INTO drops (node, session, name, proto, at, side, doing, why, bye,"
+		" client) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+		" ON CONFLICT (node, session) DO UPDATE SET bye = excluded.bye",
+		ARGS(TEXT(node), TEXT(d->session), TEXT(d->name), TEXT(d->proto), INT(d->at),
+		     TEXT(d->side), TEXT(text_of(d->doing)), TEXT(d->why), TEXT(d->bye),
+		     TEXT(text_of(d->client))),
+		e);
+}
+
+static int write_drops(struct db *db, const char *node, const struct drop_row *rows, size_t n,
+		       struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (write_drop(db, node, &rows[i], e) < 0)
+			return -1;
 	return db_run(db, "DELETE FROM drops WHERE at < ?1",
 		      ARGS(INT(db_now_ms(db) - STORE_PAST_MS)), e);
 }
 
-int store_drop_write(struct store *st, const char *node, const struct drop_row *d,
-		     struct err *e)
+int store_drops_write(struct store *st, const char *node, const struct drop_row *rows, size_t n,
+		      struct err *e)
 {
+	if (n == 0)
+		return 0;
 	if (db_begin(st->db, e) < 0)
 		return -1;
-	if (write_drop(st->db, node, d, e) < 0)
+	if (write_drops(st->db, node, rows, n, e) < 0)
 		return db_rollback(st->db);
 	return db_commit(st->db, e);
 }

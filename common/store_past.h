@@ -53,9 +53,9 @@ struct drop_row {
 };
 struct drop_row *drop_row_copy(const struct drop_row *d);
 void drop_row_free(struct drop_row **d);
-/* Again for the same session: what became of its BYE. */
-int store_drop_write(struct store *st, const char *node, const struct drop_row *d,
-		     struct err *e) MUST_CHECK;
+/* All or none. Again for the same session: what became of its BYE. */
+int store_drops_write(struct store *st, const char *node, const struct drop_row *rows, size_t n,
+		      struct err *e) MUST_CHECK;
 typedef int store_drop_fn(const struct drop_row *d, void *arg);
 /* Of one user, oldest first, at > after. */
 int store_drops_each(struct store *st, const char *name, int64_t after, store_drop_fn *fn,

@@ -561,9 +561,8 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 							  .released_to = o->text },
 				      e);
 	case ORDER_LOGIN:
-		break; /* write_logins() */
 	case ORDER_DROP:
-		return store_drop_write(f->store, node, o->drop, e);
+		break; /* write_past() */
 	case ORDER_ANSWER:
 		return answer(f, o, e);
 	case ORDER_TRACE:
@@ -617,20 +616,28 @@ static int write_sessions(struct follower *f, struct order_queue *q, struct err 
 	return rc;
 }
 
-/* Logins likewise. */
-static int write_logins(struct follower *f, struct order_queue *q, struct err *e)
+/* Logins, or drops, likewise: a node that ends drops thousands at once. */
+static int write_past(struct follower *f, struct order_queue *q, struct err *e)
 {
-	struct login_row rows[SESSION_BATCH];
+	struct login_row logins[SESSION_BATCH];
+	struct drop_row drops[SESSION_BATCH];
 	struct order *o, *taken[SESSION_BATCH];
+	enum order_kind kind = STAILQ_FIRST(q)->kind;
 	size_t n = 0;
 	int rc;
 
-	while (n < SESSION_BATCH && (o = STAILQ_FIRST(q)) && o->kind == ORDER_LOGIN) {
+	while (n < SESSION_BATCH && (o = STAILQ_FIRST(q)) && o->kind == kind) {
 		STAILQ_REMOVE_HEAD(q, next);
-		taken[n] = o;
-		rows[n++] = *o->login;
+		if (kind == ORDER_LOGIN)
+			logins[n] = *o->login;
+		else
+			drops[n] = *o->drop;
+		taken[n++] = o;
 	}
-	rc = store_logins_write(f->store, f->proxy->node, rows, n, e);
+	if (kind == ORDER_LOGIN)
+		rc = store_logins_write(f->store, f->proxy->node, logins, n, e);
+	else
+		rc = store_drops_write(f->store, f->proxy->node, drops, n, e);
 	for (size_t i = 0; i < n; i++)
 		order_free(taken[i]);
 	return rc;
@@ -695,8 +702,8 @@ static int write_orders(struct follower *f, struct err *e)
 			rc |= write_sessions(f, &mine, e);
 			continue;
 		}
-		if (o->kind == ORDER_LOGIN) {
-			rc |= write_logins(f, &mine, e);
+		if (o->kind == ORDER_LOGIN || o->kind == ORDER_DROP) {
+			rc |= write_past(f, &mine, e);
 			continue;
 		}
 		if (o->kind == ORDER_TRACE) {

@@ -267,7 +267,7 @@ static void drop(const char *session, const char *client, int64_t age_ms, const 
 			      .client = client,
 			      .at = clock_real_ms() - age_ms };
 
-	OK(store_drop_write(st, "p1", &d, &err));
+	OK(store_drops_write(st, "p1", &d, 1, &err));
 }
 
 static int note_drop(const struct drop_row *d, void *arg UNUSED)
