@@ -3,7 +3,7 @@
 Kills and cuts the copier wherever it can be killed or cut, lets it resume, and compares both sides.
 
     tests/chaos/chaos_sync.py [--build DIR] [--servers dovecot,cyrus,courier,shy,liar,late]
-        [--parts steps,kills,cuts] [--kills N] [--messages N] [--uids exact|floor|plain] [--seed N]
+        [--parts steps,kills,cuts] [--kills N] [--messages N] [--uids exact|floor|plain] [--window N] [--seed N]
     tests/chaos/chaos_sync.py --self-test       plants bugs (plants.py): each must be found
 
     steps   for every numbered step of a first, a later and a trailing pass: killed there, and up to three times more
@@ -398,13 +398,15 @@ def main():
     parser.add_argument("--late-fence", type=int, default=30)
     parser.add_argument("--uids", default="exact", choices=("exact", "floor", "plain"),
                         help="sync.uids of every job; old's UIDs have gaps, unless it is plain")
+    parser.add_argument("--window", type=int, default=0,
+                        help="folders of more than twice so many messages are swept in windows; 0: as in use")
     parser.add_argument("--first", action="store_true", help="end a part at its first failure")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
         return plants.self_test("chaos_sync", options.seed)
-    pairs.Slot.uids = options.uids
+    pairs.Slot.uids, pairs.Slot.window = options.uids, options.window
     options.parts = [p for p in options.parts.split(",") if p]
 
     begun = time.monotonic()

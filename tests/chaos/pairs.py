@@ -53,11 +53,13 @@ class Slot(Copier):
     """One user of a pair."""
 
     uids = "exact"      # the wish of every job; unless plain, old's UIDs have gaps
+    window = 0          # of messages, in which larger folders are swept; 0: as in use
 
     def __init__(self, pair, user, password):
         super().__init__(pair.old, pair.new, pair.ca, user, password, os.path.join(pair.folder, "journals"))
         self.pair = pair
         self.connections = 1
+        self.env["MAILFERRY_WINDOW"] = str(self.window)
 
     def job(self, kind="pass", **changes):
         return super().job(kind, **{"uids": self.uids, "uid_gaps": 5000, "uid_floor": 20000, "uid_s": 60, **changes})
