@@ -322,7 +322,7 @@ static void take_password(const struct reading *r, struct account *a)
 	else if (given > 1)
 		complain(r, "only one of hash, password and password_file can be right");
 	else if (strcmp(hash, "learned") == 0)
-		complain(r, "hash: mailferry does not learn passwords yet; remedy: %s",
+		complain(r, "hash: a learned password cannot be given to an account yet; remedy: %s",
 			 HASHES_WAY_OUT);
 	else if (a->hashed ? hash_translate(slice_of(hash), &a->password, &e) < 0
 			   : take_clear(r, a, &e) < 0)

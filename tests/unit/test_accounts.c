@@ -96,7 +96,7 @@ static void bad_rows(void **state UNUSED)
 	REFUSE("user,password\n@a.test,hunter2\n", "a domain has no password");
 	REFUSE("user,hash,password\nanna,ab01FAX.bQRSU,hunter2\n", "only one of");
 	REFUSE("user,hash\nanna,$y$hunter2\n", "a.csv:2: hash: ", "yescrypt", "remedy");
-	REFUSE("user,hash\nanna,learned\n", "does not learn passwords yet", "remedy");
+	REFUSE("user,hash\nanna,learned\n", "a learned password cannot be given", "remedy");
 	REFUSE("user,password\nanna,hunter2-anna\n", "a.csv:2: password: ", "name", "remedy");
 	REFUSE("user,password\nanna,hunter2 x\n", "character 8");
 	REFUSE("user,password_file\nanna,/nowhere/at/all\n", "/nowhere/at/all");
