@@ -91,9 +91,9 @@ struct api_hooks {
 		      struct err *e);
 	void (*verified)(const char *name, bool with_document, struct api_verified *out,
 			 void *arg);
-	/* A run over the accounts of these users on OpenSRS. */
-	int (*provision)(char *const *names, size_t n, bool dry_run, int64_t *run, void *arg,
-			 struct err *e);
+	/* A run over the accounts of these users on OpenSRS, by their logins on new. */
+	int (*provision)(char *const *users, char *const *logins, size_t n, bool dry_run,
+			 int64_t *run, void *arg, struct err *e);
 	json_t *(*provisioned)(void *arg); /* how the last run stands; of the caller */
 	/* Log all levels for this user in the engine and its workers. Nodes hear it through the
 	 * store. */

@@ -1,31 +1,35 @@
 /* Hides: how a run of provision is asked for and shown. */
 #include "admin/api_parts.h"
 
-/* An account is known there by the user's login on new; names stay what is no address. */
-static void use_logins(struct api_call *c, struct choice *w)
+/* An account is known there by the user's login on new. (Past API_NAMES_MAX they are too many
+ * for a run anyway.) */
+static char **logins_of(const struct api_call *c, const struct choice *w)
 {
-	char login[STORE_NAME_MAX + 1];
-	json_t *u;
-	size_t i;
+	char **list = mem_array(w->count + 1, sizeof *list), login[STORE_NAME_MAX + 1];
 
-	json_array_foreach (w->users, i, u) {
-		const char *raw = json_string_value(json_object_get(u, "new_login"));
+	for (size_t i = 0; i < w->count; i++) {
+		const char *raw = json_string_value(
+			json_object_get(json_array_get(w->users, i), "new_login"));
 
-		if (!raw || !api_normalise(c->api, raw, login))
-			continue;
-		mem_free(&w->names[i]);
-		w->names[i] = mem_str(login);
+		list[i] = mem_str(raw && api_normalise(c->api, raw, login) ? login :
+									     w->names[i]);
 	}
+	return list;
 }
 
-static int begin(struct api_call *c, struct choice *w)
+static int begin(struct api_call *c, const struct choice *w)
 {
 	bool dry_run = json_is_true(json_object_get(c->in, "dry_run"));
+	char **logins = logins_of(c, w);
 	struct err e = { 0 };
 	int64_t run = 0;
+	int rc = c->api->hooks->provision(w->names, logins, w->count, dry_run, &run,
+					  c->api->arg, &e);
 
-	use_logins(c, w);
-	if (c->api->hooks->provision(w->names, w->count, dry_run, &run, c->api->arg, &e) < 0)
+	for (size_t i = 0; i < w->count; i++)
+		mem_free(&logins[i]);
+	mem_free(&logins);
+	if (rc < 0)
 		return api_fail(c, &e);
 	json_object_set_new(c->out, "count", json_integer((json_int_t)w->count));
 	json_object_set_new(c->out, "run", json_integer(run));

@@ -316,14 +316,14 @@ static void take_password(const struct reading *r, struct account *a)
 
 	if (given == 0)
 		return;
-	a->hashed = *hash != 0;
+	a->learned = strcmp(hash, "learned") == 0;
+	a->hashed = *hash && !a->learned;
 	if (a->is_domain)
 		complain(r, "a domain has no password");
 	else if (given > 1)
 		complain(r, "only one of hash, password and password_file can be right");
-	else if (strcmp(hash, "learned") == 0)
-		complain(r, "hash: a learned password cannot be given to an account yet; remedy: %s",
-			 HASHES_WAY_OUT);
+	else if (a->learned)
+		return;
 	else if (a->hashed ? hash_translate(slice_of(hash), &a->password, &e) < 0
 			   : take_clear(r, a, &e) < 0)
 		complain(r, "%s: %s", a->hashed ? "hash" : "password", e.text);

@@ -14,7 +14,8 @@
  *   keep         no: what is sent on does not stay here
  *   auto_reply   a text; \n is a new line
  *   services     imap4 pop3=disabled webmail=suspended …; what is not named stays as it is
- *   hash         of the password, of whatever kind (sync/hashes.h)
+ *   hash         of the password, of whatever kind (sync/hashes.h); or "learned": what the user
+ *                has logged in with at the proxy (sync/learned.h)
  *   password     in clear text, or
  *   password_file a file with it in its first line
  */
@@ -40,6 +41,7 @@ struct account {
 	bool is_domain;
 	json_t *attributes;	/* as change_user and change_domain want them, no password */
 	struct secret password; /* as it is sent; empty: the list has none */
+	bool learned;		/* it is what the user has logged in with */
 	bool hashed;		/* it is no clear text */
 };
 

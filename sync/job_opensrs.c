@@ -14,10 +14,19 @@ void job_opensrs_release(struct job_opensrs *o)
 	mem_free(&o->accounts);
 	mem_free(&o->default_domain);
 	secret_release(&o->token);
-	for (size_t i = 0; i < o->count; i++)
+	for (size_t i = 0; i < o->count; i++) {
 		mem_free(&o->names[i]);
+		secret_release(&o->learned[i]);
+	}
 	mem_free(&o->names);
+	mem_free(&o->learned);
 	*o = (struct job_opensrs){ 0 };
+}
+
+void job_opensrs_make_room(struct job_opensrs *o, size_t n)
+{
+	o->names = mem_array(n + 1, sizeof *o->names);
+	o->learned = mem_array(n + 1, sizeof *o->learned);
 }
 
 /* ---- writing */
@@ -43,19 +52,21 @@ static char *or_none(const char *s)
 static json_t *object(const struct job_opensrs *o)
 {
 	const struct opensrs_access *a = &o->access;
-	json_t *names = json_array();
+	json_t *names = json_array(), *learned = json_array();
 
-	for (size_t i = 0; i < o->count; i++)
+	for (size_t i = 0; i < o->count; i++) {
 		json_array_append_new(names, json_string(o->names[i]));
+		json_array_append_new(learned, secret_json(&o->learned[i]));
+	}
 	return json_pack("{s:s, s:s, s:o, s:b, s:s, s:i, s:i, s:i, s:s, s:s, s:b, s:b, s:b, "
-			 "s:i, s:o, s:o}",
+			 "s:i, s:o, s:o, s:o}",
 			 "url", a->url, "user", a->user, "secret", secret_json(&a->secret),
 			 "by_token", a->by_token, "ca_file", or_empty(a->ca_file), "connect_s",
 			 a->connect_s, "answer_s", a->answer_s, "parallel", a->parallel,
 			 "accounts", or_empty(o->accounts), "default_domain",
 			 or_empty(o->default_domain), "fold_local", o->fold_local, "create",
 			 o->create, "dry_run", o->dry_run, "token_hours", o->token_hours,
-			 "token", secret_json(&o->token), "names", names);
+			 "token", secret_json(&o->token), "names", names, "learned", learned);
 }
 
 static int add_bytes(const char *p, size_t n, void *out)
@@ -94,19 +105,24 @@ static int take_secret(const char *text, struct secret *out)
 	return 0;
 }
 
-static int take_names(const json_t *names, struct job_opensrs *out)
+static int take_names(const json_t *names, const json_t *learned, struct job_opensrs *out)
 {
 	size_t i, bytes = 0;
 	json_t *one;
 
-	if (!json_is_array(names) || json_array_size(names) > PROVISION_MAX)
+	if (!json_is_array(names) || json_array_size(names) > PROVISION_MAX ||
+	    json_array_size(learned) != json_array_size(names))
 		return -1;
-	out->names = mem_array(json_array_size(names) + 1, sizeof *out->names);
+	job_opensrs_make_room(out, json_array_size(names));
 	json_array_foreach (names, i, one) {
-		if (!json_is_string(one))
+		const json_t *password = json_array_get(learned, i);
+
+		if (!json_is_string(one) || !json_is_string(password))
 			return -1;
-		bytes += json_string_length(one);
-		out->names[out->count++] = mem_str(json_string_value(one));
+		bytes += json_string_length(one) + json_string_length(password);
+		out->names[out->count] = mem_str(json_string_value(one));
+		if (take_secret(json_string_value(password), &out->learned[out->count++]) < 0)
+			return -1;
 	}
 	return bytes <= JOB_NAMES_BYTES ? 0 : -1;
 }
@@ -116,17 +132,17 @@ int job_opensrs_read(json_t *j, struct job_opensrs *out)
 	struct opensrs_access *a = &out->access;
 	const char *url, *user, *secret, *ca, *accounts, *domain, *token;
 	int by_token, fold, create, dry_run;
-	json_t *names;
+	json_t *names, *learned;
 
 	*out = (struct job_opensrs){ .on = true };
 	if (json_unpack(j,
 			"{s:s, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:s, s:s, s:b, s:b, s:b, "
-			"s:i, s:s, s:o !}",
+			"s:i, s:s, s:o, s:o !}",
 			"url", &url, "user", &user, "secret", &secret, "by_token", &by_token,
 			"ca_file", &ca, "connect_s", &a->connect_s, "answer_s", &a->answer_s,
 			"parallel", &a->parallel, "accounts", &accounts, "default_domain",
 			&domain, "fold_local", &fold, "create", &create, "dry_run", &dry_run,
-			"token_hours", &out->token_hours, "token", &token, "names", &names) < 0)
+			"token_hours", &out->token_hours, "token", &token, "names", &names, "learned", &learned) < 0)
 		return -1;
 	if (!is_short(url) || !is_short(user) || !is_short(ca) || !is_short(accounts) ||
 	    !is_short(domain) || a->connect_s < 1 || a->connect_s > SECONDS_MAX ||
@@ -145,5 +161,5 @@ int job_opensrs_read(json_t *j, struct job_opensrs *out)
 	out->dry_run = dry_run;
 	return take_secret(secret, &a->secret) < 0 || take_secret(token, &out->token) < 0
 		       ? -1
-		       : take_names(names, out);
+		       : take_names(names, learned, out);
 }

@@ -17,11 +17,14 @@ struct job_opensrs {
 	bool dry_run;	     /* JOB_PROVISION: change nothing */
 	int token_hours;     /* of session tokens; 0: log in with the password */
 	struct secret token; /* one from before that is good for a while; empty: none */
-	char **names;	     /* JOB_PROVISION: of these users */
+	char **names;		/* JOB_PROVISION: of these users; else of the job's own, if create */
+	struct secret *learned; /* for each of them what he has logged in with; may be empty */
 	size_t count;
 };
 
 void job_opensrs_release(struct job_opensrs *o);
+/* Room for n names, none of them there yet. */
+void job_opensrs_make_room(struct job_opensrs *o, size_t n);
 /* An object; secrets with it: wipe the buf. */
 void job_opensrs_write(const struct job_opensrs *o, struct buf *out);
 /* -1: it is not one that was written so, or breaks a limit. */

@@ -30,7 +30,12 @@ int job_provision(const struct job *j, const struct accounts *list, struct opens
 		  provision_fn *fn, void *arg, struct err *e)
 {
 	const struct provision p = {
-		.api = api, .list = list, .dry_run = j->opensrs.dry_run, .fn = fn, .arg = arg
+		.api = api,
+		.list = list,
+		.dry_run = j->opensrs.dry_run,
+		.learned = j->opensrs.learned,
+		.fn = fn,
+		.arg = arg
 	};
 
 	return provision_run(&p, (const char *const *)j->opensrs.names, j->opensrs.count, e);
@@ -62,7 +67,12 @@ int job_provision_user(const struct job *j, const struct accounts *list, struct 
 	const char *const names[] = { login };
 	struct one o = { .user = login, .note = note, .e = e };
 	const struct provision p = {
-		.api = api, .list = list, .create_only = true, .fn = on_item, .arg = &o
+		.api = api,
+		.list = list,
+		.create_only = true,
+		.learned = j->opensrs.count ? j->opensrs.learned : NULL,
+		.fn = on_item,
+		.arg = &o
 	};
 
 	note[0] = '\0';

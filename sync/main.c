@@ -181,12 +181,12 @@ static void hook_verified(const char *name, bool with_document, struct api_verif
 			out->other += s.totals.found[i];
 }
 
-static int hook_provision(char *const *names, size_t n, bool dry_run, int64_t *run, void *arg,
-			  struct err *e)
+static int hook_provision(char *const *users, char *const *logins, size_t n, bool dry_run,
+			  int64_t *run, void *arg, struct err *e)
 {
 	struct program *p = arg;
 
-	return provisions_ask(p->provisions, names, n, dry_run, run, e);
+	return provisions_ask(p->provisions, users, logins, n, dry_run, run, e);
 }
 
 static json_t *hook_provisioned(void *arg)
@@ -518,8 +518,8 @@ static int start(struct program *p, bool new_store, struct err *e)
 		.shop = &p->shop,
 		.learned = p->learned });
 	p->lease = (struct lease){ .store = p->store };
-	p->provisions = provisions_new(&(struct provisions_opts){ .settings = &p->settings,
-								  .shop = &p->shop });
+	p->provisions = provisions_new(&(struct provisions_opts){
+		.settings = &p->settings, .learned = p->learned, .shop = &p->shop });
 	watch(p);
 	keep_lease(p);
 	return start_api(p, e);

@@ -177,6 +177,10 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	    order_opensrs(&out->opensrs, s, e) < 0)
 		rc = -1;
 	out->opensrs.create &= u->state == USER_PENDING;
+	if (rc == 0 && out->opensrs.create) {
+		job_opensrs_make_room(&out->opensrs, 1);
+		order_opensrs_user(&out->opensrs, u->login[SIDE_NEW], &learned);
+	}
 	for (int side = 0; rc == 0 && side < SIDES; side++)
 		if (fill_side(&out->side[side], u->login[side], u->password_file[side],
 			      &s->backend[side], &learned,

@@ -2,6 +2,7 @@
 #include "sync/order_opensrs.h"
 
 #include "config/opensrs_address.h"
+#include "sync/hashes.h"
 #include "sync/provision.h"
 
 /* Their passwords and tokens are ASCII; so is what JSON and HTTP carry without a thought. */
@@ -43,19 +44,43 @@ int order_opensrs(struct job_opensrs *out, const struct settings *s, struct err 
 	return 0;
 }
 
-static int take_names(struct job_opensrs *o, char *const *names, size_t n, struct err *e)
+static bool could_be_taken(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] >= 0x7f)
+			return false;
+	return s.n <= CLEAR_TEXT_MAX;
+}
+
+void order_opensrs_user(struct job_opensrs *o, const char *login, const struct secret *learned)
+{
+	struct slice p = secret_slice(learned);
+
+	o->names[o->count] = mem_str(login);
+	if (p.n && could_be_taken(p))
+		secret_set(&o->learned[o->count], p.p, p.n);
+	o->count++;
+}
+
+static int take_users(struct job_opensrs *o, const struct learned *l, char *const *users,
+		      char *const *logins, size_t n, struct err *e)
 {
 	size_t bytes = 0;
 
 	if (n > PROVISION_MAX)
-		return err_set(
-			e, ERR_INPUT,
-			"%zu users are more than the %d of one run; remedy: smaller waves", n,
-			PROVISION_MAX);
-	o->names = mem_array(n + 1, sizeof *o->names);
-	for (; o->count < n; o->count++) {
-		bytes += strlen(names[o->count]);
-		o->names[o->count] = mem_str(names[o->count]);
+		return err_set(e, ERR_INPUT,
+			       "%zu users are more than the %d of one run; remedy: smaller waves",
+			       n, PROVISION_MAX);
+	job_opensrs_make_room(o, n);
+	for (size_t i = 0; i < n; i++) {
+		struct secret learned = { 0 };
+		int rc = learned_find(l, users[i], &learned, e);
+
+		order_opensrs_user(o, logins[i], &learned);
+		bytes += strlen(logins[i]) + learned.n;
+		secret_release(&learned);
+		if (rc < 0)
+			return -1;
 	}
 	if (bytes > JOB_NAMES_BYTES)
 		return err_set(e, ERR_INPUT,
@@ -65,8 +90,9 @@ static int take_names(struct job_opensrs *o, char *const *names, size_t n, struc
 	return 0;
 }
 
-int order_provision(struct job *out, const struct settings *s, char *const *names, size_t n,
-		    bool dry_run, struct err *e)
+int order_provision(struct job *out, const struct settings *s, const struct learned *l,
+		    char *const *users, char *const *logins, size_t n, bool dry_run,
+		    struct err *e)
 {
 	int rc;
 
@@ -86,7 +112,7 @@ int order_provision(struct job *out, const struct settings *s, char *const *name
 	rc = order_opensrs(&out->opensrs, s, e);
 	out->opensrs.dry_run = dry_run;
 	if (rc == 0)
-		rc = take_names(&out->opensrs, names, n, e);
+		rc = take_users(&out->opensrs, l, users, logins, n, e);
 	if (rc < 0)
 		job_release(out);
 	return rc;

@@ -1,13 +1,16 @@
 /* Hides: the order of the calls, and how what is there is compared with what shall be. */
 #include "sync/provision.h"
 
+#include "sync/hashes.h"
+
 #define VALUE_SHOWN 60 /* bytes of a value in a text for people */
 
 /* A domain or a user on the way. */
 struct subject {
 	const char *name;
 	const struct account *row; /* NULL: not in the list */
-	struct subject *domain;	   /* of a user */
+	struct subject *domain;	   /* of a user, as is */
+	const struct secret *learned; /* NULL: nothing */
 	enum provision_what what;
 	bool decided;	/* what and text are final */
 	json_t *change; /* attributes to send */
@@ -242,9 +245,23 @@ static bool is_mailbox(struct subject *s, const json_t *answer)
 	return false;
 }
 
+static const struct secret *password_of(const struct subject *s)
+{
+	return s->row->learned && s->learned ? s->learned : &s->row->password;
+}
+
 static void will_create(struct subject *s)
 {
-	if (secret_is_set(&s->row->password))
+	const struct secret *password = password_of(s);
+	struct err e = { 0 };
+
+	if (s->row->learned && !secret_is_set(password))
+		fail(s, "the account must be made, and no password that OpenSRS takes has been "
+			"learned for it; remedy: see section learn of the settings and wait for a "
+			"login, or give the password in the list");
+	else if (s->row->learned && clear_text_check(secret_slice(password), s->name, &e) < 0)
+		fail(s, "learned: %s", e.text);
+	else if (secret_is_set(password))
 		s->what = PROVISION_CREATE;
 	else
 		fail(s,
@@ -322,7 +339,7 @@ static void took_taken(const struct work *w UNUSED, struct subject *s, struct op
 static struct opensrs_call change_call(const struct subject *s, enum opensrs_method m)
 {
 	struct opensrs_call c = opensrs_call(m, s->name);
-	struct slice password = s->row ? secret_slice(&s->row->password) : (struct slice){ 0 };
+	struct slice password = s->row ? secret_slice(password_of(s)) : (struct slice){ 0 };
 	json_t *attributes;
 
 	if (s->what == PROVISION_CHANGE) {
@@ -383,7 +400,7 @@ static void prove(const struct work *w)
 		if (s->what != PROVISION_CREATED || s->row->hashed)
 			continue;
 		c = opensrs_call(OPENSRS_AUTHENTICATE, s->name);
-		c.as = &s->row->password;
+		c.as = password_of(s);
 		batch_add(&b, s, c);
 	}
 	batch_run(&b);
@@ -412,6 +429,8 @@ static void begin(struct work *w, const char *const *users, size_t n)
 	for (size_t i = 0; i < n; i++)
 		w->users[i] = (struct subject){ .name = users[i],
 						.row = accounts_find(w->p->list, users[i]),
+						.learned = w->p->learned ? &w->p->learned[i]
+									 : NULL,
 						.domain = domain_of(w, users[i]) };
 }
 

@@ -37,6 +37,8 @@ struct provision {
 	const struct accounts *list;
 	bool dry_run;
 	bool create_only; /* what is there stays as it is */
+	/* Of each user, what he has logged in with, or empty; NULL: of nobody. */
+	const struct secret *learned;
 	provision_fn *fn; /* called once for each domain and user, when it is done */
 	void *arg;
 };

@@ -80,15 +80,15 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		log_info(&about, "run %lld ended", (long long)p->run);
 }
 
-int provisions_ask(struct provisions *p, char *const *names, size_t n, bool dry_run,
-		   int64_t *id, struct err *e)
+int provisions_ask(struct provisions *p, char *const *users, char *const *logins, size_t n,
+		   bool dry_run, int64_t *id, struct err *e)
 {
 	struct job j;
 	int rc;
 
 	if (p->worker)
 		return err_set(e, ERR_LIMIT, "a run of provision is under way");
-	if (order_provision(&j, p->o.settings, names, n, dry_run, e) < 0)
+	if (order_provision(&j, p->o.settings, p->o.learned, users, logins, n, dry_run, e) < 0)
 		return -1;
 	rc = p->o.shop->start(&p->worker, &j, on_worker, p, p->o.shop, e);
 	job_release(&j);

@@ -49,7 +49,7 @@ static void whole_rows(void **state UNUSED)
 	     "\"Anna \303\204\",Anna,5G,a@ex.test; B@EX.test,de_DE,Europe/Berlin,x@y.test,no,"
 	     "\"away\\nuntil May\",imap4 pop3=disabled,ab01FAX.bQRSU,\n"
 	     ",bert,1024,,,,,,,,,hunter2\n"
-	     ",carl,,,,,,,,,,\n"
+	     ",carl,,,,,,,,,learned,\n"
 	     ",@Ex.Test,10G,more.test,,UTC,,,,webmail=suspended,,\n",
 	     &l);
 	assert_int_equal(l.count, 4);
@@ -67,7 +67,9 @@ static void whole_rows(void **state UNUSED)
 	free(text);
 	a = accounts_find(&l, "bert@ex.test");
 	assert_true(!a->hashed && slice_is(secret_slice(&a->password), "hunter2"));
-	assert_int_equal(json_object_size(accounts_find(&l, "carl@ex.test")->attributes), 0);
+	a = accounts_find(&l, "carl@ex.test");
+	assert_true(a->learned && !a->hashed && !secret_is_set(&a->password));
+	assert_int_equal(json_object_size(a->attributes), 0);
 	a = accounts_find(&l, "ex.test");
 	assert_true(a->is_domain);
 	assert_int_equal(json_object_size(a->attributes), 4);
@@ -96,7 +98,6 @@ static void bad_rows(void **state UNUSED)
 	REFUSE("user,password\n@a.test,hunter2\n", "a domain has no password");
 	REFUSE("user,hash,password\nanna,ab01FAX.bQRSU,hunter2\n", "only one of");
 	REFUSE("user,hash\nanna,$y$hunter2\n", "a.csv:2: hash: ", "yescrypt", "remedy");
-	REFUSE("user,hash\nanna,learned\n", "a learned password cannot be given", "remedy");
 	REFUSE("user,password\nanna,hunter2-anna\n", "a.csv:2: password: ", "name", "remedy");
 	REFUSE("user,password\nanna,hunter2 x\n", "character 8");
 	REFUSE("user,password_file\nanna,/nowhere/at/all\n", "/nowhere/at/all");

@@ -136,9 +136,10 @@ static struct job provision_sample(void)
 	secret_set(&o->token, "t0ken", 5);
 	o->accounts = mem_str("/etc/accounts.csv");
 	o->token_hours = 24;
-	o->names = mem_array(2, sizeof *o->names);
+	job_opensrs_make_room(o, 2);
 	o->names[0] = mem_str("anna@example.com");
 	o->names[1] = mem_str("bert@example.com");
+	secret_set(&o->learned[1], "hunter2", 7);
 	return j;
 }
 
@@ -164,6 +165,8 @@ static void opensrs_comes_back(void **state UNUSED)
 	assert_int_equal(o->token_hours, 24);
 	assert_int_equal(o->count, 2);
 	assert_string_equal(o->names[1], "bert@example.com");
+	assert_false(secret_is_set(&o->learned[0]));
+	assert_true(slice_is(secret_slice(&o->learned[1]), "hunter2"));
 	job_release(&out);
 	buf_wipe(&line);
 	in.opensrs.access.parallel = 1000;

@@ -29,6 +29,7 @@
 	"\"delivery_local\":true,\"timezone\":\"UTC\""
 
 static struct http_script server;
+static struct secret learned[1];
 
 /* What became of anna. */
 struct outcome {
@@ -54,7 +55,9 @@ static struct outcome run(const char *csv, bool create_only, const struct http_r
 	const struct login_name_rules rules = { .fold_local = true };
 	struct opensrs_access access = { .connect_s = 2, .answer_s = 2, .parallel = 1 };
 	struct outcome o = { 0 };
-	struct provision p = { .create_only = create_only, .fn = on_item, .arg = &o };
+	struct provision p = {
+		.create_only = create_only, .learned = learned, .fn = on_item, .arg = &o
+	};
 	const char *const users[] = { "anna@ex.test" };
 	struct sheet_errors errs;
 	struct accounts list;
@@ -180,6 +183,25 @@ static void the_login_is_proved(void **state UNUSED)
 	assert_non_null(strstr(good.text, "OpenSRS refuses its password; remedy: "));
 }
 
+/* What the user has logged in with is as good as the list's; without it he waits. */
+static void learned_passwords(void **state UNUSED)
+{
+	const char *csv = "user,hash\nanna@ex.test,learned\n";
+	struct outcome o = RUN(csv, false, HEAD, { 200, NO(2) });
+
+	assert_int_equal(o.what, PROVISION_FAILED);
+	assert_non_null(strstr(o.text, "learned for it; remedy: "));
+	secret_set(learned, "my-anna-1", 9);
+	o = RUN(csv, false, HEAD, { 200, NO(2) });
+	assert_non_null(strstr(o.text, "learned: the password holds the user's"));
+	secret_set(learned, "hunter2", 7);
+	o = RUN(csv, false, HEAD, { 200, NO(2) }, { 200, YES }, { 200, YES });
+	assert_int_equal(o.what, PROVISION_CREATED);
+	assert_non_null(strstr(server.bodies[3], "\"password\":\"hunter2\""));
+	assert_non_null(strstr(server.bodies[4], "\"password\":\"hunter2\""));
+	secret_release(learned);
+}
+
 static void a_refused_administrator_ends_it(void **state UNUSED)
 {
 	struct outcome o = RUN(LIST, false, { 200, NO(1) });
@@ -211,6 +233,7 @@ int main(void)
 		cmocka_unit_test(words_are_checked_before),
 		cmocka_unit_test(who_cannot_be_made),
 		cmocka_unit_test(the_login_is_proved),
+		cmocka_unit_test(learned_passwords),
 		cmocka_unit_test(a_refused_administrator_ends_it),
 	};
 
