@@ -13,6 +13,7 @@ import argparse
 import collections
 import datetime
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -182,6 +183,7 @@ def main():
     parser.add_argument("--write", metavar="FILE")
     options = parser.parse_args()
     processes.tied = True
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     users, messages = (3, 1000) if options.quick else (USERS, MESSAGES)
     with tempfile.TemporaryDirectory(prefix="mailferry-bench-", dir="/dev/shm") as folder:
         with Bench(options.build, folder, users, messages) as bench:

@@ -16,6 +16,7 @@ import datetime
 import os
 import random
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -254,6 +255,7 @@ def main():
     parser.add_argument("--write", metavar="FILE")
     options = parser.parse_args()
     processes.tied = True
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="mailferry-bench-", dir="/dev/shm") as folder:

@@ -106,7 +106,6 @@ service pop3-login {{
     port = {pop3s}
   }}
 }}
-{more}
 service imap {{
   user =
   process_limit = 2000
@@ -115,6 +114,7 @@ service pop3 {{
   user =
   process_limit = 2000
 }}
+{more}
 """
 
 
