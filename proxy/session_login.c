@@ -86,6 +86,7 @@ static void give_answer(struct session *s, enum reject r, bool to_user)
 		s->protocol->answer_user(s, r);
 	else
 		s->protocol->answer(s, r);
+	s->held_ms = 0; /* of the next login; what is held at USER belongs to its PASS */
 	if (last) {
 		meter_limit(s->proxy, LIMIT_LOGIN_TRIES);
 		session_close_with_bye(s, "Too many failed logins.",
@@ -287,7 +288,6 @@ void session_login(struct session *s)
 	stream_pause(s->client);
 	s->login.asked_ms = clock_mono_ms();
 	s->login.dialed_ms = 0;
-	s->held_ms = s->at_user ? s->held_ms : 0;
 	if (join_route(s) < 0)
 		set_name(s, "");
 	take_turn(s);

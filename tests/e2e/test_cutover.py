@@ -178,6 +178,13 @@ def test_pop3_login_during_the_freeze_lands_on_new(stage, own_ferry, person, ima
     brake.release()
     assert c.line().startswith(b"+OK") and c.line().startswith(b"+OK")
     assert all(server_of(line.split()[1]) == "new" for line in c.lines(b"UIDL"))
+    logins = []
+
+    def written():
+        logins[:] = [x for x in f.cli("history", person.name)["logins"] if x["proto"] == "pop3"]
+        return logins
+    processes.wait_until(written, 10, "the login in the user's history")
+    assert logins[0]["side"] == "new" and logins[0]["held_ms"] > 0   # it was held at USER
 
 
 def test_under_a_client_that_never_stops(stage, ferry, person):
