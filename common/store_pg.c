@@ -86,11 +86,16 @@ int store_url_check(const char *url, struct err *e)
 	return rc;
 }
 
-/* Our own limits stand before what the URL says only where it says nothing. */
+/*
+ * Our own limits stand before what the URL says only where it says nothing. A process that is
+ * stopped, or a host that is cut off, in the middle of a transaction holds the lock of all
+ * writers: the server ends that transaction before those who wait for the lock give up.
+ */
 static int setup(struct pg *pg, struct err *e)
 {
 	static const char sql[] = "SET client_min_messages = warning; SET lock_timeout = 5000;"
 				  " SET statement_timeout = 60000;"
+				  " SET idle_in_transaction_session_timeout = 3000;"
 				  " SET synchronous_commit = on;"
 				  " SET default_transaction_isolation = 'read committed'";
 	PGresult *r = PQexec(pg->conn, sql);

@@ -142,6 +142,23 @@ static void test_a_late_engine_writes_nothing(void **state UNUSED)
 	store_close(&next);
 }
 
+/* It is stopped in the middle of a transaction, and holds the lock of all writers. A file's
+ * lock nobody can take from it: there `mailferry run` kills what hangs. */
+static void test_a_writer_that_stands_still(void **state UNUSED)
+{
+	struct store *stopped = open_at("mx1"), *next = open_at("mx2");
+
+	if (pg_url()) {
+		OK(db_begin(stopped->db, &err));
+		assert_true(beat(next, 0) > 0);
+		assert_int_equal(db_run(stopped->db, "DELETE FROM engines", NO_ARGS, &err), -1);
+		db_rollback(stopped->db);
+		assert_int_equal(ask("SELECT COUNT(*) FROM engines"), 1);
+	}
+	store_close(&stopped);
+	store_close(&next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +166,7 @@ int main(void)
 		TEST(test_one_engine_is_at_work),
 		TEST(test_an_engine_started_again_takes_its_own_lease),
 		TEST(test_a_late_engine_writes_nothing),
+		TEST(test_a_writer_that_stands_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
