@@ -129,19 +129,6 @@ void overlay_fetch(struct store *st, const char *user, int64_t most, struct over
 	buf_release(&text);
 }
 
-static struct session *find(const struct proxy *p, const char *user, const char *id)
-{
-	const struct route *r = routes_find(p->routes, user);
-	struct session *s;
-
-	if (!r)
-		return NULL;
-	TAILQ_FOREACH (s, &r->sessions, on_route)
-		if (strcmp(s->id, id) == 0)
-			return s;
-	return NULL;
-}
-
 /* What was promised to several at once may be more than there is. */
 static void check_room(struct proxy *p, struct overlay_found *found)
 {
@@ -157,7 +144,7 @@ static void check_room(struct proxy *p, struct overlay_found *found)
 void overlay_arrived(struct proxy *p, const char *user, const char *session,
 		     struct overlay_found *found)
 {
-	struct session *s = find(p, user, session);
+	struct session *s = routes_session(p->routes, user, session);
 
 	if (!s || s->overlay.state != OVERLAY_ASKED) { /* ended, or waits no more */
 		uidl_map_free(&found->map);

@@ -184,6 +184,19 @@ void routes_free(struct routes **t)
 
 /* ---- sessions of a route */
 
+struct session *routes_session(const struct routes *t, const char *name, const char *id)
+{
+	const struct route *r = routes_find(t, name);
+	struct session *s;
+
+	if (!r)
+		return NULL;
+	TAILQ_FOREACH (s, &r->sessions, on_route)
+		if (strcmp(s->id, id) == 0)
+			return s;
+	return NULL;
+}
+
 void route_add_session(struct route *r, struct session *s)
 {
 	TAILQ_INSERT_TAIL(&r->sessions, s, on_route);

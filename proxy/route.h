@@ -45,6 +45,8 @@ struct route *routes_get(struct routes *t, const char *name);
 
 /* The same, but NULL where there is none. */
 struct route *routes_find(const struct routes *t, const char *name);
+/* One of a route's sessions, by their names; NULL: it has ended. */
+struct session *routes_session(const struct routes *t, const char *name, const char *id);
 
 void route_add_session(struct route *r, struct session *s);
 void route_remove_session(struct routes *t, struct route *r, struct session *s);

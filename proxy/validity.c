@@ -110,19 +110,6 @@ bool validity_ready(struct session *s)
 	return false;
 }
 
-static struct session *find(const struct proxy *p, const char *user, const char *id)
-{
-	const struct route *r = routes_find(p->routes, user);
-	struct session *s;
-
-	if (!r)
-		return NULL;
-	TAILQ_FOREACH (s, &r->sessions, on_route)
-		if (strcmp(s->id, id) == 0)
-			return s;
-	return NULL;
-}
-
 /* What the store has is what the session needs. */
 static void take(struct session *s, const char *lines)
 {
@@ -144,7 +131,7 @@ static void take(struct session *s, const char *lines)
 void validity_arrived(struct proxy *p, const char *user, const char *session, int64_t change,
 		      const char *lines)
 {
-	struct session *s = find(p, user, session);
+	struct session *s = routes_session(p->routes, user, session);
 	bool waiting;
 
 	if (!s || !s->validity || !s->validity->asked || s->validity->change != change)

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from lib import processes
+from lib.mbsync import Mbsync
 
 
 @pytest.fixture
@@ -63,43 +64,9 @@ def test_curl_pop3(stage, ferry, filled, scheme, port):
     assert "X-Stamp: " in out
 
 
-def mbsync(stage, ferry, person, folder):
-    conf = folder / "mbsyncrc"
-    conf.write_text("""
-IMAPAccount ferry
-Host localhost
-Port %d
-User %s
-Pass %s
-SSLType IMAPS
-CertificateFile %s
-
-IMAPStore far
-Account ferry
-
-MaildirStore near
-Path %s/mail/
-Inbox %s/mail/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Near
-SyncState *
-""" % (ferry.ports["imaps"], person.name, person.password, stage.ca.cert, folder, folder))
-    (folder / "mail").mkdir(exist_ok=True)
-    call("mbsync", "-c", str(conf), "-a", env=dict(os.environ, HOME=str(folder)))
-
-
 def test_mbsync(stage, ferry, filled, tmp_path):
-    mbsync(stage, ferry, filled, tmp_path)
-    found = [p for p in (tmp_path / "mail").rglob("*") if p.parent.name in ("cur", "new") and p.is_file()]
-    assert len(found) == 17
-    mbsync(stage, ferry, filled, tmp_path)
-    again = [p for p in (tmp_path / "mail").rglob("*") if p.parent.name in ("cur", "new") and p.is_file()]
-    assert len(again) == 17
+    client = Mbsync(ferry, stage.ca, filled, tmp_path)
+    assert [client.run(), client.run()] == [17, 0]
 
 
 @pytest.mark.parametrize("protocol,port", [("IMAP", "imaps"), ("POP3", "pop3s")])

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import tempfile
 import time
 
@@ -11,6 +10,7 @@ import pytest
 from lib import mail, processes
 from lib.imapclient import ImapClient, No
 from lib.mailferry import Mailferry
+from lib.mbsync import Mbsync
 
 COUNT = 20
 NEW = {"backend new": {"keep_uidvalidity": "yes"}}
@@ -42,52 +42,6 @@ def filled(stage, ferry, person):
     return old
 
 
-class Mbsync:
-    """A mailbox kept by mbsync through mailferry; counts what it downloads."""
-
-    def __init__(self, stage, ferry, person, folder):
-        self.folder = folder
-        self.conf = folder / "mbsyncrc"
-        self.conf.write_text("""
-IMAPAccount ferry
-Host localhost
-Port %d
-User %s
-Pass %s
-SSLType IMAPS
-CertificateFile %s
-
-IMAPStore far
-Account ferry
-
-MaildirStore near
-Path %s/mail/
-Inbox %s/mail/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns INBOX
-Create Near
-SyncState *
-""" % (ferry.ports["imaps"], person.name, person.password, stage.ca.cert, folder, folder))
-        (folder / "mail").mkdir()
-
-    def run(self):
-        before = self.files()
-        p = subprocess.run(["mbsync", "-c", str(self.conf), "all"], env=dict(os.environ, HOME=str(self.folder)),
-                           capture_output=True, text=True, timeout=60)
-        self.said = p.stdout + p.stderr
-        assert p.returncode == 0, self.said
-        return len(self.files() - before)
-
-    def files(self):
-        """Names without their flags."""
-        return {p.name.split(":")[0] for p in (self.folder / "mail").rglob("*")
-                if p.parent.name in ("cur", "new") and p.is_file()}
-
-
 def validity(client, folder=b"INBOX"):
     return int(re.search(rb"UIDVALIDITY (\d+)", b"".join(client.command(b"SELECT " + folder)[0])).group(1))
 
@@ -96,7 +50,7 @@ def validity(client, folder=b"INBOX"):
 def test_mbsync(stage, own_ferry, person, tmp_path, kept):
     ferry = own_ferry(NEW if kept else None)
     filled(stage, ferry, person)
-    client = Mbsync(stage, ferry, person, tmp_path)
+    client = Mbsync(ferry, stage.ca, person, tmp_path, "INBOX")
     assert client.run() == COUNT
     ferry.command("cutover", person.name)
     put(direct(stage, stage.new, person), "fresh")
