@@ -43,6 +43,7 @@ READY_S, WAVE_S = 90, 90
 CUT_S = 12              # longer than a node's lease, shorter than its fence
 NO_SERVICE_S = 25       # a client may look for another host, or wait for a hold, so long
 AFTERLIFE_S = 3
+WAKES_S = 5             # a node that was stopped tells those who waited at it within so long
 
 
 class Failed(Exception):
@@ -94,6 +95,7 @@ class Cluster:
         self.ledgers = {u: Ledger() for u in self.users}
         self.clients, self.hosts, self.events = [], {}, []
         self.old = self.new = self.store = None
+        self.asleep = (0, 0)    # from when to when a node stood still
 
     # ---- the stage
 
@@ -253,9 +255,11 @@ class Cluster:
         engine, node = f.engine(), f.nodes()[0]
         self.stop_process(victim, engine, "engine")
         self.stop_process(victim, node, "node")
+        slept = time.time()
         self.wait(lambda: self.taken_over(victim), 40, "another engine to take over")
         self.event("%s: its engine is at work now" % self.at_work_but(victim))
         self.wake_process(victim, node, "node")
+        self.asleep = (slept, time.time() + WAKES_S)
         self.wake_process(victim, engine, "engine")
 
     def taken_over(self, victim):
@@ -307,7 +311,7 @@ class Cluster:
             for user in users:
                 rows.append([wave] + self.user_row(user, wrong))
         self.screen.table(["wave", "user", "as promised", "lost", "doubled", "changes", "logins", "refused",
-                           "cut at login", "longest without"], rows)
+                           "node asleep", "cut at login", "longest without"], rows)
         self.screen.text("\nwhat was done meanwhile:\n  " + "\n  ".join(self.events))
         for host, f in self.hosts.items():
             wrong += ["%s: %s" % (host, line) for line in f.complaints()]
@@ -316,7 +320,8 @@ class Cluster:
     def user_row(self, user, wrong):
         mine = [c for c in self.clients if c.user == user]
         result = self.ledgers[user].check(reader.read(self.new, user, self.context))
-        refused = [(c.name, why) for c in mine for _, why in c.failed_logins]
+        refused = [(c.name, why) for c in mine for at, why in c.failed_logins if not self.was_asleep(at, why)]
+        told = sum(1 for c in mine for at, why in c.failed_logins if self.was_asleep(at, why))
         longest = max(c.without_service_s() for c in mine)
         if not result.clean:
             wrong.append("%s: %s" % (user, result))
@@ -326,7 +331,11 @@ class Cluster:
             wrong.append("%s was without service for %.0f s" % (user, longest))
         return [user.split("@")[0], result.compared, len(result.lost), len(result.doubled),
                 len(self.ledgers[user].acknowledged), sum(1 for c in mine for v in c.visits if v.logged_in),
-                len(refused), sum(c.cut_logins for c in mine), "%.1f s" % longest]
+                len(refused), told, sum(c.cut_logins for c in mine), "%.1f s" % longest]
+
+    def was_asleep(self, at, why):
+        """A login that waited at a node that stood still: it is told to come again, and asks for no password."""
+        return b"[UNAVAILABLE]" in why and self.asleep[0] <= at <= self.asleep[1]
 
     def logs(self):
         return "\n".join("---- log of %s, its last lines\n%s" % (host, f.log_text(80)) for host, f in self.hosts.items())
