@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 from lib import processes, reader
 from lib.ca import CA
@@ -39,6 +40,7 @@ SETTINGS = {
 COMMAND = re.compile(rb"^(\d+\.\d+) (k\w+v\d+a\d+) ", re.M)
 POP3_COMMAND = re.compile(rb"^(\d+\.\d+) (RETR|DELE) \d+\r", re.M)     # such as only clients say
 STATE_POLL_S = 0.02
+PUSH_S = 3
 
 # Who may read the store's file: the daemons' account, so this runs as theirs.
 WATCH = """
@@ -137,7 +139,7 @@ class World:
         self.refusals = collections.Counter()
         self.build, self.settings = build, settings or {}
         self.ferry = self.watch = self.lines = None
-        self.disks, self.servers = {}, {}
+        self.disks, self.servers, self.pushed = {}, {}, {}
         self.ca = CA(os.path.join(folder, "ca"))
 
     def start(self):
@@ -196,10 +198,10 @@ class World:
     # ---- the end
 
     def rest(self, timeout_s=180):
-        """Until nobody is on the way and two passes more have gone over each of them, with nothing left to do."""
-        self.ferry.command("rollback", "--wave", "1", "--withdraw", check=False)
-        for user in self.users:
-            self.ferry.command("retry", user, check=False)
+        """
+        Until nobody is on the way and two passes more have gone over each of them, with nothing left to do. Who is
+        returning gets there: meanwhile nothing is brought from old.
+        """
         first, last = {}, {}
 
         def rests():
@@ -209,8 +211,9 @@ class World:
                 return False
             for u in users:
                 last[u["name"]] = u
-                if u["state"] not in ("ready", "trailing", "returning") or u["go"]:
+                if u["state"] not in ("ready", "trailing") or u["go"]:
                     first.pop(u["name"], None)
+                    self.push(u)
                 else:
                     first.setdefault(u["name"], u["progress"]["passes"])
             return all(n in first and last[n]["progress"]["passes"] >= first[n] + 3 and
@@ -222,6 +225,14 @@ class World:
                 u = last.get(user)
                 if not u or user not in first or not u["progress"]["clean"] and u["state"] != "trailing":
                     self.history.add("stuck", user, "engine", text=json.dumps(u))
+
+    def push(self, user):
+        """Somebody who is on his way, now and then."""
+        if time.monotonic() - self.pushed.get(user["name"], 0) > PUSH_S:
+            self.pushed[user["name"]] = time.monotonic()
+            if user["state"] == "returning" and not user["go"]:
+                self.ferry.command("rollback", user["name"], "--no-wait", check=False)
+            self.ferry.command("retry", user["name"], check=False)
 
     def read_all(self):
         """What both servers hold of everybody, and which commands of clients they were told."""
