@@ -50,7 +50,8 @@ def test_a_rate_and_a_cap_and_an_engine_that_dies_in_between(own_ferry, wave):
     f.command("cutover", "--wave", "w", "--rate", "75", "--first-hour", "3", "--no-wait")
     processes.wait_until(lambda: moved(f, people), 20, "the first of the wave on new")
     f.kill(f.engine())
-    processes.wait_until(lambda: f.engine() and len(moved(f, people)) == 3, 30, "three of the wave on new")
+    processes.wait_until(lambda: f.command("status", check=False).returncode == 0, 20, "the next engine to answer")
+    processes.wait_until(lambda: len(moved(f, people)) == 3, 30, "three of the wave on new")
     starts = sorted(t for t in (begun(f, p) for p in people) if t)
     # 0.8 s each; what they take to connect differs, and who begins late does not put off the next
     assert len(starts) == 3 and starts[2] - starts[0] >= 1300, starts
