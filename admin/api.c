@@ -91,6 +91,11 @@ int api_refuse(struct api_call *c, int status, const char *remedy, const char *f
 	return status;
 }
 
+void api_actor(const struct api_call *c, char out[API_ACTOR_MAX])
+{
+	snprintf(out, API_ACTOR_MAX, "operator uid %u", (unsigned)c->request->uid);
+}
+
 int api_fail(struct api_call *c, const struct err *e)
 {
 	if (e->kind == ERR_INPUT)

@@ -137,10 +137,10 @@ static int write_history(struct api_call *c, const char *name, bool on, int n, c
 			       n == 1 ? "message that could not be copied"
 				      : "messages that could not be copied",
 			       on ? ": " : "", on ? note : "");
-	char actor[32];
+	char actor[API_ACTOR_MAX];
 	int rc;
 
-	snprintf(actor, sizeof actor, "operator uid %u", (unsigned)c->request->uid);
+	api_actor(c, actor);
 	rc = store_user_note(c->api->store, name, actor, why, e);
 	mem_free(&why);
 	return rc;

@@ -31,6 +31,9 @@ struct api_call {
 int api_refuse(struct api_call *c, int status, const char *remedy, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 int api_fail(struct api_call *c, const struct err *e);
+/* Who asks, for the history: "operator uid 0". */
+#define API_ACTOR_MAX 32
+void api_actor(const struct api_call *c, char out[API_ACTOR_MAX]);
 int api_no_user(struct api_call *c, const char *name);
 
 /* false: the name is no login name. */

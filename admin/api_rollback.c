@@ -17,10 +17,10 @@ static int return_all(struct api_call *c, const struct choice *w, const char *no
 		      struct err *e)
 {
 	json_t *refused = json_object_get(c->out, "refused");
-	char actor[32];
+	char actor[API_ACTOR_MAX];
 	int n = 0;
 
-	snprintf(actor, sizeof actor, "operator uid %u", (unsigned)c->request->uid);
+	api_actor(c, actor);
 	for (size_t i = 0; i < w->count; i++) {
 		int rc = store_user_return(c->api->store, w->names[i], actor, note, e);
 
@@ -33,11 +33,24 @@ static int return_all(struct api_call *c, const struct choice *w, const char *no
 	return n;
 }
 
-static int withdraw(struct api_call *c, const struct choice *w, int *changed, struct err *e)
+/* Who stands in the pause is only taken the go: the pause ends by itself. */
+static int withdraw(struct api_call *c, const struct choice *w, struct err *e)
 {
 	const char *one = w->name[0] ? w->name : NULL;
+	char actor[API_ACTOR_MAX];
+	int n = 0, held;
 
-	return store_users_go(c->api->store, one, one ? NULL : w->wave, false, changed, e);
+	api_actor(c, actor);
+	for (size_t i = 0; i < w->count; i++) {
+		int rc = store_user_stay(c->api->store, w->names[i], actor, e);
+
+		if (rc < 0)
+			return -1;
+		n += rc;
+	}
+	if (store_users_go(c->api->store, one, one ? NULL : w->wave, false, &held, e) < 0)
+		return -1;
+	return n + held;
 }
 
 static int roll_back(struct api_call *c, const struct choice *w)
@@ -46,15 +59,13 @@ static int roll_back(struct api_call *c, const struct choice *w)
 	bool go = !json_is_false(json_object_get(c->in, "go"));
 	struct err e = { 0 };
 	int64_t after = 0;
-	int changed = 0;
+	int changed;
 
 	json_object_set_new(c->out, "refused", json_array());
 	if (store_history_last(c->api->store, &after, &e) < 0)
 		return api_fail(c, &e);
-	if (go)
-		changed = return_all(c, w, note && *note ? note : NOTE_DEFAULT, &e);
-	else if (withdraw(c, w, &changed, &e) < 0)
-		changed = -1;
+	changed = go ? return_all(c, w, note && *note ? note : NOTE_DEFAULT, &e)
+		     : withdraw(c, w, &e);
 	if (changed < 0)
 		return api_fail(c, &e);
 	log_info(&(struct log_about){ .what = "operator",

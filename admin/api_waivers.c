@@ -30,7 +30,7 @@ static int accept_ids(struct api_call *c, const struct choice *w, bool on, struc
 static int waive_check(struct api_call *c, const struct choice *w, const char *check)
 {
 	bool on = !json_is_true(json_object_get(c->in, "undo"));
-	char actor[32];
+	char actor[API_ACTOR_MAX];
 	struct waiver_row row = { .name = w->name[0] ? w->name : w->wave,
 				  .is_wave = !w->name[0],
 				  .item = check,
@@ -41,7 +41,7 @@ static int waive_check(struct api_call *c, const struct choice *w, const char *c
 
 	if (status)
 		return status;
-	snprintf(actor, sizeof actor, "operator uid %u", (unsigned)c->request->uid);
+	api_actor(c, actor);
 	if (store_waive(c->api->store, &row, on, &n, &e) < 0 ||
 	    (strcmp(check, "pop3-ids") == 0 && accept_ids(c, w, on, &e) < 0))
 		return api_fail(c, &e);

@@ -86,11 +86,6 @@ static json_t *timetable_json(const struct timetable *t)
 
 /* ---- cutover */
 
-static void actor_of(const struct api_call *c, char out[32])
-{
-	snprintf(out, 32, "operator uid %u", (unsigned)c->request->uid);
-}
-
 /* First when, then the go: nobody begins in between. */
 static int write_timetable(struct api_call *c, const struct choice *w,
 			   const struct timetable *t, bool go, struct err *e)
@@ -107,9 +102,9 @@ static int give_go(struct api_call *c, const struct choice *w, struct timetable 
 	struct err e = { 0 };
 	int64_t after = 0;
 	int changed = 0;
-	char actor[32];
+	char actor[API_ACTOR_MAX];
 
-	actor_of(c, actor);
+	api_actor(c, actor);
 	t->actor = actor;
 	if (store_history_last(c->api->store, &after, &e) < 0 ||
 	    write_timetable(c, w, t, go, &e) < 0 ||
@@ -219,11 +214,11 @@ int api_post_cutover(struct api_call *c)
 static int set_pause(struct api_call *c, const char *wave, bool on)
 {
 	const char *note = json_string_value(json_object_get(c->in, "note"));
-	char actor[32];
+	char actor[API_ACTOR_MAX];
 	struct err e = { 0 };
 	int changed;
 
-	actor_of(c, actor);
+	api_actor(c, actor);
 	changed = store_wave_pause(c->api->store, wave, on, actor, note ? note : "", &e);
 	if (changed < 0)
 		return api_fail(c, &e);

@@ -192,6 +192,10 @@ int store_users_go(struct store *st, const char *name, const char *wave, bool go
  */
 int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
 		      struct err *e) MUST_CHECK;
+/* The way back is taken back: the user is trailing again. 1, or 0: he is not returning, or at its
+ * pause, or not known. */
+int store_user_stay(struct store *st, const char *name, const char *actor,
+		    struct err *e) MUST_CHECK;
 /*
  * What a pass did. Without pass_error also attempts = 0, and stuck_reason = '' unless undone
  * cutovers put it there. last_arrival never goes back.

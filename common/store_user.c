@@ -320,6 +320,11 @@ static void apply_move(struct user *u, const struct user_move *m, int64_t now)
 		apply_flip(u, m, now);
 	if (m->to == USER_RETURNING && !undo)
 		u->go = false;
+	if (m->from == USER_RETURNING && m->to == USER_TRAILING) {
+		u->go = false;
+		u->undos = 0;
+		u->next_try = 0;
+	}
 	if (m->to == USER_FREEZING) {
 		ASSERT(m->hold_ms > 0);
 		u->direction = user_freeze_direction(m->from);
@@ -418,6 +423,25 @@ static enum move_result begin_return(struct store *st, const struct user *u, con
 	return user_is_final(u->state) ? store_user_move(st, &m, NULL, e) : MOVE_DONE;
 }
 
+static enum move_result end_return(struct store *st, const struct user *u, const char *actor,
+				   struct err *e)
+{
+	return store_user_move(st,
+			       &(struct user_move){ .name = u->name,
+						    .from = USER_RETURNING,
+						    .to = USER_TRAILING,
+						    .change = u->change,
+						    .actor = actor,
+						    .why = "the rollback was withdrawn" },
+			       NULL, e);
+}
+
+/* As store_user_get(), for who will move him. */
+static int get_to_move(struct store *st, const char *name, struct user *u, struct err *e)
+{
+	return store_engine_may(st, e) < 0 ? -1 : store_user_get(st, name, u, e);
+}
+
 int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
 		      struct err *e)
 {
@@ -426,10 +450,8 @@ int store_user_return(struct store *st, const char *name, const char *actor, con
 
 	while (moved == MOVE_LOST) {
 		struct user u = { 0 };
-		int got = store_engine_may(st, e);
+		int got = get_to_move(st, name, &u, e);
 
-		if (got == 0)
-			got = store_user_get(st, name, &u, e);
 		if (got > 0)
 			moved = begin_return(st, &u, actor, why, e);
 		user_release(&u);
@@ -443,6 +465,25 @@ int store_user_return(struct store *st, const char *name, const char *actor, con
 	if (n > 0)
 		store_nudge(st);
 	return n;
+}
+
+int store_user_stay(struct store *st, const char *name, const char *actor, struct err *e)
+{
+	enum move_result moved = MOVE_LOST;
+
+	while (moved == MOVE_LOST) {
+		struct user u = { 0 };
+		int got = get_to_move(st, name, &u, e);
+
+		if (got > 0 && u.state != USER_RETURNING)
+			got = 0;
+		if (got > 0)
+			moved = end_return(st, &u, actor, e);
+		user_release(&u);
+		if (got <= 0)
+			return got;
+	}
+	return moved == MOVE_FAILED ? -1 : 1;
 }
 
 /* A write that must find its user. */

@@ -16,7 +16,7 @@ static const struct {
 	[USER_FINALIZING] = { "finalizing", ROUTE_HOLD, 0 },
 	[USER_TRAILING] = { "trailing", ROUTE_NEW, TO(DONE) | TO(RETURNING) },
 	[USER_DONE] = { "done", ROUTE_NEW, TO(RETURNING) },
-	[USER_RETURNING] = { "returning", ROUTE_NEW, TO(FREEZING) },
+	[USER_RETURNING] = { "returning", ROUTE_NEW, TO(FREEZING) | TO(TRAILING) },
 };
 _Static_assert(COUNT(rules) == USER_STATES, "a rule for every state");
 

@@ -304,6 +304,25 @@ static void test_rollback(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE to_state = 'returning'"), 1);
 }
 
+static void test_rollback_withdrawn(void **state UNUSED)
+{
+	add_user("anna");
+	assert_int_equal(store_user_stay(st, "nobody", "test", &err), 0);
+	go_up_to("anna", USER_TRAILING);
+	assert_int_equal(store_user_stay(st, "anna", "test", &err), 0);
+	assert_int_equal(store_user_return(st, "anna", "operator", "", &err), 1);
+	go_to("anna", USER_FREEZING);
+	assert_int_equal(store_user_stay(st, "anna", "operator", &err), 0);
+	go_to("anna", USER_RETURNING); /* undone */
+	assert_int_equal(numbers_of("anna").undos, 1);
+	assert_int_equal(store_user_stay(st, "anna", "operator", &err), 1);
+	assert_true(numbers_of("anna").state == USER_TRAILING && !numbers_of("anna").go);
+	assert_true(numbers_of("anna").undos == 0 && numbers_of("anna").epoch == 1);
+	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE from_state = 'returning'"
+			     " AND to_state = 'trailing' AND actor = 'operator'"),
+			 1);
+}
+
 static void test_move_lost(void **state UNUSED)
 {
 	int64_t change = 0;
@@ -622,6 +641,7 @@ int main(void)
 		TEST(test_way_forward),
 		TEST(test_way_back),
 		TEST(test_rollback),
+		TEST(test_rollback_withdrawn),
 		TEST(test_move_lost),
 		TEST(test_undo_backs_off),
 		TEST(test_flip_is_dated),

@@ -18,7 +18,7 @@ static const char legal[DIRECTIONS][USER_STATES][USER_STATES + 1] = {
 		[USER_FINALIZING] =  "...x..x..",
 		[USER_TRAILING] =    ".......xx",
 		[USER_DONE] =        "........x",
-		[USER_RETURNING] =   "....x....",
+		[USER_RETURNING] =   "....x.x..",
 	},
 	[DIR_BACK] = {
 		[USER_PENDING] =     ".x.......",
@@ -29,7 +29,7 @@ static const char legal[DIRECTIONS][USER_STATES][USER_STATES + 1] = {
 		[USER_FINALIZING] =  "...x....x",
 		[USER_TRAILING] =    ".......xx",
 		[USER_DONE] =        "........x",
-		[USER_RETURNING] =   "....x....",
+		[USER_RETURNING] =   "....x.x..",
 	},
 };
 
