@@ -16,6 +16,9 @@ static const struct api_route {
 	const char *what;
 } routes[] = {
 	{ HTTP_GET, "/v1", get_routes, "this list" },
+	{ HTTP_GET, "/metrics", api_get_metrics, "for Prometheus, as text (docs/metrics.md)" },
+	{ HTTP_GET, "/healthz", api_get_health, "200: it answers; as text" },
+	{ HTTP_GET, "/readyz", api_get_readiness, "200: it works or stands by; 503: why not" },
 	{ HTTP_GET, "/v1/status", api_get_status, "everything at a glance" },
 	{ HTTP_GET, "/v1/users", api_get_users, "?wave= state= after= limit=" },
 	{ HTTP_GET, "/v1/users/*", api_get_user, "one user" },

@@ -86,6 +86,10 @@ struct api_hooks {
 	/* true: a worker is at it, *out is filled. */
 	bool (*live)(const char *name, struct api_live *out, void *arg);
 	void (*engine)(struct api_engine *out, void *arg);
+	/* Prometheus text is appended to out. */
+	void (*metrics)(struct buf *out, void *arg);
+	/* Why this engine can do nothing, nor stand by; NULL: it can. Borrowed. */
+	const char *(*not_ready)(void *arg);
 	/* Compare both sides of this user; headers_only with sample as in sync/audit_user.h. */
 	int (*verify)(const char *name, bool headers_only, int64_t sample, void *arg,
 		      struct err *e);

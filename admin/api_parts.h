@@ -43,6 +43,10 @@ bool api_is_live(const struct api *a, const char *name, struct api_live *out);
 
 /* api_status.c */
 int api_get_status(struct api_call *c);
+/* api_monitor.c: for machines, as text */
+int api_get_metrics(struct api_call *c);
+int api_get_health(struct api_call *c);
+int api_get_readiness(struct api_call *c);
 /* api_why.c */
 int api_get_why(struct api_call *c);
 /* api_do.c */

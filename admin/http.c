@@ -105,7 +105,17 @@ static int put_bytes(const char *p, size_t n, void *to)
 	return evbuffer_add(to, p, n);
 }
 
-static void send_json(struct evhttp_request *ev, int status, json_t *body)
+static void put_body(struct evbuffer *out, const json_t *body)
+{
+	if (json_is_string(body)) {
+		evbuffer_add(out, json_string_value(body), json_string_length(body));
+		return;
+	}
+	json_dump_callback(body, put_bytes, out, JSON_COMPACT);
+	evbuffer_add(out, "\n", 1);
+}
+
+static void send_answer(struct evhttp_request *ev, int status, json_t *body)
 {
 	struct evkeyvalq *head = evhttp_request_get_output_headers(ev);
 	struct evbuffer *out = evbuffer_new();
@@ -113,10 +123,10 @@ static void send_json(struct evhttp_request *ev, int status, json_t *body)
 	ASSERT(out);
 	if (!body)
 		body = json_object();
-	json_dump_callback(body, put_bytes, out, JSON_COMPACT);
-	evbuffer_add(out, "\n", 1);
+	put_body(out, body);
+	evhttp_add_header(head, "Content-Type",
+			  json_is_string(body) ? HTTP_TEXT : "application/json");
 	json_decref(body);
-	evhttp_add_header(head, "Content-Type", "application/json");
 	evhttp_add_header(head, "Cache-Control", "no-store");
 	evhttp_send_reply(ev, status, NULL, out);
 	evbuffer_free(out);
@@ -203,7 +213,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
 
 	if (status == 0)
 		status = s->handler(&r, &body, s->arg);
-	send_json(ev, status, body);
+	send_answer(ev, status, body);
 	request_release(&r);
 }
 

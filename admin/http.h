@@ -42,7 +42,10 @@ struct http_request {
 /* The value of a query parameter; NULL if it was not given. */
 const char *http_param(const struct http_request *r, const char *name);
 
-/* Answers a request: returns the HTTP status; *body is handed over (NULL: an empty object). */
+#define HTTP_TEXT "text/plain; version=0.0.4; charset=utf-8" /* also what Prometheus reads */
+
+/* Answers a request: returns the HTTP status; *body is handed over (NULL: an empty object). A
+ * string is sent as it is, as HTTP_TEXT. */
 typedef int http_handler(const struct http_request *r, json_t **body, void *arg);
 
 struct http_server;

@@ -244,6 +244,11 @@ const char *store_id(const struct store *st)
 	return st->id;
 }
 
+int64_t store_failures(const struct store *st)
+{
+	return st->db->failures;
+}
+
 int store_last_change(struct store *st, int64_t *out, struct err *e)
 {
 	return db_query_int(st->db, "SELECT COALESCE(MAX(id), 0) FROM changes", NO_ARGS, out,

@@ -56,6 +56,8 @@ void store_close(struct store **st);
 int64_t store_now_ms(struct store *st);
 const char *store_id(const struct store *st); /* fixed at creation; borrowed */
 int store_last_change(struct store *st, int64_t *out, struct err *e) MUST_CHECK;
+/* Of the database, as this handle has met them so far. */
+int64_t store_failures(const struct store *st);
 
 /*
  * Tells all followers that something changed: an empty datagram to every socket in nudge_dir.

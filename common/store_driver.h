@@ -93,6 +93,7 @@ struct db_driver {
 /* A driver's own structs begin with these. */
 struct db {
 	const struct db_driver *driver;
+	int64_t failures; /* counted by the drivers */
 };
 struct rows {
 	struct db *db;

@@ -57,10 +57,11 @@ static struct pg_rows *rows_of(struct rows *r)
 }
 
 /* Host and name only: a URL may hold a password. */
-static int fail(const struct pg *pg, const char *why, struct err *e)
+static int fail(struct pg *pg, const char *why, struct err *e)
 {
 	size_t n = strcspn(why, "\n");
 
+	pg->db.failures++;
 	return err_set(e, ERR_STORE, "store postgresql %s at %s: %.*s",
 		       pg->conn && PQdb(pg->conn) ? PQdb(pg->conn) : "?",
 		       pg->conn && PQhost(pg->conn) ? PQhost(pg->conn) : "?", (int)n, why);

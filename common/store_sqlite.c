@@ -37,8 +37,9 @@ static struct statement *statement_of(struct rows *r)
 	return (struct statement *)r;
 }
 
-static int fail(const struct lite *db, struct err *e)
+static int fail(struct lite *db, struct err *e)
 {
+	db->db.failures++;
 	return err_set(e, ERR_STORE, "store %s: %s", db->path, sqlite3_errmsg(db->lite));
 }
 

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/harden.h"
 #include "common/notify.h"
+#include "common/process_use.h"
 #include "proxy/backend.h"
 #include "proxy/caps.h"
 #include "proxy/certificates.h"
@@ -128,7 +129,7 @@ static int open_parts(struct node *n, struct err *e)
 	p->lookup = lookup_new(p);
 	if (follower_start(p, &p->follower, e) < 0 || control_start(p, &p->control, e) < 0)
 		return -1;
-	p->own_descriptors = meters_open_descriptors();
+	p->own_descriptors = process_descriptors();
 	return 0;
 }
 

@@ -1,10 +1,8 @@
 /* Hides: names, help texts and label values of a node's metrics. */
 #include "proxy/meters.h"
 
-#include <dirent.h>
-#include <sys/resource.h>
-
 #include "common/clock.h"
+#include "common/process_use.h"
 #include "proxy/certificates.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
@@ -139,10 +137,10 @@ const struct metric_row meter_rows[METERS] = {
 	[METER_LEASE] =
 		ROW(GAUGE, "mailferry_lease", "1 while users who can be moved are served."),
 	[METER_READY] = ROW(GAUGE, "mailferry_ready", "1 while /readyz says yes."),
-	[METER_CERTIFICATE_EXPIRY] =
-		ROW(GAUGE, "mailferry_tls_certificate_expiry_seconds",
-		    "Until a certificate for clients expires; below 0: it has; +Inf: there is none.",
-		    LABEL("certificate", certificates)),
+	[METER_CERTIFICATE_EXPIRY] = ROW(
+		GAUGE, "mailferry_tls_certificate_expiry_seconds",
+		"Until a certificate for clients expires; below 0: it has; +Inf: there is none.",
+		LABEL("certificate", certificates)),
 	[METER_OPEN_FDS] = ROW(GAUGE, "process_open_fds", "Descriptors in use."),
 	[METER_MAX_FDS] = ROW(GAUGE, "process_max_fds", "Descriptors this process may use."),
 	[METER_CPU_SECONDS] = ROW(COUNTER, "process_cpu_seconds_total", "Processor time used."),
@@ -182,19 +180,6 @@ struct metrics *meters_new(void)
 	return m;
 }
 
-size_t meters_open_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	if (!d)
-		return 0;
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 3; /* ".", ".." and the folder itself */
-}
-
 /* ---- looked up */
 
 static void collect_sessions(struct proxy *p)
@@ -214,24 +199,11 @@ static void collect_sessions(struct proxy *p)
  * the streams. */
 static void collect_process(struct proxy *p)
 {
-	struct rusage used;
-	struct rlimit r;
-	unsigned long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
+	struct process_use u = process_use();
 
-	if (f) {
-		if (fscanf(f, "%*u %lu", &pages) == 1)
-			metrics_set(p->metrics, METER_RESIDENT_BYTES, AT_ALL,
-				    (double)pages * (double)sysconf(_SC_PAGESIZE));
-		fclose(f);
-	}
-	if (getrusage(RUSAGE_SELF, &used) == 0)
-		metrics_set(p->metrics, METER_CPU_SECONDS, AT_ALL,
-			    (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-				    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) /
-					    1e6);
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0)
-		metrics_set(p->metrics, METER_MAX_FDS, AT_ALL, (double)r.rlim_cur);
+	metrics_set(p->metrics, METER_RESIDENT_BYTES, AT_ALL, u.resident_bytes);
+	metrics_set(p->metrics, METER_CPU_SECONDS, AT_ALL, u.cpu_s);
+	metrics_set(p->metrics, METER_MAX_FDS, AT_ALL, u.descriptors_max);
 	metrics_set(p->metrics, METER_OPEN_FDS, AT_ALL,
 		    (double)(p->own_descriptors + p->loop.live));
 }

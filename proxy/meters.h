@@ -93,8 +93,6 @@ extern const struct metric_row meter_rows[METERS];
 struct proxy;
 struct stream;
 struct metrics *meters_new(void);
-/* Of this process now, counted one by one: for the start, when they are few. */
-size_t meters_open_descriptors(void);
 /* What is looked up and not counted: sessions, store, descriptors. Before the rows are read. */
 void meters_collect(struct proxy *p);
 /* A setting of section limits took effect. */

@@ -26,6 +26,7 @@ struct cutover {
 	bool has_result;
 	struct job_result result;
 	struct uidl_inbox uidl;
+	enum undo_cause cause;
 	char why[ERR_TEXT_MAX]; /* of the undo */
 	struct log_about about;
 };
@@ -91,7 +92,8 @@ static void try_undo(struct cutover *c)
 	}
 }
 
-static void PRINTF_LIKE(2, 3) undo(struct cutover *c, const char *fmt, ...)
+static void PRINTF_LIKE(3, 4)
+	undo(struct cutover *c, enum undo_cause cause, const char *fmt, ...)
 {
 	char why[sizeof c->why];
 	va_list ap;
@@ -101,6 +103,7 @@ static void PRINTF_LIKE(2, 3) undo(struct cutover *c, const char *fmt, ...)
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
 	snprintf(c->why, sizeof c->why, "%s", why);
+	c->cause = cause;
 	c->step = STEP_UNDOING;
 	/* First, so that the last delta does not run on beside a live user. */
 	if (c->worker)
@@ -179,7 +182,7 @@ static void freeze(struct cutover *c)
 	log_info(&c->about, "frozen: logins wait, budget %d s",
 		 c->o.settings->cutover.budget_s);
 	if (read_hold(c, &e) < 0)
-		undo(c, "%s", e.text);
+		undo(c, UNDO_STORE, "%s", e.text);
 	else
 		advance(c);
 }
@@ -196,7 +199,7 @@ static bool all_quiet(struct cutover *c)
 		return false;
 	}
 	if (q.lapsed > 0) {
-		undo(c, "a node fell silent: %s", q.waiting);
+		undo(c, UNDO_NODES, "a node fell silent: %s", q.waiting);
 		return false;
 	}
 	if (q.acked == q.nodes)
@@ -213,10 +216,10 @@ static void finalize(struct cutover *c)
 	case MOVE_DONE:
 		break;
 	case MOVE_LOST:
-		undo(c, "moved by somebody else while frozen");
+		undo(c, UNDO_MOVED, "moved by somebody else while frozen");
 		return;
 	case MOVE_FAILED:
-		undo(c, "%s", e.text);
+		undo(c, UNDO_STORE, "%s", e.text);
 		return;
 	}
 	c->step = STEP_FINALIZING;
@@ -238,10 +241,10 @@ static void flip(struct cutover *c)
 		finish(c, CUTOVER_FLIPPED, "");
 		break;
 	case MOVE_LOST:
-		undo(c, "too late for the flip");
+		undo(c, UNDO_MOVED, "too late for the flip");
 		break;
 	case MOVE_FAILED:
-		undo(c, "%s", e.text);
+		undo(c, UNDO_STORE, "%s", e.text);
 		break;
 	}
 }
@@ -251,11 +254,11 @@ static bool out_of_time(struct cutover *c)
 	if (store_now_ms(c->o.store) < c->hold_until - CUTOVER_MARGIN_MS)
 		return false;
 	if (c->step == STEP_FINALIZING)
-		undo(c, "budget of %d s spent in the last delta",
+		undo(c, UNDO_SLOW_DELTA, "budget of %d s spent in the last delta",
 		     c->o.settings->cutover.budget_s);
 	else
-		undo(c, "budget of %d s spent waiting for: %s", c->o.settings->cutover.budget_s,
-		     c->why[0] ? c->why : "the nodes");
+		undo(c, UNDO_NODES, "budget of %d s spent waiting for: %s",
+		     c->o.settings->cutover.budget_s, c->why[0] ? c->why : "the nodes");
 	return true;
 }
 
@@ -293,7 +296,7 @@ static bool may_flip(struct cutover *c, const struct job_result *r)
 	if (gate_is_open(c, r, why, sizeof why) &&
 	    uidl_may_flip(c->o.store, c->o.settings, c->name, c->frozen_at, why, sizeof why))
 		return true;
-	undo(c, "%s", why);
+	undo(c, UNDO_GATE, "%s", why);
 	return false;
 }
 
@@ -311,7 +314,7 @@ static void take_validity(struct cutover *c, const struct job_event *ev)
 	struct err e = { 0 };
 
 	if (store_validity_write(c->o.store, c->name, ev->body, &e) < 0)
-		undo(c, "%s", e.text);
+		undo(c, UNDO_STORE, "%s", e.text);
 }
 
 static void take_result(struct cutover *c, const struct job_result *r)
@@ -323,11 +326,12 @@ static void take_result(struct cutover *c, const struct job_result *r)
 		finish(c, CUTOVER_NOT_BEGUN, r->text);
 		break;
 	case STEP_FREEZING:
-		undo(c, "worker ended too early: %s", r->text);
+		undo(c, UNDO_DELTA, "worker ended too early: %s", r->text);
 		break;
 	case STEP_FINALIZING:
 		if (!r->ok || !r->clean) {
-			undo(c, "last delta: %s", r->text[0] ? r->text : "not clean");
+			undo(c, UNDO_DELTA, "last delta: %s",
+			     r->text[0] ? r->text : "not clean");
 			break;
 		}
 		if (c->direction == DIR_FORWARD && !may_flip(c, r))
@@ -364,7 +368,7 @@ static void take_end(struct cutover *c, const char *text)
 	if (c->step == STEP_CONNECTING)
 		finish(c, CUTOVER_NOT_BEGUN, text);
 	else if (c->step == STEP_FREEZING || c->step == STEP_FINALIZING)
-		undo(c, "%s", text);
+		undo(c, UNDO_DELTA, "%s", text);
 	settle(c);
 }
 
@@ -433,7 +437,7 @@ void cutover_cancel(struct cutover *c, const char *why)
 	case STEP_FREEZING:
 	case STEP_FINALIZING:
 	case STEP_CLOSING:
-		undo(c, "%s", why);
+		undo(c, UNDO_CANCELLED, "%s", why);
 		break;
 	case STEP_UNDOING:
 		try_undo(c);
@@ -442,6 +446,15 @@ void cutover_cancel(struct cutover *c, const char *why)
 		break;
 	}
 	settle(c);
+}
+
+struct cutover_story cutover_story(const struct cutover *c)
+{
+	return (struct cutover_story){
+		.direction = c->direction,
+		.cause = c->cause,
+		.held_ms = c->frozen_at ? store_now_ms(c->o.store) - c->frozen_at : 0,
+	};
 }
 
 void cutover_tick(struct cutover *c)

@@ -20,10 +20,31 @@ enum cutover_end {
 	CUTOVER_FLIPPED,
 	CUTOVER_UNDONE,	   /* by us or by a node; the user is where he was */
 	CUTOVER_NOT_BEGUN, /* the worker failed before anybody was held */
-	CUTOVER_LOST	   /* the user was moved by somebody else before anybody was held */
+	CUTOVER_LOST,	   /* the user was moved by somebody else before anybody was held */
+	CUTOVER_ENDS
+};
+
+/* What an undo is put down to, for counting; the words are for people. */
+enum undo_cause {
+	UNDO_NODES,	 /* they were not quiet within the budget, or one fell silent */
+	UNDO_SLOW_DELTA, /* the budget was spent in the last delta */
+	UNDO_DELTA,	 /* the last delta failed, or was not clean */
+	UNDO_GATE,	 /* what it found keeps the gate shut */
+	UNDO_MOVED,	 /* somebody else had moved the user, or the hold was over */
+	UNDO_STORE,
+	UNDO_CANCELLED, /* the engine is being stopped */
+	UNDO_CAUSES
 };
 
 struct cutover;
+
+/* For on_end: how it went, in numbers. */
+struct cutover_story {
+	enum direction direction;
+	enum undo_cause cause; /* of CUTOVER_UNDONE */
+	int64_t held_ms;       /* since the freeze; 0: nobody was held */
+};
+struct cutover_story cutover_story(const struct cutover *c);
 
 /*
  * How it went, once. result: the final worker's, NULL if there is none; text: why, for people.

@@ -151,6 +151,7 @@ static int on_user(const struct user *u, void *arg)
 	struct engine *en = arg;
 	struct plan p;
 
+	tally_user(en->tally, u);
 	if (runs_find(en, u->name))
 		return 0;
 	p = plan_now(en, u);
@@ -201,9 +202,12 @@ static void scan(struct engine *en)
 	struct err e = { 0 };
 
 	en->nudged = false;
+	tally_users_begin(en->tally);
 	if (engine_look_around(en, &e) < 0 ||
 	    store_users_each(en->o.store, &all, on_user, en, &e) < 0)
 		log_error(NULL, "%s", e.text);
+	else
+		tally_users_end(en->tally);
 	if (en->choice_count)
 		qsort(en->choices, en->choice_count, sizeof *en->choices, compare_choices);
 	take_choices(en);
@@ -263,6 +267,7 @@ struct engine *engine_new(const struct engine_opts *o)
 	struct timeval t = { .tv_usec = TICK_MS * 1000 };
 
 	en->o = *o;
+	en->tally = tally_new();
 	en->speed = speed_new(o->store, o->settings);
 	en->waves = waves_new(o->store, o->settings, en->speed);
 	en->mx = dns_watch_new(o->base, o->store, o->settings);
@@ -279,6 +284,7 @@ void engine_free(struct engine **en)
 	waves_free(&(*en)->waves);
 	speed_free(&(*en)->speed);
 	dns_watch_free(&(*en)->mx);
+	tally_free(&(*en)->tally);
 	names_release(&(*en)->asked);
 	names_release(&(*en)->traced);
 	tokens_release(&(*en)->tokens);
@@ -349,6 +355,22 @@ struct engine_count engine_count(struct engine *en)
 		.queued = en->queued,
 		.cutovers = runs_count(en, true),
 	};
+}
+
+void engine_metrics(struct engine *en, bool ready, struct buf *out)
+{
+	struct engine_count n = engine_count(en);
+	struct tally_view v = {
+		.store = en->o.store,
+		.workers = n.workers,
+		.workers_max = n.workers_max,
+		.queued = n.queued,
+		.cutovers = n.cutovers,
+		.at_work = en->at_work,
+		.ready = ready,
+	};
+
+	tally_write(en->tally, &v, out);
 }
 
 void engine_trace(struct engine *en, const char *user, bool on)

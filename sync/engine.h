@@ -53,6 +53,8 @@ struct engine_count {
 	int workers, workers_max, queued, cutovers;
 };
 struct engine_count engine_count(struct engine *en);
+/* Prometheus text; ready: what /readyz says. */
+void engine_metrics(struct engine *en, bool ready, struct buf *out);
 /* Log all levels for this user. */
 void engine_trace(struct engine *en, const char *user, bool on);
 

@@ -14,6 +14,7 @@
 #include "sync/hosts.h"
 #include "sync/names.h"
 #include "sync/speed.h"
+#include "sync/tally.h"
 #include "sync/tokens.h"
 #include "sync/uidl_inbox.h"
 #include "sync/waves.h"
@@ -50,6 +51,7 @@ struct engine {
 	struct speed *speed;
 	struct waves *waves;
 	struct dns_watch *mx;
+	struct tally *tally;
 	int queued;
 	int64_t next_scan; /* monotonic */
 	bool at_work, nudged, stopping;

@@ -128,7 +128,7 @@ struct job_result {
 	bool ok, clean;
 	enum err_kind kind; /* when not ok */
 	struct later later; /* when not ok: what a server asked for */
-	int64_t copied, deleted, flags, messages, bytes, verified, exceptions, waived, repaired,
+	int64_t copied, copied_bytes, deleted, flags, messages, bytes, verified, exceptions, waived, repaired,
 		differences, arrived, strays, took_ms;
 	char text[ERR_TEXT_MAX];
 	struct facts facts; /* of a pass in step; else not known */

@@ -11,6 +11,7 @@
 
 const struct job_counter_row job_counters[JOB_COUNTERS] = {
 	{ "copied", offsetof(struct job_result, copied) },
+	{ "copied_bytes", offsetof(struct job_result, copied_bytes) },
 	{ "deleted", offsetof(struct job_result, deleted) },
 	{ "flags", offsetof(struct job_result, flags) },
 	{ "messages", offsetof(struct job_result, messages) },

@@ -5,7 +5,7 @@
 #include "sync/job.h"
 #include "sync/object.h"
 
-#define JOB_COUNTERS 13
+#define JOB_COUNTERS 14
 
 /* Counters of a result, in the order of the header. */
 extern const struct job_counter_row {

@@ -148,6 +148,26 @@ static void hook_engine(struct api_engine *out, void *arg)
 				    .trouble = p->distrust };
 }
 
+static const char *hook_not_ready(void *arg)
+{
+	struct program *p = arg;
+	struct err e = { 0 };
+	int64_t change;
+
+	if (p->distrust[0])
+		return p->distrust;
+	if (store_last_change(p->store, &change, &e) < 0)
+		return "the store cannot be read: look after its disk or server, and the log";
+	return NULL;
+}
+
+static void hook_metrics(struct buf *out, void *arg)
+{
+	struct program *p = arg;
+
+	engine_metrics(p->engine, !hook_not_ready(p), out);
+}
+
 static int hook_verify(const char *name, bool headers_only, int64_t sample, void *arg,
 		       struct err *e)
 {
@@ -279,6 +299,8 @@ static const struct api_hooks hooks = {
 	.waivable_names = gate_waivable_names,
 	.live = hook_live,
 	.engine = hook_engine,
+	.metrics = hook_metrics,
+	.not_ready = hook_not_ready,
 	.verify = hook_verify,
 	.verified = hook_verified,
 	.provision = hook_provision,
@@ -512,11 +534,10 @@ static int start(struct program *p, bool new_store, struct err *e)
 						      .settings = &p->settings,
 						      .shop = p->shop,
 						      .learned = p->learned });
-	p->audits = audits_new(&(struct audits_opts){
-		.store = p->store,
-		.settings = &p->settings,
-		.shop = &p->shop,
-		.learned = p->learned });
+	p->audits = audits_new(&(struct audits_opts){ .store = p->store,
+						      .settings = &p->settings,
+						      .shop = &p->shop,
+						      .learned = p->learned });
 	p->lease = (struct lease){ .store = p->store };
 	p->provisions = provisions_new(&(struct provisions_opts){
 		.settings = &p->settings, .learned = p->learned, .shop = &p->shop });
@@ -562,7 +583,9 @@ static void stop(struct program *p)
 
 static int run_engine(const char *config, bool new_store, int key_fd)
 {
-	struct program p = { .lock = -1, .nudge = -1, .key_fd = key_fd, .started = clock_real_ms() };
+	struct program p = {
+		.lock = -1, .nudge = -1, .key_fd = key_fd, .started = clock_real_ms()
+	};
 	struct err e = { 0 };
 	int rc = EXIT_FAILED;
 

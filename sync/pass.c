@@ -513,6 +513,7 @@ static int add_up(struct pass *p, struct err *e)
 	    journal_specials(p->journal, &special, e) < 0 || exceptions_tidy(p, e) < 0)
 		return -1;
 	p->result.copied = p->count.copied;
+	p->result.copied_bytes = p->count.bytes;
 	p->result.deleted = p->count.deleted;
 	p->result.flags = p->count.flags;
 	p->result.arrived = pass_is_trailing(p) ? p->count.copied : 0;

@@ -96,6 +96,13 @@ static void run_free(struct run *r)
 
 /* ---- what workers say */
 
+/* Without a result, a last delta was stopped and says nothing. */
+static void count(const struct run *r, const struct job_result *res)
+{
+	if (!r->cancelled && (res || r->live.kind != JOB_FINAL))
+		tally_run(r->en->tally, r->live.kind, res, clock_real_ms() - r->live.started);
+}
+
 /* What a server said concerns all who want something of it. */
 static void tell_hosts(struct run *r, const struct job_result *res)
 {
@@ -144,6 +151,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		break;
 	case WORKER_ENDED:
 		tell_hosts(r, ev->result);
+		count(r, ev->result);
 		if (!r->cancelled)
 			run_ended(r, ev->result, ev->result ? ev->result->text : ev->text);
 		run_free(r);
@@ -187,12 +195,15 @@ static void cutover_flipped(struct run *r, const struct job_result *res)
 	user_release(&u);
 }
 
-static void on_cutover_end(struct cutover *c UNUSED, enum cutover_end end,
+static void on_cutover_end(struct cutover *c, enum cutover_end end,
 			   const struct job_result *res, const char *text, void *arg)
 {
+	struct cutover_story story = cutover_story(c);
 	struct run *r = arg;
 
 	tell_hosts(r, res);
+	count(r, res);
+	tally_cutover(r->en->tally, end, &story);
 	switch (end) {
 	case CUTOVER_FLIPPED:
 		cutover_flipped(r, res);
@@ -205,6 +216,7 @@ static void on_cutover_end(struct cutover *c UNUSED, enum cutover_end end,
 		log_info(&r->about, "cutover not begun: %s", text);
 		break;
 	case CUTOVER_UNDONE: /* the cutover has logged it, the store counts it */
+	case CUTOVER_ENDS:
 		break;
 	}
 }

@@ -1,9 +1,11 @@
-"""A node's local socket: metrics, health, readiness; and that nobody can hurt the node through it."""
+"""The local sockets of nodes and engine: metrics, health, readiness; and that nobody can hurt a node through its own."""
 
 import os
+import re
 import signal
 import socket
 import stat
+import subprocess
 
 import pytest
 
@@ -120,3 +122,74 @@ def _answers(path):
         return metrics.get(path, "/healthz")[0] == 200
     except (OSError, AssertionError, IndexError, AttributeError):
         return False
+
+
+def engine_socket(f):
+    return os.path.join(f.run_dir, "api.sock")
+
+
+def test_the_engine_counts(own_ferry, stage, person):
+    f = own_ferry({"run": {"nodes": 1}})
+
+    def now(name, **labels):
+        return metrics.Metrics([engine_socket(f)]).get(name, **labels)
+    stage.fill(person, {"INBOX": 7}, size=900)
+    f.import_users([person.name])
+    f.wait_state(person.name, "ready")
+    assert now("mailferry_copied_messages_total", kind="pass") == 7
+    assert now("mailferry_copied_bytes_total", kind="pass") > 7 * 900
+    assert now("mailferry_passes_total", kind="probe", result="ok") == 1
+    assert now("mailferry_pass_seconds_count", kind="pass") >= 1
+    assert now("mailferry_waves", state="left") == 1
+    f.command("cutover", person.name)
+    assert now("mailferry_cutovers_total", direction="forward", result="flipped") == 1
+    assert now("mailferry_cutover_held_seconds_count", result="flipped") == 1
+    processes.wait_until(lambda: now("mailferry_users", state="trailing") == 1, 5, "the look that sees the move")
+    processes.wait_until(lambda: now("mailferry_waves", state="moved") == 1, 5, "the wave to be seen as moved")
+    assert now("mailferry_mailbox_messages") == now("mailferry_verified_messages") == 7
+    assert now("mailferry_engine_lease") == now("mailferry_engine_ready") == 1
+    assert now("mailferry_nodes", state="serves") == now("mailferry_engines", state="at_work") == 1
+    assert now("mailferry_workers_max") >= 1 and now("process_resident_memory_bytes") > 1 << 20
+
+
+def test_the_engine_says_how_it_is(ferry):
+    assert metrics.get(engine_socket(ferry), "/healthz") == (200, "ok\n")
+    assert metrics.get(engine_socket(ferry), "/readyz") == (200, "ok\n")
+    assert metrics.get(engine_socket(ferry), "/metrics", method="POST")[0] == 405
+
+
+def pages(f):
+    return [metrics.get(path, "/metrics")[1] for path in f.controls()[:1] + [engine_socket(f)]]
+
+
+def test_the_text_is_well_formed(ferry):
+    for text in pages(ferry):
+        assert not metrics.lint(text)
+
+
+def test_the_documents_know_every_metric(ferry):
+    with open(os.path.join(metrics.ROOT, "docs", "metrics.md"), encoding="utf-8") as f:
+        page = f.read()
+    tables = [re.findall(r"^\| `\w+` .*$", part, re.M) for part in page.split("\n## ")[1:]]
+    for text, table in zip(pages(ferry), tables, strict=True):
+        assert table == list(metrics.rows(text).values())
+    known = set(re.findall(r"^\| `(\w+)`", page, re.M))
+    for name in ("grafana.json", "alerts.yml"):
+        with open(os.path.join(metrics.ROOT, "docs", name), encoding="utf-8") as f:
+            named = set(re.findall(r"\b(?:mailferry|process)_[a-z_]+", f.read()))
+        assert len(named) > 12
+        assert {re.sub("_(bucket|sum|count)$", "", n) for n in named} <= known
+
+
+@pytest.mark.full
+def test_prometheus_likes_the_rules():
+    done = subprocess.run([metrics.PROMTOOL, "check", "rules", os.path.join(metrics.ROOT, "docs", "alerts.yml")],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.full
+def test_prometheus_likes_the_text(ferry):
+    for text in pages(ferry):
+        done = subprocess.run([metrics.PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -62,6 +62,7 @@ struct scene {
 	struct cutover *cutover;
 	bool ended, gone;
 	enum cutover_end end;
+	struct cutover_story story;
 	char text[256];
 	int64_t node;
 };
@@ -72,14 +73,15 @@ static int drop(const char *path, const struct stat *st UNUSED, int flag UNUSED,
 	return remove(path);
 }
 
-static void on_end(struct cutover *c UNUSED, enum cutover_end end,
-		   const struct job_result *r UNUSED, const char *text, void *arg)
+static void on_end(struct cutover *c, enum cutover_end end, const struct job_result *r UNUSED,
+		   const char *text, void *arg)
 {
 	struct scene *s = arg;
 
 	assert_false(s->ended);
 	s->ended = true;
 	s->end = end;
+	s->story = cutover_story(c);
 	snprintf(s->text, sizeof s->text, "%s", text);
 }
 
@@ -237,12 +239,14 @@ static void end_worker(struct scene *s)
 	assert_true(s->gone);
 }
 
-static void assert_undone(struct scene *s)
+static void assert_undone(struct scene *s, enum undo_cause cause)
 {
 	struct user u = read_user(s);
 
 	assert_true(s->ended);
 	assert_int_equal(s->end, CUTOVER_UNDONE);
+	assert_int_equal(s->story.cause, cause);
+	assert_in_range(s->story.held_ms, 0, 2 * BUDGET_MS);
 	assert_int_equal(u.state, USER_READY);
 	assert_int_equal(u.hold_until, 0);
 	assert_true(u.next_try > store_now_ms(s->store));
@@ -300,7 +304,7 @@ static void test_a_pop3_user_needs_the_map(void **state)
 	finalize(s);
 	tell_uidl("n o\n", false);
 	worker_says(WORKER_RESULT, &clean);
-	assert_undone(s);
+	assert_undone(s, UNDO_GATE);
 	assert_non_null(strstr(s->text, "one is missing"));
 	clock_test_advance(2000000);
 	renew(s);
@@ -327,7 +331,7 @@ static void test_a_map_of_yesterday_is_not_enough(void **state)
 	renew(s);
 	finalize(s);
 	worker_says(WORKER_RESULT, &clean);
-	assert_undone(s);
+	assert_undone(s, UNDO_GATE);
 	/* …unless a person says so. */
 	assert_int_equal(store_uidl_accept(s->store, WHO, true, &e), 0);
 	clock_test_advance(2000000);
@@ -348,7 +352,7 @@ static void test_without_nodes_nobody_has_to_be_asked(void **state)
 	worker_says(WORKER_WAITING, NULL);
 	assert_int_equal(state_of(s), USER_FINALIZING);
 	cutover_cancel(s->cutover, "enough");
-	assert_undone(s);
+	assert_undone(s, UNDO_CANCELLED);
 }
 
 static void test_no_delta_before_all_are_quiet(void **state)
@@ -365,7 +369,7 @@ static void test_no_delta_before_all_are_quiet(void **state)
 	say_quiet(s);
 	assert_true(the_worker.went);
 	cutover_cancel(s->cutover, "enough");
-	assert_undone(s);
+	assert_undone(s, UNDO_CANCELLED);
 }
 
 /* ---- back */
@@ -381,7 +385,7 @@ static void test_budget_spent_in_freezing(void **state)
 	assert_int_equal(state_of(s), USER_FREEZING);
 	clock_test_advance(1);
 	cutover_tick(s->cutover);
-	assert_undone(s);
+	assert_undone(s, UNDO_NODES);
 	assert_string_equal(s->text,
 			    "budget of 12 s spent waiting for: proxy-1: no answer yet");
 }
@@ -394,7 +398,7 @@ static void test_budget_spent_in_the_delta(void **state)
 	clock_test_advance(BUDGET_MS - CUTOVER_MARGIN_MS);
 	renew(s);
 	cutover_tick(s->cutover);
-	assert_undone(s);
+	assert_undone(s, UNDO_SLOW_DELTA);
 }
 
 static void test_unclean_delta(void **state)
@@ -407,7 +411,7 @@ static void test_unclean_delta(void **state)
 	finalize(s);
 	worker_says(WORKER_RESULT, &unclean);
 	assert_non_null(strstr(s->text, "one is missing"));
-	assert_undone(s);
+	assert_undone(s, UNDO_DELTA);
 }
 
 static void test_what_the_last_delta_found_counts(void **state)
@@ -422,7 +426,7 @@ static void test_what_the_last_delta_found_counts(void **state)
 	worker_says(WORKER_RESULT, &r);
 	assert_string_equal(s->text, "gate: strangers: 1 messages on new were not copied from "
 				     "old, first in Junk");
-	assert_undone(s);
+	assert_undone(s, UNDO_GATE);
 }
 
 static void test_a_delta_without_facts_is_no_proof(void **state)
@@ -433,7 +437,7 @@ static void test_a_delta_without_facts_is_no_proof(void **state)
 	finalize(s);
 	worker_says(WORKER_RESULT, &bare);
 	assert_non_null(strstr(s->text, "did not say"));
-	assert_undone(s);
+	assert_undone(s, UNDO_GATE);
 }
 
 /* It may have been given, or taken back, while the delta ran. */
@@ -467,7 +471,7 @@ static void test_failed_delta(void **state)
 
 	finalize(s);
 	worker_says(WORKER_RESULT, &failed);
-	assert_undone(s);
+	assert_undone(s, UNDO_DELTA);
 }
 
 static void test_worker_dies_in_the_hold(void **state)
@@ -499,7 +503,7 @@ static void test_node_falls_silent(void **state)
 	freeze(s);
 	clock_test_advance(STORE_LEASE_MS + 1);
 	cutover_tick(s->cutover);
-	assert_undone(s);
+	assert_undone(s, UNDO_NODES);
 }
 
 static void test_node_falls_silent_before_the_flip(void **state)
@@ -509,7 +513,7 @@ static void test_node_falls_silent_before_the_flip(void **state)
 	finalize(s);
 	clock_test_advance(STORE_LEASE_MS + 1);
 	worker_says(WORKER_RESULT, &clean);
-	assert_undone(s);
+	assert_undone(s, UNDO_NODES);
 }
 
 static void test_node_that_joins_late_counts(void **state)
@@ -527,7 +531,7 @@ static void test_node_that_joins_late_counts(void **state)
 	assert_int_equal(state_of(s), USER_FINALIZING);
 	clock_test_advance(BUDGET_MS);
 	cutover_tick(s->cutover);
-	assert_undone(s);
+	assert_undone(s, UNDO_NODES);
 }
 
 static void test_too_late_for_the_flip(void **state)
@@ -538,7 +542,7 @@ static void test_too_late_for_the_flip(void **state)
 	clock_test_advance(BUDGET_MS + 1); /* the engine slept */
 	renew(s);
 	worker_says(WORKER_RESULT, &clean);
-	assert_undone(s);
+	assert_undone(s, UNDO_NODES);
 }
 
 static void test_a_node_undid_it_while_we_slept(void **state)
@@ -576,7 +580,7 @@ static void test_undone_too_often_a_person_must_look(void **state)
 	for (int i = 1; i <= s->settings.cutover.tries; i++) {
 		finalize(s);
 		cutover_cancel(s->cutover, "the reason");
-		assert_undone(s);
+		assert_undone(s, UNDO_CANCELLED);
 		u = read_user(s);
 		assert_int_equal(u.undos, i);
 		assert_string_equal(u.stuck_reason,

@@ -4,6 +4,7 @@
 #include "common/metrics.h"
 #include "config/settings_table.h"
 #include "proxy/meters.h"
+#include "sync/tally.h"
 
 static const char *const colours[] = { "red", "blue" };
 static const char *const sizes[] = { "s", "m", "l" };
@@ -71,11 +72,11 @@ static void text_is_what_prometheus_reads(void **state UNUSED)
 	metrics_free(&m);
 }
 
-/* What Prometheus's own linter asks of names, for every row that a node has. */
-static void names_keep_the_conventions(void **state UNUSED)
+/* What Prometheus's own linter asks of names. */
+static void check_names(const struct metric_row *rows_of_one, size_t count)
 {
-	for (size_t i = 0; i < METERS; i++) {
-		const struct metric_row *r = &meter_rows[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct metric_row *r = &rows_of_one[i];
 		size_t n = r->name ? strlen(r->name) : 0;
 		bool total = n > 6 && strcmp(r->name + n - 6, "_total") == 0;
 
@@ -90,8 +91,33 @@ static void names_keep_the_conventions(void **state UNUSED)
 		if (!r->help[0] || r->help[strlen(r->help) - 1] != '.')
 			fail_msg("%s: the help is a sentence", r->name);
 		for (size_t k = 0; k < i; k++)
-			assert_string_not_equal(r->name, meter_rows[k].name);
+			assert_string_not_equal(r->name, rows_of_one[k].name);
 	}
+}
+
+static void names_keep_the_conventions(void **state UNUSED)
+{
+	check_names(meter_rows, METERS);
+	check_names(tally_rows, TALLY_ROWS);
+	/* Nothing of the nodes' but the processes' own is the engine's too: sums stay right. */
+	for (size_t i = 0; i < METERS; i++)
+		for (size_t k = 0; k < TALLY_ROWS; k++)
+			if (strcmp(meter_rows[i].name, tally_rows[k].name) == 0)
+				assert_memory_equal(meter_rows[i].name, "process_", 8);
+}
+
+static void states_go_by_their_names(void **state UNUSED)
+{
+	const struct metric_label *l = &tally_rows[TALLY_USERS].labels[0];
+
+	for (int i = 0; i < USER_STATES; i++)
+		assert_string_equal(l->values[i], user_state_name((enum user_state)i));
+	for (int i = 0; i < TALLY_KINDS; i++)
+		assert_string_equal(tally_rows[TALLY_RUNS].labels[0].values[i],
+				    job_kind_name((enum job_kind)i));
+	for (int i = 0; i < DIRECTIONS; i++)
+		assert_string_equal(tally_rows[TALLY_CUTOVERS].labels[0].values[i],
+				    direction_name((enum direction)i));
 }
 
 static void every_limit_is_counted(void **state UNUSED)
@@ -116,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_what_prometheus_reads),
 		cmocka_unit_test(names_keep_the_conventions),
+		cmocka_unit_test(states_go_by_their_names),
 		cmocka_unit_test(every_limit_is_counted),
 	};
 
