@@ -332,3 +332,14 @@ CREATE TABLE validities (		-- UIDVALIDITYs of old, that new's clients may be sho
 	name		TEXT PRIMARY KEY,
 	lines		TEXT NOT NULL		-- "NEW OLD" of each folder; "": none
 );
+
+CREATE TABLE phase_notes (		-- what persons said of items of a domain's plan; the last word counts
+	id		INTEGER PRIMARY KEY AUTOINCREMENT,
+	domain		TEXT NOT NULL,
+	item		TEXT NOT NULL,
+	done		INTEGER NOT NULL,	-- 0: taken back
+	note		TEXT NOT NULL,
+	actor		TEXT NOT NULL,
+	at		BIGINT NOT NULL
+);
+CREATE INDEX phase_notes_by_domain ON phase_notes (domain, item, id);

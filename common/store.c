@@ -98,6 +98,10 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	[12] = "ALTER TABLE users ADD COLUMN strays BIGINT NOT NULL DEFAULT 0;"
 	       "ALTER TABLE users ADD COLUMN last_stray BIGINT NOT NULL DEFAULT 0;",
 	[13] = "CREATE TABLE validities (name TEXT PRIMARY KEY, lines TEXT NOT NULL);",
+	[14] = "CREATE TABLE phase_notes (id INTEGER PRIMARY KEY AUTOINCREMENT, domain TEXT NOT"
+	       " NULL, item TEXT NOT NULL, done INTEGER NOT NULL, note TEXT NOT NULL, actor"
+	       " TEXT NOT NULL, at BIGINT NOT NULL);"
+	       "CREATE INDEX phase_notes_by_domain ON phase_notes (domain, item, id);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)
