@@ -173,7 +173,7 @@ struct settings {
 	} pop3;
 	struct { /* gate { … }: what must hold before a user is moved */
 		enum gate_rule uids, uidvalidity, strangers, subscriptions, special_use, names,
-			unseen, pop3_ids, server, password, password_unknown;
+			unseen, pop3_ids, server, password, password_unknown, phases;
 		bool shadow_login;    /* nodes find out whether new takes users' passwords */
 		int quota_margin;     /* % of the mailbox that must be free on new besides */
 		int certificate_days; /* that new's certificate must last yet */

@@ -321,6 +321,9 @@ const struct setting_row setting_rows[] = {
 	     "asked for it after the move."),
 	RULE(password_unknown, "warn",
 	     "It is known whether new takes the user's password (gate.shadow_login)."),
+	RULE(phases, "warn",
+	     "What blocks in the plan of the user's domain is done (`mailferry phases`). With "
+	     "warn nothing is said of domains whose plan nobody follows."),
 	INT("quota_margin", AT(SECTION_GATE, gate.quota_margin), "5", 0, 1000, "%",
 	    "That much of the mailbox must be free on new, besides what is still to come."),
 	INT("certificate_days", AT(SECTION_GATE, gate.certificate_days), "14", 0, 3650, "days",
@@ -475,7 +478,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 182, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 183, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

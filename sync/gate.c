@@ -31,6 +31,7 @@ static const struct {
 	[GATE_QUOTA] = { .name = "quota", .waivable = true },
 	[GATE_SERVERS] = { .name = "servers" },
 	[GATE_SHORT] = { .name = "short", .waivable = true },
+	[GATE_PHASES] = { .name = "phases", .waivable = true },
 	[GATE_NODES] = { .name = "nodes" },
 	[GATE_SLOT] = { .name = "slot" },
 };
@@ -217,6 +218,26 @@ static void check_short(const struct progress *p, const struct settings *s, stru
 		 (long long)p->pass_took, (long long)most_ms);
 }
 
+/* Who does not follow the plan hears nothing of it, unless it is required. */
+static void check_phases(const struct user *u, const struct gate_view *v, struct gate_item *i)
+{
+	const struct phase_words *plan = &v->known->plan;
+	const char *domain = phases_domain(u->name);
+	char names[160];
+	int n = phases_blocking(plan, names, sizeof names);
+
+	if (!*domain)
+		gate_say(i, true, NULL, "the user is of no domain, so of no plan");
+	else if (n == 0)
+		gate_say(i, true, NULL, "nothing in the plan of %s blocks", domain);
+	else if (v->s->gate.phases == RULE_WARN && !plan->followed)
+		gate_say(i, true, NULL, "nobody follows the plan of %s", domain);
+	else
+		gate_rule(i, v->s->gate.phases, false,
+			  "see to it, then `mailferry phases DOMAIN --done ITEM --note TEXT`",
+			  "the plan of %s is open at %s", domain, names);
+}
+
 static void check_nodes(const struct gate_view *v, struct gate_item *i)
 {
 	if (v->lapsed[0])
@@ -287,6 +308,8 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_quota(p, &out[GATE_QUOTA]);
 	check_servers(p, v->now, &out[GATE_SERVERS]);
 	check_short(p, v->s, &out[GATE_SHORT]);
+	if (v->known)
+		check_phases(u, v, &out[GATE_PHASES]);
 	check_nodes(v, &out[GATE_NODES]);
 	check_slot(v, &out[GATE_SLOT]);
 	if (v->known && v->known->facts.known)

@@ -12,6 +12,7 @@
 #include "common/store.h"
 #include "config/settings.h"
 #include "sync/facts.h"
+#include "sync/phases.h"
 #include "sync/wave.h"
 
 enum gate_name {
@@ -38,6 +39,7 @@ enum gate_name {
 	GATE_QUOTA,
 	GATE_SERVERS,
 	GATE_SHORT,
+	GATE_PHASES,
 	GATE_NODES,
 	GATE_SLOT,
 	GATE_ITEMS
@@ -73,6 +75,7 @@ struct gate_known {
 	struct uidl_state pop3;
 	bool learned; /* his password */
 	struct shadow_row password; /* does new take the user's? */
+	struct phase_words plan;    /* of the user's domain */
 	struct gate_waiver waived[GATE_ITEMS];
 };
 /* Reads it. */

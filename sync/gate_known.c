@@ -46,6 +46,7 @@ int gate_known_read(struct store *st, const char *name, const char *wave,
 	if (read_facts(st, name, &out->facts, e) < 0 ||
 	    store_uidl_state(st, name, &out->pop3, e) < 0 ||
 	    read_learned(st, name, &out->learned, e) < 0 ||
+	    phases_read_words(st, phases_domain(name), &out->plan, e) < 0 ||
 	    store_shadow_read(st, name, &out->password, e) < 0 ||
 	    store_waivers_each(st, name, wave, add_waiver, out->waived, e) < 0)
 		return err_wrap(e, "what is known of %s", name);

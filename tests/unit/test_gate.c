@@ -270,6 +270,30 @@ static void test_the_last_three_deltas(void **state UNUSED)
 	assert_true(gate_wants_pass(items));
 }
 
+static void test_phases(void **state UNUSED)
+{
+	static char name[] = "anna@example.com";
+
+	assert_item(GATE_PHASES, GATE_OK, "no domain");
+	u.name = name;
+	assert_item(GATE_PHASES, GATE_OK, "nobody follows the plan of example.com");
+	k.plan.followed = true;
+	k.plan.of[PHASE_BRAND].done = true;
+	k.plan.of[PHASE_PASSWORDS_FROZEN].done = true;
+	assert_item(GATE_PHASES, GATE_WARNS,
+		    "the plan of example.com is open at accounts-frozen, webmail-closed");
+	s.gate.phases = RULE_REQUIRE;
+	assert_item(GATE_PHASES, GATE_WAITS, "open at accounts-frozen, webmail-closed");
+	assert_flip(true, ""); /* the engine asks before it begins, not again in the pause */
+	k.waived[GATE_PHASES].on = true;
+	assert_item(GATE_PHASES, GATE_WAIVED, "open at");
+	k.waived[GATE_PHASES].on = false;
+	k.plan.of[PHASE_ACCOUNTS_FROZEN].done = k.plan.of[PHASE_WEBMAIL_CLOSED].done = true;
+	assert_item(GATE_PHASES, GATE_OK, "nothing in the plan");
+	k.plan = (struct phase_words){ 0 };
+	assert_item(GATE_PHASES, GATE_WAITS, "brand, accounts-frozen, passwords-frozen");
+}
+
 static void test_waivers(void **state UNUSED)
 {
 	k.facts.strangers = (struct fact){ 1, "Junk" };
@@ -373,6 +397,7 @@ int main(void)
 		T(test_room),
 		T(test_room_for_what_is_to_come),
 		T(test_the_last_three_deltas),
+		T(test_phases),
 		T(test_waivers),
 		T(test_facts_come_back),
 		T(test_bad_facts),
