@@ -74,9 +74,33 @@ static json_t *domain_json(struct api *a, const struct domain *d)
 			 mx_json(a, d->name));
 }
 
-int api_get_domains(struct api_call *c)
+static int read_all(struct api *a, struct domains *l, struct err *e)
 {
 	static const struct user_filter all;
+
+	return store_users_each(a->store, &all, add_user, l, e);
+}
+
+static void release(struct domains *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		mem_free(&l->at[i].name);
+	mem_free(&l->at);
+}
+
+int api_each_domain(struct api *a, api_domain_fn *fn, void *arg, struct err *e)
+{
+	struct domains l = { 0 };
+	int rc = read_all(a, &l, e);
+
+	for (size_t i = 0; i < l.count && rc == 0; i++)
+		rc = fn(l.at[i].name, arg);
+	release(&l);
+	return rc;
+}
+
+int api_get_domains(struct api_call *c)
+{
 	struct domains l = { 0 };
 	struct err e = { 0 };
 	struct api_page p;
@@ -84,11 +108,9 @@ int api_get_domains(struct api_call *c)
 
 	if (status)
 		return status;
-	rc = store_users_each(c->api->store, &all, add_user, &l, &e);
+	rc = read_all(c->api, &l, &e);
 	for (size_t i = 0; i < l.count && rc == 0; i++)
 		rc = api_page_add(&p, domain_json(c->api, &l.at[i]));
-	for (size_t i = 0; i < l.count; i++)
-		mem_free(&l.at[i].name);
-	mem_free(&l.at);
+	release(&l);
 	return api_finish(c, &p, "domains", rc, &e);
 }

@@ -132,6 +132,14 @@ int api_post_forget(struct api_call *c);
 
 /* api_domains.c */
 int api_get_domains(struct api_call *c);
+/* Calls fn for each domain that has users, by name; "" are users without one. Nonzero from fn
+ * stops and is returned. */
+typedef int api_domain_fn(const char *domain, void *arg);
+int api_each_domain(struct api *a, api_domain_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
+/* api_phases.c */
+int api_get_phases(struct api_call *c);
+int api_post_phases(struct api_call *c);
 
 /* api_trace.c */
 int api_get_trace(struct api_call *c);

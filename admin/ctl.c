@@ -43,6 +43,8 @@ static const struct option_row {
 	{ "--rate", CTL_WHEN, offsetof(struct ctl, rate), 0 },
 	{ "--first-hour", CTL_WHEN, offsetof(struct ctl, first_hour), 0 },
 	{ "--when-quiet", CTL_WHEN, offsetof(struct ctl, when_quiet), 0 },
+	{ "--done", CTL_PHASES, offsetof(struct ctl, item), 0 },
+	{ "--markdown", CTL_PHASES, 0, offsetof(struct ctl, markdown) },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
 	{ "--new-store", CTL_NEW_STORE, 0, offsetof(struct ctl, new_store) },
 	{ "--handover", CTL_HANDOVER, offsetof(struct ctl, handover), 0 },
@@ -384,6 +386,23 @@ int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **u
 		json_decref(page);
 	}
 	mem_free(&after);
+	return status;
+}
+
+int ctl_print_list(struct ctl *c, const char *route, const char *key,
+		   void (*print)(struct ctl *c, const json_t *list))
+{
+	char *path = mem_printf("%s?limit=%d", route, API_PAGE_MAX);
+	json_t *answer;
+	int status = ctl_ask(c, path, NULL, &answer);
+
+	mem_free(&path);
+	if (status == CTL_OK && !ctl_json(c, answer)) {
+		print(c, json_object_get(answer, key));
+		if (ctl_true(answer, "more"))
+			fputs("… and more\n", c->out);
+	}
+	json_decref(answer);
 	return status;
 }
 

@@ -36,7 +36,8 @@ struct ctl {
 		*check_file, *key;
 	const char *note, *folder, *uid, *kind;			  /* waive */
 	const char *at, *latest, *rate, *first_hour, *when_quiet; /* cutover */
-	bool dry_run;
+	const char *item;					  /* phases */
+	bool dry_run, markdown;
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
@@ -89,6 +90,10 @@ char *ctl_user_path(struct ctl *c, const char *name, const char *tail);
 void ctl_param(struct ctl *c, char **path, const char *key, const char *value);
 /* All pages of /v1/users of a wave and state (NULL: any) in one array; a CTL_ status. */
 int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **users);
+/* Asks for a route's longest page, and prints it with --json, else by print, which is handed the
+ * list of this key. A CTL_ status. */
+int ctl_print_list(struct ctl *c, const char *route, const char *key,
+		   void (*print)(struct ctl *c, const json_t *list));
 /* With --json: prints j on one line and returns true. */
 bool ctl_json(struct ctl *c, const json_t *j);
 
@@ -123,6 +128,7 @@ int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_strangers(struct ctl *c);
 int ctl_domains(struct ctl *c); /* ctl_domains.c */
+int ctl_phases(struct ctl *c);	/* ctl_phases.c */
 int ctl_status(struct ctl *c);	 /* ctl_status.c */
 int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */
 int ctl_drop(struct ctl *c);

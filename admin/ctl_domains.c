@@ -1,5 +1,4 @@
 /* Hides: how far each domain is, in one row. */
-#include "admin/api.h"
 #include "admin/ctl.h"
 #include "admin/table.h"
 
@@ -64,16 +63,5 @@ static void print_domains(struct ctl *c, const json_t *list)
 
 int ctl_domains(struct ctl *c)
 {
-	char *path = mem_printf("/v1/domains?limit=%d", API_PAGE_MAX);
-	json_t *answer;
-	int status = ctl_ask(c, path, NULL, &answer);
-
-	mem_free(&path);
-	if (status == CTL_OK && !ctl_json(c, answer)) {
-		print_domains(c, json_object_get(answer, "domains"));
-		if (ctl_true(answer, "more"))
-			fputs("… and more\n", c->out);
-	}
-	json_decref(answer);
-	return status;
+	return ctl_print_list(c, "/v1/domains", "domains", print_domains);
 }

@@ -281,6 +281,21 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry domains\n",
 	  0, 0, 0, ctl_domains },
+	{ "phases", "[DOMAIN] [--markdown] [--done ITEM --note TEXT | --done ITEM --undo]",
+	  "the plan of a domain's move, as a checklist",
+	  "What is to be done in each of the four phases: what was looked up, and what a person vouches\n"
+	  "for. done; blocks: nobody of the domain should be moved before (with gate.phases = require\n"
+	  "nobody is, unless the check `phases` is waived); warns: it is open; not yet: it is not its turn.\n"
+	  "Without a domain, a row for each. --done says that an item was seen to, --note by whom and how;\n"
+	  "--undo takes that back. All that was ever said is kept, and shown by --markdown and --json.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry phases\n"
+	  "  mailferry phases example.com\n"
+	  "  mailferry phases example.com --done passwords-frozen --note \"Eve, ticket 4711\"\n"
+	  "  mailferry phases example.com --done passwords-frozen --undo\n"
+	  "  mailferry phases example.com --markdown >plan.md\n",
+	  CTL_PHASES | CTL_NOTE | CTL_UNDO, 0, 1, ctl_phases },
 	{ "forget", "NODE", "a node that is off for good: nobody waits for it any more",
 	  "A node that fell silent may still serve users who live on new, by what it knew; so nobody is\n"
 	  "led back to old until it is heard of again, or forgotten here. Make sure that it is off.\n"

@@ -1,4 +1,5 @@
-/* Hides: how a person's word about the plan's items is kept, and what is counted of a domain. */
+/* Hides: how a person's word about the plan's items is kept, and what is counted of a domain.
+ */
 #include "common/store_driver.h"
 
 /* ---- what persons said */
@@ -72,10 +73,12 @@ int store_phases_each(struct store *st, const char *domain, store_phase_fn *fn, 
 /* ---- what is counted; ?1 is "@" and the domain */
 
 #define OF_DOMAIN(name) " substr(" name ", length(" name ") - length(?1) + 1) = ?1"
-#define USERS_SEEN(more)                                                                   \
-	"SELECT COUNT(*) FROM users WHERE" OF_DOMAIN("name")                               \
-	" AND (EXISTS (SELECT 1 FROM logins WHERE logins.name = users.name" more ")"       \
-	" OR EXISTS (SELECT 1 FROM sessions WHERE sessions.name = users.name" more "))"
+#define USERS_SEEN(more)                                                                           \
+	"SELECT COUNT(*) FROM users WHERE" OF_DOMAIN(                                              \
+		"name") " AND (EXISTS (SELECT 1 FROM logins WHERE logins.name = users.name" more   \
+			")"                                                                        \
+			" OR EXISTS (SELECT 1 FROM sessions WHERE sessions.name = users.name" more \
+			"))"
 
 int store_phase_counts(struct store *st, const char *domain, struct phase_counts *out,
 		       struct err *e)
@@ -87,17 +90,17 @@ int store_phase_counts(struct store *st, const char *domain, struct phase_counts
 		{ USERS_SEEN(""), &out->seen },
 		{ USERS_SEEN(" AND proto = 'imap'"), &out->imap },
 		{ USERS_SEEN(" AND proto = 'pop3'"), &out->pop3 },
-		{ "SELECT COUNT(*) FROM strangers WHERE" OF_DOMAIN("name")
-		  " AND NOT EXISTS (SELECT 1 FROM users WHERE users.name = strangers.name)",
+		{ "SELECT COUNT(*) FROM strangers WHERE" OF_DOMAIN(
+			  "name") " AND NOT EXISTS (SELECT 1 FROM users WHERE users.name = strangers.name)",
 		  &out->strangers },
-		{ "SELECT COUNT(*) FROM users WHERE" OF_DOMAIN("name")
-		  " AND EXISTS (SELECT 1 FROM waivers WHERE"
-		  " (kind = 'user' AND waivers.name = users.name) OR"
-		  " (kind = 'wave' AND waivers.name = users.wave))",
+		{ "SELECT COUNT(*) FROM users WHERE" OF_DOMAIN(
+			  "name") " AND EXISTS (SELECT 1 FROM waivers WHERE"
+				  " (kind = 'user' AND waivers.name = users.name) OR"
+				  " (kind = 'wave' AND waivers.name = users.wave))",
 		  &out->waived },
 		{ "SELECT COUNT(*) FROM sessions JOIN users ON users.name = sessions.name"
-		  " WHERE" OF_DOMAIN("users.name")
-		  " AND users.state IN ('trailing', 'done') AND sessions.side = 'old'",
+		  " WHERE" OF_DOMAIN(
+			  "users.name") " AND users.state IN ('trailing', 'done') AND sessions.side = 'old'",
 		  &out->left_on_old },
 	};
 	char *tail = mem_printf("@%s", domain);

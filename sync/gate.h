@@ -73,7 +73,7 @@ struct gate_waiver {
 struct gate_known {
 	struct facts facts;
 	struct uidl_state pop3;
-	bool learned; /* his password */
+	bool learned;		    /* his password */
 	struct shadow_row password; /* does new take the user's? */
 	struct phase_words plan;    /* of the user's domain */
 	struct gate_waiver waived[GATE_ITEMS];

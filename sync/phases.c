@@ -25,7 +25,7 @@ static const struct {
 			      "`mailferry check dns` notes them" },
 	[PHASE_TTL] = { "ttl", 1, REQUIRED, false,
 			"Two weeks ahead the TTL of MX and mail names is below an hour",
-			"set it to 300 s, then `mailferry check dns`" },
+			"set it to 300 s; `mailferry check dns` looks" },
 	[PHASE_TOLD] = { "told", 1, ADVISED, true, "Users were told three weeks ahead", NULL },
 	[PHASE_WEBMAIL_SETTINGS] = { "webmail-settings", 1, ADVISED, true,
 				     "Users know that they set webmail signatures, auto-replies, "
@@ -47,8 +47,7 @@ static const struct {
 	[PHASE_BOOKS_MAILED] = { "books-mailed", 2, ADVISED, true,
 				 "vCard and .ics files were extracted and sent to users",
 				 NULL },
-	[PHASE_ACCOUNTS] = { "accounts", 2, REQUIRED, false,
-			     "Every user has an account on new",
+	[PHASE_ACCOUNTS] = { "accounts", 2, REQUIRED, false, "Every user has an account on new",
 			     "`mailferry provision`, or make them on new; `mailferry why` of "
 			     "one says more" },
 	[PHASE_CERTIFICATE] = { "certificate", 2, REQUIRED, false,
@@ -60,8 +59,7 @@ static const struct {
 	[PHASE_SESSIONS] = { "sessions", 3, REQUIRED, false,
 			     "No moved user has a session on old any more",
 			     "`mailferry drop USER`" },
-	[PHASE_WAIVERS] = { "waivers", 3, ADVISED, false,
-			    "No check of the gate is waived",
+	[PHASE_WAIVERS] = { "waivers", 3, ADVISED, false, "No check of the gate is waived",
 			    "`mailferry why` of a user shows what was let pass" },
 	[PHASE_MX] = { "mx", 3, REQUIRED, false, "The MX leads to new",
 		       "change it, then `mailferry check dns`" },
@@ -195,29 +193,29 @@ static void check_people(const struct phase_facts *f, struct phase_item out[PHAS
 	int64_t n = all(f);
 
 	say(&out[PHASE_INVENTORY], so(n > 0 && f->n.strangers == 0),
-		"%" PRId64 " users, and %" PRId64 " names that logged in and nobody imported",
-		n, f->n.strangers);
+	    "%" PRId64 " users, and %" PRId64 " names that logged in and nobody imported", n,
+	    f->n.strangers);
 	say(&out[PHASE_CLIENTS], so(n > 0 && f->n.seen == n),
-		"of %" PRId64 " users %" PRId64 " were seen, %" PRId64 " by IMAP, %" PRId64
-		" by POP3",
-		n, f->n.seen, f->n.imap, f->n.pop3);
+	    "of %" PRId64 " users %" PRId64 " were seen, %" PRId64 " by IMAP, %" PRId64
+	    " by POP3",
+	    n, f->n.seen, f->n.imap, f->n.pop3);
 	say(&out[PHASE_ACCOUNTS], so(n > 0 && f->n.state[USER_PENDING] == 0),
-		"%" PRId64 " of %" PRId64 " users have no account on new that answers",
-		f->n.state[USER_PENDING], n);
+	    "%" PRId64 " of %" PRId64 " users have no account on new that answers",
+	    f->n.state[USER_PENDING], n);
 	say(&out[PHASE_MOVED], so(all_moved(f)), "%" PRId64 " of %" PRId64 " users are on new",
-		users(f, USER_TRAILING, USER_DONE), n);
+	    users(f, USER_TRAILING, USER_DONE), n);
 	if (users(f, USER_TRAILING, USER_DONE) == 0)
 		say(&out[PHASE_SESSIONS], PHASE_NOT_YET, "nobody is moved");
 	else
 		say(&out[PHASE_SESSIONS], so(f->n.left_on_old == 0),
-			"%" PRId64 " sessions of moved users on old", f->n.left_on_old);
+		    "%" PRId64 " sessions of moved users on old", f->n.left_on_old);
 	say(&out[PHASE_WAIVERS], so(f->n.waived == 0), "waivers for %" PRId64 " users",
-		f->n.waived);
+	    f->n.waived);
 	if (!all_moved(f))
 		say(&out[PHASE_TRAILING], PHASE_NOT_YET, "not all users are on new");
 	else
 		say(&out[PHASE_TRAILING], so(f->n.state[USER_DONE] == n),
-			"%" PRId64 " of %" PRId64 " users are done", f->n.state[USER_DONE], n);
+		    "%" PRId64 " of %" PRId64 " users are done", f->n.state[USER_DONE], n);
 }
 
 static void check_certificate(const struct phase_facts *f, struct phase_item *i)
@@ -227,8 +225,8 @@ static void check_certificate(const struct phase_facts *f, struct phase_item *i)
 	if (f->certificate_end == 0)
 		say(i, PHASE_WARNS, "no proxy has told of its certificates");
 	else
-		say(i, so(days >= f->certificate_days), "the first one ends in %" PRId64 " days",
-			days);
+		say(i, so(days >= f->certificate_days),
+		    "the first one ends in %" PRId64 " days", days);
 }
 
 static void check_ttl(const struct phase_facts *f, struct phase_item *i)
@@ -239,7 +237,7 @@ static void check_ttl(const struct phase_facts *f, struct phase_item *i)
 		say(i, PHASE_DONE, "all lead to new");
 	else
 		say(i, so(f->ttl_s < DNS_TTL_MOST_S), "the longest is %" PRId64 " s, of %s",
-			f->ttl_s, f->ttl_record);
+		    f->ttl_s, f->ttl_record);
 }
 
 /* Records that change once everybody is moved. */
@@ -264,23 +262,23 @@ static void check_mx(const struct phase_facts *f, struct phase_item out[PHASE_IT
 		say(&out[PHASE_MX], PHASE_NOT_YET, "not all users are on new");
 	} else {
 		say(&out[PHASE_MX], so(f->mx.is_new), "%s",
-			f->mx.is_new	  ? "it does" :
-			f->mx.looked_at ? "it leads elsewhere, by the last look" :
-					    "nobody has looked");
+		    f->mx.is_new      ? "it does"
+		    : f->mx.looked_at ? "it leads elsewhere, by the last look"
+				      : "nobody has looked");
 	}
 	when_text(f->mx.copies_until, at);
 	if (!f->mx.is_new)
 		say(&out[PHASE_PROPAGATION], PHASE_NOT_YET, "the MX does not lead to new");
 	else
 		say(&out[PHASE_PROPAGATION], so(f->mx.copies_until <= f->now),
-			"the last copy of the old one ends %s", at);
+		    "the last copy of the old one ends %s", at);
 }
 
 static void check_dns(const struct phase_facts *f, struct phase_item out[PHASE_ITEMS])
 {
-	static const enum phase_name of_dns[] = { PHASE_TTL,	     PHASE_MX,
-						  PHASE_MAIL_NAMES,  PHASE_PROPAGATION,
-						  PHASE_SRV,	     PHASE_NAME_SERVERS,
+	static const enum phase_name of_dns[] = { PHASE_TTL,	    PHASE_MX,
+						  PHASE_MAIL_NAMES, PHASE_PROPAGATION,
+						  PHASE_SRV,	    PHASE_NAME_SERVERS,
 						  PHASE_TTL_NOTED };
 	char at[WHEN_TEXT_MAX] = "";
 
@@ -303,7 +301,18 @@ static void check_dns(const struct phase_facts *f, struct phase_item out[PHASE_I
 	check_records(f, &f->servers, "the zone stays where it is", &out[PHASE_NAME_SERVERS]);
 }
 
-static void ask_person(const struct phase_word *w, bool blocks, struct phase_item *i)
+/* NULL, or why it is too early for what is done after a move. */
+static const char *too_early(const struct phase_facts *f, int phase)
+{
+	if (phase == 3 && users(f, USER_TRAILING, USER_DONE) == 0)
+		return "nobody is moved";
+	if (phase == 4 && !all_moved(f))
+		return "not all users are on new";
+	return NULL;
+}
+
+static void ask_person(const struct phase_word *w, bool blocks, const char *early,
+		       struct phase_item *i)
 {
 	char at[WHEN_TEXT_MAX] = "";
 
@@ -311,6 +320,8 @@ static void ask_person(const struct phase_word *w, bool blocks, struct phase_ite
 	when_text(w->at, at);
 	if (w->done)
 		say(i, PHASE_DONE, "%s, %s: %s", at, w->actor, w->note);
+	else if (early)
+		say(i, PHASE_NOT_YET, "%s", early);
 	else
 		say(i, blocks ? PHASE_BLOCKS : PHASE_WARNS, "%s",
 		    w->at ? "taken back" : "nobody has said so");
@@ -327,7 +338,8 @@ void phases_check(const struct phase_facts *f, struct phase_item out[PHASE_ITEMS
 					      .required = rows[i].weight != ADVISED,
 					      .remedy = rows[i].remedy };
 		if (rows[i].by_person)
-			ask_person(&f->words.of[i], rows[i].weight == BLOCKING, &out[i]);
+			ask_person(&f->words.of[i], rows[i].weight == BLOCKING,
+				   too_early(f, rows[i].phase), &out[i]);
 	}
 	check_people(f, out);
 	check_certificate(f, &out[PHASE_CERTIFICATE]);

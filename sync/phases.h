@@ -77,13 +77,14 @@ struct phase_facts {
 	int64_t now;
 	struct phase_counts n;
 	struct phase_words words;
-	int64_t certificate_end;     /* ms; the first one of those that clients see; 0: none known */
-	int certificate_days;	     /* that it must last */
-	bool target;		     /* the settings say what new is */
+	int64_t certificate_end; /* ms; the first one of those that clients see; 0: none known
+				  */
+	int certificate_days;	 /* that it must last */
+	bool target;		 /* the settings say what new is */
 	struct dns_past mx;
 	struct phase_records names, srv, servers;
-	int64_t noted_since;	     /* the first look at any record; 0: none */
-	int64_t ttl_s;		     /* the longest of MX and clients' names that lead to old */
+	int64_t noted_since; /* the first look at any record; 0: none */
+	int64_t ttl_s;	     /* the longest of MX and clients' names that lead to old */
 	char ttl_record[DNS_LABEL_MAX]; /* that has it */
 };
 
@@ -94,8 +95,8 @@ struct phase_item {
 	bool by_person;	  /* a person vouches for it; else it is looked up */
 	bool required;	  /* by the plan; else it advises it */
 	enum phase_state state;
-	char text[400];	    /* what is so */
-	const char *remedy; /* NULL: none is needed, or waiting is enough */
+	char text[400];		       /* what is so */
+	const char *remedy;	       /* NULL: none is needed, or waiting is enough */
 	const struct phase_word *word; /* borrowed from the facts; NULL: none */
 };
 

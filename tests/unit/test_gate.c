@@ -128,15 +128,17 @@ static void test_uid_modes(void **state UNUSED)
 	assert_item(GATE_UIDS, GATE_OK, "exact: 100 of 100 messages");
 	k.facts.inexact = (struct fact){ 1, "INBOX" };
 	s.gate.uids = RULE_REQUIRE;
-	assert_item(GATE_UIDS, GATE_WAITS,
-		    "100 of 100 messages have old's UID, but in 1 folders new will give UIDs that "
-		    "old has given before, first INBOX");
+	assert_item(
+		GATE_UIDS, GATE_WAITS,
+		"100 of 100 messages have old's UID, but in 1 folders new will give UIDs that "
+		"old has given before, first INBOX");
 	snprintf(k.facts.uids_why, FACT_TEXT_MAX, "there is mail");
 	k.facts.other_uids = (struct fact){ 7, "INBOX" };
 	s.gate.uids = RULE_REQUIRE;
-	assert_item(GATE_UIDS, GATE_OK,
-		    "floor: 7 of 100 messages have another UID than on old, all above old's UIDNEXT: "
-		    "there is mail");
+	assert_item(
+		GATE_UIDS, GATE_OK,
+		"floor: 7 of 100 messages have another UID than on old, all above old's UIDNEXT: "
+		"there is mail");
 	k.facts.low_uids = (struct fact){ 1, "INBOX" };
 	assert_item(GATE_UIDS, GATE_WAITS,
 		    "plain: 7 of 100 messages have another UID than on old, in 1 folders below "

@@ -23,7 +23,9 @@ static int set_up(void **state UNUSED)
 		.certificate_end = NOW + 90 * DAY_MS,
 		.certificate_days = 14,
 		.target = true,
-		.mx = { .looked_at = NOW, .since = NOW - DAY_MS, .is_new = true,
+		.mx = { .looked_at = NOW,
+			.since = NOW - DAY_MS,
+			.is_new = true,
 			.copies_until = NOW - 1 },
 		.names = { 4, 4 },
 		.srv = { 2, 2 },
@@ -31,7 +33,8 @@ static int set_up(void **state UNUSED)
 		.noted_since = NOW - 30 * DAY_MS,
 	};
 	for (int i = 0; i < PHASE_ITEMS; i++)
-		f.words.of[i] = (struct phase_word){ true, NOW, "operator uid 7", "ticket 4711" };
+		f.words.of[i] =
+			(struct phase_word){ true, NOW, "operator uid 7", "ticket 4711" };
 	return 0;
 }
 
@@ -63,8 +66,8 @@ static void test_nothing_known(void **state UNUSED)
 	f = (struct phase_facts){ 0 };
 	phases_check(&f, items);
 	for (int i = 0; i < PHASE_ITEMS; i++)
-		assert_true(items[i].text[0] && (items[i].state != PHASE_DONE ||
-						 i == PHASE_WAIVERS));
+		assert_true(items[i].text[0] &&
+			    (items[i].state != PHASE_DONE || i == PHASE_WAIVERS));
 	f.target = true;
 	assert_item(PHASE_TTL_NOTED, PHASE_WARNS, "nobody has looked");
 	assert_item(PHASE_TTL, PHASE_WARNS, "nobody has looked");
@@ -102,6 +105,21 @@ static void test_a_persons_word(void **state UNUSED)
 	assert_item(PHASE_BRAND, PHASE_BLOCKS, "nobody has said so");
 	assert_item(PHASE_TOLD, PHASE_WARNS, "nobody has said so");
 	assert_null(items[PHASE_TOLD].word);
+}
+
+static void test_a_persons_turn(void **state UNUSED)
+{
+	f.words = (struct phase_words){ 0 };
+	assert_item(PHASE_PROVISIONING_ON, PHASE_WARNS, "nobody has said so");
+	assert_item(PHASE_TOLD_AFTER, PHASE_WARNS, "nobody has said so");
+	f.n.state[USER_READY] = 1;
+	assert_item(PHASE_PROVISIONING_ON, PHASE_WARNS, "nobody has said so");
+	assert_item(PHASE_TOLD_AFTER, PHASE_NOT_YET, "not all users");
+	f.n.state[USER_DONE] = 0;
+	assert_item(PHASE_PROVISIONING_ON, PHASE_NOT_YET, "nobody is moved");
+	f.words.of[PHASE_PROVISIONING_ON].done = true; /* who says so early is believed */
+	assert_item(PHASE_PROVISIONING_ON, PHASE_DONE, "");
+	assert_item(PHASE_BRAND, PHASE_BLOCKS, "nobody has said so");
 }
 
 static void test_people(void **state UNUSED)
@@ -170,14 +188,9 @@ static void test_certificate(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_all_done),
-		T(test_nothing_known),
-		T(test_what_blocks),
-		T(test_a_persons_word),
-		T(test_people),
-		T(test_the_end),
-		T(test_records),
-		T(test_certificate),
+		T(test_all_done),	T(test_nothing_known),	T(test_what_blocks),
+		T(test_a_persons_word), T(test_a_persons_turn), T(test_people),
+		T(test_the_end),	T(test_records),	T(test_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,16 +43,16 @@ static void test_what_was_said_stays(void **state UNUSED)
 	assert_false(say("a.test", "brand", false, "oh no"));
 	assert_true(say("a.test", "brand", true, "two"));
 	assert_true(say("b.test", "brand", true, "other"));
-	assert_said("a.test", "brand 1 one\nbrand 1 two\ntold 1 one\nbrand 0 oh\nbrand 1 two\n");
+	assert_said("a.test",
+		    "brand 1 one\nbrand 1 two\ntold 1 one\nbrand 0 oh\nbrand 1 two\n");
 	assert_said("b.test", "brand 1 other\n");
 }
 
 static void test_counts_of_one_domain(void **state UNUSED)
 {
-	const struct waiver_row w = { .name = "anna@a.test",
-				      .item = "uids",
-				      .note = "n",
-				      .actor = "a" };
+	const struct waiver_row w = {
+		.name = "anna@a.test", .item = "uids", .note = "n", .actor = "a"
+	};
 	struct phase_counts c;
 	int n;
 
