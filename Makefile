@@ -46,7 +46,10 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS	  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
-all: $(PROGRAMS) $(BUILD)/mailferry.conf.sample
+MANUALS	  := $(BUILD)/mailferry.1 $(BUILD)/mailferry.conf.5 $(BUILD)/mailferry-states.7
+COMPLETIONS := $(BUILD)/completion.bash $(BUILD)/completion.zsh
+
+all: $(PROGRAMS) $(BUILD)/mailferry.conf.sample $(MANUALS) $(COMPLETIONS)
 
 $(BUILD)/mailferry: $(BUILD)/admin/main.o $(ARCHIVES)
 $(BUILD)/mailferry-proxy: $(BUILD)/proxy/main.o $(ARCHIVES)
@@ -78,6 +81,11 @@ $(BUILD)/tests/unit/test_store.o: | $(BUILD)/gen/schema_1_sql.h
 
 $(BUILD)/mailferry.conf.sample: $(BUILD)/mailferry
 	$(Q)$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@
+
+$(MANUALS): $(BUILD)/mailferry
+	$(Q)$(BUILD)/mailferry man $(subst .,,$(suffix $@)) >$@.new && mv $@.new $@
+$(COMPLETIONS): $(BUILD)/mailferry
+	$(Q)$(BUILD)/mailferry completion $(subst .,,$(suffix $@)) >$@.new && mv $@.new $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -192,6 +200,10 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/mailferry.service
 	install -m 644 config/mailferry.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 644 README.md $(BUILD)/mailferry.conf.sample $(DESTDIR)$(PREFIX)/share/doc/mailferry/
+	for page in $(MANUALS); do \
+		install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page || exit 1; done
+	install -D -m 644 $(BUILD)/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailferry
+	install -D -m 644 $(BUILD)/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mailferry
 
 clean:
 	rm -rf build

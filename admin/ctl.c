@@ -7,12 +7,7 @@
 
 /* ---- options */
 
-static const struct option_row {
-	const char *name;
-	unsigned bit;	/* which verbs take it; 0: all */
-	size_t text_at; /* where its value goes, or … */
-	size_t flag_at; /* … where true goes; the other is 0 */
-} options[] = {
+const struct ctl_option_row ctl_options[] = {
 	{ "--config", 0, offsetof(struct ctl, config), 0 },
 	{ "--json", 0, 0, offsetof(struct ctl, json) },
 	{ "--help", 0, 0, offsetof(struct ctl, help) },
@@ -50,6 +45,7 @@ static const struct option_row {
 	{ "--handover", CTL_HANDOVER, offsetof(struct ctl, handover), 0 },
 	{ "--check", CTL_HANDOVER, 0, offsetof(struct ctl, check) },
 };
+const size_t ctl_option_count = COUNT(ctl_options);
 
 /* An option may stand before its verb, so whether the verb takes it is asked at the end. */
 struct parse {
@@ -60,19 +56,19 @@ struct parse {
 	const char *given_name[32]; /* by bit, for the error */
 };
 
-static const struct option_row *find_option(const char *arg, size_t n)
+static const struct ctl_option_row *find_option(const char *arg, size_t n)
 {
 	if (n == 2 && memcmp(arg, "-h", 2) == 0)
 		return find_option("--help", 6);
 	if (n == 2 && memcmp(arg, "-c", 2) == 0)
 		return find_option("--config", 8);
-	for (size_t i = 0; i < COUNT(options); i++)
-		if (strlen(options[i].name) == n && memcmp(options[i].name, arg, n) == 0)
-			return &options[i];
+	for (size_t i = 0; i < COUNT(ctl_options); i++)
+		if (strlen(ctl_options[i].name) == n && memcmp(ctl_options[i].name, arg, n) == 0)
+			return &ctl_options[i];
 	return NULL;
 }
 
-static void note_given(struct parse *p, const struct option_row *o)
+static void note_given(struct parse *p, const struct ctl_option_row *o)
 {
 	if (!o->bit)
 		return;
@@ -85,7 +81,7 @@ static int take_option(struct parse *p, int argc, char *const argv[], int *i, st
 {
 	const char *arg = argv[*i], *value = strchr(arg, '=');
 	size_t n = value ? (size_t)(value - arg) : strlen(arg);
-	const struct option_row *o = find_option(arg, n);
+	const struct ctl_option_row *o = find_option(arg, n);
 
 	if (!o)
 		return err_set(e, ERR_INPUT, "no such option: %.*s", (int)MIN(n, (size_t)80),

@@ -153,6 +153,8 @@ int ctl_provision(struct ctl *c);    /* ctl_provision.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
 int ctl_learn_key(struct ctl *c);
+int ctl_man(struct ctl *c);	      /* ctl_manual.c */
+int ctl_completion(struct ctl *c); /* ctl_completion.c */
 int ctl_check_backends(struct ctl *c); /* ctl_backends.c */
 int ctl_check_user(struct ctl *c);     /* ctl_check_user.c */
 int ctl_check_dns(struct ctl *c);      /* ctl_check_dns.c */

@@ -397,6 +397,20 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry sample-config >mailferry.conf\n",
 	  0, 0, 0, ctl_sample_config },
+	{ "man", "1|5|7", "print a manual page",
+	  "1: mailferry(1), this command. 5: mailferry.conf(5), the settings. 7: mailferry-states(7), what\n"
+	  "a user goes through. `make install` puts them where man(1) finds them.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry man 5 | man -l -\n",
+	  0, 1, 1, ctl_man },
+	{ "completion", "bash|zsh", "print the shell's completion of this command",
+	  "Of commands, options, their known values, and files. `make install` puts it where the shells\n"
+	  "find it; the packages bash-completion or zsh must be there.\n"
+	  "\n"
+	  "examples:\n"
+	  "  source <(mailferry completion bash)\n",
+	  0, 1, 1, ctl_completion },
 };
 /* clang-format on */
 const size_t ctl_verb_count = COUNT(ctl_verbs);

@@ -27,6 +27,15 @@ enum ctl_option {
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */
 };
 
+struct ctl_option_row {
+	const char *name;
+	unsigned bit;	/* which verbs take it; 0: all */
+	size_t text_at; /* where its value goes in struct ctl, or … */
+	size_t flag_at; /* … where true goes; the other is 0 */
+};
+extern const struct ctl_option_row ctl_options[]; /* ctl.c */
+extern const size_t ctl_option_count;
+
 extern const struct ctl_verb ctl_verbs[];
 extern const size_t ctl_verb_count;
 extern const char ctl_help_common[]; /* global options and exit statuses */

@@ -271,6 +271,8 @@ unsigned settings_line(const char *path, const char *section, const char *name);
 
 /* Writes the sample file: every setting with its help and default, in the table's order. */
 void settings_write_sample(FILE *to);
+/* The same as mailferry.conf(5). */
+void settings_write_manual(FILE *to);
 
 /* What holds for the domain: its own section's words, and those of section dns where it has
  * none. Borrowed from s. */

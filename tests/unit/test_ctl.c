@@ -1,6 +1,7 @@
 /* The command line: what it takes, what it refuses, and how tables look. */
 #include "admin/ctl_verbs.h"
 #include "admin/table.h"
+#include "proxy/session.h"
 
 #include <setjmp.h>
 #include <cmocka.h>
@@ -121,6 +122,31 @@ static int print_verb_help(FILE *to)
 	return status;
 }
 
+static int print_completion(FILE *to)
+{
+	char *argv[] = { (char *)"mailferry", (char *)"completion", (char *)"bash", NULL };
+
+	return ctl_main(3, argv, to);
+}
+
+/* The command must not bring the proxy with it, so the names are there twice. */
+static void test_completion_knows_the_sessions(void **state UNUSED)
+{
+	char *script = printed(print_completion);
+	char *line = mem_str("'sessions --state') echo");
+
+	for (int s = SESSION_PARK; s < SESSION_CLOSED; s++) {
+		char *longer = mem_printf("%s%s%s", line, s == SESSION_PARK ? " \"" : " ",
+					  session_state_name((enum session_state)s));
+
+		mem_free(&line);
+		line = longer;
+	}
+	assert_non_null(strstr(script, line));
+	mem_free(&line);
+	free(script);
+}
+
 static void test_help(void **state UNUSED)
 {
 	char *all = printed(print_help);
@@ -213,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_use),
 		cmocka_unit_test(test_config_from_environment),
 		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_completion_knows_the_sessions),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_colour),
 		cmocka_unit_test(test_small_texts),
