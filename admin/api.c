@@ -41,6 +41,8 @@ static const struct api_route {
 	  "logins that nobody imported; ?limit=" },
 	{ HTTP_GET, "/v1/domains", api_get_domains,
 	  "how far each domain is, and where its MX leads; ?limit=" },
+	{ HTTP_GET, "/v1/inventory", api_get_inventory,
+	  "who reads by which protocol and client; ?wave= after= limit=" },
 	{ HTTP_GET, "/v1/phases", api_get_phases,
 	  "the plan of one domain, or how far each is; ?domain= limit=" },
 	{ HTTP_POST, "/v1/phases", api_post_phases,

@@ -137,6 +137,9 @@ int api_get_domains(struct api_call *c);
 typedef int api_domain_fn(const char *domain, void *arg);
 int api_each_domain(struct api *a, api_domain_fn *fn, void *arg, struct err *e) MUST_CHECK;
 
+/* api_inventory.c */
+int api_get_inventory(struct api_call *c);
+
 /* api_phases.c */
 int api_get_phases(struct api_call *c);
 int api_post_phases(struct api_call *c);

@@ -39,6 +39,7 @@ const struct ctl_option_row ctl_options[] = {
 	{ "--first-hour", CTL_WHEN, offsetof(struct ctl, first_hour), 0 },
 	{ "--when-quiet", CTL_WHEN, offsetof(struct ctl, when_quiet), 0 },
 	{ "--done", CTL_PHASES, offsetof(struct ctl, item), 0 },
+	{ "--csv", CTL_CSV, 0, offsetof(struct ctl, csv) },
 	{ "--markdown", CTL_PHASES, 0, offsetof(struct ctl, markdown) },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
 	{ "--new-store", CTL_NEW_STORE, 0, offsetof(struct ctl, new_store) },

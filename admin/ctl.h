@@ -37,7 +37,7 @@ struct ctl {
 	const char *note, *folder, *uid, *kind;			  /* waive */
 	const char *at, *latest, *rate, *first_hour, *when_quiet; /* cutover */
 	const char *item;					  /* phases */
-	bool dry_run, markdown;
+	bool dry_run, markdown, csv;
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
@@ -128,6 +128,7 @@ int ctl_users(struct ctl *c);	/* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_strangers(struct ctl *c);
 int ctl_domains(struct ctl *c); /* ctl_domains.c */
+int ctl_inventory(struct ctl *c); /* ctl_inventory.c */
 int ctl_phases(struct ctl *c);	/* ctl_phases.c */
 int ctl_status(struct ctl *c);	 /* ctl_status.c */
 int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */

@@ -281,6 +281,16 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry domains\n",
 	  0, 0, 0, ctl_domains },
+	{ "inventory", "[--wave W] [--csv]", "who reads by which protocol and client",
+	  "Each user with the day of his last login or session through the proxy in the last 30 days, and\n"
+	  "what he came with, by its own word. Who was never seen may be gone, or go past the proxy.\n"
+	  "Without --wave also names that logged in and nobody imported. --csv is for a mailing: its\n"
+	  "columns are user, wave, state, last_seen, clients.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry inventory\n"
+	  "  mailferry inventory --wave 1 --csv >wave-1.csv\n",
+	  CTL_WAVE | CTL_CSV, 0, 0, ctl_inventory },
 	{ "phases", "[DOMAIN] [--markdown] [--done ITEM --note TEXT | --done ITEM --undo]",
 	  "the plan of a domain's move, as a checklist",
 	  "What is to be done in each of the four phases: what was looked up, and what a person vouches\n"

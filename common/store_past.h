@@ -36,6 +36,19 @@ typedef int store_login_fn(const struct login_row *l, void *arg);
 int store_logins_each(struct store *st, const char *name, int64_t after, store_login_fn *fn,
 		      void *arg, struct err *e) MUST_CHECK;
 
+/* How a user reads: one row for each protocol and client of his remembered logins and live
+ * sessions; one with proto "" if there are none. */
+struct access_row {
+	const char *name, *wave, *state;
+	const char *proto, *client; /* client as in login_row */
+	int64_t logins, last;	    /* last: ms since 1970 */
+};
+typedef int store_access_fn(const struct access_row *a, void *arg);
+/* Of at most so many users of a wave (NULL: of all), by name, names greater than after (NULL:
+ * from the first). */
+int store_access_each(struct store *st, const char *wave, const char *after, int64_t users,
+		      store_access_fn *fn, void *arg, struct err *e) MUST_CHECK;
+
 #define BYE_HEARD  "heard"		/* the client took it and closed its side */
 #define BYE_SENT   "sent"		/* and it is not known what became of it */
 #define BYE_NONE   "none"		/* it would have fallen into the middle of something */

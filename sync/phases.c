@@ -19,7 +19,7 @@ static const struct {
 			      "`mailferry strangers` lists them; import them" },
 	[PHASE_CLIENTS] = { "clients", 1, ADVISED, false,
 			    "It is known who reads by IMAP and POP3",
-			    "let clients come through the proxy for some days; ask who never does" },
+			    "`mailferry inventory` says who was never seen; ask them" },
 	[PHASE_TTL_NOTED] = { "ttl-noted", 1, REQUIRED, false,
 			      "The records and their present TTLs are noted",
 			      "`mailferry check dns` notes them" },

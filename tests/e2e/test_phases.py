@@ -1,4 +1,7 @@
-"""The plan of a domain: what is looked up, what a person vouches for, and whom it holds up."""
+"""The plan of a domain: what is looked up, what a person vouches for, and whom it holds up. And its inventory."""
+
+import csv
+import io
 
 from lib import processes
 from lib.imapclient import ImapClient
@@ -11,8 +14,10 @@ def plan(f):
     return {i["id"]: i for i in f.cli("phases", DOMAIN)["items"]}
 
 
-def visit(stage, f, person):
+def visit(stage, f, person, name=None):
     client = ImapClient(f.address, f.ports["imaps"], stage.context)
+    if name:
+        client.command(b'ID ("name" "%s")' % name)
     client.login(person.name, person.password)
     client.logout()
 
@@ -73,3 +78,26 @@ def test_a_word_is_taken_back_and_kept(stage, ferry):
     assert "at most 1024 bytes" in refused(f, domain, "--done", "told", "--note", "x" * 1025)
     assert "--note says who" in refused(f, domain, "--done", "told", status=2)
     assert "--done names the item" in refused(f, domain, "--undo", status=2)
+
+
+def test_who_was_seen_with_what(stage, own_ferry):
+    seen, absent, stranger = stage.take(), stage.take(), stage.take()
+    f = own_ferry()
+    f.import_users([seen.name], wave="a")
+    f.import_users([absent.name, "=1+1@example.com"], wave="b", name="b.csv")
+    visit(stage, f, seen, b'=EVIL()')
+    visit(stage, f, stranger)
+
+    def rows(*args):
+        return {r["user"]: r for r in csv.DictReader(io.StringIO(f.command("inventory", "--csv", *args).stdout))}
+    processes.wait_until(lambda: stranger.name in rows() and rows()[seen.name]["last_seen"] != "never", 10, "both logins")
+    assert set(rows()) == {seen.name, absent.name, stranger.name, "'=1+1@example.com"}    # no formula
+    assert rows()[seen.name]["clients"] == "imap =EVIL()" and rows()[seen.name]["wave"] == "a"
+    assert (rows()[absent.name]["last_seen"], rows()[absent.name]["clients"]) == ("never", "")
+    assert rows()[stranger.name]["state"] == "not imported"
+    assert set(rows("--wave", "b")) == {absent.name, "'=1+1@example.com"}
+    shown = f.command("inventory").stdout
+    assert "imap =EVIL()" in shown and "4 names, 2 of them never seen" in shown
+    told = {u["user"]: u for u in f.cli("inventory")["users"]}
+    assert told[seen.name]["access"][0]["logins"] == 1 and told[absent.name]["last_seen"] is None
+    assert "not both" in f.command("inventory", "--csv", "--json", check=False).stderr

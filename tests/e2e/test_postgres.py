@@ -24,7 +24,7 @@ def server():
 
 
 @pytest.mark.parametrize("suite", ["test_store", "test_store_nodes", "test_store_uidl", "test_store_gate", "test_store_wave",
-                                   "test_store_engine", "test_store_dns"])
+                                   "test_store_engine", "test_store_dns", "test_store_phases", "test_store_access"])
 def test_the_store_s_own_tests_hold_on_a_server(server, suite):
     done = subprocess.run([os.path.join(build_folder(), "tests/unit", suite)], capture_output=True, text=True,
                           env=dict(os.environ, MAILFERRY_TEST_PG=server.url), timeout=120)
