@@ -156,7 +156,7 @@ static void remember(struct work *w, enum side s)
 {
 	const struct selected *sel = &w->selected[s];
 
-	w->f->state[s] = (struct folder_state){ sel->uidvalidity, uids_next(w, s),
+	w->f->state[s] = (struct folder_state){ sel->uidvalidity, uids_told(w, s),
 						sel->messages, sel->highestmodseq };
 }
 

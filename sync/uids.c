@@ -23,7 +23,7 @@ static void say(struct uids *u, const char *why)
 	snprintf(u->now.why, sizeof u->now.why, "%s", why);
 }
 
-uint32_t uids_next(const struct work *w, enum side s)
+uint32_t uids_told(const struct work *w, enum side s)
 {
 	const struct pass *p = w->pass;
 	const struct folder_info *listed = folder_list_find(&p->list[s], w->f->name[s]);
@@ -34,7 +34,15 @@ uint32_t uids_next(const struct work *w, enum side s)
 		if (w->seen_count[s])
 			next = MAX(next, w->seen[s][w->seen_count[s] - 1].uid + 1);
 	}
-	if (s == p->to && w->uids.on && w->uids.now.mode == UID_EXACT)
+	return next;
+}
+
+/* What has been sent counts as taken. */
+static uint32_t uids_next(const struct work *w, enum side s)
+{
+	uint32_t next = uids_told(w, s);
+
+	if (s == w->pass->to && w->uids.on && w->uids.now.mode == UID_EXACT)
 		next = MAX(next, w->uids.next);
 	return next;
 }

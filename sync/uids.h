@@ -42,8 +42,11 @@ struct batch_message;
 struct mailbox;
 struct work;
 
-/* UIDNEXT of one side, as far as it is told; some tell it only to STATUS. 0: not known. */
-uint32_t uids_next(const struct work *w, enum side s);
+/*
+ * UIDNEXT of one side, as it was told last, never more: some tell it only to STATUS, and then it
+ * may be higher by now. 0: not known.
+ */
+uint32_t uids_told(const struct work *w, enum side s);
 
 /* Why these servers have plain UIDs only; NULL: they may have others. */
 const char *uids_servers(const struct mailbox *old, const struct mailbox *new);
