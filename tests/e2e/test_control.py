@@ -124,15 +124,11 @@ def _answers(path):
         return False
 
 
-def engine_socket(f):
-    return os.path.join(f.run_dir, "api.sock")
-
-
 def test_the_engine_counts(own_ferry, stage, person):
     f = own_ferry({"run": {"nodes": 1}})
 
     def now(name, **labels):
-        return metrics.Metrics([engine_socket(f)]).get(name, **labels)
+        return metrics.Metrics([f.api]).get(name, **labels)
     stage.fill(person, {"INBOX": 7}, size=900)
     f.import_users([person.name])
     f.wait_state(person.name, "ready")
@@ -153,13 +149,13 @@ def test_the_engine_counts(own_ferry, stage, person):
 
 
 def test_the_engine_says_how_it_is(ferry):
-    assert metrics.get(engine_socket(ferry), "/healthz") == (200, "ok\n")
-    assert metrics.get(engine_socket(ferry), "/readyz") == (200, "ok\n")
-    assert metrics.get(engine_socket(ferry), "/metrics", method="POST")[0] == 405
+    assert metrics.get(ferry.api, "/healthz") == (200, "ok\n")
+    assert metrics.get(ferry.api, "/readyz") == (200, "ok\n")
+    assert metrics.get(ferry.api, "/metrics", method="POST")[0] == 405
 
 
 def pages(f):
-    return [metrics.get(path, "/metrics")[1] for path in f.controls()[:1] + [engine_socket(f)]]
+    return [metrics.get(path, "/metrics")[1] for path in f.controls()[:1] + [f.api]]
 
 
 def test_the_text_is_well_formed(ferry):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lib import processes
+from lib import metrics, processes
 from lib.imapclient import ImapClient, No
 from lib.reader import compare
 
@@ -57,6 +57,10 @@ def test_the_stand_by_takes_over(stage, two_hosts, person):
     first, second = two_hosts
     assert engines(first) == [("mx1", "at work"), ("mx2", "stands by")]
     assert not own_engine(first)["stands_by"] and own_engine(second)["stands_by"]
+    told = [metrics.Metrics([f.api]) for f in (first, second)]
+    assert [m.get("mailferry_engine_lease") for m in told] == [1, 0]
+    assert [m.get("mailferry_engines") for m in told] == [2, 0]     # the store is one's to tell
+    assert metrics.get(second.api, "/readyz") == (200, "ok\n")
     assert "engines: mx1 at work, mx2 stands by" in second.command("status").stdout
     stage.fill(person, {"INBOX": 10})
     second.import_users([person.name])    # what is written to the store any engine may be asked for

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from lib import reader
+from lib import metrics, processes, reader
 from lib.imapclient import ImapClient
 from lib.mailferry import build_folder
 from lib.postgres import Postgres
@@ -21,6 +21,10 @@ def server():
     yield p
     p.stop()
     shutil.rmtree(folder)
+
+
+def engine(ferry):
+    return metrics.Metrics([ferry.api])
 
 
 @pytest.mark.parametrize("suite", ["test_store", "test_store_nodes", "test_store_uidl", "test_store_gate", "test_store_wave",
@@ -40,6 +44,8 @@ def test_a_user_is_moved_with_the_store_on_a_server(server, own_ferry, stage, pe
     ferry.wait_state([person.name], {"ready"})
     assert ferry.command("cutover", "--wave", "1", "--rate", "60", "--first-hour", "9").returncode == 0
     assert ferry.state(person.name) == "trailing"
+    processes.wait_until(lambda: engine(ferry).get("mailferry_waves", state="moved") == 1, 5, "the wave to be counted")
+    assert engine(ferry).get("mailferry_store_errors_total") == 0
     assert ferry.cli("report", "--wave", "1")["flips"] == 1
     assert "postgresql" not in ferry.log_text() or server.url not in ferry.log_text()
     assert not reader.compare(stage.read(stage.old, person), stage.read(stage.new, person))
@@ -55,6 +61,8 @@ def test_a_server_that_goes_and_comes_back_is_found_again(own_ferry, stage, pers
         ferry.import_users([person.name])
         ferry.wait_state([person.name], {"ready"})
         server.stop()
+        assert metrics.get(ferry.api, "/readyz", timeout_s=30)[0] == 503
+        assert engine(ferry).get("mailferry_store_errors_total") > 0
         client = ImapClient(ferry.address, ferry.ports["imaps"], stage.context)
         client.login(person.name, person.password)  # from the table that the node keeps
         assert client.server_name() == "old"

@@ -228,6 +228,11 @@ class Mailferry:
         """The nodes' local sockets."""
         return sorted(glob.glob(os.path.join(self.run_dir, "*.control")))
 
+    @property
+    def api(self):
+        """The engine's socket."""
+        return os.path.join(self.run_dir, "api.sock")
+
     def metrics(self):
         """What all nodes count now, summed."""
         return Metrics(self.controls())
