@@ -15,20 +15,16 @@
 static const struct {
 	const char *option, *values;
 } choices[] = {
-	{ "--config", FILES },	    { "--check-file", FILES },
-	{ "--key", FILES },	    { "--side", "old new" },
-	{ "--proto", "imap pop3" }, { "--level", "full headers sample" },
+	{ "-c", FILES },
+	{ "--config", FILES },
+	{ "--check-file", FILES },
+	{ "--key", FILES },
+	{ "--side", "old new" },
+	{ "--proto", "imap pop3" },
+	{ "--level", "full headers sample" },
 };
 
 static const char *const shells[] = { "bash", "zsh" };
-
-static const char *choice_of(const char *option)
-{
-	for (size_t i = 0; i < COUNT(choices); i++)
-		if (strcmp(choices[i].option, option) == 0)
-			return choices[i].values;
-	return "";
-}
 
 /* What a verb's argument may be, by its usage: "bash|zsh", "FILE", "[FILE]"; NULL: who knows.
  */
@@ -120,11 +116,12 @@ static void write_states(FILE *to)
 
 static void write_values(FILE *to)
 {
-	for (size_t i = 0; i < ctl_option_count; i++)
-		if (ctl_options[i].text_at)
-			fprintf(to, "\t*' %s') echo \"%s\"; return ;;\n", ctl_options[i].name,
-				choice_of(ctl_options[i].name));
-	fputs("\t*' -c') echo " FILES "; return ;;\n", to);
+	for (size_t i = 0; i < COUNT(choices); i++)
+		fprintf(to, "\t*' %s') echo \"%s\"; return ;;\n", choices[i].option,
+			choices[i].values);
+	fputs("\tesac\n\tcase \"$before\" in\n\t", to);
+	write_valued(to);
+	fputs(") return ;;\n", to);
 }
 
 static void write_options(FILE *to)
