@@ -30,7 +30,7 @@ static void add_access(json_t *user, const struct access_row *a)
 	json_t *list = json_object_get(user, "access");
 
 	if (!*a->proto)
-		return; /* never seen */
+		return; /* the one of everybody */
 	if (a->last > json_integer_value(json_object_get(user, "last_seen")))
 		json_object_set_new(user, "last_seen", json_integer(a->last));
 	if (json_array_size(list) < ACCESS_MAX)

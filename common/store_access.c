@@ -5,17 +5,21 @@
 int store_access_each(struct store *st, const char *wave, const char *after, int64_t users,
 		      store_access_fn *fn, void *arg, struct err *e)
 {
-	/* A client often tells its name behind its login: only its session knows it. */
+	/*
+	 * A client often tells its name behind its login: only its session knows it. The users
+	 * come first, so that only their logins are read.
+	 */
 	struct rows *r = db_query(
 		st->db,
-		"SELECT u.name, u.wave, u.state, COALESCE(a.proto, ''), COALESCE(a.client, ''),"
-		" COALESCE(SUM(a.n), 0), COALESCE(MAX(a.at), 0) FROM"
-		" (SELECT name, wave, state FROM users WHERE (?1 = 0 OR wave = ?2)"
-		" AND name > ?3 ORDER BY name LIMIT ?4) u LEFT JOIN"
-		" (SELECT name, proto, client, at, 1 AS n FROM logins WHERE result = 'ok'"
-		" UNION ALL SELECT name, proto, client, since, 0 FROM sessions) a"
-		" ON a.name = u.name GROUP BY u.name, u.wave, u.state, a.proto, a.client"
-		" ORDER BY 1, 4, 5",
+		"WITH u AS (SELECT name, wave, state FROM users WHERE (?1 = 0 OR wave = ?2)"
+		" AND name > ?3 ORDER BY name LIMIT ?4)"
+		" SELECT name, wave, state, proto, client, SUM(n), MAX(at) FROM"
+		" (SELECT u.name, wave, state, proto, client, at, 1 AS n FROM u"
+		" JOIN logins ON logins.name = u.name WHERE result = 'ok'"
+		" UNION ALL SELECT u.name, wave, u.state, proto, client, since, 0 FROM u"
+		" JOIN sessions ON sessions.name = u.name"
+		" UNION ALL SELECT name, wave, state, '', '', 0, 0 FROM u) a"
+		" GROUP BY name, wave, state, proto, client ORDER BY 1, 4, 5",
 		ARGS(INT(wave != NULL), TEXT(wave ? wave : ""), TEXT(after ? after : ""),
 		     INT(users)),
 		e);

@@ -36,8 +36,8 @@ typedef int store_login_fn(const struct login_row *l, void *arg);
 int store_logins_each(struct store *st, const char *name, int64_t after, store_login_fn *fn,
 		      void *arg, struct err *e) MUST_CHECK;
 
-/* How a user reads: one row for each protocol and client of his remembered logins and live
- * sessions; one with proto "" if there are none. */
+/* How a user reads: a row for each protocol and client of his remembered logins and live
+ * sessions; and before them one with proto "" and nothing else, of everybody. */
 struct access_row {
 	const char *name, *wave, *state;
 	const char *proto, *client; /* client as in login_row */

@@ -39,7 +39,7 @@ static void test_who_reads_how(void **state UNUSED)
 	       " bytes_up, bytes_down, client) VALUES"
 	       " ('n', '1', 'anna', 'imap', '', 'old', 'RELAY', '', 9, 0, 0, 'Mutt 2')");
 	assert_access(NULL, NULL, 10,
-		      "anna/1/pending/imap//2/9\nanna/1/pending/imap/Mutt 2/0/9\n"
+		      "anna/1/pending///0/0\nanna/1/pending/imap//2/9\nanna/1/pending/imap/Mutt 2/0/9\n"
 		      "anna/1/pending/pop3//1/7\nbob/1/pending///0/0\ncarl/2/pending///0/0\n");
 	assert_access("2", NULL, 10, "carl/2/pending///0/0\n");
 	assert_access("1", "anna", 10, "bob/1/pending///0/0\n");
