@@ -30,6 +30,22 @@ struct metric_row {
 	size_t bound_count;
 };
 
+/* For tables of rows: METRIC_ROW(COUNTER, name, help, labels …), and histograms with their
+ * bounds. */
+#define METRIC_LABEL(n, v)                                \
+	{                                                 \
+		.name = n, .values = v, .count = COUNT(v) \
+	}
+#define METRIC_ROW(t, n, h, ...)                                                    \
+	{                                                                           \
+		.name = n, .help = h, .type = METRIC_##t, .labels = { __VA_ARGS__ } \
+	}
+#define METRIC_TIMES(n, b, h, ...)                                                         \
+	{                                                                                  \
+		.name = n, .help = h, .type = METRIC_HISTOGRAM, .labels = { __VA_ARGS__ }, \
+		.bounds = b, .bound_count = COUNT(b)                                       \
+	}
+
 /* The places of a series' label values, as many as the row has labels: AT(proto, side). */
 #define AT(...) ((const unsigned[METRIC_LABELS]){ __VA_ARGS__ })
 #define AT_ALL	((const unsigned[METRIC_LABELS]){ 0 }) /* of a row without labels */

@@ -7,13 +7,9 @@
 #include "proxy/listener.h"
 #include "proxy/session.h"
 
-#define LABEL(n, v)                                       \
-	{                                                 \
-		.name = n, .values = v, .count = COUNT(v) \
-	}
-#define PROTOCOL LABEL("protocol", protocols)
-#define SIDE	 LABEL("side", sides)
-#define BOTH	 LABEL("side", both)
+#define PROTOCOL METRIC_LABEL("protocol", protocols)
+#define SIDE	 METRIC_LABEL("side", sides)
+#define BOTH	 METRIC_LABEL("side", both)
 
 static const char *const protocols[] = { "imap", "pop3" };
 static const char *const sides[] = { "none", "old", "new" };
@@ -76,77 +72,76 @@ _Static_assert(COUNT(protocols) == PROTOS && COUNT(sides) == METER_SIDE_VALUES &
 static const double seconds[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 				  1,	 2.5,  5,     10,   15,	 20 };
 
-#define ROW(t, n, h, ...)                                                           \
-	{                                                                           \
-		.name = n, .help = h, .type = METRIC_##t, .labels = { __VA_ARGS__ } \
-	}
-#define TIMES(n, h, ...)                                                                   \
-	{                                                                                  \
-		.name = n, .help = h, .type = METRIC_HISTOGRAM, .labels = { __VA_ARGS__ }, \
-		.bounds = seconds, .bound_count = COUNT(seconds)                           \
-	}
-
 const struct metric_row meter_rows[METERS] = {
-	[METER_SESSIONS] = ROW(GAUGE, "mailferry_sessions", "Sessions that are not closed.",
-			       PROTOCOL, SIDE, LABEL("state", states)),
+	[METER_SESSIONS] =
+		METRIC_ROW(GAUGE, "mailferry_sessions", "Sessions that are not closed.",
+			   PROTOCOL, SIDE, METRIC_LABEL("state", states)),
 	[METER_PREAUTH] =
-		ROW(GAUGE, "mailferry_preauth_sessions", "Sessions not logged in yet."),
-	[METER_TURNED_AWAY] = ROW(COUNTER, "mailferry_turned_away_total",
-				  "Connections closed on listeners with proxy_protocol.",
-				  PROTOCOL, LABEL("why", no_headers)),
-	[METER_CONNECTIONS] = ROW(COUNTER, "mailferry_connections_total",
-				  "Client connections taken.", PROTOCOL),
+		METRIC_ROW(GAUGE, "mailferry_preauth_sessions", "Sessions not logged in yet."),
+	[METER_TURNED_AWAY] = METRIC_ROW(COUNTER, "mailferry_turned_away_total",
+					 "Connections closed on listeners with proxy_protocol.",
+					 PROTOCOL, METRIC_LABEL("why", no_headers)),
+	[METER_CONNECTIONS] = METRIC_ROW(COUNTER, "mailferry_connections_total",
+					 "Client connections taken.", PROTOCOL),
 	[METER_CLOSED] =
-		ROW(COUNTER, "mailferry_closed_total",
-		    "Sessions closed: by client or backend, with our BYE, cut, evicted.",
-		    PROTOCOL, LABEL("how", ends)),
-	[METER_FOREIGN] = ROW(COUNTER, "mailferry_foreign_total",
-			      "Connections closed because they spoke another protocol.",
-			      PROTOCOL, LABEL("spoke", foreigners)),
-	[METER_LOGINS] = ROW(COUNTER, "mailferry_logins_total", "Logins answered.", PROTOCOL,
-			     SIDE, LABEL("result", results)),
+		METRIC_ROW(COUNTER, "mailferry_closed_total",
+			   "Sessions closed: by client or backend, with our BYE, cut, evicted.",
+			   PROTOCOL, METRIC_LABEL("how", ends)),
+	[METER_FOREIGN] = METRIC_ROW(COUNTER, "mailferry_foreign_total",
+				     "Connections closed because they spoke another protocol.",
+				     PROTOCOL, METRIC_LABEL("spoke", foreigners)),
+	[METER_LOGINS] = METRIC_ROW(COUNTER, "mailferry_logins_total", "Logins answered.",
+				    PROTOCOL, SIDE, METRIC_LABEL("result", results)),
 	[METER_LOGIN_SECONDS] =
-		TIMES("mailferry_login_seconds",
-		      "From a client's password to the backend's consent.", PROTOCOL),
+		METRIC_TIMES("mailferry_login_seconds", seconds,
+			     "From a client's password to the backend's consent.", PROTOCOL),
 	[METER_PARKED] =
-		ROW(GAUGE, "mailferry_parked_sessions", "Logins waiting for a cutover."),
-	[METER_HOLDS] = ROW(COUNTER, "mailferry_holds_total", "Logins that were held.",
-			    PROTOCOL, LABEL("released_to", releases)),
-	[METER_HOLD_SECONDS] = TIMES("mailferry_hold_seconds", "How long logins were held."),
-	[METER_BYTES] = ROW(COUNTER, "mailferry_relayed_bytes_total",
-			    "Bytes relayed after login.", PROTOCOL, LABEL("direction", ways)),
-	[METER_HANDSHAKES] = ROW(COUNTER, "mailferry_tls_handshakes_total", "TLS handshakes.",
-				 LABEL("peer", peers), LABEL("result", handshakes)),
-	[METER_LIMIT_HITS] = ROW(COUNTER, "mailferry_limit_hits_total",
-				 "How often a setting of section limits took effect.",
-				 LABEL("limit", limits)),
-	[METER_DIAL_SECONDS] = TIMES("mailferry_backend_dial_seconds",
-				     "To connect to a backend, TLS included.", BOTH),
+		METRIC_ROW(GAUGE, "mailferry_parked_sessions", "Logins waiting for a cutover."),
+	[METER_HOLDS] = METRIC_ROW(COUNTER, "mailferry_holds_total", "Logins that were held.",
+				   PROTOCOL, METRIC_LABEL("released_to", releases)),
+	[METER_HOLD_SECONDS] =
+		METRIC_TIMES("mailferry_hold_seconds", seconds, "How long logins were held."),
+	[METER_BYTES] = METRIC_ROW(COUNTER, "mailferry_relayed_bytes_total",
+				   "Bytes relayed after login.", PROTOCOL,
+				   METRIC_LABEL("direction", ways)),
+	[METER_HANDSHAKES] =
+		METRIC_ROW(COUNTER, "mailferry_tls_handshakes_total", "TLS handshakes.",
+			   METRIC_LABEL("peer", peers), METRIC_LABEL("result", handshakes)),
+	[METER_LIMIT_HITS] = METRIC_ROW(COUNTER, "mailferry_limit_hits_total",
+					"How often a setting of section limits took effect.",
+					METRIC_LABEL("limit", limits)),
+	[METER_DIAL_SECONDS] = METRIC_TIMES("mailferry_backend_dial_seconds", seconds,
+					    "To connect to a backend, TLS included.", BOTH),
 	[METER_BACKEND_LOGIN_SECONDS] =
-		TIMES("mailferry_backend_login_seconds",
-		      "From a backend's connection to its consent.", BOTH),
-	[METER_BACKEND_FAILURES] = ROW(COUNTER, "mailferry_backend_failures_total",
-				       "Logins that failed because of a backend.", BOTH),
-	[METER_BACKEND_UP] =
-		ROW(GAUGE, "mailferry_backend_up",
-		    "1 until a connection fails, and again after one works.", BOTH, PROTOCOL),
-	[METER_DROPS_WAITING] = ROW(GAUGE, "mailferry_drops_waiting_sessions",
-				    "Sessions of moved users that wait for their paced BYE."),
-	[METER_STORE_LAG_SECONDS] = ROW(GAUGE, "mailferry_store_lag_seconds",
-					"Since all changes of the store were last known here."),
-	[METER_LEASE] =
-		ROW(GAUGE, "mailferry_lease", "1 while users who can be moved are served."),
-	[METER_READY] = ROW(GAUGE, "mailferry_ready", "1 while /readyz says yes."),
-	[METER_CERTIFICATE_EXPIRY] = ROW(
+		METRIC_TIMES("mailferry_backend_login_seconds", seconds,
+			     "From a backend's connection to its consent.", BOTH),
+	[METER_BACKEND_FAILURES] = METRIC_ROW(COUNTER, "mailferry_backend_failures_total",
+					      "Logins that failed because of a backend.", BOTH),
+	[METER_BACKEND_UP] = METRIC_ROW(
+		GAUGE, "mailferry_backend_up",
+		"1 until a connection fails, and again after one works.", BOTH, PROTOCOL),
+	[METER_DROPS_WAITING] =
+		METRIC_ROW(GAUGE, "mailferry_drops_waiting_sessions",
+			   "Sessions of moved users that wait for their paced BYE."),
+	[METER_STORE_LAG_SECONDS] =
+		METRIC_ROW(GAUGE, "mailferry_store_lag_seconds",
+			   "Since all changes of the store were last known here."),
+	[METER_LEASE] = METRIC_ROW(GAUGE, "mailferry_lease",
+				   "1 while users who can be moved are served."),
+	[METER_READY] = METRIC_ROW(GAUGE, "mailferry_ready", "1 while /readyz says yes."),
+	[METER_CERTIFICATE_EXPIRY] = METRIC_ROW(
 		GAUGE, "mailferry_tls_certificate_expiry_seconds",
 		"Until a certificate for clients expires; below 0: it has; +Inf: there is none.",
-		LABEL("certificate", certificates)),
-	[METER_OPEN_FDS] = ROW(GAUGE, "process_open_fds", "Descriptors in use."),
-	[METER_MAX_FDS] = ROW(GAUGE, "process_max_fds", "Descriptors this process may use."),
-	[METER_CPU_SECONDS] = ROW(COUNTER, "process_cpu_seconds_total", "Processor time used."),
-	[METER_RESIDENT_BYTES] = ROW(GAUGE, "process_resident_memory_bytes", "Memory in use."),
-	[METER_START_SECONDS] = ROW(GAUGE, "process_start_time_seconds",
-				    "When the process started, since 1970."),
+		METRIC_LABEL("certificate", certificates)),
+	[METER_OPEN_FDS] = METRIC_ROW(GAUGE, "process_open_fds", "Descriptors in use."),
+	[METER_MAX_FDS] =
+		METRIC_ROW(GAUGE, "process_max_fds", "Descriptors this process may use."),
+	[METER_CPU_SECONDS] =
+		METRIC_ROW(COUNTER, "process_cpu_seconds_total", "Processor time used."),
+	[METER_RESIDENT_BYTES] =
+		METRIC_ROW(GAUGE, "process_resident_memory_bytes", "Memory in use."),
+	[METER_START_SECONDS] = METRIC_ROW(GAUGE, "process_start_time_seconds",
+					   "When the process started, since 1970."),
 };
 
 const char *limit_name(enum limit l)

@@ -10,11 +10,6 @@
 #define WAVES_REST \
 	50 /* after counting waves took n ms, the next comes no sooner than n × this */
 
-#define LABEL(n, v)                                       \
-	{                                                 \
-		.name = n, .values = v, .count = COUNT(v) \
-	}
-
 static const char *const user_states[] = {
 	[USER_PENDING] = "pending",	[USER_PROVISIONED] = "provisioned",
 	[USER_SYNCING] = "syncing",	[USER_READY] = "ready",
@@ -73,79 +68,78 @@ _Static_assert(COUNT(user_states) == USER_STATES && COUNT(wave_states) == TALLY_
 static const double run_seconds[] = { 1, 5, 15, 60, 300, 900, 3600, 14400, 43200 };
 static const double held_seconds[] = { 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 60 };
 
-#define ROW(t, n, h, ...)                                                           \
-	{                                                                           \
-		.name = n, .help = h, .type = METRIC_##t, .labels = { __VA_ARGS__ } \
-	}
-#define TIMES(n, b, h, ...)                                                                \
-	{                                                                                  \
-		.name = n, .help = h, .type = METRIC_HISTOGRAM, .labels = { __VA_ARGS__ }, \
-		.bounds = b, .bound_count = COUNT(b)                                       \
-	}
-
 const struct metric_row tally_rows[TALLY_ROWS] = {
-	[TALLY_USERS] = ROW(GAUGE, "mailferry_users", "Users who are imported.",
-			    LABEL("state", user_states)),
-	[TALLY_STUCK] =
-		ROW(GAUGE, "mailferry_stuck_users", "Users whom a person has to look after."),
-	[TALLY_GO] = ROW(GAUGE, "mailferry_go_users",
-			 "Users who have the go and are not moved yet."),
-	[TALLY_WAVES] = ROW(GAUGE, "mailferry_waves",
-			    "Waves: nobody is on new, some are, all are; or paused.",
-			    LABEL("state", wave_states)),
-	[TALLY_MESSAGES] = ROW(GAUGE, "mailferry_mailbox_messages",
-			       "Messages in users' mailboxes, by their last pass."),
-	[TALLY_BYTES] = ROW(GAUGE, "mailferry_mailbox_bytes", "And their bytes."),
-	[TALLY_VERIFIED] = ROW(GAUGE, "mailferry_verified_messages",
-			       "Of them, those that were compared on both sides."),
-	[TALLY_EXCEPTIONS] = ROW(GAUGE, "mailferry_exception_messages",
-				 "Messages that could not be copied."),
-	[TALLY_WORKERS] = ROW(GAUGE, "mailferry_workers", "Workers that run now."),
+	[TALLY_USERS] = METRIC_ROW(GAUGE, "mailferry_users", "Users who are imported.",
+				   METRIC_LABEL("state", user_states)),
+	[TALLY_STUCK] = METRIC_ROW(GAUGE, "mailferry_stuck_users",
+				   "Users whom a person has to look after."),
+	[TALLY_GO] = METRIC_ROW(GAUGE, "mailferry_go_users",
+				"Users who have the go and are not moved yet."),
+	[TALLY_WAVES] = METRIC_ROW(GAUGE, "mailferry_waves",
+				   "Waves: nobody is on new, some are, all are; or paused.",
+				   METRIC_LABEL("state", wave_states)),
+	[TALLY_MESSAGES] = METRIC_ROW(GAUGE, "mailferry_mailbox_messages",
+				      "Messages in users' mailboxes, by their last pass."),
+	[TALLY_BYTES] = METRIC_ROW(GAUGE, "mailferry_mailbox_bytes", "And their bytes."),
+	[TALLY_VERIFIED] = METRIC_ROW(GAUGE, "mailferry_verified_messages",
+				      "Of them, those that were compared on both sides."),
+	[TALLY_EXCEPTIONS] = METRIC_ROW(GAUGE, "mailferry_exception_messages",
+					"Messages that could not be copied."),
+	[TALLY_WORKERS] = METRIC_ROW(GAUGE, "mailferry_workers", "Workers that run now."),
 	[TALLY_WORKERS_MAX] =
-		ROW(GAUGE, "mailferry_workers_max", "Workers that may run at once."),
-	[TALLY_QUEUED] = ROW(GAUGE, "mailferry_queued_users", "Users who wait for a worker."),
+		METRIC_ROW(GAUGE, "mailferry_workers_max", "Workers that may run at once."),
+	[TALLY_QUEUED] =
+		METRIC_ROW(GAUGE, "mailferry_queued_users", "Users who wait for a worker."),
 	[TALLY_CUTOVERS_RUNNING] =
-		ROW(GAUGE, "mailferry_cutovers_running", "Cutovers under way."),
-	[TALLY_RUNS] = ROW(COUNTER, "mailferry_passes_total",
+		METRIC_ROW(GAUGE, "mailferry_cutovers_running", "Cutovers under way."),
+	[TALLY_RUNS] =
+		METRIC_ROW(COUNTER, "mailferry_passes_total",
 			   "Probes, passes, last deltas and trailing passes that have ended.",
-			   LABEL("kind", kinds), LABEL("result", run_ends)),
-	[TALLY_RUN_SECONDS] = TIMES("mailferry_pass_seconds", run_seconds,
-				    "How long they took.", LABEL("kind", kinds)),
-	[TALLY_COPIED] =
-		ROW(COUNTER, "mailferry_copied_messages_total",
-		    "Messages copied by passes that ended well.", LABEL("kind", kinds)),
-	[TALLY_COPIED_BYTES] = ROW(COUNTER, "mailferry_copied_bytes_total", "And their bytes.",
-				   LABEL("kind", kinds)),
-	[TALLY_ARRIVALS] =
-		ROW(COUNTER, "mailferry_trailing_arrivals_total",
-		    "Messages that arrived on old after the move and were brought over."),
-	[TALLY_STRAYS] = ROW(COUNTER, "mailferry_strays_total",
-			     "Changes on old after the move, past the proxy."),
-	[TALLY_CUTOVERS] = ROW(COUNTER, "mailferry_cutovers_total", "Cutovers that have ended.",
-			       LABEL("direction", directions), LABEL("result", cutover_ends)),
-	[TALLY_UNDONE] =
-		ROW(COUNTER, "mailferry_cutovers_undone_total",
-		    "Cutovers undone, by what they failed on.", LABEL("cause", causes)),
-	[TALLY_HELD_SECONDS] = TIMES("mailferry_cutover_held_seconds", held_seconds,
-				     "From freeze to flip or undo: how long users were held.",
-				     { "result", cutover_ends, CUTOVER_UNDONE + 1 }),
-	[TALLY_NODES] =
-		ROW(GAUGE, "mailferry_nodes",
-		    "Proxy nodes that share the store; lapsed: silent, and still counts.",
-		    LABEL("state", node_states)),
-	[TALLY_ENGINES] = ROW(GAUGE, "mailferry_engines", "Engines that share the store.",
-			      LABEL("state", engine_states)),
-	[TALLY_LEASE] = ROW(GAUGE, "mailferry_engine_lease",
-			    "1 while this engine is at work, 0 while it stands by."),
-	[TALLY_READY] = ROW(GAUGE, "mailferry_engine_ready", "1 while /readyz says yes."),
-	[TALLY_STORE_ERRORS] =
-		ROW(COUNTER, "mailferry_store_errors_total", "Errors of the store's database."),
-	[TALLY_OPEN_FDS] = ROW(GAUGE, "process_open_fds", "Descriptors in use."),
-	[TALLY_MAX_FDS] = ROW(GAUGE, "process_max_fds", "Descriptors this process may use."),
-	[TALLY_CPU_SECONDS] = ROW(COUNTER, "process_cpu_seconds_total", "Processor time used."),
-	[TALLY_RESIDENT_BYTES] = ROW(GAUGE, "process_resident_memory_bytes", "Memory in use."),
-	[TALLY_START_SECONDS] = ROW(GAUGE, "process_start_time_seconds",
-				    "When the process started, since 1970."),
+			   METRIC_LABEL("kind", kinds), METRIC_LABEL("result", run_ends)),
+	[TALLY_RUN_SECONDS] = METRIC_TIMES("mailferry_pass_seconds", run_seconds,
+					   "How long they took.", METRIC_LABEL("kind", kinds)),
+	[TALLY_COPIED] = METRIC_ROW(COUNTER, "mailferry_copied_messages_total",
+				    "Messages copied by passes that ended well.",
+				    METRIC_LABEL("kind", kinds)),
+	[TALLY_COPIED_BYTES] = METRIC_ROW(COUNTER, "mailferry_copied_bytes_total",
+					  "And their bytes.", METRIC_LABEL("kind", kinds)),
+	[TALLY_ARRIVALS] = METRIC_ROW(
+		COUNTER, "mailferry_trailing_arrivals_total",
+		"Messages that arrived on old after the move and were brought over."),
+	[TALLY_STRAYS] = METRIC_ROW(COUNTER, "mailferry_strays_total",
+				    "Changes on old after the move, past the proxy."),
+	[TALLY_CUTOVERS] = METRIC_ROW(
+		COUNTER, "mailferry_cutovers_total", "Cutovers that have ended.",
+		METRIC_LABEL("direction", directions), METRIC_LABEL("result", cutover_ends)),
+	[TALLY_UNDONE] = METRIC_ROW(COUNTER, "mailferry_cutovers_undone_total",
+				    "Cutovers undone, by what they failed on.",
+				    METRIC_LABEL("cause", causes)),
+	[TALLY_HELD_SECONDS] =
+		METRIC_TIMES("mailferry_cutover_held_seconds", held_seconds,
+			     "From freeze to flip or undo: how long users were held.",
+			     { "result", cutover_ends, CUTOVER_UNDONE + 1 }),
+	[TALLY_NODES] = METRIC_ROW(
+		GAUGE, "mailferry_nodes",
+		"Proxy nodes that share the store; lapsed: silent, and still counts.",
+		METRIC_LABEL("state", node_states)),
+	[TALLY_ENGINES] =
+		METRIC_ROW(GAUGE, "mailferry_engines", "Engines that share the store.",
+			   METRIC_LABEL("state", engine_states)),
+	[TALLY_LEASE] = METRIC_ROW(GAUGE, "mailferry_engine_lease",
+				   "1 while this engine is at work, 0 while it stands by."),
+	[TALLY_READY] =
+		METRIC_ROW(GAUGE, "mailferry_engine_ready", "1 while /readyz says yes."),
+	[TALLY_STORE_ERRORS] = METRIC_ROW(COUNTER, "mailferry_store_errors_total",
+					  "Errors of the store's database."),
+	[TALLY_OPEN_FDS] = METRIC_ROW(GAUGE, "process_open_fds", "Descriptors in use."),
+	[TALLY_MAX_FDS] =
+		METRIC_ROW(GAUGE, "process_max_fds", "Descriptors this process may use."),
+	[TALLY_CPU_SECONDS] =
+		METRIC_ROW(COUNTER, "process_cpu_seconds_total", "Processor time used."),
+	[TALLY_RESIDENT_BYTES] =
+		METRIC_ROW(GAUGE, "process_resident_memory_bytes", "Memory in use."),
+	[TALLY_START_SECONDS] = METRIC_ROW(GAUGE, "process_start_time_seconds",
+					   "When the process started, since 1970."),
 };
 
 struct sums {
