@@ -102,6 +102,12 @@ def text_of(look, item):
     return next(i["text"] for i in look["items"] if i["item"] == item)
 
 
+def planned(ferry, domain, *items):
+    """How these items of the domain's plan stand."""
+    states = {i["id"]: i["state"] for i in ferry.cli("phases", domain)["items"]}
+    return [states[i] for i in items]
+
+
 def awaits(ferry, name, text):
     """Until `why` says so: the engine looks by itself."""
     def said():
@@ -119,6 +125,8 @@ def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, stage, 
     status, verdicts, look = checker.look("example.org")
     assert (status, verdicts["MX"], verdicts["users"]) == (NOT_YET, "not yet", "not yet"), look
     assert "leave it" in text_of(look, "MX") and not look["mx"]["on_new"]
+    assert planned(ferry, "example.org", "ttl-noted", "ttl", "mx", "propagation") == [
+        "done", "done", "not yet", "not yet"]
 
     for server in world.own:
         server.change("example.org", zone(new_mx("example.org")))
@@ -131,6 +139,7 @@ def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, stage, 
     ferry.command("cutover", "anna@example.org")
     status, verdicts, look = checker.look("example.org")
     assert (status, verdicts["MX"], verdicts["users"]) == (WRONG, "wrong", "right")
+    assert planned(ferry, "example.org", "moved", "mx", "propagation") == ["done", "warns", "not yet"]
     awaits(ferry, "mx", "the MX still leads to old")
     stage.fill(person, {"INBOX": 2})        # the second one is \\Seen, as only a client saves it
     awaits(ferry, "strays", "1 changes on old after the move")
@@ -149,6 +158,7 @@ def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, stage, 
     row = next(d for d in ferry.cli("domains")["domains"] if d["domain"] == "example.org")
     assert (row["states"]["trailing"], row["users_with_strays"], row["mx"]["on_new"]) == (1, 1, True)
     assert "example.org" in ferry.command("domains").stdout
+    assert planned(ferry, "example.org", "mx", "propagation", "trailing") == ["done", "done", "warns"]
 
     world.resolver.change("example.org", zone(new_mx("example.org")))
     processes.wait_until(lambda: checker.look("example.org")[0] == RIGHT, 10, "all copies to be gone")
