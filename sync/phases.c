@@ -296,7 +296,7 @@ static void check_dns(const struct phase_facts *f, struct phase_item out[PHASE_I
 	    f->noted_since ? "since " : "nobody has looked", at);
 	check_ttl(f, &out[PHASE_TTL]);
 	check_mx(f, out);
-	check_records(f, &f->names, "no names are to lead there", &out[PHASE_MAIL_NAMES]);
+	check_records(f, &f->names, "none is there, so no client uses one", &out[PHASE_MAIL_NAMES]);
 	check_records(f, &f->srv, "none are wanted", &out[PHASE_SRV]);
 	check_records(f, &f->servers, "the zone stays where it is", &out[PHASE_NAME_SERVERS]);
 }

@@ -34,7 +34,7 @@ struct records {
 	struct phase_facts *out;
 	/* by want: what the newest note says */
 	struct {
-		bool seen, on_new;
+		bool seen, absent, on_new;
 		int64_t ttl_s;
 	} * last;
 };
@@ -52,6 +52,7 @@ static int add_note(const struct dns_note *n, void *arg)
 		if (strcmp(want->label, n->record) != 0)
 			continue;
 		r->last[i].seen = true;
+		r->last[i].absent = !*n->value;
 		r->last[i].on_new = dns_is_wanted(r->wants, want, n->value);
 		r->last[i].ttl_s = n->ttl_s;
 	}
@@ -82,6 +83,8 @@ static void count_record(struct records *r, size_t i)
 	struct phase_records *to = records_of(r->out, want->role);
 	bool moves = want->role == DNS_ROLE_MX || want->role == DNS_ROLE_HOST;
 
+	if (want->role == DNS_ROLE_HOST && r->last[i].absent)
+		return; /* no client uses it */
 	if (to && *want->value) {
 		to->wanted++;
 		to->on_new += r->last[i].on_new;

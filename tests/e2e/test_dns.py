@@ -158,7 +158,7 @@ def test_a_domain_from_its_first_look_to_the_last_copy(own_ferry, world, stage, 
     row = next(d for d in ferry.cli("domains")["domains"] if d["domain"] == "example.org")
     assert (row["states"]["trailing"], row["users_with_strays"], row["mx"]["on_new"]) == (1, 1, True)
     assert "example.org" in ferry.command("domains").stdout
-    assert planned(ferry, "example.org", "mx", "propagation", "trailing") == ["done", "done", "warns"]
+    assert planned(ferry, "example.org", "mx", "mail-names", "propagation", "trailing") == ["done", "done", "done", "warns"]
 
     world.resolver.change("example.org", zone(new_mx("example.org")))
     processes.wait_until(lambda: checker.look("example.org")[0] == RIGHT, 10, "all copies to be gone")
