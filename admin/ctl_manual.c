@@ -132,7 +132,7 @@ static const char picture[] =
 	" pending > provisioned > syncing <> ready > freezing > finalizing > trailing > done\n"
 	"                                      ^  undo  |           |           |        |\n"
 	"                                      +--------+-----------+           |        |\n"
-	"                                      |        flip back               v        |\n"
+	"                                      |        flip back              v^        |\n"
 	"                                      +-- finalizing < freezing <-- returning <-+\n"
 	"\n"
 	"Nothing but the state decides where a user's logins go. Every move is one compare-and-set in\n"

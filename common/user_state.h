@@ -5,7 +5,7 @@
  *   pending → provisioned → syncing ⇄ ready → freezing → finalizing → trailing → done
  *                                      ↑  undo  │           │           │        │
  *                                      ├────────┴───────────┘           │        │
- *                                      │        flip back               ▼        │
+ *                                      │        flip back               ⇅        │
  *                                      └── finalizing ← freezing ←── returning ←─┘
  */
 #ifndef COMMON_USER_STATE_H
