@@ -61,9 +61,10 @@ int store_dns_note(struct store *st, const char *domain, const struct dns_note *
 	if (db_begin(st->db, e) < 0)
 		return -1;
 	got = newest(st->db, domain, n, &first, &same, e);
+	/* Two looks within one millisecond are two all the same: a row may begin after now. */
 	if (got > 0 && same)
-		got = seen_again(st->db, domain, n, first, now, e);
-	else if (got >= 0) /* two looks within one millisecond are two all the same */
+		got = seen_again(st->db, domain, n, first, MAX(now, first), e);
+	else if (got >= 0)
 		got = seen_first(st->db, domain, n, MAX(now, first + 1), e);
 	return got < 0 ? db_rollback(st->db) : db_commit(st->db, e);
 }
