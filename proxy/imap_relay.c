@@ -116,8 +116,9 @@ static enum held rewrite(struct session *s, struct slice rest, size_t *len, stru
 	const char *lf;
 	size_t n;
 
-	if (ours == HELD_NO)
-		ours = validity_hold(s, rest, len, out);
+	if (ours != HELD_NO) /* an answer to us: no client's command ends with it */
+		return ours;
+	ours = validity_hold(s, rest, len, out);
 	if (ours == HELD_REWRITTEN)
 		eat(s, rest.p, *len);
 	if (ours != HELD_NO)
