@@ -20,6 +20,7 @@
 #define OID_INT8       20
 #define OID_TEXT       25
 #define CLOCK_MS       30000 /* the server's clock is asked for again after this */
+#define CLOCK_SLACK_MS 1000  /* by less than this it does not go back */
 
 struct statement {
 	const char *sql; /* as store*.c has it */
@@ -40,6 +41,7 @@ struct pg {
 	char *url;
 	bool in_tx;
 	int64_t offset_ms, clock_asked; /* server's clock minus monotonic */
+	int64_t told_ms;		/* what we said it is, last */
 	unsigned reading;		/* rows not ended */
 	struct pg_rows *spare;
 	size_t count;
@@ -262,6 +264,15 @@ static int pg_commit(struct db *at, struct err *e)
 	return done ? 0 : -1;
 }
 
+/* The server's clock is measured anew with each transaction, and may come out a little lower. */
+static int64_t never_back(struct pg *pg, int64_t now)
+{
+	if (now < pg->told_ms && pg->told_ms - now < CLOCK_SLACK_MS)
+		return pg->told_ms;
+	pg->told_ms = now;
+	return now;
+}
+
 static int64_t pg_now_ms(struct db *at)
 {
 	struct pg *pg = pg_of(at);
@@ -275,7 +286,7 @@ static int64_t pg_now_ms(struct db *at)
 		take_clock(pg, r, 0);
 		PQclear(r);
 	}
-	return clock_mono_ms() + pg->offset_ms;
+	return never_back(pg, clock_mono_ms() + pg->offset_ms);
 }
 
 static void pg_nudge(struct db *at)
