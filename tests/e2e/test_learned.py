@@ -85,7 +85,7 @@ def test_nobody_else_can_open_them(stage, learning, person, imap):
 
 @pytest.mark.offers("dovecot")
 def test_another_password_takes_its_place(stage, learning, person, imap):
-    f = learning()
+    f = learning(run={"nodes": 1})      # each writes what it has not seen yet
     stage.fill(person, {"INBOX": 2})
     f.import_users([bare(person)])
     log_in(imap, f, person)
