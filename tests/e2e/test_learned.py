@@ -83,7 +83,6 @@ def test_nobody_else_can_open_them(stage, learning, person, imap):
         assert (st.st_uid, st.st_mode & 0o777) == (0, 0o400)
 
 
-@pytest.mark.offers("dovecot")
 def test_another_password_takes_its_place(stage, learning, person, imap):
     f = learning(run={"nodes": 1})      # each writes what it has not seen yet
     stage.fill(person, {"INBOX": 2})

@@ -49,7 +49,7 @@ def test_by_pop3(looking, person, pop3):
     wait_for(looking, person, "ok", "new took the user's password")
 
 
-@pytest.mark.offers("dovecot")
+@pytest.mark.offers("master")    # the passes go on while the person's own password is refused
 def test_new_refuses_it_until_it_is_set_there(stage, looking, person, imap):
     right = stage.new.users[person.name]
     stage.new.set_password(person.name, "another-one")

@@ -235,6 +235,7 @@ def test_a_wave_pauses_when_logins_on_new_fail(own_ferry, wave, locked_out, knoc
 
 
 @pytest.mark.full
+@pytest.mark.offers("master")   # the way back reads new while the people's own passwords are refused there
 def test_users_go_back_when_their_logins_on_new_keep_failing(own_ferry, wave, locked_out, knock):
     f = own_ferry(dict(SETTINGS, waves={"least": 4, "failed_percent": 0, "rollback_percent": 50, "rollback_s": 4},
                        limits={"refusal_s": 0}))

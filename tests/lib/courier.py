@@ -114,6 +114,9 @@ class Courier(Server):
                             path + ".dat"], input=("\n".join(rows) + "\n.\n").encode(), check=True,
                            env=self._env)
 
+    def _store_password(self, user):
+        self._write_users()
+
     def _hashes(self):
         """Of all users' passwords, in their order."""
         passwords = "".join(p + "\n" for p in self.users.values())

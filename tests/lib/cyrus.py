@@ -90,9 +90,12 @@ class Cyrus(Server):
         self._own_all()
         self._env = dict(os.environ, LD_LIBRARY_PATH=LIBRARIES, CYRUS_USER=self._account.pw_name)
         for login, password in list(self.users.items()) + list(self.masters.items()):
-            self._set_password(login, password)
+            self._save_password(login, password)
 
-    def _set_password(self, login, password):
+    def _store_password(self, user):
+        self._save_password(user, self.users[user])
+
+    def _save_password(self, login, password):
         user, _, domain = login.partition("@")
         subprocess.run([os.path.join(ROOT, "usr/sbin/saslpasswd2"), "-p", "-c", "-f",
                         os.path.join(self.folder, "conf/sasldb2"), "-u", domain or self.tls_name, user],

@@ -150,16 +150,13 @@ class Dovecot(Server):
     def _write_users(self):
         self._write("users", ["%s:{PLAIN}%s::::::" % u for u in self.users.items()])
 
-    def set_password(self, user, password):
-        """Returns when it counts: Dovecot looks at the file once a second."""
-        self.users[user] = password
-        self._write_users()
+    def _store_password(self, user):
+        self._write_users()     # it looks at the file once a second
         self._own_all()
-        processes.wait_until(lambda: self._takes(user, password), 5, "%s to take the password" % self.name)
 
-    def _takes(self, user, password):
+    def _takes(self, user):
         try:
-            self.doveadm("auth", "test", user, password)
+            self.doveadm("auth", "test", user, self.users[user])
         except subprocess.CalledProcessError:
             return False
         return True

@@ -1,6 +1,7 @@
 """What the real mail servers of the tests have in common: a folder, users, four ports, start and stop."""
 
 import grp
+import imaplib
 import os
 import pwd
 import shutil
@@ -73,6 +74,24 @@ class Server:
         self._process.wait()
         self._paused = []
         self._process = None
+
+    def set_password(self, user, password):
+        """Returns when it counts."""
+        self.users[user] = password
+        self._store_password(user)
+        processes.wait_until(lambda: self._takes(user), 10, "%s to take the password" % self.name)
+
+    def _store_password(self, user):
+        """Puts self.users[user] where the running server looks."""
+        raise NotImplementedError
+
+    def _takes(self, user):
+        try:
+            with imaplib.IMAP4(self.address, self.ports["imap"]) as c:
+                c.login(user, self.users[user])
+        except imaplib.IMAP4.error:
+            return False
+        return True
 
     def pause(self):
         """Every process of it stands still: connections stay open and nothing answers."""
