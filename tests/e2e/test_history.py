@@ -25,6 +25,7 @@ def named(imap, f, person, name):
     return c
 
 
+@pytest.mark.offers("ID")
 def test_a_user_s_logins_and_drops(stage, own_ferry, person, imap, pop3):
     f = own_ferry({"sync": {"delta_s": 2}})
     stage.fill(person, {"INBOX": 3})

@@ -104,11 +104,12 @@ def ragged(box):
 def test_the_same_uids(stage, person, exact, box):
     old = box(stage.old)
     ragged(old)
-    facts = exact.until_clean()["facts"]
+    exact.until_clean()
+    facts = exact.until_clean()["facts"]    # Courier tells a pass later what UIDNEXT the fillers have left
     assert uids(stage, stage.new, person) == uids(stage, stage.old, person) == {
         "a": 1, "c": 3, "e": 5, "f": 46, "g": 47, "h": 748}
     assert box(stage.new).next() >= old.next() == 750
-    assert facts["other_uids"] == facts["inexact"] == facts["strangers"] == 0 and facts["uids_why"] == ""
+    assert [facts[k] for k in ("other_uids", "inexact", "strangers", "uids_why")] == [0, 0, 0, ""]
     old.waste(3)
     old.put("j")
     old.drop(b"3")

@@ -83,10 +83,11 @@ def test_old_numbers_at_every_place(stage, keeping, person, imap):
     tag = c.begin_append(b"INBOX", mail.message("x", 300), b"", None)
     assert b"[APPENDUID %d " % number in c.finish(tag)[1]
     assert b"[COPYUID %d " % number in c.command(b"UID COPY 1 INBOX")[1]
-    c.command(b"CREATE fresh")
-    assert b"[COPYUID %d " % validity(c, b"fresh") in b"".join(c.command(b"SELECT INBOX")[0]
-                                                              + [c.command(b"UID COPY 1 fresh")[1]])
-    assert validity(c, b"fresh") == validity(direct(stage, stage.new, person), b"fresh") != number
+    fresh = stage.new.prefix.encode() + b"fresh"
+    c.command(b"CREATE " + fresh)
+    assert b"[COPYUID %d " % validity(c, fresh) in b"".join(c.command(b"SELECT INBOX")[0]
+                                                            + [c.command(b"UID COPY 1 " + fresh)[1]])
+    assert validity(c, fresh) == validity(direct(stage, stage.new, person), fresh) != number
     assert not c.lists(b"CONDSTORE") and not c.lists(b"QRESYNC") and c.lists(b"UIDPLUS")
     assert b"HIGHESTMODSEQ" not in b"".join(c.command(b"SELECT INBOX")[0])
     for line in (b"ENABLE QRESYNC", b"SELECT INBOX (CONDSTORE)", b"FETCH 1 (MODSEQ)"):

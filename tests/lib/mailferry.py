@@ -263,8 +263,9 @@ class Mailferry:
         row = dict(row)
         for side, server in self._servers.items():
             column = side + "_password_file"
-            if not server.masters and row["user"] in server.users and column not in row:
-                row[column] = self.secret_file("%s-%s" % (row["user"], side), server.users[row["user"]])
+            login = row.get(side + "_login", row["user"])
+            if not server.masters and login in server.users and column not in row:
+                row[column] = self.secret_file("%s-%s" % (login, side), server.users[login])
         return row
 
     def user(self, name):

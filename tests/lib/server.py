@@ -26,7 +26,7 @@ class Server:
 
     kind = None     # "dovecot", …
     log_names = ("stderr",)
-    many = 20000            # messages of a mailbox that is large for it
+    many = 10000            # messages of a mailbox that is large for it
     refuses_after_s = 0     # its own delay before it says that a password is wrong
 
     def __init__(self, name, folder, ca, users, masters=None, separator="/", prefix=""):
