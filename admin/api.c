@@ -4,6 +4,7 @@
 #include <event2/http.h>
 
 #include "admin/api_parts.h"
+#include "admin/web.h"
 #include "common/log.h"
 
 static int get_routes(struct api_call *c);
@@ -11,76 +12,88 @@ static int get_routes(struct api_call *c);
 /* A '*' stands for one segment: a user's name. */
 static const struct api_route {
 	enum http_method method;
+	enum role role; /* who asks must have, at least */
 	const char *path;
 	int (*answer)(struct api_call *c);
 	const char *what;
 } routes[] = {
-	{ HTTP_GET, "/v1", get_routes, "this list" },
-	{ HTTP_GET, "/metrics", api_get_metrics, "for Prometheus, as text (docs/metrics.md)" },
-	{ HTTP_GET, "/healthz", api_get_health, "200: it answers; as text" },
-	{ HTTP_GET, "/readyz", api_get_readiness, "200: it works or stands by; 503: why not" },
-	{ HTTP_GET, "/v1/status", api_get_status, "everything at a glance" },
-	{ HTTP_GET, "/v1/users", api_get_users, "?wave= state= after= limit=" },
-	{ HTTP_GET, "/v1/users/*", api_get_user, "one user" },
-	{ HTTP_GET, "/v1/users/*/why", api_get_why, "what the user waits for" },
-	{ HTTP_GET, "/v1/users/*/exceptions", api_get_exceptions,
+	{ HTTP_GET, ROLE_VIEW, "/v1", get_routes, "this list" },
+	{ HTTP_GET, ROLE_VIEW, "/metrics", api_get_metrics,
+	  "for Prometheus, as text (docs/metrics.md)" },
+	{ HTTP_GET, ROLE_NONE, "/healthz", api_get_health, "200: it answers; as text" },
+	{ HTTP_GET, ROLE_VIEW, "/readyz", api_get_readiness,
+	  "200: it works or stands by; 503: why not" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/status", api_get_status, "everything at a glance" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/users", api_get_users, "?wave= state= after= limit=" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/users/*", api_get_user, "one user" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/why", api_get_why, "what the user waits for" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/exceptions", api_get_exceptions,
 	  "messages that could not be copied, and repairs; ?limit=" },
-	{ HTTP_GET, "/v1/users/*/history", api_get_history,
+	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/history", api_get_history,
 	  "moves, oldest first; ?after= limit=" },
-	{ HTTP_GET, "/v1/users/*/logins", api_get_logins,
+	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/logins", api_get_logins,
 	  "that a server was asked for, oldest first; ?after= limit=" },
-	{ HTTP_GET, "/v1/users/*/drops", api_get_drops,
+	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/drops", api_get_drops,
 	  "sessions that we ended, oldest first; ?limit=" },
-	{ HTTP_GET, "/v1/report", api_get_report, "how a wave went; ?wave=" },
-	{ HTTP_GET, "/v1/history", api_get_history, "moves of all users; ?after= limit=" },
-	{ HTTP_GET, "/v1/sessions", api_get_sessions,
+	{ HTTP_GET, ROLE_VIEW, "/v1/report", api_get_report, "how a wave went; ?wave=" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/history", api_get_history,
+	  "moves of all users; ?after= limit=" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/sessions", api_get_sessions,
 	  "?user= node= side= proto= state= limit= after=" },
-	{ HTTP_GET, "/v1/answers", api_get_answers,
+	{ HTTP_GET, ROLE_VIEW, "/v1/answers", api_get_answers,
 	  "what became of a drop or drain; ?request=" },
-	{ HTTP_GET, "/v1/strangers", api_get_strangers,
+	{ HTTP_GET, ROLE_VIEW, "/v1/strangers", api_get_strangers,
 	  "logins that nobody imported; ?limit=" },
-	{ HTTP_GET, "/v1/domains", api_get_domains,
+	{ HTTP_GET, ROLE_VIEW, "/v1/domains", api_get_domains,
 	  "how far each domain is, and where its MX leads; ?limit=" },
-	{ HTTP_GET, "/v1/inventory", api_get_inventory,
+	{ HTTP_GET, ROLE_VIEW, "/v1/inventory", api_get_inventory,
 	  "who reads by which protocol and client; ?wave= after= limit=" },
-	{ HTTP_GET, "/v1/phases", api_get_phases,
+	{ HTTP_GET, ROLE_VIEW, "/v1/phases", api_get_phases,
 	  "the plan of one domain, or how far each is; ?domain= limit=" },
-	{ HTTP_POST, "/v1/phases", api_post_phases,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/phases", api_post_phases,
 	  "{domain, item, note, undo}: a person vouches for an item" },
-	{ HTTP_GET, "/v1/usage", api_get_usage, "which extensions clients use" },
-	{ HTTP_GET, "/v1/nodes", api_get_nodes, "proxy processes" },
-	{ HTTP_GET, "/v1/holds", api_get_holds, "logins that waited; ?user= limit=" },
-	{ HTTP_POST, "/v1/import", api_post_import, "{csv, file, folder}" },
-	{ HTTP_POST, "/v1/sync", api_post_sync, "{user | wave | all}" },
-	{ HTTP_POST, "/v1/cutover", api_post_cutover,
+	{ HTTP_GET, ROLE_VIEW, "/v1/usage", api_get_usage, "which extensions clients use" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/nodes", api_get_nodes, "proxy processes" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/holds", api_get_holds,
+	  "logins that waited; ?user= limit=" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/import", api_post_import, "{csv, file, folder}" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/sync", api_post_sync, "{user | wave | all}" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/cutover", api_post_cutover,
 	  "{user | wave, go, at, latest, rate, first_hour, quiet_s, dry_run}: the go, and when" },
-	{ HTTP_POST, "/v1/pause", api_post_pause, "{wave, note}: nobody of it begins" },
-	{ HTTP_POST, "/v1/resume", api_post_resume, "{wave}" },
-	{ HTTP_GET, "/v1/waves", api_get_waves, "how they stand, and when they go; ?wave=" },
-	{ HTTP_POST, "/v1/rollback", api_post_rollback, "{user | wave, note, go}" },
-	{ HTTP_POST, "/v1/waive", api_post_waive,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/pause", api_post_pause,
+	  "{wave, note}: nobody of it begins" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/resume", api_post_resume, "{wave}" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/waves", api_get_waves,
+	  "how they stand, and when they go; ?wave=" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/rollback", api_post_rollback,
+	  "{user | wave, note, go}" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/waive", api_post_waive,
 	  "{user | wave, check, note, undo}: a check that is let pass;"
 	  " {user, folder, uid | kind | all, note, undo}: exceptions that do not count" },
-	{ HTTP_POST, "/v1/retry", api_post_retry, "{user | wave}" },
-	{ HTTP_POST, "/v1/verify", api_post_verify,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/retry", api_post_retry, "{user | wave}" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/verify", api_post_verify,
 	  "{user | wave, level: full | headers | sample, sample}: compares both sides" },
-	{ HTTP_GET, "/v1/verify", api_get_verify,
+	{ HTTP_GET, ROLE_VIEW, "/v1/verify", api_get_verify,
 	  "?user= | wave=: how that stands; of one user with the report" },
-	{ HTTP_POST, "/v1/provision", api_post_provision,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/provision", api_post_provision,
 	  "{user | wave | all, dry_run}: accounts on OpenSRS" },
-	{ HTTP_GET, "/v1/provision", api_get_provision, "the last run, and what it says" },
-	{ HTTP_POST, "/v1/drop", api_post_drop,
+	{ HTTP_GET, ROLE_VIEW, "/v1/provision", api_get_provision,
+	  "the last run, and what it says" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/drop", api_post_drop,
 	  "{user, force, seconds}: ends sessions, moves nobody" },
-	{ HTTP_POST, "/v1/drain", api_post_drain,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/drain", api_post_drain,
 	  "{node | all, seconds, undo}: no clients any more" },
-	{ HTTP_POST, "/v1/forget", api_post_forget, "{node}: one that is off for good" },
-	{ HTTP_POST, "/v1/reload", api_post_reload,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/forget", api_post_forget,
+	  "{node}: one that is off for good" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/reload", api_post_reload,
 	  "{}: settings and certificates, in all processes" },
-	{ HTTP_POST, "/v1/rebuild", api_post_rebuild,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/rebuild", api_post_rebuild,
 	  "{}: a store that has lost moves is given those that this host has seen" },
-	{ HTTP_POST, "/v1/requests", api_post_requests, "{verb: loglevel, level}" },
-	{ HTTP_GET, "/v1/trace", api_get_trace, "lines of a trace; ?trace= after= limit=" },
-	{ HTTP_POST, "/v1/trace", api_post_trace,
+	{ HTTP_POST, ROLE_OPERATE, "/v1/requests", api_post_requests,
+	  "{verb: loglevel, level}" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/trace", api_get_trace,
+	  "lines of a trace; ?trace= after= limit=" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/trace", api_post_trace,
 	  "{user, seconds, bytes} or {user, stop}: writes conversations down" },
 };
 
@@ -102,7 +115,7 @@ int api_refuse(struct api_call *c, int status, const char *remedy, const char *f
 
 void api_actor(const struct api_call *c, char out[API_ACTOR_MAX])
 {
-	snprintf(out, API_ACTOR_MAX, "operator uid %u", (unsigned)c->request->uid);
+	snprintf(out, API_ACTOR_MAX, "operator %s", c->request->who);
 }
 
 int api_fail(struct api_call *c, const struct err *e)
@@ -141,10 +154,11 @@ static int get_routes(struct api_call *c)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < COUNT(routes); i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s}", "method",
-						http_method_name(routes[i].method), "path",
-						routes[i].path, "what", routes[i].what));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "method",
+						      http_method_name(routes[i].method),
+						      "path", routes[i].path, "role",
+						      role_name(routes[i].role), "what",
+						      routes[i].what));
 	json_object_set_new(c->out, "routes", list);
 	return 200;
 }
@@ -203,35 +217,77 @@ static bool take_body(struct api_call *c)
 	return json_is_object(c->in);
 }
 
+static bool is_web_file(struct api_call *c)
+{
+	const struct web_file *f =
+		c->request->method == HTTP_GET ? web_find(c->request->path) : NULL;
+
+	if (f) {
+		c->answer->type = f->type;
+		c->answer->bytes = f->bytes;
+	}
+	return f != NULL;
+}
+
+static int refuse_role(struct api_call *c, enum role needed)
+{
+	if (c->request->role == ROLE_NONE)
+		return api_refuse(c, 401,
+				  "send \"Authorization: Bearer TOKEN\", with a token that "
+				  "`mailferry token add` made",
+				  "this needs a token");
+	return api_refuse(c, 403, "use a token with that role", "this needs the role %s",
+			  role_name(needed));
+}
+
 static int dispatch(struct api_call *c)
 {
 	struct slice segment;
 	bool known;
 	const struct api_route *r = find_route(c->request, &segment, &known);
 
+	if (!known && is_web_file(c))
+		return 200;
 	if (!r)
 		return known ? api_refuse(c, 405, "GET /v1 lists the routes",
 					  "wrong method for %s", c->request->path)
 			     : api_refuse(c, 404, "GET /v1 lists the routes", "nothing at %s",
 					  c->request->path);
+	if (c->request->role < r->role)
+		return refuse_role(c, r->role);
 	if (segment.n && !take_name(c, segment))
 		return api_refuse(c, 400, "give the name as in the import",
 				  "no login name: %.*s",
 				  (int)MIN(segment.n, (size_t)STORE_NAME_MAX), segment.p);
+	if (c->request->body.n > API_POST_MAX && r->answer != api_post_import)
+		return api_refuse(c, 413, "name fewer users, or a wave",
+				  "more than %d bytes were posted", API_POST_MAX);
 	if (r->method == HTTP_POST && !take_body(c))
 		return api_refuse(c, 400, "post one JSON object", "the body is no JSON object");
 	return r->answer(c);
 }
 
-int api_answer(const struct http_request *r, json_t **body, void *arg)
+/* What was asked to be changed, and by whom, whatever came of it. */
+static void note(const struct http_request *r, int status)
 {
-	struct api_call c = { .api = arg, .request = r, .out = json_object() };
+	const char *between = r->from[0] ? " from " : "";
+
+	if (r->method == HTTP_POST)
+		log_info(&(struct log_about){ .what = "operator" }, "POST %s: %d (%s%s%s)",
+			 r->path, status, r->who, between, r->from);
+	else
+		log_debug(NULL, "api: GET %s: %d (%s%s%s)", r->path, status, r->who, between,
+			  r->from);
+}
+
+int api_answer(const struct http_request *r, struct http_answer *a, void *arg)
+{
+	struct api_call c = { .api = arg, .request = r, .answer = a, .out = json_object() };
 	int status = dispatch(&c);
 
 	json_decref(c.in);
-	*body = c.out;
-	log_debug(NULL, "api: %s %s: %d (uid %u, pid %d)", http_method_name(r->method), r->path,
-		  status, (unsigned)r->uid, (int)r->pid);
+	a->body = c.out;
+	note(r, status);
 	return status;
 }
 

@@ -22,7 +22,8 @@
 #define API_TRACE_BYTES	    (1 << 20) /* … or with so many bytes of lines */
 #define API_TRACE_BYTES_MAX (1 << 28)
 #define API_SAMPLE_MAX	    1000000000
-#define API_NAMES_MAX	    1000 /* users named in one POST */
+#define API_NAMES_MAX	    1000	 /* users named in one POST */
+#define API_POST_MAX	    (512 * 1024) /* bytes of one, unless it is an import */
 
 /* What a user's cutover waits for, in the words of `mailferry why`. */
 struct api_gate_item {
@@ -120,6 +121,6 @@ struct api *api_new(const struct api_opts *o);
 void api_free(struct api **a);
 
 /* The http_handler; arg is the struct api. */
-int api_answer(const struct http_request *r, json_t **body, void *arg);
+int api_answer(const struct http_request *r, struct http_answer *a, void *arg);
 
 #endif

@@ -104,8 +104,8 @@ int api_post_drop(struct api_call *c)
 
 	if (!user || !api_normalise(c->api, user, name))
 		return api_refuse(c, 400, "give \"user\"", "whose sessions?");
-	log_info(&(struct log_about){ .what = "operator", .user = name }, "drop%s (uid %u)",
-		 force ? " by force" : "", (unsigned)c->request->uid);
+	log_info(&(struct log_about){ .what = "operator", .user = name }, "drop%s (%s)",
+		 force ? " by force" : "", c->request->who);
 	snprintf(args, sizeof args, "%lld", (long long)asked_cut(c, force));
 	if (store_request_ask(c->api->store, "drop", name, args, &id, &e) < 0)
 		return api_fail(c, &e);
@@ -153,8 +153,8 @@ int api_post_drain(struct api_call *c)
 	status = node ? check_node(c, node) : 0;
 	if (status)
 		return status;
-	log_info(&(struct log_about){ .what = "operator", .id = node }, "drain%s (uid %u)",
-		 undo ? " undone" : "", (unsigned)c->request->uid);
+	log_info(&(struct log_about){ .what = "operator", .id = node }, "drain%s (%s)",
+		 undo ? " undone" : "", c->request->who);
 	if (store_drain(c->api->store, node, asked_cut(c, !undo), &id, &e) < 0)
 		return api_fail(c, &e);
 	return sent(c, id);
@@ -178,8 +178,8 @@ int api_post_forget(struct api_call *c)
 		return api_refuse(c, 409, "stop it, and wait until it counts as gone",
 				  "node %s was heard of less than %d s ago", node,
 				  STORE_FENCE_MS / 1000);
-	log_info(&(struct log_about){ .what = "operator", .id = node }, "forgotten (uid %u)",
-		 (unsigned)c->request->uid);
+	log_info(&(struct log_about){ .what = "operator", .id = node }, "forgotten (%s)",
+		 c->request->who);
 	return 200;
 }
 

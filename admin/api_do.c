@@ -205,8 +205,7 @@ int api_post_reload(struct api_call *c)
 	if (!c->api->hooks->reload(&r, c->api->arg))
 		return refuse_reload(c);
 	json_object_del(c->out, "errors");
-	log_info(&(struct log_about){ .what = "operator" }, "reload (uid %u)",
-		 (unsigned)c->request->uid);
+	log_info(&(struct log_about){ .what = "operator" }, "reload (%s)", c->request->who);
 	if (store_request_ask(c->api->store, "reload", "", "", &id, &e) < 0)
 		return api_fail(c, &e);
 	json_object_set_new(c->out, "request", json_integer(id));
@@ -224,8 +223,8 @@ int api_post_rebuild(struct api_call *c)
 		return api_refuse(c, 501, "ask an engine", "there is no engine here");
 	if (c->api->hooks->rebuild(&moved, c->api->arg, &e) < 0)
 		return api_fail(c, &e);
-	log_info(&(struct log_about){ .what = "operator" }, "store rebuild (uid %u)",
-		 (unsigned)c->request->uid);
+	log_info(&(struct log_about){ .what = "operator" }, "store rebuild (%s)",
+		 c->request->who);
 	json_object_set_new(c->out, "moved", json_integer(moved));
 	return 200;
 }

@@ -155,9 +155,8 @@ static int waived(struct api_call *c, const struct user *u, bool on, int n, cons
 		return api_fail(c, &e);
 	if (n)
 		log_info(&(struct log_about){ .what = "operator", .user = u->name },
-			 "%s %d exceptions (uid %u): %s",
-			 on ? "waived" : "took back a waiver of", n, (unsigned)c->request->uid,
-			 note);
+			 "%s %d exceptions (%s): %s", on ? "waived" : "took back a waiver of",
+			 n, c->request->who, note);
 	if (n && c->api->hooks->sync_now && c->api->hooks->sync_now(u, c->api->arg, &e) < 0)
 		log_debug(NULL, "%s", e.text); /* its turn comes anyway */
 	if (c->api->hooks->poke)

@@ -46,8 +46,8 @@ static int import(struct api_call *c, const char *file, const struct import_list
 	if (store_users_import(c->api->store, l->rows, l->count, &n, &e) < 0)
 		return refuse_row(c, file, &e);
 	log_info(&(struct log_about){ .what = "operator" },
-		 "imported %s: %u added, %u changed, %u as before (uid %u)", file, n.added,
-		 n.changed, n.same, (unsigned)c->request->uid);
+		 "imported %s: %u added, %u changed, %u as before (%s)", file, n.added,
+		 n.changed, n.same, c->request->who);
 	json_object_set_new(c->out, "added", json_integer(n.added));
 	json_object_set_new(c->out, "changed", json_integer(n.changed));
 	json_object_set_new(c->out, "same", json_integer(n.same));

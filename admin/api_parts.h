@@ -23,16 +23,17 @@ struct api_call {
 	const struct http_request *request;
 	char name[STORE_NAME_MAX +
 		  1]; /* the user in the path, normalised; "" if the route has none */
-	json_t *in;   /* what was posted; an object, or NULL with GET */
-	json_t *out;  /* the answer, an empty object at first */
+	struct http_answer *answer;
+	json_t *in;  /* what was posted; an object, or NULL with GET */
+	json_t *out; /* the answer, an empty object at first */
 };
 
 /* Each returns the HTTP status it has put into the answer. */
 int api_refuse(struct api_call *c, int status, const char *remedy, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 int api_fail(struct api_call *c, const struct err *e);
-/* Who asks, for the history: "operator uid 0". */
-#define API_ACTOR_MAX 32
+/* Who asks, for the history: "operator uid 0", "operator anna". */
+#define API_ACTOR_MAX 64
 void api_actor(const struct api_call *c, char out[API_ACTOR_MAX]);
 int api_no_user(struct api_call *c, const char *name);
 

@@ -170,7 +170,7 @@ static int asked_item(struct api_call *c, struct phase_note *n)
 
 int api_post_phases(struct api_call *c)
 {
-	char domain[DNS_HOST_MAX], actor[32];
+	char domain[DNS_HOST_MAX], actor[API_ACTOR_MAX];
 	struct phase_note n = { .domain = domain,
 				.item = json_string_value(json_object_get(c->in, "item")),
 				.note = json_string_value(json_object_get(c->in, "note")),
@@ -185,14 +185,13 @@ int api_post_phases(struct api_call *c)
 		status = asked_item(c, &n);
 	if (status)
 		return status;
-	snprintf(actor, sizeof actor, "operator uid %u", (unsigned)c->request->uid);
+	api_actor(c, actor);
 	if (store_phase_note(c->api->store, &n, &changed, &e) < 0)
 		return api_fail(c, &e);
 	if (changed)
 		log_info(&(struct log_about){ .what = "operator" },
-			 "plan of %s: %s %s (uid %u): %s", domain, n.item,
-			 n.done ? "is done" : "is taken back", (unsigned)c->request->uid,
-			 n.note);
+			 "plan of %s: %s %s (%s): %s", domain, n.item,
+			 n.done ? "is done" : "is taken back", c->request->who, n.note);
 	json_object_set_new(c->out, "domain", api_json_text(domain));
 	json_object_set_new(c->out, "item", api_json_text(n.item));
 	json_object_set_new(c->out, "done", json_boolean(n.done));

@@ -71,8 +71,8 @@ static int roll_back(struct api_call *c, const struct choice *w)
 	log_info(&(struct log_about){ .what = "operator",
 				      .user = w->name[0] ? w->name : NULL,
 				      .id = w->wave },
-		 "rollback %s for %d of %zu users (uid %u)", go ? "begins" : "withdrawn",
-		 changed, w->count, (unsigned)c->request->uid);
+		 "rollback %s for %d of %zu users (%s)", go ? "begins" : "withdrawn", changed,
+		 w->count, c->request->who);
 	api_put_choice(c, w);
 	json_object_set_new(c->out, "changed", json_integer(changed));
 	json_object_set_new(c->out, "after", json_integer(after));

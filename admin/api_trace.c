@@ -31,7 +31,7 @@ static int start(struct api_call *c, const char *name)
 	if (store_trace_start(c->api->store, name, 1000 * s, bytes, &id, &e) < 0)
 		return api_fail(c, &e);
 	log_info(&(struct log_about){ .what = "operator", .user = name },
-		 "trace for %lld s (uid %u)", (long long)s, (unsigned)c->request->uid);
+		 "trace for %lld s (%s)", (long long)s, c->request->who);
 	tell_engine(c, name, true);
 	json_object_set_new(c->out, "trace", json_integer(id));
 	return 202;

@@ -49,9 +49,8 @@ static int waive_check(struct api_call *c, const struct choice *w, const char *c
 		log_info(&(struct log_about){ .what = "operator",
 					      .user = w->name[0] ? w->name : NULL,
 					      .id = w->wave },
-			 "check %s %s for %d users (uid %u): %s", check,
-			 on ? "waived" : "counts again", n, (unsigned)c->request->uid,
-			 row.note);
+			 "check %s %s for %d users (%s): %s", check,
+			 on ? "waived" : "counts again", n, c->request->who, row.note);
 	json_object_set_new(c->out, "count", json_integer(n));
 	json_object_set_new(c->out, "check", api_json_text(check));
 	api_poke(c->api);

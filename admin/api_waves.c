@@ -111,8 +111,8 @@ static int give_go(struct api_call *c, const struct choice *w, struct timetable 
 	    store_users_go(c->api->store, one, one ? NULL : w->wave, go, &changed, &e) < 0)
 		return api_fail(c, &e);
 	log_info(&(struct log_about){ .what = "operator", .user = one, .id = w->wave },
-		 "go %s for %zu users (uid %u)", go ? "given" : "withdrawn", w->count,
-		 (unsigned)c->request->uid);
+		 "go %s for %zu users (%s)", go ? "given" : "withdrawn", w->count,
+		 c->request->who);
 	api_put_choice(c, w);
 	json_object_set_new(c->out, "changed", json_integer(changed));
 	json_object_set_new(c->out, "after", json_integer(after));
@@ -222,8 +222,8 @@ static int set_pause(struct api_call *c, const char *wave, bool on)
 	changed = store_wave_pause(c->api->store, wave, on, actor, note ? note : "", &e);
 	if (changed < 0)
 		return api_fail(c, &e);
-	log_info(&(struct log_about){ .what = "operator", .id = wave }, "wave %s %s (uid %u)",
-		 wave, on ? "paused" : "resumed", (unsigned)c->request->uid);
+	log_info(&(struct log_about){ .what = "operator", .id = wave }, "wave %s %s (%s)", wave,
+		 on ? "paused" : "resumed", c->request->who);
 	json_object_set_new(c->out, "wave", api_json_text(wave));
 	json_object_set_new(c->out, "changed", json_integer(changed));
 	api_poke(c->api);

@@ -39,6 +39,7 @@ const struct ctl_option_row ctl_options[] = {
 	{ "--first-hour", CTL_WHEN, offsetof(struct ctl, first_hour), 0 },
 	{ "--when-quiet", CTL_WHEN, offsetof(struct ctl, when_quiet), 0 },
 	{ "--done", CTL_PHASES, offsetof(struct ctl, item), 0 },
+	{ "--role", CTL_ROLE, offsetof(struct ctl, role), 0 },
 	{ "--csv", CTL_CSV, 0, offsetof(struct ctl, csv) },
 	{ "--markdown", CTL_PHASES, 0, offsetof(struct ctl, markdown) },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
@@ -64,7 +65,8 @@ static const struct ctl_option_row *find_option(const char *arg, size_t n)
 	if (n == 2 && memcmp(arg, "-c", 2) == 0)
 		return find_option("--config", 8);
 	for (size_t i = 0; i < COUNT(ctl_options); i++)
-		if (strlen(ctl_options[i].name) == n && memcmp(ctl_options[i].name, arg, n) == 0)
+		if (strlen(ctl_options[i].name) == n &&
+		    memcmp(ctl_options[i].name, arg, n) == 0)
 			return &ctl_options[i];
 	return NULL;
 }

@@ -37,6 +37,7 @@ struct ctl {
 	const char *note, *folder, *uid, *kind;			  /* waive */
 	const char *at, *latest, *rate, *first_hour, *when_quiet; /* cutover */
 	const char *item;					  /* phases */
+	const char *role;					  /* token add */
 	bool dry_run, markdown, csv;
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
@@ -90,8 +91,8 @@ char *ctl_user_path(struct ctl *c, const char *name, const char *tail);
 void ctl_param(struct ctl *c, char **path, const char *key, const char *value);
 /* All pages of /v1/users of a wave and state (NULL: any) in one array; a CTL_ status. */
 int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **users);
-/* Asks for a route's longest page, and prints it with --json, else by print, which is handed the
- * list of this key. A CTL_ status. */
+/* Asks for a route's longest page, and prints it with --json, else by print, which is handed
+ * the list of this key. A CTL_ status. */
 int ctl_print_list(struct ctl *c, const char *route, const char *key,
 		   void (*print)(struct ctl *c, const json_t *list));
 /* With --json: prints j on one line and returns true. */
@@ -124,14 +125,14 @@ int ctl_upgrade(struct ctl *c); /* ctl_upgrade.c */
 int ctl_reload(struct ctl *c);	/* ctl_reload.c */
 int ctl_rebuild(struct ctl *c);
 int ctl_forget(struct ctl *c);
-int ctl_users(struct ctl *c);	/* ctl_show.c … */
+int ctl_users(struct ctl *c); /* ctl_show.c … */
 int ctl_why(struct ctl *c);
 int ctl_strangers(struct ctl *c);
-int ctl_domains(struct ctl *c); /* ctl_domains.c */
+int ctl_domains(struct ctl *c);	  /* ctl_domains.c */
 int ctl_inventory(struct ctl *c); /* ctl_inventory.c */
-int ctl_phases(struct ctl *c);	/* ctl_phases.c */
-int ctl_status(struct ctl *c);	 /* ctl_status.c */
-int ctl_sessions(struct ctl *c); /* ctl_sessions.c … */
+int ctl_phases(struct ctl *c);	  /* ctl_phases.c */
+int ctl_status(struct ctl *c);	  /* ctl_status.c */
+int ctl_sessions(struct ctl *c);  /* ctl_sessions.c … */
 int ctl_drop(struct ctl *c);
 int ctl_drain(struct ctl *c);
 int ctl_trace(struct ctl *c);  /* ctl_trace.c */
@@ -154,8 +155,11 @@ int ctl_provision(struct ctl *c);    /* ctl_provision.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
 int ctl_learn_key(struct ctl *c);
-int ctl_man(struct ctl *c);	      /* ctl_manual.c */
-int ctl_completion(struct ctl *c); /* ctl_completion.c */
+int ctl_token_add(struct ctl *c); /* ctl_token.c … */
+int ctl_token_list(struct ctl *c);
+int ctl_token_remove(struct ctl *c);
+int ctl_man(struct ctl *c);	       /* ctl_manual.c */
+int ctl_completion(struct ctl *c);     /* ctl_completion.c */
 int ctl_check_backends(struct ctl *c); /* ctl_backends.c */
 int ctl_check_user(struct ctl *c);     /* ctl_check_user.c */
 int ctl_check_dns(struct ctl *c);      /* ctl_check_dns.c */

@@ -1,4 +1,5 @@
 /* Hides: settings and certificates, checked and shown without an engine. */
+#include "admin/bearers.h"
 #include "admin/ctl.h"
 #include "admin/table.h"
 #include "certs/folder.h"
@@ -14,9 +15,10 @@ struct findings {
 	size_t certificates;
 };
 
-static void find_setting(struct findings *f, const char *name, const char *what)
+static void find_setting(struct findings *f, const char *section, const char *name,
+			 const char *what)
 {
-	f->line = settings_line(f->path, "tls", name);
+	f->line = settings_line(f->path, section, name);
 	f->what = what;
 }
 
@@ -82,12 +84,26 @@ static void check_folder(struct findings *f, const char *path)
 
 static void check_certificates(struct findings *f, const struct settings *s)
 {
-	find_setting(f, "certificate", "tls: certificate");
+	find_setting(f, "tls", "certificate", "tls: certificate");
 	check_certificate(f, s->tls.certificate, s->tls.key);
-	find_setting(f, "second_certificate", "tls: second_certificate");
+	find_setting(f, "tls", "second_certificate", "tls: second_certificate");
 	check_certificate(f, s->tls.second_certificate, s->tls.second_key);
-	find_setting(f, "folder", "tls: folder");
+	find_setting(f, "tls", "folder", "tls: folder");
 	check_folder(f, s->tls.folder);
+	find_setting(f, "api", "certificate", "api: certificate");
+	check_certificate(f, s->api.certificate, s->api.key);
+}
+
+static void check_tokens(struct findings *f, const struct settings *s)
+{
+	struct bearers tokens;
+	struct err e = { 0 };
+
+	find_setting(f, "api", "tokens", "api: tokens");
+	if (s->api.tokens && bearers_read(s->api.tokens, &tokens, &e) < 0)
+		note(f, f->errors, "%s", e.text);
+	else if (s->api.listen && tokens.count == 0)
+		note(f, f->warnings, "nobody has a token yet: `mailferry token add NAME`");
 }
 
 /* ---- the whole */
@@ -108,8 +124,10 @@ static void check(struct findings *f, struct settings *s)
 {
 	struct settings_errors errs = { 0 };
 
-	if (settings_load(f->path, s, &errs) == 0)
+	if (settings_load(f->path, s, &errs) == 0) {
 		check_certificates(f, s);
+		check_tokens(f, s);
+	}
 	for (size_t i = 0; i < errs.count; i++)
 		json_array_append_new(f->errors, json_string(errs.at[i]));
 	settings_errors_release(&errs);

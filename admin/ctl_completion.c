@@ -21,6 +21,7 @@ static const struct {
 	{ "--key", FILES },
 	{ "--side", "old new" },
 	{ "--proto", "imap pop3" },
+	{ "--role", "view operate" },
 	{ "--level", "full headers sample" },
 };
 

@@ -403,6 +403,25 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry learn-key /etc/mailferry/learn.key >>/etc/mailferry/mailferry.conf\n",
 	  0, 1, 1, ctl_learn_key },
+	{ "token add", "NAME [--role view|operate]", "let somebody use the HTTP API from elsewhere",
+	  "Makes a token, prints it, and writes its hash into the file of api.tokens: the token itself\n"
+	  "is kept nowhere. view (the default) may look at everything, operate may change it too. The\n"
+	  "name stands in the history and the log. Holds at once. Needs no engine.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry token add grafana\n"
+	  "  mailferry token add anna --role operate\n",
+	  CTL_ROLE, 1, 1, ctl_token_add },
+	{ "token list", "", "who has a token, and may what",
+	  "examples:\n"
+	  "  mailferry token list\n",
+	  0, 0, 0, ctl_token_list },
+	{ "token remove", "NAME", "take a token back",
+	  "The next request with it is refused, also in a connection that is open.\n"
+	  "\n"
+	  "examples:\n"
+	  "  mailferry token remove anna\n",
+	  0, 1, 1, ctl_token_remove },
 	{ "sample-config", "", "print a settings file with every setting explained",
 	  "examples:\n"
 	  "  mailferry sample-config >mailferry.conf\n",

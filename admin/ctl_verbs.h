@@ -23,8 +23,9 @@ enum ctl_option {
 	CTL_VERIFY = 1 << 14, /* --level --check-file --key */
 	CTL_DRY_RUN = 1 << 16,
 	CTL_CSV = 1 << 19,
-	CTL_PHASES = 1 << 18,	/* --done --markdown */
-	CTL_WHEN = 1 << 20,	/* --at --latest --rate --first-hour --when-quiet */
+	CTL_PHASES = 1 << 18, /* --done --markdown */
+	CTL_WHEN = 1 << 20,   /* --at --latest --rate --first-hour --when-quiet */
+	CTL_ROLE = 1 << 21,
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */
 };
 

@@ -1,33 +1,32 @@
-/* Hides: evhttp, the Unix socket and the question who is at its other end. */
-#include "admin/http.h"
+/* Hides: evhttp: how a request is read and its answer sent. */
+#include "admin/http_parts.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/http.h>
 #include <event2/keyvalq_struct.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
-#include "common/log.h"
-
-#define HTTP_BACKLOG	 64
-#define HTTP_PEER_GROUPS 1024 /* supplementary groups of a peer that are looked at */
+#include <unistd.h>
 
 #define EVERY_METHOD                                                                      \
 	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |            \
 	 EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | \
 	 EVHTTP_REQ_PATCH)
 
-struct http_server {
-	struct evhttp *http;
-	char *path;
-	http_handler *handler;
-	void *arg;
+/* Of our own page, and of whatever else an answer might be taken for: nothing from elsewhere,
+ * no frames, no guessing of types. */
+static const struct {
+	const char *name, *value;
+} safe_headers[] = {
+	{ "Content-Security-Policy",
+	  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+	  "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+	  "frame-ancestors 'none'" },
+	{ "X-Content-Type-Options", "nosniff" },
+	{ "X-Frame-Options", "DENY" },
+	{ "Referrer-Policy", "no-referrer" },
+	{ "Cross-Origin-Resource-Policy", "same-origin" },
+	{ "Cross-Origin-Opener-Policy", "same-origin" },
 };
 
 static const char *const method_names[] = {
@@ -71,33 +70,6 @@ json_t *http_error(const char *remedy, const char *fmt, ...)
 	return j;
 }
 
-/* ---- who asks */
-
-static bool in_our_group(int fd)
-{
-	gid_t groups[HTTP_PEER_GROUPS];
-	socklen_t n = sizeof groups;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) < 0)
-		return false;
-	for (size_t i = 0; i < n / sizeof *groups; i++)
-		if (groups[i] == getegid())
-			return true;
-	return false;
-}
-
-static bool peer_may(int fd, struct http_request *r)
-{
-	struct ucred who;
-	socklen_t n = sizeof who;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
-		return false;
-	r->pid = who.pid;
-	r->uid = who.uid;
-	return who.uid == 0 || who.uid == geteuid() || who.gid == getegid() || in_our_group(fd);
-}
-
 /* ---- a request and its answer */
 
 static int put_bytes(const char *p, size_t n, void *to)
@@ -105,7 +77,7 @@ static int put_bytes(const char *p, size_t n, void *to)
 	return evbuffer_add(to, p, n);
 }
 
-static void put_body(struct evbuffer *out, const json_t *body)
+static void put_json(struct evbuffer *out, const json_t *body)
 {
 	if (json_is_string(body)) {
 		evbuffer_add(out, json_string_value(body), json_string_length(body));
@@ -115,19 +87,39 @@ static void put_body(struct evbuffer *out, const json_t *body)
 	evbuffer_add(out, "\n", 1);
 }
 
-static void send_answer(struct evhttp_request *ev, int status, json_t *body)
+static const char *put_body(struct evbuffer *out, struct http_answer *a)
+{
+	if (a->type) {
+		evbuffer_add_reference(out, a->bytes.p, a->bytes.n, NULL, NULL);
+		return a->type;
+	}
+	if (!a->body)
+		a->body = json_object();
+	put_json(out, a->body);
+	return json_is_string(a->body) ? HTTP_TEXT : "application/json";
+}
+
+static void put_headers(struct evkeyvalq *head, int status, const struct http_answer *a)
+{
+	for (size_t i = 0; i < COUNT(safe_headers); i++)
+		evhttp_add_header(head, safe_headers[i].name, safe_headers[i].value);
+	/* Our files are asked for again after an upgrade; answers are kept by nobody. */
+	evhttp_add_header(head, "Cache-Control", a->type ? "no-cache" : "no-store");
+	if (status == 401)
+		evhttp_add_header(head, "WWW-Authenticate", "Bearer realm=\"mailferry\"");
+	if (status == 429)
+		evhttp_add_header(head, "Retry-After", "60");
+}
+
+static void send_answer(struct evhttp_request *ev, int status, struct http_answer *a)
 {
 	struct evkeyvalq *head = evhttp_request_get_output_headers(ev);
 	struct evbuffer *out = evbuffer_new();
 
 	ASSERT(out);
-	if (!body)
-		body = json_object();
-	put_body(out, body);
-	evhttp_add_header(head, "Content-Type",
-			  json_is_string(body) ? HTTP_TEXT : "application/json");
-	json_decref(body);
-	evhttp_add_header(head, "Cache-Control", "no-store");
+	evhttp_add_header(head, "Content-Type", put_body(out, a));
+	put_headers(head, status, a);
+	json_decref(a->body);
 	evhttp_send_reply(ev, status, NULL, out);
 	evbuffer_free(out);
 }
@@ -180,22 +172,17 @@ static int request_read(struct evhttp_request *ev, struct http_request *r, json_
 {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(ev);
 	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
-	int fd = bufferevent_getfd(
-		evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev)));
 
-	if (!peer_may(fd, r)) {
-		*body = http_error("run this as root or as the user or group of mailferry",
-				   "you may not use this socket");
-		return 403;
-	}
 	if (!find_method(ev, r)) {
 		*body = http_error("use GET or POST", "no such method here");
 		return 405;
 	}
 	r->path = uri ? evhttp_uri_get_path(uri) : NULL;
-	if (!r->path || strlen(evhttp_request_get_uri(ev)) > HTTP_PATH_MAX ||
+	/* RFC 9112 3.2.2: a whole URL would bring its own host, past the check of Host. */
+	if (!r->path || evhttp_uri_get_host(uri) ||
+	    strlen(evhttp_request_get_uri(ev)) > HTTP_PATH_MAX ||
 	    !parse_query(evhttp_uri_get_query(uri), r)) {
-		*body = http_error("see the list of routes in README.md",
+		*body = http_error("GET /v1 lists the routes",
 				   "the address of this request is no good");
 		return 400;
 	}
@@ -204,69 +191,39 @@ static int request_read(struct evhttp_request *ev, struct http_request *r, json_
 	return 0;
 }
 
-static void on_request(struct evhttp_request *ev, void *arg)
+void http_serve(struct http_server *s, struct evhttp_request *ev, http_admit *admit, void *arg)
 {
-	struct http_server *s = arg;
-	struct http_request r = { 0 };
-	json_t *body = NULL;
-	int status = request_read(ev, &r, &body);
+	struct http_request r = { .who = "nobody" };
+	struct http_answer a = { 0 };
+	int status = request_read(ev, &r, &a.body);
 
 	if (status == 0)
-		status = s->handler(&r, &body, s->arg);
-	send_answer(ev, status, body);
+		status = admit(ev, &r, &a.body, arg);
+	if (status == 0)
+		status = s->handler(&r, &a, s->arg);
+	send_answer(ev, status, &a);
 	request_release(&r);
 }
 
-/* ---- the socket */
-
-static int address_of(const char *path, struct sockaddr_un *a, struct err *e)
+static void on_request(struct evhttp_request *ev, void *arg)
 {
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof a->sun_path)
-		return err_set(e, ERR_INPUT,
-			       "%s: longer than the %zu bytes that a socket's name may have; "
-			       "choose a shorter run.dir",
-			       path, sizeof a->sun_path - 1);
-	memcpy(a->sun_path, path, strlen(path));
-	return 0;
+	http_serve(arg, ev, http_unix_admit, NULL);
 }
 
-static bool somebody_listens(const struct sockaddr_un *a)
+/* ---- life */
+
+struct evhttp *http_evhttp_new(struct event_base *base, size_t body_max,
+			       void (*answer)(struct evhttp_request *, void *), void *arg)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool yes = fd >= 0 &&
-		   (connect(fd, (const struct sockaddr *)a, sizeof *a) == 0 || errno == EAGAIN);
+	struct evhttp *http = evhttp_new(base);
 
-	if (fd >= 0)
-		close(fd);
-	return yes;
-}
-
-static int listen_at(const char *path, int *out, struct err *e)
-{
-	struct sockaddr_un a;
-	mode_t before;
-	int fd, rc;
-
-	if (address_of(path, &a, e) < 0)
-		return -1;
-	if (somebody_listens(&a))
-		return err_set(e, ERR_INPUT,
-			       "%s: somebody listens there; is another engine running?", path);
-	unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_set(e, ERR_TEMP, "socket: %s", strerror(errno));
-	before = umask(0117); /* 0660 from its first moment on */
-	rc = bind(fd, (struct sockaddr *)&a, sizeof a);
-	umask(before);
-	if (rc < 0 || listen(fd, HTTP_BACKLOG) < 0) {
-		err_set(e, ERR_TEMP, "%s: %s", path, strerror(errno));
-		close(fd);
-		return -1;
-	}
-	*out = fd;
-	return 0;
+	ASSERT(http);
+	evhttp_set_max_headers_size(http, HTTP_HEADERS_MAX);
+	evhttp_set_max_body_size(http, (ev_ssize_t)body_max);
+	evhttp_set_timeout(http, HTTP_TIMEOUT_S);
+	evhttp_set_allowed_methods(http, EVERY_METHOD);
+	evhttp_set_gencb(http, answer, arg);
+	return http;
 }
 
 int http_server_start(struct http_server **out, struct event_base *base, const char *path,
@@ -275,20 +232,15 @@ int http_server_start(struct http_server **out, struct event_base *base, const c
 	struct http_server *s;
 	int fd = -1;
 
-	if (listen_at(path, &fd, e) < 0)
+	if (http_unix_listen(path, &fd, e) < 0)
 		return err_wrap(e, "the API's socket");
 	signal(SIGPIPE, SIG_IGN);
 	s = mem_new(sizeof *s);
+	s->base = base;
 	s->path = mem_str(path);
 	s->handler = handler;
 	s->arg = arg;
-	s->http = evhttp_new(base);
-	ASSERT(s->http);
-	evhttp_set_max_headers_size(s->http, HTTP_HEADERS_MAX);
-	evhttp_set_max_body_size(s->http, HTTP_BODY_MAX);
-	evhttp_set_timeout(s->http, HTTP_TIMEOUT_S);
-	evhttp_set_allowed_methods(s->http, EVERY_METHOD);
-	evhttp_set_gencb(s->http, on_request, s);
+	s->http = http_evhttp_new(base, HTTP_BODY_MAX, on_request, s);
 	if (!evhttp_accept_socket_with_handle(s->http, fd)) {
 		close(fd);
 		http_server_stop(&s);
@@ -298,10 +250,22 @@ int http_server_start(struct http_server **out, struct event_base *base, const c
 	return 0;
 }
 
+int http_server_open(struct http_server *s, const struct settings *set, struct err *e)
+{
+	return set->api.listen ? http_tcp_open(s, set, &s->tcp, e) : 0;
+}
+
+void http_server_reload(struct http_server *s)
+{
+	if (s->tcp)
+		http_tcp_reload(s->tcp);
+}
+
 void http_server_stop(struct http_server **s)
 {
 	if (!*s)
 		return;
+	http_tcp_close(&(*s)->tcp);
 	evhttp_free((*s)->http);
 	unlink((*s)->path);
 	mem_free(&(*s)->path);

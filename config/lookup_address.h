@@ -2,17 +2,14 @@
 #ifndef CONFIG_LOOKUP_ADDRESS_H
 #define CONFIG_LOOKUP_ADDRESS_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/mem.h"
+#include "common/wire/endpoint.h"
 
 struct lookup_address {
 	union {
 		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
+		union endpoint_sockaddr ip;
 		struct sockaddr_un un;
 	} any;
 	socklen_t len;

@@ -182,7 +182,7 @@ struct settings {
 		int window_s, least, failed_percent, hold_ms, slow_times, slow_ms;
 		int rollback_percent, rollback_s, rollback_hours; /* percent 0: never */
 	} waves;
-	struct { /* learn { … }: passwords that clients have logged in with */
+	struct {	       /* learn { … }: passwords that clients have logged in with */
 		char *domains; /* whose; "*": all; NULL: nothing is learned */
 		char *public_key, *key_file;
 		int days; /* without a login, then they are erased */
@@ -194,6 +194,14 @@ struct settings {
 		bool unknown_to_old;
 		int connections, idle_s;
 	} lookup;
+	struct {	      /* api { … }: the engine's HTTP API off its Unix socket */
+		char *listen; /* "ADDRESS:PORT"; NULL: nowhere else */
+		bool tls;
+		char *certificate, *key; /* NULL: those of section tls */
+		char *names;  /* that it is called by, besides addresses; NULL: none */
+		char *tokens; /* admin/bearers.h; set if listen is */
+		int connections, subscribers;
+	} api;
 	struct {			     /* dns { … } */
 		char *resolvers;	     /* NULL: those of /etc/resolv.conf */
 		int port;		     /* of authoritative name servers */
@@ -202,9 +210,9 @@ struct settings {
 		int watch_s; /* the engine looks this often where the MX leads; 0: never */
 		struct dns_target target;
 	} dns;
-	struct {		     /* opensrs { … }: new is OpenSRS, if cluster is set */
-		char *cluster;	     /* "A", "B", "test" or a URL; NULL: new is something else */
-		char *user;	     /* administrator */
+	struct {	       /* opensrs { … }: new is OpenSRS, if cluster is set */
+		char *cluster; /* "A", "B", "test" or a URL; NULL: new is something else */
+		char *user;    /* administrator */
 		char *password_file; /* of the administrator, or */
 		char *token_file;    /* an API token of his */
 		char *ca_file;	     /* NULL: the system's CAs */

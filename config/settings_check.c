@@ -13,6 +13,7 @@
 #include "common/store.h"
 #include "config/folder_rules.h"
 #include "common/wire/endpoint.h"
+#include "common/wire/http_head.h"
 #include "common/wire/sasl.h"
 
 static void check_file(const char *path, unsigned line, const char *what, struct mistakes *m)
@@ -458,6 +459,49 @@ static void check_lookup(const struct settings *s, const struct scan *scan, stru
 			    mark);
 }
 
+static void check_api_listen(const struct settings *s, unsigned line, struct mistakes *m)
+{
+	struct endpoint at;
+
+	if (endpoint_parse(&at, slice_of(s->api.listen)) < 0)
+		mistake_add(
+			m, line,
+			"api: listen must be an address with its port, \"127.0.0.1:8143\" or "
+			"\"[::1]:8143\", not \"%s\"",
+			s->api.listen);
+	else if (!s->api.tls && !endpoint_is_loopback(&at))
+		mistake_add(m, line,
+			    "api: tls = no would send tokens to and from %s in clear text: use "
+			    "TLS, or listen on 127.0.0.1 behind a proxy that speaks TLS",
+			    s->api.listen);
+	if (s->api.tls && !s->api.certificate && !s->tls.certificate && !s->tls.folder)
+		mistake_add(m, line,
+			    "api: listen needs a certificate: set api.certificate or "
+			    "tls.certificate; or tls = no on a loopback address");
+	if (!s->api.tokens)
+		mistake_add(
+			m, line,
+			"api: listen needs tokens = \"/etc/mailferry/tokens\"; `mailferry token "
+			"add NAME` then writes that file");
+}
+
+static void check_api(const struct settings *s, const struct scan *scan, struct mistakes *m)
+{
+	struct slice bad;
+
+	if (s->api.listen)
+		check_api_listen(s, scan_line(scan, SECTION_API, NULL, "listen"), m);
+	check_file(s->api.certificate, scan_line(scan, SECTION_API, NULL, "certificate"),
+		   "api: certificate", m);
+	check_file(s->api.key, scan_line(scan, SECTION_API, NULL, "key"), "api: key", m);
+	if (s->api.key && !s->api.certificate)
+		mistake_add(m, scan_line(scan, SECTION_API, NULL, "key"),
+			    "api: key without certificate");
+	if (s->api.names && http_names_check(s->api.names, &bad) < 0)
+		mistake_add(m, scan_line(scan, SECTION_API, NULL, "names"),
+			    "api: names: \"%.*s\" is no host name", (int)bad.n, bad.p);
+}
+
 static void check_folder_rules(const struct settings *s, const struct scan *scan,
 			       struct mistakes *m)
 {
@@ -482,9 +526,10 @@ static void check_learn(const struct settings *s, const struct scan *scan, struc
 			    "learn: domains needs public_key and key_file; "
 			    "`mailferry learn-key FILE` makes both");
 	else if (seal_key_parse(s->learn.public_key, key) < 0)
-		mistake_add(m, scan_line(scan, SECTION_LEARN, NULL, "public_key"),
-			    "learn: public_key is none: 64 hex digits, as `mailferry learn-key` "
-			    "printed them");
+		mistake_add(
+			m, scan_line(scan, SECTION_LEARN, NULL, "public_key"),
+			"learn: public_key is none: 64 hex digits, as `mailferry learn-key` "
+			"printed them");
 }
 
 void settings_check(const struct settings *s, const struct scan *scan, struct mistakes *m)
@@ -499,6 +544,7 @@ void settings_check(const struct settings *s, const struct scan *scan, struct mi
 	check_store(s, scan, m);
 	check_host(s, scan, m);
 	check_lookup(s, scan, m);
+	check_api(s, scan, m);
 	check_worker_user(s, scan, m);
 	check_folder_rules(s, scan, m);
 	check_deleted(s, scan, m);

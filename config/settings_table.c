@@ -29,6 +29,9 @@ const struct section_row section_rows[SECTIONS] = {
 			    "engine (`mailferry learn-key`), for copying and for the new account." },
 	[SECTION_LOOKUP] = { "lookup", false,
 			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
+	[SECTION_API] = { "api", false,
+			  "The engine's HTTP API and web page, for people and programs that have no "
+			  "way to its Unix socket (docs/api.md)." },
 	[SECTION_DNS] = { "dns", false,
 			  "Where mail and clients of the domains are led once their users are on "
 			  "new (`mailferry check dns`)." },
@@ -375,6 +378,25 @@ const struct setting_row setting_rows[] = {
 	INT("idle_s", AT(SECTION_LOOKUP, lookup.idle_s), "300", 1, 86400, "s",
 	    "A connection without a question this long is closed."),
 
+	TEXT("listen", AT(SECTION_API, api.listen), NULL, false,
+	     "\"127.0.0.1:8143\", \"[::1]:8143\" or another address of this host; unset: only "
+	     "the Unix socket in run.dir."),
+	ROW("tls", AT(SECTION_API, api.tls), BOOL, "yes", 0, 0, "", false, false,
+	    "HTTPS; no: plain HTTP, which only a loopback address may have."),
+	PATH("certificate", AT(SECTION_API, api.certificate), NULL, true,
+	     "PEM file: certificate and chain; without it those of section tls."),
+	PATH("key", AT(SECTION_API, api.key), NULL, true,
+	     "Its private key, unencrypted; without it the key is in certificate."),
+	TEXT("names", AT(SECTION_API, api.names), NULL, true,
+	     "Host names by which browsers and programs call it: \"desk.example.com\". Addresses "
+	     "and localhost need no mention; any other name is refused."),
+	PATH("tokens", AT(SECTION_API, api.tokens), NULL, true,
+	     "File of those who may ask, as `mailferry token add` writes it."),
+	INT("connections", AT(SECTION_API, api.connections), "100", 1, 1000, "",
+	    "Most at once; more wait."),
+	INT("subscribers", AT(SECTION_API, api.subscribers), "20", 1, 1000, "",
+	    "Of them, most that follow /v1/events."),
+
 	TEXT("resolvers", AT(SECTION_DNS, dns.resolvers), NULL, true,
 	     "Recursive resolvers whose caches are looked into: \"9.9.9.9, [2620:fe::fe]:53\"; "
 	     "without it those of /etc/resolv.conf."),
@@ -419,8 +441,8 @@ const struct setting_row setting_rows[] = {
 	ROW("create", AT(SECTION_OPENSRS, opensrs.create), BOOL, "yes", 0, 0, "", false, true,
 	    "A pending user of the list who has no account gets one; what is there changes only "
 	    "with `mailferry provision`."),
-	ROW("session_tokens", AT(SECTION_OPENSRS, opensrs.session_tokens), BOOL, "yes", 0, 0, "",
-	    false, true,
+	ROW("session_tokens", AT(SECTION_OPENSRS, opensrs.session_tokens), BOOL, "yes", 0, 0,
+	    "", false, true,
 	    "The copier logs in on new with tokens that the administrator gets, not with users' "
 	    "passwords."),
 	INT("token_hours", AT(SECTION_OPENSRS, opensrs.token_hours), "24", 2, 744, "hours",
@@ -478,7 +500,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 183, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 191, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

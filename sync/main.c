@@ -243,6 +243,7 @@ static void take_settings(struct program *p, struct settings *fresh, settings_to
 	settings_release(fresh);
 	log_set_level(p->settings.log.level);
 	log_info(NULL, "settings reloaded");
+	http_server_reload(p->http);
 	engine_nudge(p->engine);
 }
 
@@ -488,11 +489,15 @@ static int open_store(struct program *p, bool create, struct err *e)
 static int start_api(struct program *p, struct err *e)
 {
 	char *path = mem_printf("%s/" API_SOCKET, p->settings.run.dir);
+	struct err later = { 0 };
 	int rc;
 
 	p->api = api_new(&(struct api_opts){
 		.store = p->store, .settings = &p->settings, .hooks = &hooks, .arg = p });
 	rc = http_server_start(&p->http, p->base, path, api_answer, p->api, e);
+	/* Users are moved without it too, and the Unix socket is there to say so. */
+	if (rc == 0 && http_server_open(p->http, &p->settings, &later) < 0)
+		log_error(NULL, "api: not open for anybody off this host: %s", later.text);
 	mem_free(&path);
 	return rc;
 }

@@ -2,7 +2,6 @@
 #include "common/wire/endpoint.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 
 static const uint8_t v4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -28,6 +27,21 @@ struct endpoint endpoint_of(const struct sockaddr *sa)
 		at.port = ntohs(in6->sin6_port);
 	}
 	return at;
+}
+
+socklen_t endpoint_sockaddr(const struct endpoint *at, union endpoint_sockaddr *out)
+{
+	*out = (union endpoint_sockaddr){ 0 };
+	if (endpoint_is_v4(at)) {
+		out->in.sin_family = AF_INET;
+		out->in.sin_port = htons(at->port);
+		memcpy(&out->in.sin_addr, at->ip + sizeof v4_prefix, sizeof out->in.sin_addr);
+		return sizeof out->in;
+	}
+	out->in6.sin6_family = AF_INET6;
+	out->in6.sin6_port = htons(at->port);
+	memcpy(&out->in6.sin6_addr, at->ip, sizeof at->ip);
+	return sizeof out->in6;
 }
 
 bool endpoint_known(const struct endpoint *at)
@@ -76,6 +90,26 @@ int endpoint_set_ip(struct endpoint *at, struct slice text)
 		memcpy(at->ip, raw, sizeof at->ip);
 	else
 		return -1;
+	return 0;
+}
+
+int endpoint_parse(struct endpoint *at, struct slice text)
+{
+	const char *colon = text.n ? memrchr(text.p, ':', text.n) : NULL;
+	struct slice ip = { text.p, colon ? (size_t)(colon - text.p) : 0 };
+	struct endpoint out = { 0 };
+	bool v6 = ip.n > 2 && ip.p[0] == '[' && ip.p[ip.n - 1] == ']';
+	uint64_t port;
+
+	if (v6)
+		ip = (struct slice){ ip.p + 1, ip.n - 2 };
+	if (!colon || v6 != (ip.n && memchr(ip.p, ':', ip.n)) ||
+	    slice_u64((struct slice){ colon + 1, text.n - (size_t)(colon + 1 - text.p) },
+		      UINT16_MAX, &port) < 0 ||
+	    endpoint_set_ip(&out, ip) < 0)
+		return -1;
+	out.port = (uint16_t)port;
+	*at = out;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #ifndef COMMON_WIRE_ENDPOINT_H
 #define COMMON_WIRE_ENDPOINT_H
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "common/wire/wire.h"
@@ -22,6 +23,13 @@ struct endpoint {
 
 /* Of an AF_INET or AF_INET6 address; any other is not known. */
 struct endpoint endpoint_of(const struct sockaddr *sa);
+union endpoint_sockaddr {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+/* For bind() and connect(); IPv4 as AF_INET. Returns its length. */
+socklen_t endpoint_sockaddr(const struct endpoint *at, union endpoint_sockaddr *out);
 bool endpoint_known(const struct endpoint *at);
 bool endpoint_is_v4(const struct endpoint *at);
 bool endpoint_is_any(const struct endpoint *at); /* 0.0.0.0 or ::, to listen on */
@@ -29,6 +37,8 @@ bool endpoint_is_loopback(const struct endpoint *at);
 bool endpoint_same_ip(const struct endpoint *a, const struct endpoint *b);
 /* Takes an address as people write it; the port stays. -1: it is none, *at is untouched. */
 int endpoint_set_ip(struct endpoint *at, struct slice text) MUST_CHECK;
+/* "192.0.2.1:993", "[2001:db8::1]:993". -1: it is neither. */
+int endpoint_parse(struct endpoint *at, struct slice text) MUST_CHECK;
 /* "192.0.2.1", "2001:db8::1" */
 void endpoint_ip_text(const struct endpoint *at, char out[ENDPOINT_IP_MAX]);
 /* "192.0.2.1:993", "[2001:db8::1]:993" */

@@ -308,8 +308,8 @@ static void lookup_is_local_and_complete(void **state UNUSED)
 	       "6: lookup: extension must be one character or \"\", not \"--\"");
 }
 
-#define DOMAINS                                                                     \
-	"dns { new = opensrs-a names = \"mail, imap\" }\n"                          \
+#define DOMAINS                                                                        \
+	"dns { new = opensrs-a names = \"mail, imap\" }\n"                             \
 	"domain \"b.test\" { new = opensrs-b servers = \"ns1.b.test, ns2.b.test\" }\n" \
 	"domain \"c.test\" { new = other mx = \"5 mx.c.test\" host = \"h.c.test\" }\n"
 
@@ -359,6 +359,30 @@ static void words_about_dns_are_checked(void **state UNUSED)
 	       "6: domain \"x.test\": new: other needs mx and host");
 	EXPECT(BASE "domain \"x.test\" { }\ndomain \"x.test\" { }\n",
 	       "6: domain \"x.test\" is already there in line 5");
+}
+
+static void the_api_is_not_open_to_all(void **state UNUSED)
+{
+	struct settings s;
+
+	EXPECT(BASE "api {\n listen = \"192.0.2.1:8143\"\n tls = no\n tokens = t\n}\n",
+	       "6: api: tls = no would send tokens to and from 192.0.2.1:8143 in clear text: use "
+	       "TLS, or listen on 127.0.0.1 behind a proxy that speaks TLS");
+	EXPECT(BASE "api {\n listen = \"localhost:8143\"\n}\n",
+	       "6: api: listen must be an address with its port, \"127.0.0.1:8143\" or "
+	       "\"[::1]:8143\", not \"localhost:8143\"",
+	       "6: api: listen needs tokens = \"/etc/mailferry/tokens\"; `mailferry token add NAME` "
+	       "then writes that file");
+	EXPECT("listener \"a\" { protocol = imap port = 0 tls = none }\n"
+	       "backend \"old\" { host = old.test }\nbackend \"new\" { host = new.test }\n"
+	       "api {\n listen = \"[::]:8143\"\n tokens = t\n}\n",
+	       "5: api: listen needs a certificate: set api.certificate or tls.certificate; or "
+	       "tls = no on a loopback address");
+	EXPECT(BASE "api {\n key = \"tls.key\"\n names = \"a, b_c\"\n}\n",
+	       "6: api: key without certificate", "7: api: names: \"b_c\" is no host name");
+	load_good(BASE "api {\n listen = \"127.0.0.1:0\"\n tls = no\n tokens = t\n}\n", &s);
+	assert_false(s.api.tls);
+	settings_release(&s);
 }
 
 static void lookup_addresses(void **state UNUSED)
@@ -742,6 +766,7 @@ int main(void)
 		cmocka_unit_test(a_domain_has_words_of_its_own),
 		cmocka_unit_test(words_about_dns_are_checked),
 		cmocka_unit_test(opensrs_is_whole_or_not_there),
+		cmocka_unit_test(the_api_is_not_open_to_all),
 		cmocka_unit_test(lookup_addresses),
 		cmocka_unit_test(our_own_listener_is_no_backend),
 		cmocka_unit_test(the_word_of_others),

@@ -56,6 +56,32 @@ static void texts(void **state UNUSED)
 	assert_string_equal(one, "192.0.2.7");
 }
 
+static void with_ports(void **state UNUSED)
+{
+	static const char *const none[] = { "",	     "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536",
+					    ":25",   "[::1]",	"::1:25",   "[1.2.3.4]:25",
+					    "[]:25", "[::1:25", "x:25",	    "[::1]x:25" };
+	static const char *const good[] = { "192.0.2.1:993", "[::1]:1", "0.0.0.0:0",
+					    "[::]:65535" };
+	union endpoint_sockaddr sa;
+	socklen_t n;
+	char text[ENDPOINT_TEXT_MAX];
+	struct endpoint at, back;
+
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_int_equal(endpoint_parse(&at, slice_of(good[i])), 0);
+		endpoint_text(&at, text);
+		assert_string_equal(text, good[i]);
+		n = endpoint_sockaddr(&at, &sa);
+		assert_int_equal(n, sa.any.sa_family == AF_INET ? sizeof sa.in : sizeof sa.in6);
+		back = endpoint_of(&sa.any);
+		assert_memory_equal(&at, &back, sizeof at);
+	}
+	for (size_t i = 0; i < COUNT(none); i++)
+		if (endpoint_parse(&at, slice_of(none[i])) != -1)
+			fail_msg("took \"%s\"", none[i]);
+}
+
 static void of_sockets(void **state UNUSED)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
@@ -153,11 +179,9 @@ static void lists_with_mistakes(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts),
-		cmocka_unit_test(of_sockets),
-		cmocka_unit_test(kinds),
-		cmocka_unit_test(who_is_inside),
-		cmocka_unit_test(lists_with_mistakes),
+		cmocka_unit_test(texts),	 cmocka_unit_test(with_ports),
+		cmocka_unit_test(of_sockets),	 cmocka_unit_test(kinds),
+		cmocka_unit_test(who_is_inside), cmocka_unit_test(lists_with_mistakes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

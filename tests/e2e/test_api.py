@@ -1,0 +1,219 @@
+"""The API off its Unix socket: who is let in, what he may, and what keeps everybody else out."""
+
+import os
+import shutil
+import socket
+import ssl
+import stat
+import time
+
+import pytest
+
+from lib import processes
+from lib.httpapi import Api, address, token
+
+PLAIN = {"listen": "127.0.0.1:0", "tls": False}
+
+
+@pytest.fixture
+def desk(own_ferry):
+    """A factory of ferries whose API listens."""
+    def start(**api):
+        f = own_ferry({"api": dict({"listen": "127.0.0.1:0", "tokens": "tokens"}, **api), "run": {"nodes": 1}})
+        f.tokens = os.path.join(f.folder, "tokens")
+        return f
+    return start
+
+
+def test_roles(desk, stage, person):
+    f = desk(**PLAIN)
+    f.import_users([person.name])
+    view, operate = Api(f, bearer=token(f, "grafana")), Api(f, bearer=token(f, "anna", "operate"))
+    nobody = Api(f)
+    status, headers, said = nobody.ask("/v1/status")
+    assert status == 401 and headers["WWW-Authenticate"].startswith("Bearer") and "token" in said["error"]
+    assert nobody.status("/v1/pause", {"wave": "1"}) == 401
+    assert (nobody.status("/healthz"), nobody.status("/"), nobody.status("/nothing")) == (200, 200, 404)
+    assert view.ask("/v1/users")[2]["users"][0]["name"] == person.name
+    status, _, said = view.ask("/v1/pause", {"wave": "1"})
+    assert status == 403 and "operate" in said["error"]
+    status, headers, said = operate.ask("/v1/waive", {"user": person.name, "check": "quota", "note": "it is small"})
+    assert status == 202, said
+    assert "check quota waived for 1 users (anna)" in f.log_text(10000)
+    assert "POST /v1/waive: 202 (anna from 127.0.0.1)" in f.log_text(10000)
+    assert operate.ask("/v1/rollback", {"user": person.name, "go": False})[0] < 500
+    assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "no-referrer" and "Access-Control-Allow-Origin" not in headers
+    assert "Set-Cookie" not in headers
+
+
+def test_actor_in_the_history(desk, person):
+    f = desk(**PLAIN)
+    f.import_users([person.name])
+    f.wait_state(person.name, ["ready"])
+    operate = Api(f, bearer=token(f, "anna", "operate"))
+    assert operate.status("/v1/cutover", {"user": person.name, "go": True}) == 202
+    f.wait_state(person.name, ["trailing", "done"])
+    assert operate.status("/v1/rollback", {"user": person.name, "go": True, "note": "try"}) == 202
+    assert "operator anna" in {h["actor"] for h in f.history(person.name)}
+
+
+def test_tokens_come_and_go(desk):
+    f = desk(**PLAIN)
+    text = token(f, "anna")
+    api = Api(f, bearer=text, keep=True)
+    assert api.status("/v1/status") == 200
+    with open(f.tokens) as file:
+        kept = file.read()
+    assert text not in kept and text[3:] not in kept and "anna view sha256:" in kept
+    assert stat.S_IMODE(os.stat(f.tokens).st_mode) == 0o600
+    assert [(t["name"], t["role"]) for t in f.cli("token", "list")["tokens"]] == [("anna", "view")]
+    assert "anna" in f.command("token", "list").stdout
+    assert f.command("token", "add", "anna", check=False).returncode == 1
+    assert f.command("token", "add", "b", "--role", "admin", check=False).returncode == 2
+    assert f.command("token", "remove", "bert", check=False).returncode == 1
+    f.cli("token", "remove", "anna")
+    assert api.status("/v1/status") == 401      # in the same connection
+    again = Api(f, bearer=token(f, "anna", "operate"))
+    assert again.status("/v1/status") == 200
+    os.chmod(f.tokens, 0o644)
+    assert again.status("/v1/status") == 401
+    assert "chmod 600" in f.log_text(10000) and f.command("check", "config", check=False).returncode == 2
+    os.chmod(f.tokens, 0o600)
+    assert again.status("/v1/status") == 200
+
+
+def test_wrong_tokens(desk):
+    f = desk(**PLAIN)
+    good = token(f, "anna")
+    wrong = [good[:-1] + ("0" if good[-1] != "0" else "1"), "mf_" + "0" * 64, good.upper(), good + "0", "", "x" * 4000]
+    said = [Api(f, bearer=w).status("/v1/status") if w else
+            Api(f).status("/v1/status", headers={"Authorization": ""}) for w in wrong]
+    assert said == [401] * len(wrong)
+    assert Api(f).status("/v1/status", headers={"Authorization": "Basic YTpi"}) == 401
+    assert Api(f, bearer=wrong[0]).status("/") == 401
+    for _ in range(10):
+        status, headers, _ = Api(f, bearer=wrong[0]).ask("/v1/status")
+    assert status == 429 and headers["Retry-After"] == "60"
+    assert Api(f, bearer=good).status("/v1/status") == 200     # nobody is locked out by somebody else
+    assert f.log_text(10000).count("wrong token from 127.0.0.1") == 10
+
+
+def test_other_names_and_other_pages(desk):
+    f = desk(names="desk.example.com", **PLAIN)
+    bearer = token(f, "anna", "operate")
+    port = address(f)[1]
+
+    def ask(host, origin=None, body=None):
+        headers = {"Host": host, "Origin": origin} if origin else {"Host": host}
+        return Api(f, bearer=bearer).status("/v1/pause" if body else "/v1/waves", body, headers)
+    assert ask("desk.example.com") == 200 and ask("desk.example.com:%d" % port) == 200
+    assert ask("evil.test") == 403 and ask("desk.example.com.evil.test") == 403
+    body = {"wave": "1", "note": "x"}
+    host = "desk.example.com:%d" % port
+    assert ask(host, "http://evil.test", body) == 403 and ask(host, "null", body) == 403
+    assert ask(host, "http://desk.example.com", body) == 403       # another port is another page
+    assert ask(host, "http://" + host, body) not in (401, 403)
+    assert ask(host, None, body) not in (401, 403)                  # a program sends none
+    with socket.create_connection(("127.0.0.1", port), 10) as s:    # a whole URL does not get around it
+        s.sendall(b"GET http://evil.test/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert s.recv(100).startswith(b"HTTP/1.1 400")
+    for head in (b"", b"Host: localhost\r\nHost: evil.test\r\n"):
+        with socket.create_connection(("127.0.0.1", port), 10) as s:
+            s.sendall(b"GET /healthz HTTP/1.1\r\n" + head + b"\r\n")
+            assert s.recv(100).startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tls(desk, stage):
+    f = desk()
+    bearer = token(f, "anna")
+    assert address(f)[0] == "https"
+    api = Api(f, stage.context, bearer)
+    assert api.ask("/v1/users")[2]["users"] == []
+    with pytest.raises(ssl.SSLError):
+        Api(f, ssl.create_default_context(), bearer).ask("/v1/users")
+    old = ssl.create_default_context(cafile=stage.ca.cert)
+    old.minimum_version = ssl.TLSVersion.TLSv1
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError):
+        Api(f, old, bearer).ask("/v1/users")
+    plain = Api(f, bearer=bearer)
+    plain.scheme = "http"
+    with pytest.raises(Exception):
+        plain.ask("/healthz")
+    keep = Api(f, stage.context, bearer, keep=True)
+    assert [keep.status("/v1/status") for _ in range(3)] == [200] * 3
+
+
+def serial(port, ca):
+    context = ssl.create_default_context(cafile=ca)
+    with socket.create_connection(("localhost", port), 10) as s, context.wrap_socket(s, server_hostname="localhost") as t:
+        return t.getpeercert()["serialNumber"]
+
+
+def test_certificate_is_renewed(desk, stage):
+    own = os.path.join(stage.folder, "desk.pem")
+    stage.ca.make(own, ["localhost"])
+    os.chmod(own, 0o644)
+    f = desk(certificate=own)
+    port = address(f)[1]
+    before = serial(port, stage.ca.cert)
+    stage.ca.make(own + ".new", ["localhost"])
+    os.chmod(own + ".new", 0o644)
+    shutil.move(own + ".new", own)
+    f.cli("reload")
+    assert serial(port, stage.ca.cert) != before
+
+
+def test_limits(desk):
+    f = desk(connections=3, **PLAIN)
+    bearer = token(f, "anna", "operate")
+    port = address(f)[1]
+    api = Api(f, bearer=bearer)
+    assert api.status("/v1/pause", b'{"wave": "' + b"x" * 600000 + b'"}') == 413
+    assert api.status("/v1/pause", b"x" * (1 << 20) + b"x") == 413
+    assert api.status("/v1/status?" + "a" * 3000) == 400
+    assert api.status("/v1/status", headers={"X": "a" * 17000}) in (400, 413)
+    idle = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(3)]
+    late = socket.create_connection(("127.0.0.1", port), 10)
+    late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    late.settimeout(1)
+    with pytest.raises(TimeoutError):
+        late.recv(1)
+    idle.pop().close()
+    late.settimeout(10)
+    assert late.recv(100).startswith(b"HTTP/1.1 200")
+    for s in idle + [late]:
+        s.close()
+
+
+@pytest.mark.full
+def test_the_slow_are_cut(desk):
+    f = desk(**PLAIN)
+    port = address(f)[1]
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(b"GET /healthz HTTP/1.1\r\n")
+        s.settimeout(5)
+        while time.monotonic() < begin + 100:
+            try:
+                s.sendall(b"X: y\r\n")
+                if s.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert 55 < time.monotonic() - begin < 90
+
+
+def test_a_port_that_is_taken_stops_nothing(desk):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        f = desk(listen="127.0.0.1:%d" % taken.getsockname()[1], tls=False)
+        assert "in use" in f.log_text(10000) and f.cli("status")
