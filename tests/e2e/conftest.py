@@ -43,6 +43,7 @@ def pytest_configure(config):
     processes.tied = True
     config.addinivalue_line("markers", "full: takes long; only with tests/run --full")
     config.addinivalue_line("markers", "offers(capability): only where the servers offer it")
+    config.addinivalue_line("markers", "any_servers: whose they are is all one to it; only with the usual ones")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -50,7 +51,7 @@ def pytest_collection_modifyitems(config, items):
     lacking = set().union(*(LACKS.get(kind, ()) for kind in SERVERS))
     out = [i for i in items if any(m.args[0] in lacking for m in i.iter_markers("offers"))]
     if set(SERVERS) != {"dovecot"}:
-        out += [i for i in items if i not in out and "stage" not in i.fixturenames]
+        out += [i for i in items if i not in out and ("stage" not in i.fixturenames or i.get_closest_marker("any_servers"))]
     config.hook.pytest_deselected(items=out)
     items[:] = [i for i in items if i not in out]
 

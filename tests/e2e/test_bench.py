@@ -18,6 +18,8 @@ import sync  # noqa: E402
 import waves  # noqa: E402
 from lib import processes  # noqa: E402
 
+pytestmark = pytest.mark.any_servers
+
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory):

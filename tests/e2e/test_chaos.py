@@ -13,6 +13,8 @@ import plants  # noqa: E402
 from history import FAIL, OK, UNKNOWN, History, move_verb  # noqa: E402
 from lib.mailferry import build_folder  # noqa: E402
 
+pytestmark = pytest.mark.any_servers
+
 ANNA = "anna@example.com"
 
 

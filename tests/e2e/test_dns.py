@@ -11,6 +11,8 @@ import pytest
 from lib import fakedns, processes
 from lib.nsd import NameServer, free_port
 
+pytestmark = pytest.mark.any_servers
+
 OWN, RESOLVER, EVIL = ["127.0.0.1", "127.0.0.2"], "127.0.0.3", "127.0.0.4"
 RIGHT, WRONG, NOT_YET = 0, 1, 2
 NEW = "opensrs-a"

@@ -12,6 +12,8 @@ from lib import metrics, processes
 from lib.imapclient import ImapClient, No
 from lib.reader import compare
 
+pytestmark = pytest.mark.any_servers
+
 STORE = "store/mailferry.db"
 
 

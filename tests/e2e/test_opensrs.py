@@ -13,6 +13,8 @@ from fakes import opensrs
 from lib import processes
 from lib.mailferry import CommandFailed
 
+pytestmark = pytest.mark.any_servers
+
 DOMAIN = "example.com"
 PASSWORD = "api-pass-9c41e7"
 

@@ -3,8 +3,12 @@
 import csv
 import io
 
+import pytest
+
 from lib import processes
 from lib.imapclient import ImapClient
+
+pytestmark = pytest.mark.any_servers
 
 DOMAIN = "example.com"
 VOUCHED = ["brand", "accounts-frozen", "passwords-frozen", "webmail-closed"]

@@ -19,6 +19,8 @@ from lib.postgres import Postgres
 from lib.reader import compare
 from test_lookup import Asker
 
+pytestmark = pytest.mark.any_servers
+
 BUDGET_S, HOLD_S = 4, 7
 LATE_S = 4      # a machine under load, and connections to the store that are made anew
 OLD, NEW = "smtp:[old.example.com]", "smtp:[new.example.com]"
