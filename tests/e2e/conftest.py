@@ -80,11 +80,10 @@ class StageCopier(Copier):
 class Stage:
     """The servers and all that was opened during a test, for its end and for its failure."""
 
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="mailferry-test-")
+    def __init__(self, ca):
+        self.folder, self.ca = tempfile.mkdtemp(prefix="mailferry-test-"), ca
         os.chmod(self.folder, 0o755)
-        self.ca = CA(os.path.join(self.folder, "ca"))
-        self.context = client_context(self.ca.cert)
+        self.context = client_context(ca.cert)
         names = {"user%03d@example.com" % i: "secret-of-%03d" % i for i in range(POOL)}
         names["odd@example.com"] = ODD_PASSWORD
         self.pool = [Person(n, p) for n, p in names.items() if n != "odd@example.com"]
@@ -144,8 +143,15 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def stage():
-    s = Stage().start()
+def ca():
+    with tempfile.TemporaryDirectory(prefix="mailferry-ca-") as folder:
+        os.chmod(folder, 0o755)
+        yield CA(os.path.join(folder, "ca"))
+
+
+@pytest.fixture(scope="session")
+def stage(ca):
+    s = Stage(ca).start()
     yield s
     s.end()
 

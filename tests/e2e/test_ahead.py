@@ -27,18 +27,18 @@ class Altering(Fake):
 
 
 @pytest.fixture
-def fakes(stage, tmp_path):
+def fakes(ca, tmp_path):
     """fakes(new=kind): old and new, each with mail in FOLDERS or without, and a copier of one lane."""
     made = []
 
     def make(new=Fake, old=Fake):
-        made.extend(kind(name, str(tmp_path), stage.ca, {ANNA: SECRET}) for name, kind in (("old", old), ("new", new)))
+        made.extend(kind(name, str(tmp_path), ca, {ANNA: SECRET}) for name, kind in (("old", old), ("new", new)))
         for i, folder in enumerate(FOLDERS):
             if folder != b"INBOX":
                 made[0].create(ANNA, folder)
             for k in range(9 - 3 * i):      # the largest folder goes first
                 made[0].put(ANNA, folder, mail.message("%s-%d" % (folder.decode(), k)))
-        return made[0], made[1], Copier(made[0], made[1], stage.ca, ANNA, SECRET, str(tmp_path), fence_s=0,
+        return made[0], made[1], Copier(made[0], made[1], ca, ANNA, SECRET, str(tmp_path), fence_s=0,
                                          exceptions=str(tmp_path / "exceptions" / "anna"))
     yield make
     for f in made:

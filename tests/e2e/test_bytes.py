@@ -50,17 +50,17 @@ class Strict(FakeMail):
 
 
 @pytest.fixture
-def fakes(stage, tmp_path):
+def fakes(ca, tmp_path):
     """A factory: fakes(kind_of_new) gives an honest old, a new, and a copier between them."""
     made = []
 
     def make(kind=FakeMail, new=None, **changes):
-        old = FakeMail("old", str(tmp_path), stage.ca, {ANNA: SECRET})
+        old = FakeMail("old", str(tmp_path), ca, {ANNA: SECRET})
         made.append(old)
         if not new:
-            new = kind("new", str(tmp_path), stage.ca, {ANNA: SECRET})
+            new = kind("new", str(tmp_path), ca, {ANNA: SECRET})
             made.append(new)
-        copier = Copier(old, new, stage.ca, ANNA, SECRET, str(tmp_path),
+        copier = Copier(old, new, ca, ANNA, SECRET, str(tmp_path),
                         exceptions=str(tmp_path / "exceptions" / "anna"), **changes)
         return old, new, copier
     yield make

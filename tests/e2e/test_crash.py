@@ -13,6 +13,7 @@ import pytest
 from lib import fakemail, liars, mail
 from lib.copier import Copier
 from lib.fakemail import CAPABILITIES, FakeMail
+from lib.imapclient import client_context
 from lib.mailferry import build_folder
 
 ANNA, SECRET = "anna@example.com", "secret"
@@ -22,11 +23,11 @@ LIB = os.path.dirname(os.path.abspath(fakemail.__file__))
 class Case(Copier):
     """Two fakes, old with some mail, and a copier between them."""
 
-    def __init__(self, folder, stage, new=FakeMail, **how):
-        self.context = stage.context
-        made = [make(name, folder, stage.ca, {ANNA: SECRET}, **options)
+    def __init__(self, folder, ca, new=FakeMail, **how):
+        self.context = client_context(ca.cert)
+        made = [make(name, folder, ca, {ANNA: SECRET}, **options)
                 for name, make, options in (("old", FakeMail, {}), ("new", new, how))]
-        super().__init__(*made, stage.ca, ANNA, SECRET, folder, fence_s=0)
+        super().__init__(*made, ca, ANNA, SECRET, folder, fence_s=0)
         for i in range(5):
             self.old.put(ANNA, b"INBOX", mail.message("m%d" % i), {b"\\Seen"} if i % 2 else ())
         for _ in range(2):
@@ -47,11 +48,11 @@ class Case(Copier):
 
 
 @pytest.fixture
-def case(stage, tmp_path):
+def case(ca, tmp_path):
     made = []
 
     def make(*args, **how):
-        made.append(Case(str(tmp_path), stage, *args, **how))
+        made.append(Case(str(tmp_path), ca, *args, **how))
         return made[-1]
     yield make
     for c in made:

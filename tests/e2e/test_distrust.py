@@ -37,15 +37,15 @@ class Fake(FakeMail):
 
 
 @pytest.fixture
-def two(stage, tmp_path):
+def two(ca, tmp_path):
     """two(old=kind, new=kind): old, new, copier."""
     made = []
 
     def make(old=Fake, new=Fake, capabilities=CONDSTORE, **changes):
-        made.extend(kind(name, str(tmp_path), stage.ca, {ANNA: SECRET}, capabilities=set(capabilities))
+        made.extend(kind(name, str(tmp_path), ca, {ANNA: SECRET}, capabilities=set(capabilities))
                     for name, kind in (("old", old), ("new", new)))
         changes.setdefault("fence_s", 0)
-        return made[0], made[1], Copier(made[0], made[1], stage.ca, ANNA, SECRET, str(tmp_path), **changes)
+        return made[0], made[1], Copier(made[0], made[1], ca, ANNA, SECRET, str(tmp_path), **changes)
     yield make
     for f in made:
         f.stop()

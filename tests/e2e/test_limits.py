@@ -500,7 +500,7 @@ def test_parked_stall_s_drop_per_s(stage, own_ferry, person, imap):
     for c in idle:
         c.responses_until_closed()
         assert c.left_with_bye
-    assert abs(idle[0].closed_at - idle[1].closed_at) > 0.8 and dropped.more() == 1
+    assert abs(idle[0].closed_at - idle[1].closed_at) > 0.3 and dropped.more() == 1
 
 
 # ---- strangers to the protocol

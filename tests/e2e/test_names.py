@@ -21,10 +21,10 @@ class Pair:
 
     ended = False
 
-    def __init__(self, stage, tmp_path, old=FakeMail, new=FakeMail, **options):
-        self.old = old("old", str(tmp_path), stage.ca, {ANNA: SECRET}, **options.pop("old_options", {}))
-        self.new = new("new", str(tmp_path), stage.ca, {ANNA: SECRET}, **options.pop("new_options", {}))
-        self.copier = Copier(self.old, self.new, stage.ca, ANNA, SECRET, str(tmp_path), fence_s=0, **options)
+    def __init__(self, ca, tmp_path, old=FakeMail, new=FakeMail, **options):
+        self.old = old("old", str(tmp_path), ca, {ANNA: SECRET}, **options.pop("old_options", {}))
+        self.new = new("new", str(tmp_path), ca, {ANNA: SECRET}, **options.pop("new_options", {}))
+        self.copier = Copier(self.old, self.new, ca, ANNA, SECRET, str(tmp_path), fence_s=0, **options)
 
     def fill(self, *names):
         """One message in each, which says where it was."""
@@ -38,11 +38,11 @@ class Pair:
 
 
 @pytest.fixture
-def pair(stage, tmp_path):
+def pair(ca, tmp_path):
     made = []
 
     def make(**options):
-        made.append(Pair(stage, tmp_path, **options))
+        made.append(Pair(ca, tmp_path, **options))
         return made[-1]
     yield make
     for p in made:

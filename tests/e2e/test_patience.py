@@ -5,6 +5,7 @@ nothing is lost. One worker at a time between two servers in memory.
 
 import os
 import re
+import shutil
 import socket
 import ssl
 import tempfile
@@ -17,7 +18,7 @@ from lib import mail
 from lib.copier import Copier, worker_command
 from lib.fakemail import FakeMail, first, nth
 from lib.fakes import Hangup
-from lib.imapclient import ImapClient
+from lib.imapclient import ImapClient, client_context
 from lib.mailferry import Mailferry
 
 ANNA, PASSWORD = "anna", "s3cret-of-anna"
@@ -25,15 +26,15 @@ MESSAGES = 12
 
 
 class Pair:
-    def __init__(self, stage, folder):
-        self.context = stage.context
-        self.ca = stage.ca
+    def __init__(self, ca, folder):
+        self.context = client_context(ca.cert)
+        self.ca = ca
         self.folder = folder
-        self.old = FakeMail("old", folder, stage.ca, {ANNA: PASSWORD})
-        self.new = FakeMail("new", folder, stage.ca, {ANNA: PASSWORD})
+        self.old = FakeMail("old", folder, ca, {ANNA: PASSWORD})
+        self.new = FakeMail("new", folder, ca, {ANNA: PASSWORD})
         for i in range(MESSAGES):
             self.old.put(ANNA, b"INBOX" if i % 3 else b"Sent", mail.message("m%d" % i), {b"\\Seen"})
-        self.copier = Copier(self.old, self.new, stage.ca, ANNA, PASSWORD, folder, fence_s=0, connect_s=5, io_s=5)
+        self.copier = Copier(self.old, self.new, ca, ANNA, PASSWORD, folder, fence_s=0, connect_s=5, io_s=5)
 
     def fails(self, **changes):
         code, result = self.copier.run(**changes)
@@ -51,8 +52,8 @@ class Pair:
 
 
 @pytest.fixture
-def pair(stage, tmp_path):
-    p = Pair(stage, str(tmp_path))
+def pair(ca, tmp_path):
+    p = Pair(ca, str(tmp_path))
     yield p
     p.stop()
 
@@ -381,7 +382,7 @@ def test_check_user_proves_both_logins(stage, ferry, resident):
 
 
 @pytest.mark.full
-def test_the_copier_makes_room_for_live_users(stage, tmp_path):
+def test_the_copier_makes_room_for_live_users(ca, tmp_path):
     """Nodes see the old server's answers grow slow, the engine halves what the copier moves there, and says so."""
     slow = threading.Event()
     done = threading.Event()
@@ -390,15 +391,15 @@ def test_the_copier_makes_room_for_live_users(stage, tmp_path):
         time.sleep(0.15 if slow.is_set() else 0)
         fake.do(talk, command)
 
-    old, new = (FakeMail(name, str(tmp_path), stage.ca, {ANNA: PASSWORD}) for name in ("old", "new"))
+    old, new = (FakeMail(name, str(tmp_path), ca, {ANNA: PASSWORD}) for name in ("old", "new"))
     old.rules["NOOP"] = noop
     for i in range(200):
         old.put(ANNA, b"INBOX", b"Subject: %d\r\n\r\n" % i + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 1500)
-    folder = tempfile.mkdtemp(prefix="ferry-", dir=stage.folder)
+    folder = tempfile.mkdtemp(prefix="ferry-")
     os.chmod(folder, 0o755)
-    ferry = Mailferry(folder, stage.ca, old, new, settings={"backend old": {"rate": "400K"}})
+    ferry = Mailferry(folder, ca, old, new, settings={"backend old": {"rate": "400K"}})
     ferry.start()
-    client = ImapClient(ferry.address, ferry.ports["imaps"], stage.context)
+    client = ImapClient(ferry.address, ferry.ports["imaps"], client_context(ca.cert))
     client.login(ANNA, PASSWORD)
 
     def live():
@@ -422,6 +423,7 @@ def test_the_copier_makes_room_for_live_users(stage, tmp_path):
         user.join()
         client.close()
         ferry.stop()
+        shutil.rmtree(folder)
         old.stop()
         new.stop()
 

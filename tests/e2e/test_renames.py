@@ -15,11 +15,11 @@ STEPS_MAX = 80
 
 
 @pytest.fixture
-def pair(stage, tmp_path):
+def pair(ca, tmp_path):
     made = []
 
     def make(**options):
-        made.append(Pair(stage, tmp_path, **options))
+        made.append(Pair(ca, tmp_path, **options))
         return made[-1]
     yield make
     for p in made:

@@ -45,16 +45,16 @@ class Fake(FakeMail):
 
 
 @pytest.fixture
-def two(stage, tmp_path):
+def two(ca, tmp_path):
     """two(window): old, new, copier; window 0: nothing is swept."""
     made = []
 
     def make(window, **changes):
         folder = tempfile.mkdtemp(dir=tmp_path)
-        pair = [Fake(name, folder, stage.ca, {ANNA: SECRET}, capabilities=set(PLAIN)) for name in ("old", "new")]
+        pair = [Fake(name, folder, ca, {ANNA: SECRET}, capabilities=set(PLAIN)) for name in ("old", "new")]
         made.extend(pair)
         changes = {"fence_s": 0, "delete_brake": BRAKE, "delete_brake_percent": 100, **changes}
-        copier = Copier(*pair, stage.ca, ANNA, SECRET, folder, **changes)
+        copier = Copier(*pair, ca, ANNA, SECRET, folder, **changes)
         copier.env["MAILFERRY_WINDOW"] = str(window)
         return types.SimpleNamespace(old=pair[0], new=pair[1], copier=copier)
     yield make
