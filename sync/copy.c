@@ -39,7 +39,7 @@ static int start_again(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	w->f->settled = false;
+	w->f->settled = 0;
 	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
 	if (s == p->from && journal_suspect_drop(p->journal, w->f->id, 0, e) < 0)
 		return -1;
@@ -226,6 +226,25 @@ static bool uids_last(const struct work *w)
 	return !w->selected[SIDE_OLD].uid_not_sticky && !w->selected[SIDE_NEW].uid_not_sticky;
 }
 
+static int settle(struct work *w, bool equal, struct err *e)
+{
+	struct pass *p = w->pass;
+	unsigned from = 1U << p->from, to = 1U << p->to;
+	struct journal_counts now;
+
+	if (pass_is_trailing(p)) { /* has not looked at new */
+		w->f->settled = (w->f->settled & to) | from;
+		return 0;
+	}
+	w->f->settled = 0;
+	if (!equal || !uids_last(w))
+		return 0;
+	if (journal_count(p->journal, w->f, &now, e) < 0)
+		return -1;
+	w->f->settled = from | (now.at[p->to] == w->f->state[p->to].messages ? to : 0);
+	return 0;
+}
+
 static int end_folder(struct work *w, bool equal, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -233,7 +252,8 @@ static int end_folder(struct work *w, bool equal, struct err *e)
 	remember(w, p->from);
 	if (!pass_is_trailing(p))
 		remember(w, p->to);
-	w->f->settled = pass_is_trailing(p) || (equal && uids_last(w));
+	if (settle(w, equal, e) < 0)
+		return -1;
 	if (journal_begin(p->journal, e) < 0)
 		return -1;
 	if (journal_folder_write(p->journal, w->f, e) < 0 || uids_note(w, e) < 0) {

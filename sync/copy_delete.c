@@ -24,7 +24,7 @@ static int known_messages(struct pass *p, const struct journal_folder *f, int64_
 	struct journal_counts c;
 
 	*out = f->state[p->from].messages;
-	if (f->settled)
+	if (journal_is_settled(f, p->from))
 		return 0;
 	if (journal_count(p->journal, f, &c, e) < 0)
 		return -1;

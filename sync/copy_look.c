@@ -45,8 +45,8 @@ static uint64_t ask_since(const struct work *w, enum side s)
 {
 	const struct folder_state *base = &w->f->state[s];
 
-	if (!w->pair || !w->f->settled || !base->uidvalidity || w->count.unverified ||
-	    w->count.in_doubt || !mailbox_caps(w->lane->box[s])->condstore)
+	if (!w->pair || !journal_is_settled(w->f, w->pass->from) || !base->uidvalidity ||
+	    w->count.unverified || w->count.in_doubt || !mailbox_caps(w->lane->box[s])->condstore)
 		return 0;
 	return base->modseq;
 }

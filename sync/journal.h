@@ -48,9 +48,13 @@ struct journal_folder {
 	int64_t id;
 	char *name[SIDES];
 	struct folder_state state[SIDES];
-	bool settled; /* the last pass found both sides equal and verified at these states */
+	/* 1 << side: at these states both sides were equal and verified, and all that stood on
+	 * that side was known. A pass that reads it may go on from there. On the side that is
+	 * written to, mail of others may stand: for a pass that leads back it is new. */
+	unsigned settled;
 	bool trailed; /* the first trailing pass after the flip has been here */
 };
+bool journal_is_settled(const struct journal_folder *f, enum side s);
 void journal_folders_free(struct journal_folder **f, size_t *n);
 
 int journal_folders(struct journal *j, struct journal_folder **out, size_t *n,

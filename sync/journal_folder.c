@@ -1,6 +1,11 @@
 /* Hides: the rows of folders and subscriptions. */
 #include "sync/journal_impl.h"
 
+bool journal_is_settled(const struct journal_folder *f, enum side s)
+{
+	return f->settled >> s & 1;
+}
+
 void journal_folders_free(struct journal_folder **f, size_t *n)
 {
 	for (size_t i = 0; i < *n; i++)
@@ -22,7 +27,7 @@ static void read_folder(sqlite3_stmt *st, struct journal_folder *f)
 			.modseq = (uint64_t)sqlite3_column_int64(st, 9 + s),
 		};
 	}
-	f->settled = sqlite3_column_int(st, 11);
+	f->settled = (unsigned)sqlite3_column_int(st, 11);
 	f->trailed = sqlite3_column_int(st, 12);
 }
 
@@ -75,7 +80,7 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f, stru
 		sqlite3_bind_int64(st, 6 + s, f->state[s].messages);
 		sqlite3_bind_int64(st, 8 + s, (int64_t)f->state[s].modseq);
 	}
-	sqlite3_bind_int(st, 10, f->settled);
+	sqlite3_bind_int(st, 10, (int)f->settled);
 	return journal_done(j, st, e);
 }
 

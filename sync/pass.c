@@ -155,7 +155,7 @@ static bool needs_work(const struct pass *p, const struct journal_folder *f)
 	const struct folder_info *from = folder_list_find(&p->list[p->from], f->name[p->from]);
 	const struct folder_info *to = folder_list_find(&p->list[p->to], f->name[p->to]);
 
-	if (!f->settled || !stands_still(f, from, p->from))
+	if (!journal_is_settled(f, p->from) || !stands_still(f, from, p->from))
 		return true;
 	return !pass_is_trailing(p) && !stands_still(f, to, p->to);
 }

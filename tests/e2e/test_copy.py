@@ -184,6 +184,20 @@ def test_what_a_client_does_on_old_after_the_flip_is_told(stage, person, copier,
     assert copier.run("trailing")[1]["strays"] == 0
 
 
+@pytest.mark.parametrize("kind", ["pass", "trailing"])
+def test_mail_that_came_to_the_other_side_before_the_turn(copier, old, stage, person, kind):
+    """A pass lets be what others have put on the side it writes to. One that leads back brings it."""
+    fill(old)
+    copier.until_clean()
+    old.append(b"INBOX", mail.message("for new"), b"", mail.imap_date(1600000000))
+    assert copier.until_clean(**{"from": "new"})["copied"] == 0
+    assert copier.run(kind)[1]["arrived" if kind == "trailing" else "copied"] == 1
+    connect(stage, stage.new, person).append(b"INBOX", mail.message("for old"), b"", mail.imap_date(1600000000))
+    assert copier.until_clean()["copied"] == 0
+    assert copier.until_clean(**{"from": "new"})["copied"] == 1
+    assert not copier.difference(), copier.difference()
+
+
 def test_trailing_without_a_journal_brings_nothing(copier, old):
     fill(old)
     copier.until_clean()
