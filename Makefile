@@ -130,6 +130,11 @@ FUZZ_SECONDS ?= 60
 fuzz: deps
 	tests/deps --fuzz
 	tests/fuzz/run $(FUZZ_SECONDS)
+# SEED=n: the same requests again.
+fuzz-api: deps
+	@$(MAKE) --no-print-directory SAN=1 all
+	MAILFERRY_BUILD=build/asan API_FUZZ_SECONDS=$(FUZZ_SECONDS) $(if $(SEED),SEED=$(SEED)) \
+		$(PYTHON) -m pytest tests/e2e/test_api_fuzz.py -q -s -p no:cacheprovider
 show-libs:
 	@echo $(LIBS)
 
@@ -217,6 +222,7 @@ help:
 	@echo 'make check      one round of the suite with this build (SAN=1: under sanitizers)'
 	@echo 'make test-full  the suite with its long parts'
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
+	@echo 'make fuzz-api   requests that nobody meant, made of docs/openapi.json, FUZZ_SECONDS= of them; SEED= repeats a run'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
 	@echo 'make chaos      users at work are moved there and back while everything fails; then what was promised is checked'
 	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers; SEED= repeats a run'
@@ -228,4 +234,4 @@ help:
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz show-libs deps demo demo-cluster demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz fuzz-api show-libs deps demo demo-cluster demo-up demo-down format install clean help

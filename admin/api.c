@@ -24,6 +24,8 @@ static const struct api_route {
 	{ HTTP_GET, ROLE_VIEW, "/readyz", api_get_readiness,
 	  "200: it works or stands by; 503: why not" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/status", api_get_status, "everything at a glance" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/events", api_get_events,
+	  "what happens, as server-sent events; ?after=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users", api_get_users, "?wave= state= after= limit=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*", api_get_user, "one user" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/why", api_get_why, "what the user waits for" },
@@ -302,6 +304,8 @@ struct api *api_new(const struct api_opts *o)
 	a->settings = o->settings;
 	a->hooks = o->hooks ? o->hooks : &none;
 	a->arg = o->arg;
+	if (o->base)
+		a->events = api_events_new(a, o->base);
 	return a;
 }
 
@@ -309,6 +313,7 @@ void api_free(struct api **a)
 {
 	if (!*a)
 		return;
+	api_events_free(&(*a)->events);
 	json_decref((*a)->summary.made);
 	mem_free(a);
 }

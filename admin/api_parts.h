@@ -15,6 +15,7 @@ struct api {
 		json_t *made; /* NULL: none yet */
 		int64_t due;  /* clock_mono_ms() */
 	} summary;
+	struct api_events *events; /* NULL: none */
 };
 
 /* One request on its way through a route. */
@@ -44,6 +45,13 @@ bool api_is_live(const struct api *a, const char *name, struct api_live *out);
 
 /* api_status.c */
 int api_get_status(struct api_call *c);
+/* What is summed up over users and sessions, as /v1/status has it; owned by the caller. */
+int api_summary(struct api *a, json_t **out, struct err *e) MUST_CHECK;
+/* api_events.c */
+int api_get_events(struct api_call *c);
+struct api_events *api_events_new(struct api *a, struct event_base *base);
+/* When the server has stopped. */
+void api_events_free(struct api_events **v);
 /* api_monitor.c: for machines, as text */
 int api_get_metrics(struct api_call *c);
 int api_get_health(struct api_call *c);
@@ -61,6 +69,8 @@ int api_post_rebuild(struct api_call *c);
 int api_post_requests(struct api_call *c);
 
 /* api_waves.c */
+struct timetable;
+json_t *api_json_timetable(const struct timetable *t);
 int api_post_cutover(struct api_call *c);
 int api_post_pause(struct api_call *c);
 int api_post_resume(struct api_call *c);

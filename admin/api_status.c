@@ -178,6 +178,14 @@ static int summary_fresh(struct api *a, struct err *e)
 	return 0;
 }
 
+int api_summary(struct api *a, json_t **out, struct err *e)
+{
+	if (summary_fresh(a, e) < 0)
+		return -1;
+	*out = json_incref(a->summary.made);
+	return 0;
+}
+
 /* ---- the rest of the screen */
 
 static void warn(json_t *list, const char *fmt, ...) PRINTF_LIKE(2, 3);

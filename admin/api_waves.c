@@ -72,7 +72,7 @@ static json_t *time_json(int64_t ms)
 	return ms ? json_integer(ms) : json_null();
 }
 
-static json_t *timetable_json(const struct timetable *t)
+json_t *api_json_timetable(const struct timetable *t)
 {
 	char text[WAVE_WHY_MAX];
 
@@ -116,7 +116,7 @@ static int give_go(struct api_call *c, const struct choice *w, struct timetable 
 	api_put_choice(c, w);
 	json_object_set_new(c->out, "changed", json_integer(changed));
 	json_object_set_new(c->out, "after", json_integer(after));
-	json_object_set_new(c->out, "timetable", timetable_json(t));
+	json_object_set_new(c->out, "timetable", api_json_timetable(t));
 	api_poke(c->api);
 	return 202;
 }
@@ -186,7 +186,7 @@ static int dry_run(struct api_call *c, const struct choice *w, const struct time
 	int rc = schedule(c, t, due, w->count, &e);
 
 	json_object_set_new(c->out, "users", list);
-	json_object_set_new(c->out, "timetable", timetable_json(t));
+	json_object_set_new(c->out, "timetable", api_json_timetable(t));
 	json_object_set_new(c->out, "more", json_boolean(w->count > API_NAMES_MAX));
 	for (size_t i = 0; rc == 0 && i < MIN(w->count, (size_t)API_NAMES_MAX); i++)
 		rc = put_due(c, w->names[i], due[json_array_size(list)], list, &e);
@@ -272,7 +272,7 @@ static int add_timetable(const struct timetable *t, void *arg)
 	json_array_foreach (p->list, i, j)
 		if (t->is_wave &&
 		    strcmp(json_string_value(json_object_get(j, "wave")), t->name) == 0)
-			json_object_set_new(j, "timetable", timetable_json(t));
+			json_object_set_new(j, "timetable", api_json_timetable(t));
 	return 0;
 }
 

@@ -317,5 +317,6 @@ void bearer_file_look(struct bearer_file *f, const char *path)
 		log_error(NULL, "api: no token is taken: %s", e.text);
 	else if (f->seen.st_ino || read.st_ino)
 		log_info(NULL, "api: %zu tokens in %s", f->tokens.count, path);
+	f->edition += f->seen.st_ino || now.st_ino;
 	f->seen = now;
 }

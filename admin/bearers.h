@@ -54,6 +54,7 @@ const struct bearer *bearers_find(const struct bearers *t, struct slice text);
 struct bearer_file {
 	struct bearers tokens; /* empty while the file is bad */
 	struct stat seen;
+	unsigned edition; /* another one whenever it was read */
 };
 /* Reads it again if it has changed; what is wrong with it goes to the log, once. */
 void bearer_file_look(struct bearer_file *f, const char *path);

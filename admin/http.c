@@ -104,11 +104,22 @@ static void put_headers(struct evkeyvalq *head, int status, const struct http_an
 	for (size_t i = 0; i < COUNT(safe_headers); i++)
 		evhttp_add_header(head, safe_headers[i].name, safe_headers[i].value);
 	/* Our files are asked for again after an upgrade; answers are kept by nobody. */
-	evhttp_add_header(head, "Cache-Control", a->type ? "no-cache" : "no-store");
+	evhttp_add_header(head, "Cache-Control",
+			  a->type && !a->opened ? "no-cache" : "no-store");
 	if (status == 401)
 		evhttp_add_header(head, "WWW-Authenticate", "Bearer realm=\"mailferry\"");
 	if (status == 429)
 		evhttp_add_header(head, "Retry-After", "60");
+}
+
+static void begin_stream(struct evhttp_request *ev, struct http_answer *a)
+{
+	struct evkeyvalq *head = evhttp_request_get_output_headers(ev);
+
+	evhttp_add_header(head, "Content-Type", a->type);
+	evhttp_add_header(head, "X-Accel-Buffering", "no"); /* of nginx in front of us */
+	put_headers(head, 200, a);
+	http_stream_begin(ev, a);
 }
 
 static void send_answer(struct evhttp_request *ev, int status, struct http_answer *a)
@@ -119,7 +130,6 @@ static void send_answer(struct evhttp_request *ev, int status, struct http_answe
 	ASSERT(out);
 	evhttp_add_header(head, "Content-Type", put_body(out, a));
 	put_headers(head, status, a);
-	json_decref(a->body);
 	evhttp_send_reply(ev, status, NULL, out);
 	evbuffer_free(out);
 }
@@ -172,7 +182,10 @@ static int request_read(struct evhttp_request *ev, struct http_request *r, json_
 {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(ev);
 	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
+	const char *last =
+		evhttp_find_header(evhttp_request_get_input_headers(ev), "Last-Event-ID");
 
+	r->last_event = last ? last : "";
 	if (!find_method(ev, r)) {
 		*body = http_error("use GET or POST", "no such method here");
 		return 405;
@@ -191,7 +204,7 @@ static int request_read(struct evhttp_request *ev, struct http_request *r, json_
 	return 0;
 }
 
-void http_serve(struct http_server *s, struct evhttp_request *ev, http_admit *admit, void *arg)
+bool http_serve(struct http_server *s, struct evhttp_request *ev, http_admit *admit, void *arg)
 {
 	struct http_request r = { .who = "nobody" };
 	struct http_answer a = { 0 };
@@ -201,8 +214,13 @@ void http_serve(struct http_server *s, struct evhttp_request *ev, http_admit *ad
 		status = admit(ev, &r, &a.body, arg);
 	if (status == 0)
 		status = s->handler(&r, &a, s->arg);
-	send_answer(ev, status, &a);
+	if (a.opened)
+		begin_stream(ev, &a);
+	else
+		send_answer(ev, status, &a);
+	json_decref(a.body);
 	request_release(&r);
+	return a.opened != NULL;
 }
 
 static void on_request(struct evhttp_request *ev, void *arg)

@@ -22,10 +22,11 @@
 #define HTTP_TIMEOUT_S	  30		     /* most that one read or write may wait */
 #define HTTP_PATH_MAX	  2048		     /* bytes of path and query, as sent */
 #define HTTP_QUERY_MAX	  16		     /* parameters */
-#define HTTP_REQUEST_S	  60 /* off the Unix socket: then a request must be whole, and answered \
-			      */
-#define HTTP_STRIKES  10     /* wrong tokens of one address, in … */
-#define HTTP_STRIKE_S 60     /* … this time; then it hears 429 */
+#define HTTP_REQUEST_S                                                                      \
+	60		 /* off the Unix socket: then a request must be whole, and answered \
+			  */
+#define HTTP_STRIKES  10 /* wrong tokens of one address, in … */
+#define HTTP_STRIKE_S 60 /* … this time; then it hears 429 */
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_METHODS };
 
@@ -46,6 +47,7 @@ struct http_request {
 	char who[BEARER_NAME_MAX + 8]; /* asks: "uid 0", the name of a token; "nobody" */
 	char from[ENDPOINT_IP_MAX];    /* his address; "" on the Unix socket */
 	enum role role;		       /* what he may */
+	const char *last_event;	       /* Last-Event-ID of a follower who comes back; "" */
 };
 
 /* The value of a query parameter; NULL if it was not given. */
@@ -53,11 +55,22 @@ const char *http_param(const struct http_request *r, const char *name);
 
 #define HTTP_TEXT "text/plain; version=0.0.4; charset=utf-8" /* also what Prometheus reads */
 
+/* An answer that goes on, in pieces, for as long as the reader stays. */
+struct http_stream;
+typedef void http_stream_fn(struct http_stream *s, void *arg);
+#define HTTP_STREAM_MAX (256 * 1024) /* bytes not yet taken; with more he is dropped */
+
 struct http_answer {
 	json_t *body; /* handed over; NULL: an empty object. A string is sent as HTTP_TEXT */
 	const char *type; /* set: these bytes are sent instead of the body; static, both */
 	struct slice bytes;
+	/* Set: nothing is sent but a header of this type; opened gets the stream, closed takes
+	 * it back, whoever closes it. The status is 200. */
+	http_stream_fn *opened, *closed;
+	void *stream_arg;
 };
+/* -1: he was too slow, and it is closed. */
+int http_stream_send(struct http_stream *s, struct slice text) MUST_CHECK;
 
 /* Answers a request: returns the HTTP status, and fills the answer, which is zeroed. */
 typedef int http_handler(const struct http_request *r, struct http_answer *a, void *arg);

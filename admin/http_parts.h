@@ -25,8 +25,11 @@ struct evhttp *http_evhttp_new(struct event_base *base, size_t body_max,
 /* Says who asks: fills who and role. 0, or the status of a refusal, with its body. */
 typedef int http_admit(struct evhttp_request *ev, struct http_request *r, json_t **body,
 		       void *arg);
-/* Reads the request, asks admit and the handler, and sends the answer. */
-void http_serve(struct http_server *s, struct evhttp_request *ev, http_admit *admit, void *arg);
+/* Reads the request, asks admit and the handler, and sends the answer; true: it goes on. */
+bool http_serve(struct http_server *s, struct evhttp_request *ev, http_admit *admit, void *arg);
+
+/* http_stream.c */
+void http_stream_begin(struct evhttp_request *ev, const struct http_answer *a);
 
 /* http_unix.c */
 int http_unix_listen(const char *path, int *fd, struct err *e) MUST_CHECK;

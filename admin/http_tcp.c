@@ -28,6 +28,8 @@
 struct visitor {
 	struct bufferevent *bev; /* a reference */
 	int64_t since;		 /* clock_mono_ms() */
+	bool follows;		 /* its answer goes on */
+	unsigned edition;	 /* … and these were the tokens */
 };
 
 struct http_tcp {
@@ -77,13 +79,23 @@ static void cut_the_slow(struct http_tcp *t)
 	int64_t due = clock_mono_ms() - HTTP_REQUEST_S * 1000;
 
 	for (size_t i = 0; i < t->visitor_count; i++)
-		if (t->visitors[i].since < due)
+		if (!t->visitors[i].follows && t->visitors[i].since < due)
+			shutdown(bufferevent_getfd(t->visitors[i].bev), SHUT_RDWR);
+}
+
+/* Whose token was taken away is still hearing. All come back, and miss nothing; he does not. */
+static void cut_followers(struct http_tcp *t)
+{
+	bearer_file_look(&t->tokens, t->settings->api.tokens);
+	for (size_t i = 0; i < t->visitor_count; i++)
+		if (t->visitors[i].follows && t->visitors[i].edition != t->tokens.edition)
 			shutdown(bufferevent_getfd(t->visitors[i].bev), SHUT_RDWR);
 }
 
 static void on_sweep(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	cut_the_slow(arg);
+	cut_followers(arg);
 	drop_the_gone(arg);
 }
 
@@ -104,17 +116,22 @@ static struct bufferevent *on_visitor(struct event_base *base, void *arg)
 	if (t->tls)
 		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
 	bufferevent_incref(bev);
-	t->visitors[t->visitor_count++] = (struct visitor){ bev, clock_mono_ms() };
+	t->visitors[t->visitor_count++] =
+		(struct visitor){ .bev = bev, .since = clock_mono_ms() };
 	if (t->visitor_count >= (size_t)t->settings->api.connections)
 		evconnlistener_disable(t->listener);
 	return bev;
 }
 
-static void note_answered(struct http_tcp *t, const struct bufferevent *bev)
+static void note_answered(struct http_tcp *t, const struct bufferevent *bev, bool follows)
 {
-	for (size_t i = 0; i < t->visitor_count; i++)
-		if (t->visitors[i].bev == bev)
-			t->visitors[i].since = clock_mono_ms();
+	for (size_t i = 0; i < t->visitor_count; i++) {
+		if (t->visitors[i].bev != bev)
+			continue;
+		t->visitors[i].since = clock_mono_ms();
+		t->visitors[i].follows = follows;
+		t->visitors[i].edition = t->tokens.edition;
+	}
 }
 
 /* ---- who may */
@@ -220,8 +237,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
 	struct bufferevent *bev =
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev));
 
-	note_answered(t, bev);
-	http_serve(t->server, ev, admit, t);
+	note_answered(t, bev, http_serve(t->server, ev, admit, t));
 }
 
 /* ---- the listener */

@@ -492,8 +492,11 @@ static int start_api(struct program *p, struct err *e)
 	struct err later = { 0 };
 	int rc;
 
-	p->api = api_new(&(struct api_opts){
-		.store = p->store, .settings = &p->settings, .hooks = &hooks, .arg = p });
+	p->api = api_new(&(struct api_opts){ .store = p->store,
+					     .settings = &p->settings,
+					     .hooks = &hooks,
+					     .arg = p,
+					     .base = p->base });
 	rc = http_server_start(&p->http, p->base, path, api_answer, p->api, e);
 	/* Users are moved without it too, and the Unix socket is there to say so. */
 	if (rc == 0 && http_server_open(p->http, &p->settings, &later) < 0)

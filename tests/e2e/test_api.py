@@ -1,5 +1,6 @@
 """The API off its Unix socket: who is let in, what he may, and what keeps everybody else out."""
 
+import json
 import os
 import shutil
 import socket
@@ -217,3 +218,78 @@ def test_a_port_that_is_taken_stops_nothing(desk):
         taken.listen()
         f = desk(listen="127.0.0.1:%d" % taken.getsockname()[1], tls=False)
         assert "in use" in f.log_text(10000) and f.cli("status")
+
+
+# ---- server-sent events
+
+class Follower:
+    """Reads /v1/events; events() are those so far as (name, id, data)."""
+
+    def __init__(self, api, after=None):
+        self.connection = api.connect()
+        headers = {"Authorization": "Bearer " + api.bearer}
+        if after is not None:
+            headers["Last-Event-ID"] = str(after)
+        self.connection.request("GET", "/v1/events", headers=headers)
+        self.answer = self.connection.getresponse()
+        self.text = ""
+
+    def read(self):
+        """The next lines; "" at the end."""
+        line = self.answer.readline().decode()
+        self.text += line
+        return line
+
+    def until(self, test):
+        """Reads on to the first event that passes."""
+        name = id_ = None
+        while True:
+            line = self.read()
+            assert line, "the stream ended: %s" % self.text[-1000:]
+            key, _, value = line.rstrip("\n").partition(": ")
+            if key == "event":
+                name = value
+            elif key == "id":
+                id_ = int(value)
+            elif key == "data":
+                event = (name, id_, json.loads(value))
+                name = id_ = None
+                if test(*event):
+                    return event
+
+
+def test_events(desk, stage):
+    one, two = stage.take(), stage.take()
+    f = desk(subscribers=2, **PLAIN)
+    view, operate = Api(f, bearer=token(f, "page")), Api(f, bearer=token(f, "anna", "operate"))
+    assert Api(f).status("/v1/events") == 401
+    first = Follower(view)
+    assert first.answer.headers["Content-Type"] == "text/event-stream"
+    assert first.answer.headers["Cache-Control"] == "no-store"
+    assert first.until(lambda n, i, d: n == "summary")[2]["users"]["users"] == 0
+    f.import_users([one.name], wave="7")
+    _, heard, move = first.until(lambda n, i, d: n == "move" and d["to"] == "syncing")
+    assert move["user"] == one.name and move["id"] == heard
+    first.connection.close()
+    f.wait_state(one.name, "ready")
+    f.import_users([two.name], wave="7")
+    f.wait_state(two.name, "ready")
+    again = Follower(view, heard)
+    seen, wanted = [], [h["id"] for h in view.ask("/v1/history?after=%d" % heard)[2]["history"]]
+    while seen != wanted:
+        seen.append(again.until(lambda n, i, d: n == "move")[1])
+        assert seen == wanted[:len(seen)]       # none is missed, none comes twice
+    assert operate.status("/v1/pause", {"wave": "7", "note": "lunch"}) == 202
+    wave = again.until(lambda n, i, d: n == "wave")[2]
+    assert (wave["wave"], wave["paused"], wave["why"], wave["by"]) == ("7", True, "lunch", "operator anna")
+    assert again.until(lambda n, i, d: n == "summary" and d["users"]["users"] == 2)
+    other = Follower(view)
+    status, _, said = view.ask("/v1/events")
+    assert status == 429 and "subscribers" in said["remedy"]
+    other.connection.close()
+    processes.wait_until(lambda: view.status("/v1/events?after=-1") == 400, 10, "the place of who has gone")
+    reset = Follower(view, 10**15)     # of another store
+    reset.until(lambda n, i, d: n == "reset")
+    f.cli("token", "remove", "page")
+    while again.read():     # it ends
+        pass

@@ -6,6 +6,7 @@
 #include "admin/client.h"
 #include "common/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -146,7 +147,7 @@ static void *serve(void *arg UNUSED)
 	if (store_open(&st, &o, &e) == 0) {
 		fill_store(st);
 		api = api_new(&(struct api_opts){
-			.store = st, .settings = &settings, .hooks = &hooks });
+			.store = st, .settings = &settings, .hooks = &hooks, .base = base });
 		if (http_server_start(&server, base, socket_path, api_answer, api, &e) == 0 &&
 		    write(ready[1], "", 1) == 1)
 			event_base_dispatch(base);
@@ -175,6 +176,7 @@ static int set_up(void **state UNUSED)
 	snprintf(store_path, sizeof store_path, "%s/store.db", dir);
 	snprintf(socket_path, sizeof socket_path, "%s/api.sock", dir);
 	settings.users.default_domain = mem_str("example.com");
+	settings.api.subscribers = 2;
 	pthread_create(&thread, NULL, serve, NULL);
 	if (read(ready[0], &c, 1) != 1 || failure[0])
 		return -1;
@@ -658,6 +660,85 @@ static void test_long_header(void **state UNUSED)
 	mem_free(&filler);
 }
 
+static int follow(const char *tail)
+{
+	char *text = mem_printf("GET /v1/events%s HTTP/1.1\r\nHost: x\r\n\r\n", tail);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(a.sun_path, socket_path, strlen(socket_path));
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	mem_free(&text);
+	return fd;
+}
+
+/* Until all the words have come. */
+static void hear(int fd, const char *const *words)
+{
+	static char heard[1 << 20];
+	size_t n = 0;
+	ssize_t got;
+
+	while (*words) {
+		heard[n] = '\0';
+		if (strstr(heard, *words)) {
+			words++;
+			continue;
+		}
+		got = read(fd, heard + n, sizeof heard - n - 1);
+		if (got <= 0)
+			fail_msg("no \"%s\" in: %s", *words, heard);
+		n += (size_t)got;
+	}
+}
+
+static void write_moves(int count, size_t size)
+{
+	struct store_opts o = { .path = store_path };
+	char *why = mem_new(size + 1);
+	struct store *st = NULL;
+	struct err e = { 0 };
+
+	memset(why, 'y', size);
+	assert_int_equal(store_open(&st, &o, &e), 0);
+	while (count-- > 0)
+		assert_int_equal(store_user_note(st, "anna@example.com", "anna", why, &e), 0);
+	store_close(&st);
+	mem_free(&why);
+}
+
+static void test_events(void **state UNUSED)
+{
+	char answer[2048];
+	int one = follow(""), two = follow("?after=99999");
+
+	hear(one,
+	     (const char *[]){ "HTTP/1.1 200", "text/event-stream", "event: summary", NULL });
+	hear(two, (const char *[]){ "event: reset", "event: summary", NULL });
+	assert_int_equal(raw("GET /v1/events" END "\r\n", answer, sizeof answer), 429);
+	write_moves(1, 10);
+	hear(one, (const char *[]){ "event: move\ndata: {", "yyyyyyyyyy", NULL });
+	hear(two, (const char *[]){ "event: move\ndata: {", "yyyyyyyyyy", NULL });
+	close(one);
+	close(two);
+}
+
+static void test_slow_reader_of_events(void **state UNUSED)
+{
+	int fd = follow("?after=0");
+	struct pollfd gone = { .fd = fd };
+
+	write_moves(1000, 2000);
+	/* Closed while most of what there is was never taken. */
+	assert_int_equal(poll(&gone, 1, 30000), 1);
+	assert_true(gone.revents & POLLHUP);
+	close(fd);
+	fd = follow("");
+	hear(fd, (const char *[]){ "event: summary", NULL });
+	close(fd);
+}
+
 static void test_socket(void **state UNUSED)
 {
 	struct event_base *base = event_base_new();
@@ -709,6 +790,8 @@ int main(void)
 		cmocka_unit_test(test_import_errors),
 		cmocka_unit_test(test_http_errors),
 		cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_slow_reader_of_events),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_no_engine),
 	};
