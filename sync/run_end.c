@@ -97,6 +97,14 @@ static void ended_probe(const struct run *r, const struct user *u, const struct 
 	run_move_user(r, u, USER_PROVISIONED, "both servers let us in");
 }
 
+/* A pass that began before the user turned says nothing of the way he goes now. */
+static int64_t ended_at(const struct run *r, const struct user *u)
+{
+	bool trailed = r->live.kind == JOB_TRAILING;
+
+	return trailed == (u->state == USER_TRAILING) ? clock_real_ms() : u->state_since;
+}
+
 static void ended_pass_well(const struct run *r, const struct user *u,
 			    const struct job_result *res)
 {
@@ -113,7 +121,7 @@ static void ended_pass_well(const struct run *r, const struct user *u,
 		 : res->clean  ? "; "
 			       : "; not clean: ",
 		 res->text);
-	run_write_progress(r, u, res, "", clock_real_ms());
+	run_write_progress(r, u, res, "", ended_at(r, u));
 	if (u->state == USER_SYNCING && res->clean)
 		run_move_user(r, u, USER_READY, "the pass was clean");
 	else if (u->state == USER_READY && res->exceptions > 0)
@@ -131,7 +139,7 @@ static void ended_pass(const struct run *r, const struct user *u, const struct j
 		ended_pass_well(r, u, res);
 		return;
 	}
-	run_write_progress(r, u, res, why, clock_real_ms());
+	run_write_progress(r, u, res, why, ended_at(r, u));
 	if (u->state == USER_SYNCING)
 		back_off(r, u, res, why);
 	else
@@ -156,7 +164,7 @@ static void ended_trailing(const struct run *r, const struct user *u,
 {
 	bool ok = res && res->ok;
 
-	run_write_progress(r, u, res, ok ? "" : why, clock_real_ms());
+	run_write_progress(r, u, res, ok ? "" : why, ended_at(r, u));
 	if (!ok)
 		log_warn(&r->about, "trailing pass failed: %s", why);
 	else

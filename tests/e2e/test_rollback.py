@@ -153,6 +153,23 @@ def test_a_rollback_that_is_withdrawn_leaves_the_user_on_new(stage, own_ferry, p
     assert in_step(stage, person) == 7
 
 
+def test_the_way_back_begins_with_a_pass_of_its_own(stage, own_ferry, person):
+    """Also when one that led to new was at work at that moment: a last delta is short."""
+    f = own_ferry({"sync": {"trailing_s": 1}})
+    stage.fill(person, {"INBOX": 5})
+    f.import_users([person.name])
+    f.command("cutover", person.name)
+    f.wait_state(person.name, "trailing")
+    stage.old.pause()
+    processes.wait_until(f.workers, 10, "a trailing pass that stands still")
+    f.command("rollback", person.name, "--no-wait")
+    stage.old.resume()
+    f.wait_state(person.name, "ready")
+    log = f.log_text()
+    begun = log.index("rollback begins")
+    assert log.index("trailing pass: ", begun) < log.index("pass starts", begun) < log.index("final starts", begun)
+
+
 def test_old_that_is_read_by_pop3_takes_nobody_back(own_ferry, person):
     f = own_ferry({"backend old": {"copy": "pop3"}})
     f.import_users([person.name])
