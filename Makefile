@@ -5,6 +5,10 @@
 
 PREFIX	  ?= /usr/local
 DESTDIR	  ?=
+SYSCONFDIR ?= /etc
+UNITDIR	  ?= $(PREFIX)/lib/systemd/system
+ZSHDIR	  ?= $(PREFIX)/share/zsh/site-functions
+DOCDIR	  ?= $(PREFIX)/share/doc/mailferry
 ifeq ($(origin CC),default)
 CC	  := gcc
 endif
@@ -194,21 +198,38 @@ demo-down:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# Settings that are there are left alone. /run/mailferry is made at boot, by systemd or tmpfiles.d.
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/mailferry \
-		$(DESTDIR)$(PREFIX)/share/doc/mailferry
-	install -m 755 $(BUILD)/mailferry $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/mailferry-proxy $(BUILD)/mailferry-sync \
-		$(DESTDIR)$(PREFIX)/libexec/mailferry/
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/local|$(PREFIX)|' config/mailferry.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/mailferry.service
-	install -m 644 config/mailferry.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
-	install -m 644 README.md $(BUILD)/mailferry.conf.sample $(DESTDIR)$(PREFIX)/share/doc/mailferry/
+	install -d $(DESTDIR)$(SYSCONFDIR)/mailferry $(DESTDIR)$(UNITDIR)
+	install -d -m 700 $(DESTDIR)/var/lib/mailferry
+	[ -e $(DESTDIR)$(SYSCONFDIR)/mailferry/mailferry.conf ] || \
+		install -m 644 config/mailferry.conf $(DESTDIR)$(SYSCONFDIR)/mailferry/
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/mailferry
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/mailferry $(BUILD)/mailferry-proxy $(BUILD)/mailferry-sync
+	sed 's|/usr/local|$(PREFIX)|' config/mailferry.service >$(DESTDIR)$(UNITDIR)/mailferry.service
+	install -D -m 644 config/mailferry.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mailferry.conf
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGES.md docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples $(BUILD)/mailferry.conf.sample config/mailferry.socket \
+		docs/alerts.yml docs/grafana.json docs/openapi.json docs/mailing/*
 	for page in $(MANUALS); do \
 		install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 $(BUILD)/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mailferry
-	install -D -m 644 $(BUILD)/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mailferry
+	install -D -m 644 $(BUILD)/completion.zsh $(DESTDIR)$(ZSHDIR)/_mailferry
+
+# Made of a copy of the sources, for what a build of a package leaves behind; the packages are then in build/deb.
+deb:
+	tests/deps --deb
+	rm -rf build/deb/mailferry* && mkdir -p build/deb/mailferry
+	tar -cf - --exclude=./build --exclude=./demo --exclude=./.git --exclude=__pycache__ . | tar -xf - -C build/deb/mailferry
+	cd build/deb/mailferry && dpkg-buildpackage --build=binary --no-sign
+	systemd-analyze security --offline=true --no-pager build/deb/mailferry/debian/mailferry/lib/systemd/system/mailferry.service | tail -1
+	lintian --info --fail-on error,warning build/deb/mailferry_*.changes
+
+# As root: installs the package on a fresh Debian in a folder, and upgrades it under a live session.
+test-deb:
+	tests/deps --deb
+	[ -e build/deb/mailferry_*_*.deb ] || $(MAKE) --no-print-directory deb
+	$(PYTHON) tests/deb/run.py build/deb/mailferry_*_*.deb
 
 clean:
 	rm -rf build
@@ -230,8 +251,10 @@ help:
 	@echo 'make bench-cutover  how long logins wait while mailboxes of 10,000 messages are moved under load'
 	@echo 'make bench-waves  a thousand users are moved in waves of a hundred while all of them are there'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make deb        Debian packages in build/deb'
+	@echo 'make test-deb   as root: that package on a fresh Debian: login, move, upgrade under a session, removal'
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz fuzz-api show-libs deps demo demo-cluster demo-up demo-down format install clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz fuzz-api show-libs deps demo demo-cluster demo-up demo-down format install deb test-deb clean help

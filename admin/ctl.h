@@ -39,7 +39,7 @@ struct ctl {
 	const char *item;					  /* phases */
 	const char *role;					  /* token add */
 	bool dry_run, markdown, csv;
-	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop;
+	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;

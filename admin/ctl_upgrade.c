@@ -8,7 +8,8 @@
 #include "common/clock.h"
 
 #define PATIENCE_MS 180000 /* the supervisor gives up sooner */
-#define LOOK_MS	    1000   /* how often its being there is looked at */
+#define THERE	    "X_THERE=1"
+#define LOOK_MS	    1000 /* how often its being there is looked at */
 
 static int open_socket(const char *dir, struct sockaddr_un *to, struct err *e)
 {
@@ -81,7 +82,7 @@ static int follow(struct ctl *c, int fd, const struct sockaddr_un *to, struct er
 		ssize_t n = poll(&p, 1, LOOK_MS) > 0 ? recv(fd, text, sizeof text - 1, 0) : -1;
 
 		if (n < 0) {
-			if (say(fd, to, "X_THERE=1", e) < 0)
+			if (say(fd, to, THERE, e) < 0)
 				return err_wrap(e, "the supervisor has ended");
 			continue;
 		}
@@ -96,6 +97,12 @@ static int follow(struct ctl *c, int fd, const struct sockaddr_un *to, struct er
 	return err_set(e, ERR_TEMP, "no answer within %d s", PATIENCE_MS / 1000);
 }
 
+/* No socket, or one that its supervisor has left behind. */
+static bool nobody_listens(int fd, const struct sockaddr_un *to)
+{
+	return say(fd, to, THERE, NULL) < 0 && (errno == ENOENT || errno == ECONNREFUSED);
+}
+
 int ctl_upgrade(struct ctl *c)
 {
 	struct sockaddr_un to;
@@ -105,8 +112,11 @@ int ctl_upgrade(struct ctl *c)
 	if (status != CTL_OK)
 		return status;
 	fd = open_socket(c->settings.run.dir, &to, &e);
-	status = fd < 0 ? -1 : say(fd, &to, INBOX_ASK, &e);
-	if (status == 0)
+	if (fd >= 0 && c->if_running && nobody_listens(fd, &to))
+		status = conclude(c, true, "nothing runs here, so nothing is to be upgraded");
+	else if (fd < 0 || say(fd, &to, INBOX_ASK, &e) < 0)
+		status = -1;
+	else
 		status = follow(c, fd, &to, &e);
 	if (fd >= 0)
 		close(fd);

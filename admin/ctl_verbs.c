@@ -38,16 +38,17 @@ const struct ctl_verb ctl_verbs[] = {
 	  "examples:\n"
 	  "  mailferry reload\n",
 	  0, 0, 0, ctl_reload },
-	{ "upgrade", "", "let the programs on disk take over, without closing a port",
+	{ "upgrade", "[--if-running]", "let the programs on disk take over, without closing a port",
 	  "The new programs and the settings are tried first. Then `mailferry run` replaces itself,\n"
 	  "starts new nodes, and when they are up, the old ones take no more connections: they keep\n"
 	  "their sessions, are shown as leaving, still obey cutovers, and end with their last session\n"
 	  "(or run.leave_s later). The engine starts anew. If anything fails, the old nodes go on.\n"
 	  "Also the way to change settings that a reload cannot: listeners, backends, run.nodes.\n"
+	  "With --if-running it is no failure that nothing runs: packages call it so.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry upgrade\n",
-	  0, 0, 0, ctl_upgrade },
+	  CTL_IF_RUNNING, 0, 0, ctl_upgrade },
 	{ "import", "FILE", "bring in users from a CSV file",
 	  "The first line names the columns: user, old_login, old_password_file, new_login,\n"
 	  "new_password_file, wave, aliases. Every wrong line is reported, and then nothing is\n"

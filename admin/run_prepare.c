@@ -24,8 +24,11 @@ static int make_folder(const char *path, mode_t mode, const struct child_user *u
 			rc = make_folder(above, 0755, &(struct child_user){ 0 }, e);
 		}
 		if (rc == 0 && mkdir(path, mode) < 0 && errno != EEXIST)
-			rc = err_set(e, ERR_INPUT, "cannot make the folder %s: %s", path,
-				     strerror(errno));
+			rc = err_set(e, ERR_INPUT,
+				     "cannot make the folder %s: %s; make it for "
+				     "the account that runs this, or name "
+				     "another in the settings",
+				     path, strerror(errno));
 		else if (rc == 0 && u->name && chown(path, u->uid, u->gid) < 0)
 			rc = err_set(e, ERR_INPUT, "cannot give the folder %s to %s: %s", path,
 				     u->name, strerror(errno));
@@ -55,6 +58,23 @@ static int make_folders(struct run *r, struct err *e)
 	return rc;
 }
 
+/*
+ * So that run.user may be who starts next, as under systemd, without root. The folder is his: a
+ * second link to somebody else's file that he has put there stays what it is.
+ */
+static int give_lock(const struct run *r, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (!r->user.name || fstat(r->lock, &st) < 0 || st.st_uid == r->user.uid ||
+	    !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return 0;
+	if (fchown(r->lock, r->user.uid, r->user.gid) < 0)
+		return err_set(e, ERR_INPUT, "cannot give %s to %s: %s", path, r->user.name,
+			       strerror(errno));
+	return 0;
+}
+
 static int take_lock(struct run *r, struct err *e)
 {
 	char *path = mem_printf("%s/run.lock", r->settings->run.dir);
@@ -66,6 +86,8 @@ static int take_lock(struct run *r, struct err *e)
 	else if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
 		rc = err_set(e, ERR_INPUT, "%s: held; is another `mailferry run` running?",
 			     path);
+	else
+		rc = give_lock(r, path, e);
 	mem_free(&path);
 	return rc;
 }

@@ -168,11 +168,11 @@ class Host:
         lines = (self.path / "run/mailferry/listeners").read_text().splitlines()
         return {n: int(p) for n, _, p in (line.split() for line in lines)}[name]
 
-    def upgrade(self):
+    def upgrade(self, *options):
         """Asked with a command and settings of its own, which stay good whatever a test does to the others."""
         asked = self.path / "asked.conf"
         asked.write_text(CONFIG)
-        return subprocess.run([os.path.join(BUILD, "mailferry"), "--config", asked, "upgrade"],
+        return subprocess.run([os.path.join(BUILD, "mailferry"), "--config", asked, "upgrade", *options],
                               capture_output=True, text=True, timeout=PATIENCE_S)
 
     def starts(self, count):
@@ -453,6 +453,11 @@ def test_upgrade_takes_other_listeners_and_nodes(host):
 def test_upgrade_without_anybody_to_ask(host):
     done = host.upgrade()
     assert done.returncode == 1 and "is `mailferry run` running" in done.stderr
+
+
+def test_upgrade_if_running(host):
+    done = host.upgrade("--if-running")
+    assert (done.returncode, done.stderr) == (0, "") and "nothing runs here" in done.stdout
 
 
 # ---- systemd
