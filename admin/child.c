@@ -45,7 +45,10 @@ int child_user_find(const char *name, struct child_user *out, struct err *e)
 		return 0;
 	p = getpwnam(name);
 	if (!p)
-		return err_set(e, ERR_INPUT, "run: user: no such user: %s", name);
+		return err_set(e, ERR_INPUT,
+			       "run: user: no such user: %s; make the account, or name one "
+			       "that is there",
+			       name);
 	*out = (struct child_user){ .name = mem_str(name), .uid = p->pw_uid, .gid = p->pw_gid };
 	return 0;
 }

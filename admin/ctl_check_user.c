@@ -202,7 +202,10 @@ static int find_user(struct ctl *c, const char *name, struct job *j, struct err 
 		return -1;
 	got = store_user_get(st, name, &u, e);
 	if (got == 0)
-		err_set(e, ERR_INPUT, "user %s: is not known", name);
+		err_set(e, ERR_INPUT,
+			"user %s: is not known; import the user, or see `mailferry "
+			"users`",
+			name);
 	if (got > 0 && (learned_new(&c->settings, st, -1, &learned, e) < 0 ||
 			order_fill(j, JOB_PROBE, &u, &c->settings, learned, e) < 0))
 		got = -1;

@@ -74,6 +74,21 @@ static void inherited_release(struct inherited *in)
 
 /* ---- own ones */
 
+/* What a person can do about it, where that is sure. */
+static const char *remedy(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return ": another program has it (`ss -ltnp` shows which)";
+	case EACCES:
+		return ": ports below 1024 take root, or the systemd unit";
+	case EADDRNOTAVAIL:
+		return ": this host does not have the address";
+	default:
+		return "";
+	}
+}
+
 static int bind_to(const struct addrinfo *a, struct err *e)
 {
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -88,7 +103,7 @@ static int bind_to(const struct addrinfo *a, struct err *e)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
 		return fd;
-	err_set(e, ERR_INPUT, "%s", strerror(errno));
+	err_set(e, ERR_INPUT, "%s%s", strerror(errno), remedy(errno));
 	close(fd);
 	return -1;
 }

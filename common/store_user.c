@@ -490,7 +490,10 @@ int store_user_stay(struct store *st, const char *name, const char *actor, struc
 static int one_user(int count, const char *name, struct err *e)
 {
 	if (count == 0)
-		return err_set(e, ERR_INPUT, "user %s: is not known", name);
+		return err_set(e, ERR_INPUT,
+			       "user %s: is not known; import the user, or see `mailferry "
+			       "users`",
+			       name);
 	return count < 0 ? -1 : 0;
 }
 

@@ -76,9 +76,11 @@ static int take_lock(int *fd, const char *path, struct err *e)
 		if (*fd < 0)
 			return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
 		if (flock(*fd, LOCK_EX | LOCK_NB) < 0)
-			return err_set(e, ERR_INPUT,
-				       "another process runs under this name (%s is locked)",
-				       path);
+			return err_set(
+				e, ERR_INPUT,
+				"another process runs under this name (%s is locked); end "
+				"it, or give this one a run.dir of its own",
+				path);
 		if (still_there(*fd, path))
 			return 0;
 		close(*fd);

@@ -459,7 +459,10 @@ static int take_lock(struct program *p, struct err *e)
 	if (p->lock < 0)
 		rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
 	else if (flock(p->lock, LOCK_EX | LOCK_NB) < 0)
-		rc = err_set(e, ERR_INPUT, "%s: another engine is running", path);
+		rc = err_set(e, ERR_INPUT,
+			     "%s: another engine is running; end that one, or give "
+			     "this one a run.dir of its own",
+			     path);
 	mem_free(&path);
 	return rc;
 }

@@ -30,9 +30,11 @@ static int fill_master(struct job_side *out, const char *login, const struct bac
 		       struct err *e)
 {
 	if (!b->master_user || !b->master_password_file)
-		return err_set(e, ERR_INPUT,
-			       "no password file, no master user to log in as, and no learned "
-			       "password");
+		return err_set(
+			e, ERR_INPUT,
+			"no password file, no master user to log in as, and no learned "
+			"password; remedy: a password file in the import, or master_user of "
+			"the backend");
 	if (b->master_format && *b->master_format) {
 		out->login = expand(b->master_format, login, b->master_user);
 	} else {
@@ -58,7 +60,9 @@ static int fill_side(struct job_side *out, const char *login, const char *passwo
 	out->tls_ca_file = mem_str(b->tls_ca_file);
 	out->tls_pin = mem_str(b->tls_pin);
 	if (!login || !*login)
-		return err_set(e, ERR_INPUT, "no login is known");
+		return err_set(e, ERR_INPUT,
+			       "no login is known; remedy: old_login and new_login in the "
+			       "import");
 	out->mech = b->auth ? sasl_mech_find(slice_of(b->auth)) : SASL_PLAIN;
 	out->token_command = mem_str(b->token_command);
 	if (b->token_command) {
