@@ -30,20 +30,25 @@ int store_look(struct store *st, struct store_look *out, struct err *e)
 
 /* ---- rebuilding */
 
-/* Nodes ask for what is beyond the highest change they have seen: everybody's row is. */
+/* Nodes ask for what is beyond the highest change they have seen: everybody's row is. No
+ * further than that: a store may be rebuilt any number of times, and numbers end. */
 static int raise_changes(struct db *db, int64_t beyond, struct err *e)
 {
-	int64_t top = 0;
+	int64_t top = 0, least = 0, highest = 0;
 
-	if (db_query_int(db, "SELECT COALESCE(MAX(id), 0) FROM changes", NO_ARGS, &top, e) < 0)
+	if (db_query_int(db, "SELECT COALESCE(MAX(id), 0) FROM changes", NO_ARGS, &top, e) <
+		    0 ||
+	    db_query_int(db, "SELECT COALESCE(MIN(change), 0) FROM users", NO_ARGS, &least, e) <
+		    0)
 		return -1;
 	beyond = MAX(beyond, top) + JUMP;
-	if (db_run(db, "UPDATE users SET change = change + ?1", ARGS(INT(beyond)), e) < 0)
+	if (db_run(db, "UPDATE users SET change = change + ?1", ARGS(INT(beyond - least)), e) <
+		    0 ||
+	    db_query_int(db, "SELECT COALESCE(MAX(change), 0) FROM users", NO_ARGS, &highest,
+			 e) < 0)
 		return -1;
-	return db_run(db,
-		      "INSERT INTO changes (id, name)"
-		      " SELECT COALESCE(MAX(change), 0) + ?1, '' FROM users",
-		      ARGS(INT(beyond)), e) < 0
+	return db_run(db, "INSERT INTO changes (id, name) VALUES (?1, '')",
+		      ARGS(INT(MAX(highest, beyond) + 1)), e) < 0
 		       ? -1
 		       : 0;
 }

@@ -148,9 +148,12 @@ static void test_an_older_store_is_found_out_and_rebuilt(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE actor = 'operator' AND"
 			     " from_state = 'ready' AND to_state = 'trailing'"),
 			 1);
-	OK(flips_rebuild(f, st, seen, &moved, &err)); /* again: harmless */
-	assert_int_equal(moved, 0);
+	for (int i = 0; i < 60; i++) { /* again and again: harmless */
+		OK(flips_rebuild(f, st, seen, &moved, &err));
+		assert_int_equal(moved, 0);
+	}
 	add_user("carla"); /* changes go on from there */
+	assert_true(numbers_of("carla").change < INT64_MAX / 1000000);
 	assert_true(numbers_of("carla").change > numbers_of("anna").change);
 	flips_free(&f);
 }
