@@ -68,6 +68,9 @@ struct api_reload {
 	void *to;
 };
 
+/* What is asked of OpenSRS's own tool: may these users be pulled; pull them; do not wait any more. */
+enum api_pull { API_PULL_TRY, API_PULL_ASK, API_PULL_UNDO };
+
 /*
  * All are called in the loop's thread and return at once. Each may be NULL: then the answer is
  * empty and the store alone has to do.
@@ -100,6 +103,10 @@ struct api_hooks {
 	int (*provision)(char *const *users, char *const *logins, size_t n, bool dry_run,
 			 int64_t *run, void *arg, struct err *e);
 	json_t *(*provisioned)(void *arg); /* how the last run stands; of the caller */
+	/* Of each user {user, result, text}; NULL: *e. */
+	json_t *(*pull)(char *const *users, size_t n, enum api_pull what, void *arg,
+			struct err *e);
+	json_t *(*pulled)(const char *user, void *arg); /* NULL: nothing was asked */
 	/* Log all levels for this user in the engine and its workers. Nodes hear it through the
 	 * store. */
 	void (*trace)(const char *name, bool on, void *arg);

@@ -85,6 +85,12 @@ int api_get_report(struct api_call *c);
 int api_post_provision(struct api_call *c);
 int api_get_provision(struct api_call *c);
 
+/* api_pull.c */
+int api_post_pull(struct api_call *c);
+int api_get_pull(struct api_call *c);
+/* Under "pull", how many of a wave (NULL: of all) are in each state of it. */
+int api_put_pulls(struct api *a, json_t *out, const char *wave, struct err *e) MUST_CHECK;
+
 /* api_rollback.c */
 int api_post_rollback(struct api_call *c);
 

@@ -154,6 +154,8 @@ static int summary_make(struct api *a, json_t *out, struct err *e)
 		rc = put_sessions(a, out, e);
 	if (rc >= 0)
 		rc = store_strangers_each(a->store, count_stranger, &strangers, e);
+	if (rc >= 0)
+		rc = api_put_pulls(a, out, NULL, e);
 	put_waves(&s, out);
 	json_object_set_new(out, "strangers", json_integer(strangers));
 	summary_release(&s);

@@ -289,7 +289,7 @@ static int count_wave(struct api_call *c, json_t *j, struct err *e)
 	json_object_set_new(j, "held", json_integer(n.held));
 	json_object_set_new(j, "on_new", json_integer(n.on_new));
 	json_object_set_new(j, "first_hour", json_integer(n.fresh));
-	return 0;
+	return api_put_pulls(c->api, j, wave, e);
 }
 
 int api_get_waves(struct api_call *c)

@@ -152,6 +152,7 @@ int ctl_history(struct ctl *c); /* ctl_past.c … */
 int ctl_report(struct ctl *c);
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_provision(struct ctl *c);    /* ctl_provision.c */
+int ctl_pull(struct ctl *c);	     /* ctl_pull.c */
 int ctl_check_config(struct ctl *c); /* ctl_check.c … */
 int ctl_sample_config(struct ctl *c);
 int ctl_learn_key(struct ctl *c);

@@ -136,9 +136,15 @@ static void print_certificates(struct ctl *c, const json_t *answer)
 
 static void print_notes(struct ctl *c, const json_t *answer)
 {
-	const json_t *w;
+	const json_t *pull = json_object_get(answer, "pull"), *w;
 	size_t i;
 
+	if (ctl_int(pull, "waiting") + ctl_int(pull, "running") + ctl_int(pull, "stuck"))
+		fprintf(c->out,
+			"OpenSRS's tool: %lld users wait for it, %lld are being pulled, %lld are "
+			"stuck, see `mailferry why`\n",
+			(long long)ctl_int(pull, "waiting"), (long long)ctl_int(pull, "running"),
+			(long long)ctl_int(pull, "stuck"));
 	if (ctl_int(answer, "strangers"))
 		fprintf(c->out, "strangers: %lld, see `mailferry strangers`\n",
 			(long long)ctl_int(answer, "strangers"));

@@ -9,15 +9,29 @@ static void put_count(struct table *t, const json_t *wave, const char *key)
 	table_cell(t, "%s", text_count(ctl_int(wave, key), text));
 }
 
+/* Whose mail OpenSRS's own tool brings, with whatever UIDs it likes. */
+static int64_t pulled(const json_t *pull)
+{
+	const json_t *n;
+	const char *state;
+	int64_t sum = 0;
+
+	json_object_foreach ((json_t *)(uintptr_t)pull, state, n)
+		sum += json_integer_value(n);
+	return sum;
+}
+
 static void wave_row(struct table *t, const json_t *wave)
 {
 	const json_t *when = json_object_get(wave, "timetable");
+	char text[TEXT_SMALL];
 
 	table_cell(t, "%s", ctl_text(wave, "wave"));
 	put_count(t, wave, "users");
 	put_count(t, wave, "on_new");
 	put_count(t, wave, "go");
 	put_count(t, wave, "first_hour");
+	table_cell(t, "%s", text_count(pulled(json_object_get(wave, "pull")), text));
 	if (ctl_true(when, "paused"))
 		table_tinted(t, TINT_BAD, "paused by %s: %s", ctl_text(when, "by"),
 			     ctl_text(when, "why"));
@@ -37,7 +51,7 @@ int ctl_waves(struct ctl *c)
 	status = ctl_ask(c, path, NULL, &answer);
 	mem_free(&path);
 	if (status == CTL_OK && !ctl_json(c, answer)) {
-		t = table_new("WAVE|>USERS|>ON NEW|>GO|>FIRST HOUR|BEGINS");
+		t = table_new("WAVE|>USERS|>ON NEW|>GO|>FIRST HOUR|>PLAIN UIDS|BEGINS");
 		json_array_foreach (json_object_get(answer, "waves"), i, wave)
 			wave_row(t, wave);
 		table_print(t, c->out, c->terminal);

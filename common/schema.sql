@@ -343,3 +343,17 @@ CREATE TABLE phase_notes (		-- what persons said of items of a domain's plan; th
 	at		BIGINT NOT NULL
 );
 CREATE INDEX phase_notes_by_domain ON phase_notes (domain, item, id);
+
+CREATE TABLE pulls (			-- users whose mail OpenSRS's migration tool is to pull
+	name		TEXT PRIMARY KEY,
+	state		TEXT NOT NULL,		-- waiting, running, done, failed, stuck
+	job		TEXT NOT NULL,		-- the last one's name there; "": none yet
+	text		TEXT NOT NULL,
+	tries		INTEGER NOT NULL,
+	asked		BIGINT NOT NULL,
+	migrated	BIGINT NOT NULL,
+	skipped		BIGINT NOT NULL,
+	failed		BIGINT NOT NULL,
+	total		BIGINT NOT NULL,
+	bytes		BIGINT NOT NULL
+);

@@ -102,6 +102,10 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	       " NULL, item TEXT NOT NULL, done INTEGER NOT NULL, note TEXT NOT NULL, actor"
 	       " TEXT NOT NULL, at BIGINT NOT NULL);"
 	       "CREATE INDEX phase_notes_by_domain ON phase_notes (domain, item, id);",
+	[15] = "CREATE TABLE pulls (name TEXT PRIMARY KEY, state TEXT NOT NULL, job TEXT NOT"
+	       " NULL, text TEXT NOT NULL, tries INTEGER NOT NULL, asked BIGINT NOT NULL,"
+	       " migrated BIGINT NOT NULL, skipped BIGINT NOT NULL, failed BIGINT NOT NULL,"
+	       " total BIGINT NOT NULL, bytes BIGINT NOT NULL);",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -220,6 +220,8 @@ struct settings {
 		bool create;	     /* pending users' accounts, if they are missing */
 		bool session_tokens; /* the copier logs in on new with them */
 		int token_hours, parallel, answer_s;
+		char *pull_server, *pull_method; /* of OpenSRS's own tool; NULL: by backend old */
+		int pull_poll_s, pull_still_s;
 	} opensrs;
 	struct { /* limits { … }: seconds, counts, bytes */
 		int header_s, handshake_s, login_s, login_tries, dial_s, backend_login_s;

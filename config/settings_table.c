@@ -451,6 +451,15 @@ const struct setting_row setting_rows[] = {
 	    "Calls at once."),
 	INT("answer_s", AT(SECTION_OPENSRS, opensrs.answer_s), "30", 1, 600, "s",
 	    "For one answer; then the call is tried again where that is safe."),
+	TEXT("pull_server", AT(SECTION_OPENSRS, opensrs.pull_server), NULL, true,
+	     "For `mailferry pull`: where OpenSRS reaches the old server itself, host:port; without "
+	     "it as backend old says. Never an address of the proxy."),
+	TEXT("pull_method", AT(SECTION_OPENSRS, opensrs.pull_method), NULL, true,
+	     "How it reads there: imap4s, imap4, pop3s or pop3; without it as backend old says."),
+	INT("pull_poll_s", AT(SECTION_OPENSRS, opensrs.pull_poll_s), "30", 1, 3600, "s",
+	    "Its progress is looked at this often."),
+	INT("pull_still_s", AT(SECTION_OPENSRS, opensrs.pull_still_s), "21600", 10, 604800, "s",
+	    "A batch without progress for so long has got stuck: a person decides."),
 
 	LIMIT(handshake_s, "10", 1, 300, "s", "TLS handshake of a client."),
 	LIMIT(login_s, "60", 1, 600, "s", "From greeting to login."),
@@ -500,7 +509,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 191, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 195, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -230,6 +230,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		return;
 	case WORKER_UIDL:
 	case WORKER_ACCOUNT:
+	case WORKER_PULL:
 	case WORKER_TOKEN:
 	case WORKER_VALIDITY:
 	case WORKER_WAITING:

@@ -384,6 +384,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	case WORKER_PROGRESS:
 	case WORKER_AUDIT:
 	case WORKER_ACCOUNT:
+	case WORKER_PULL:
 	case WORKER_TOKEN:
 		break;
 	case WORKER_UIDL:

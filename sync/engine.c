@@ -63,7 +63,7 @@ static struct plan plan_first(struct engine *en, const struct user *u, bool aske
 
 /* What is known of a user besides his row is read only where all else is open. It is about the
  * way to new: on the way back nobody asks. */
-static struct plan plan_now(struct engine *en, const struct user *u)
+static struct plan plan_alone(struct engine *en, const struct user *u)
 {
 	bool asked = names_has(&en->asked, u->name);
 	struct wave_facts when;
@@ -85,6 +85,17 @@ static struct plan plan_now(struct engine *en, const struct user *u)
 	p = plan_user(u, &en->view, asked);
 	en->view.known = NULL;
 	en->view.when = NULL;
+	return p;
+}
+
+/* Another tool that writes the user's mail on new is waited for. */
+static struct plan plan_now(struct engine *en, const struct user *u)
+{
+	struct plan p = plan_alone(en, u);
+
+	if ((p.step == PLAN_PASS || p.step == PLAN_CUTOVER) && u->state != USER_RETURNING &&
+	    pulls_hold(en->pulls, u->name))
+		return (struct plan){ .step = PLAN_REST };
 	return p;
 }
 
@@ -244,6 +255,7 @@ static void tick(struct engine *en)
 	tick_cutovers(en);
 	if (en->stopping || !en->at_work)
 		return;
+	pulls_tick(en->pulls);
 	dns_watch_tick(en->mx);
 	waves_tick(en->waves);
 	if (now >= en->next_scan ||
@@ -261,6 +273,21 @@ static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* ---- for others */
 
+static bool is_busy(const char *user, void *arg)
+{
+	return runs_find(arg, user) != NULL;
+}
+
+static void pull_ended(const char *user, void *arg)
+{
+	struct engine *en = arg;
+	struct err e = { 0 };
+
+	if (names_add(&en->asked, user, &e) < 0)
+		log_debug(NULL, "%s", e.text); /* its turn comes anyway */
+	en->nudged = true;
+}
+
 struct engine *engine_new(const struct engine_opts *o)
 {
 	struct engine *en = mem_new(sizeof *en);
@@ -272,6 +299,13 @@ struct engine *engine_new(const struct engine_opts *o)
 	en->waves = waves_new(o->store, o->settings, en->speed);
 	en->mx = dns_watch_new(o->base, o->store, o->settings);
 	en->o.shop.pace_fd = speed_fd(en->speed);
+	en->pulls = pulls_new(&(struct pulls_opts){ .store = o->store,
+						    .settings = o->settings,
+						    .learned = o->learned,
+						    .shop = &en->o.shop,
+						    .busy = is_busy,
+						    .ended = pull_ended,
+						    .arg = en });
 	en->timer = event_new(o->base, -1, EV_PERSIST, on_timer, en);
 	event_add(en->timer, &t);
 	return en;
@@ -281,6 +315,7 @@ void engine_free(struct engine **en)
 {
 	ASSERT(engine_idle(*en));
 	event_free((*en)->timer);
+	pulls_free(&(*en)->pulls);
 	waves_free(&(*en)->waves);
 	speed_free(&(*en)->speed);
 	dns_watch_free(&(*en)->mx);
@@ -314,6 +349,7 @@ void engine_stop(struct engine *en)
 	struct run *next;
 
 	en->stopping = true;
+	pulls_stop(en->pulls);
 	for (struct run *r = en->runs; r; r = next) {
 		next = r->next;
 		r->cancelled = true;
@@ -326,7 +362,7 @@ void engine_stop(struct engine *en)
 
 bool engine_idle(const struct engine *en)
 {
-	return !en->runs;
+	return !en->runs && pulls_idle(en->pulls);
 }
 
 int engine_sync_now(struct engine *en, const struct user *u, struct err *e)
@@ -334,10 +370,20 @@ int engine_sync_now(struct engine *en, const struct user *u, struct err *e)
 	if (user_is_held(u->state) || u->state == USER_DONE)
 		return err_set(e, ERR_INPUT, "user %s is %s: there is nothing to sync", u->name,
 			       user_state_name(u->state));
+	if (user_route(u->state) == ROUTE_OLD && u->state != USER_PENDING &&
+	    pulls_hold(en->pulls, u->name))
+		return err_set(e, ERR_INPUT,
+			       "user %s: OpenSRS's tool is to pull the mail, see `mailferry why`",
+			       u->name);
 	if (names_add(&en->asked, u->name, e) < 0)
 		return -1;
 	en->nudged = true;
 	return 0;
+}
+
+struct pulls *engine_pulls(struct engine *en)
+{
+	return en->pulls;
 }
 
 const struct engine_live *engine_live(const struct engine *en, const char *user)

@@ -10,6 +10,7 @@
 #include "sync/planner.h"
 
 struct engine;
+struct pulls;
 
 struct engine_opts {
 	struct event_base *base;
@@ -55,6 +56,8 @@ struct engine_count {
 struct engine_count engine_count(struct engine *en);
 /* Prometheus text; ready: what /readyz says. */
 void engine_metrics(struct engine *en, bool ready, struct buf *out);
+/* Whose mail another tool pulls. */
+struct pulls *engine_pulls(struct engine *en);
 /* Log all levels for this user. */
 void engine_trace(struct engine *en, const char *user, bool on);
 

@@ -13,6 +13,7 @@
 #include "sync/engine.h"
 #include "sync/hosts.h"
 #include "sync/names.h"
+#include "sync/pulls.h"
 #include "sync/speed.h"
 #include "sync/tally.h"
 #include "sync/tokens.h"
@@ -51,6 +52,7 @@ struct engine {
 	struct speed *speed;
 	struct waves *waves;
 	struct dns_watch *mx;
+	struct pulls *pulls;
 	struct tally *tally;
 	int queued;
 	int64_t next_scan; /* monotonic */

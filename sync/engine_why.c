@@ -94,17 +94,29 @@ static void why_trailing(struct engine *en, const struct user *u, engine_item_fn
 		fn(&items[i], to);
 }
 
+static void why_pull(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
+{
+	struct gate_item i = { .name = "pull" };
+
+	if (!pulls_text(en->pulls, u->name, i.text, sizeof i.text))
+		return;
+	i.ok = engine_stands_by(en) || !pulls_hold(en->pulls, u->name);
+	fn(&i, to);
+}
+
 void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, void *to)
 {
 	switch (u->state) {
 	case USER_PENDING:
 	case USER_PROVISIONED:
 	case USER_SYNCING:
+		why_pull(en, u, fn, to);
 		why_slot(en, fn, to);
 		why_servers(en, u, fn, to);
 		break;
 	case USER_READY:
 	case USER_RETURNING:
+		why_pull(en, u, fn, to);
 		why_ready(en, u, fn, to);
 		why_servers(en, u, fn, to);
 		break;

@@ -27,7 +27,10 @@ static void check_uidvalidity(const struct facts *f, const struct settings *s,
 		gate_say(i, true, NULL, "no client can take new's UIDs for old's");
 	else
 		gate_rule(i, s->gate.uidvalidity, false,
-			  "rename the folder on new away and sync again, or waive it",
+			  s->opensrs.cluster
+				  ? "delete the folder on new (for INBOX make the account anew), "
+				    "before the user sees it, and sync again; or waive it"
+				  : "rename the folder on new away and sync again, or waive it",
 			  "%" PRId64 " folders have old's UIDVALIDITY and other UIDs, first %s",
 			  x->count, x->where);
 }

@@ -18,7 +18,7 @@
 static const char *const kind_names[] = {
 	[JOB_PROBE] = "probe",	     [JOB_PASS] = "pass",   [JOB_FINAL] = "final",
 	[JOB_TRAILING] = "trailing", [JOB_AUDIT] = "audit",
-	[JOB_PROVISION] = "provision",
+	[JOB_PROVISION] = "provision", [JOB_PULL] = "pull",
 };
 _Static_assert(COUNT(kind_names) == JOB_KINDS, "a name for every kind");
 
@@ -52,6 +52,7 @@ void job_release(struct job *j)
 	mem_free(&j->run_as);
 	folder_rules_release(&j->folders);
 	job_opensrs_release(&j->opensrs);
+	job_pull_release(&j->pull);
 	for (int i = 0; i < SIDES; i++)
 		side_release(&j->side[i]);
 	*j = (struct job){ 0 };
@@ -256,6 +257,13 @@ static int take_opensrs(struct object *o, struct job_opensrs *out)
 	return 0;
 }
 
+static int take_pull(struct object *o, struct job_pull *out)
+{
+	if (job_pull_read(object_take(o, "pull"), out) < 0)
+		return object_wrong(o, "pull", "what sync/job_pull.h says");
+	return 0;
+}
+
 static int take_sides(struct object *o, struct job *out)
 {
 	if (take_side(o, "old", &out->side[SIDE_OLD]) < 0 ||
@@ -297,7 +305,8 @@ static int take_job(struct object *o, struct job *out)
 	out->from = (enum side)from;
 	out->skip_deleted = skip;
 	out->uidl = uidl;
-	if (out->kind == JOB_AUDIT && take_audit(o, out) < 0)
+	if ((out->kind == JOB_AUDIT && take_audit(o, out) < 0) ||
+	    (out->kind == JOB_PULL && take_pull(o, &out->pull) < 0))
 		return -1;
 	return object_whole(o);
 }

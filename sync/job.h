@@ -3,13 +3,13 @@
  * writes one JSON object and a newline to its standard input, and reads JSON lines from its
  *standard output. Everything that crosses this border is checked on arrival, on both sides.
  *
- * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit" | "provision",
+ * In:	{"kind": "probe" | "pass" | "final" | "trailing" | "audit" | "provision" | "pull",
  *	 "user": NAME, "journal": PATH, "exceptions": PATH, "fence_s": n, "connect_s": n,
  *"io_s": n, "connections": n (1 if absent), "message_max": n, "delete_brake": n,
  *"delete_brake_percent": n, "skip_deleted": 0 | 1 (0 if absent), "uidl": 0 | 1 (0 if absent), "uids": "plain" | "floor" | "exact" (plain if absent),
  *"uid_gaps": n, "uid_floor": n, "uid_s": n (0 if absent), "folders": RULES (sync/job_folders.h; absent: none), "old": SIDE, "new": SIDE, "from": "old" | "new",
  *"run_as": NAME, "memory": n (these two may be missing), "opensrs": OPENSRS (sync/job_opensrs.h;
- *absent: new is something else)} SIDE: {"host",
+ *absent: new is something else), "pull": PULL (sync/job_pull.h; of pull only)} SIDE: {"host",
  *"port", "tls": "none"|"starttls"|"implicit", "pop3_port" (0: no POP3), "pop3_tls" (these two may be missing), "proxy_protocol": "none"|"v1"|"v2", "tls_name",
  *"tls_ca_file", "tls_pin", "login", "authzid", "mechanism", "token_command", "password"}:
  *optional ones may be null. "login" is what to authenticate as, "authzid" (SASL PLAIN) whom to
@@ -28,6 +28,8 @@
  *changes nothing and opens no journal.
  *   provision	makes or changes accounts on OpenSRS (sync/provision.h). Without "journal", "old"
  *and "new".
+ *   pull	a batch of OpenSRS's migration tool (sync/pull.h). The two sides are those of all its
+ *users but for logins and passwords; "journal" is one of them, for its folder.
  *
  * Out, one line each:
  *	{"event":"waiting"}
@@ -39,6 +41,7 @@
  *	{"event":"validity","body":"NEW OLD\n…"}	of the last delta to new (sync/validity.h); may be ""
  *	{"event":"audit","item":{…}}	a piece of a comparison (sync/audit_wire.h)
  *	{"event":"account","item":{"name":…,"line":n,"what":…,"text":…}}	of provision
+ *	{"event":"pull","item":{…}}	how it stands with a user of a batch (sync/job_pull.h)
  *	{"event":"token","token":…,"until":ms}	a session token, for the next workers of this user
  *	{"event":"result","ok":true,"clean":true|false,
  *	 "copied":n,"deleted":n,"flags":n,"messages":n,"bytes":n,"verified":n,"exceptions":n,
@@ -74,9 +77,10 @@
 #include "sync/audit.h"
 #include "sync/facts.h"
 #include "sync/job_opensrs.h"
+#include "sync/job_pull.h"
 #include "sync/uid_mode.h"
 
-enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_PROVISION, JOB_KINDS };
+enum job_kind { JOB_PROBE, JOB_PASS, JOB_FINAL, JOB_TRAILING, JOB_AUDIT, JOB_PROVISION, JOB_PULL, JOB_KINDS };
 
 #define JOB_LINE_MAX (256 * 1024) /* bytes of one JSON line, either way */
 
@@ -119,6 +123,7 @@ struct job {
 	enum audit_level level; /* JOB_AUDIT, as in sync/audit_user.h */
 	int64_t sample;
 	struct job_opensrs opensrs;
+	struct job_pull pull; /* JOB_PULL */
 	/* how the worker confines itself (sync/confine.h) */
 	char *run_as;	/* NULL: stays who it is */
 	int64_t memory; /* bytes; 0: no limit */
@@ -156,6 +161,7 @@ enum job_event_kind {
 	JOB_EVENT_MOVING,
 	JOB_EVENT_AUDIT,
 	JOB_EVENT_ACCOUNT,
+	JOB_EVENT_PULL,
 	JOB_EVENT_TOKEN,
 	JOB_EVENT_UIDL_PART,
 	JOB_EVENT_UIDL,
@@ -167,7 +173,7 @@ struct job_event {
 	struct job_result result; /* RESULT */
 	char folder[256];	  /* PROGRESS */
 	int64_t done, total, messages, bytes;
-	json_t *item; /* AUDIT, ACCOUNT */
+	json_t *item; /* AUDIT, ACCOUNT, PULL */
 	struct secret token; /* TOKEN; good until */
 	int64_t until;	     /* ms since 1970 */
 	char *body;   /* UIDL_PART, VALIDITY; owned */

@@ -207,6 +207,10 @@ static int take_event(struct object *o, struct job_event *ev)
 		ev->kind = JOB_EVENT_ACCOUNT;
 		if (take_item(o, ev) < 0)
 			return -1;
+	} else if (strcmp(name, "pull") == 0) {
+		ev->kind = JOB_EVENT_PULL;
+		if (take_item(o, ev) < 0)
+			return -1;
 	} else if (strcmp(name, "token") == 0) {
 		ev->kind = JOB_EVENT_TOKEN;
 		if (take_token(o, ev) < 0)

@@ -14,6 +14,7 @@
 #include "sync/new_login.h"
 #include "sync/pace.h"
 #include "sync/pass.h"
+#include "sync/pull.h"
 #include "sync/pulse.h"
 #include "sync/token.h"
 #include "sync/uidl.h"
@@ -130,6 +131,25 @@ static void on_token(const struct secret *token, int64_t until, void *arg UNUSED
 	send_event(&ev);
 }
 
+static void on_pull(const struct pull_item *i, void *arg UNUSED)
+{
+	struct job_event ev = { .kind = JOB_EVENT_PULL, .item = job_pull_item_json(i) };
+
+	send_event(&ev);
+	job_event_release(&ev);
+}
+
+static int run_pull(struct worker_life *life, struct job_result *out, struct err *e)
+{
+	const struct pull p = { .job = &life->job,
+				.api = life->api,
+				.about = &life->about,
+				.fn = on_pull };
+
+	out->ok = out->clean = true;
+	return pull_run(&p, e);
+}
+
 /* The list, before the worker is confined. */
 static int read_accounts(struct worker_life *life, struct err *e)
 {
@@ -140,6 +160,12 @@ static int read_accounts(struct worker_life *life, struct err *e)
 		return 0;
 	return job_accounts_read(j, &life->accounts, j->kind == JOB_PROVISION ? on_account : NULL,
 				 NULL, e);
+}
+
+/* The same, and a question to the resolver. */
+static int prepare_pull(struct job_pull *p, struct err *e)
+{
+	return pull_read_rules(p, e) < 0 ? -1 : pull_check_address(p, e);
 }
 
 static int reach_opensrs(struct worker_life *life, struct err *e)
@@ -162,13 +188,8 @@ static int open_first_lane(struct worker_life *life, struct lane *l, struct err 
 			       .api = life->api,
 			       .told = on_token,
 			       .about = &life->about };
-	int rc = new_login_begin(&n, e);
 
-	while (rc == 0 && (rc = lane_open(l, &life->job, e)) < 0 && l->login_refused[SIDE_NEW] &&
-	       !l->login_refused[SIDE_OLD] && new_login_refused(&n, e) == 0)
-		rc = 0;
-	new_login_end(&n);
-	return rc;
+	return new_login_lane(&n, l, e);
 }
 
 static int await_go(void)
@@ -333,14 +354,18 @@ static void do_job(struct worker_life *life, struct job_result *out)
 	life->job.side[from].late = life->job.kind == JOB_FINAL;
 	if (rc == 0)
 		rc = read_accounts(life, &e);
+	if (rc == 0 && life->job.kind == JOB_PULL)
+		rc = prepare_pull(&life->job.pull, &e);
 	if (rc == 0)
 		rc = confine(&life->job, &e);
 	if (rc == 0)
 		rc = reach_opensrs(life, &e);
-	if (rc == 0 && life->job.kind != JOB_PROVISION)
+	if (rc == 0 && life->job.kind != JOB_PROVISION && life->job.kind != JOB_PULL)
 		rc = open_first_lane(life, &p.lanes.at[0], &e);
 	if (rc == 0 && life->job.kind == JOB_PROVISION)
 		rc = run_provision(life, &p.result, &e);
+	else if (rc == 0 && life->job.kind == JOB_PULL)
+		rc = run_pull(life, &p.result, &e);
 	else if (rc == 0 && life->job.kind == JOB_PROBE)
 		p.result = probed(life, &p.lanes.at[0]);
 	else if (rc == 0 && life->job.kind == JOB_AUDIT)

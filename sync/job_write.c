@@ -153,6 +153,10 @@ void job_write(const struct job *j, struct buf *out)
 		buf_add_str(out, ",\"opensrs\":");
 		job_opensrs_write(&j->opensrs, out);
 	}
+	if (j->pull.on) {
+		buf_add_str(out, ",\"pull\":");
+		job_pull_write(&j->pull, out);
+	}
 	if (j->kind != JOB_PROVISION) {
 		add_side(out, "old", &j->side[SIDE_OLD]);
 		add_side(out, "new", &j->side[SIDE_NEW]);
@@ -240,6 +244,9 @@ void job_event_write(const struct job_event *ev, struct buf *out)
 		return;
 	case JOB_EVENT_ACCOUNT:
 		write_item("account", ev->item, out);
+		return;
+	case JOB_EVENT_PULL:
+		write_item("pull", ev->item, out);
 		return;
 	case JOB_EVENT_TOKEN:
 		write_token(ev, out);

@@ -17,6 +17,7 @@
 #include "sync/engine.h"
 #include "sync/lease.h"
 #include "sync/provisions.h"
+#include "sync/pulls.h"
 
 #define EXIT_OK	    0
 #define EXIT_FAILED 1
@@ -216,6 +217,26 @@ static json_t *hook_provisioned(void *arg)
 	return provisions_show(p->provisions);
 }
 
+static json_t *hook_pull(char *const *users, size_t n, enum api_pull what, void *arg,
+			 struct err *e)
+{
+	static const enum pulls_ask asks[] = { [API_PULL_TRY] = PULLS_TRY,
+					       [API_PULL_ASK] = PULLS_ASK,
+					       [API_PULL_UNDO] = PULLS_UNDO };
+	struct program *p = arg;
+
+	if (at_work(p, e) < 0)
+		return NULL;
+	return pulls_ask(engine_pulls(p->engine), users, n, asks[what], e);
+}
+
+static json_t *hook_pulled(const char *user, void *arg)
+{
+	struct program *p = arg;
+
+	return pulls_show(engine_pulls(p->engine), user);
+}
+
 static void hook_trace(const char *name, bool on, void *arg)
 {
 	struct program *p = arg;
@@ -306,6 +327,8 @@ static const struct api_hooks hooks = {
 	.verified = hook_verified,
 	.provision = hook_provision,
 	.provisioned = hook_provisioned,
+	.pull = hook_pull,
+	.pulled = hook_pulled,
 	.trace = hook_trace,
 	.reload = hook_reload,
 };

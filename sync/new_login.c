@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "sync/lanes.h"
 #include "sync/opensrs.h"
 
 #define REASON	"mail migration" /* OpenSRS keeps it with the token */
@@ -100,6 +101,17 @@ int new_login_refused(struct new_login *n, struct err *e)
 void new_login_end(struct new_login *n)
 {
 	secret_release(&n->password);
+}
+
+int new_login_lane(struct new_login *n, struct lane *l, struct err *e)
+{
+	int rc = new_login_begin(n, e);
+
+	while (rc == 0 && (rc = lane_open(l, n->job, e)) < 0 && l->login_refused[SIDE_NEW] &&
+	       !l->login_refused[SIDE_OLD] && new_login_refused(n, e) == 0)
+		rc = 0;
+	new_login_end(n);
+	return rc;
 }
 
 int new_login_once(struct job *j, struct err *e)

@@ -27,6 +27,9 @@ int new_login_begin(struct new_login *n, struct err *e) MUST_CHECK;
 /* The server has refused what the new side has now, for *e: 0 if it has something else. */
 int new_login_refused(struct new_login *n, struct err *e) MUST_CHECK;
 void new_login_end(struct new_login *n);
+/* All of that around lane_open(): each login that new refuses is followed by the next. */
+struct lane;
+int new_login_lane(struct new_login *n, struct lane *l, struct err *e) MUST_CHECK;
 
 /* For who logs in only once: puts a fresh token, or else the password, into the new side. */
 int new_login_once(struct job *j, struct err *e) MUST_CHECK;

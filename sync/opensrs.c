@@ -216,7 +216,7 @@ static bool lost(const struct opensrs *o, const struct slot *s, CURLcode rc, boo
 }
 
 /* Their words may repeat what we sent. */
-static void hide(char *text, struct slice secret)
+void opensrs_hide(char *text, struct slice secret)
 {
 	for (char *p = text; secret.n && (p = memmem(p, strlen(p), secret.p, secret.n)); )
 		for (size_t i = 0; i < secret.n; i++)
@@ -228,12 +228,16 @@ static void hide_secrets(const struct opensrs *o, struct opensrs_call *c)
 	const json_t *attributes = json_object_get(c->body, "attributes");
 	const char *password = opensrs_text(attributes, "password");
 	const char *hash = password && password[0] == '{' ? strchr(password, '}') : NULL;
+	const json_t *users = json_object_get(c->body, "users"), *one;
+	size_t i;
 
-	hide(c->e.text, secret_slice(&o->access->secret));
+	opensrs_hide(c->e.text, secret_slice(&o->access->secret));
 	if (c->as)
-		hide(c->e.text, secret_slice(c->as));
-	hide(c->e.text, slice_of(password));
-	hide(c->e.text, slice_of(hash ? hash + 1 : NULL));
+		opensrs_hide(c->e.text, secret_slice(c->as));
+	opensrs_hide(c->e.text, slice_of(password));
+	opensrs_hide(c->e.text, slice_of(hash ? hash + 1 : NULL));
+	json_array_foreach (users, i, one)
+		opensrs_hide(c->e.text, slice_of(opensrs_text(one, "password")));
 }
 
 static void end_call(struct opensrs *o, struct slot *s)
@@ -383,6 +387,61 @@ int opensrs_do(struct opensrs *o, struct opensrs_call *c, struct err *e)
 		return 0;
 	*e = c->e;
 	return -1;
+}
+
+/* ---- files */
+
+/* Bytes of "https://host:port" in an address; 0: it is none. */
+static size_t origin_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
+}
+
+static bool is_theirs(const struct opensrs *o, const char *url)
+{
+	size_t n = origin_of(o->access->url);
+
+	return n && origin_of(url) == n && strncasecmp(url, o->access->url, n) == 0;
+}
+
+static int fetch(const struct opensrs *o, struct slot *s, struct err *e)
+{
+	long status = 0;
+	CURLcode rc;
+
+	prepare(o, s);
+	curl_easy_setopt(s->curl, CURLOPT_HTTPGET, 1L);
+	rc = curl_easy_perform(s->curl);
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (rc != CURLE_OK)
+		return err_set(e, kind_of(rc), "%s", curl_easy_strerror(rc));
+	if (status != 200)
+		return err_set(e, ERR_PROTOCOL, "HTTP status %ld", status);
+	return 0;
+}
+
+int opensrs_fetch(struct opensrs *o, const char *url, size_t most, struct buf *out,
+		  struct err *e)
+{
+	struct slot s = { .url = (char *)(uintptr_t)url };
+	struct slice got;
+	int rc = -1;
+
+	if (!is_theirs(o, url)) {
+		err_set(e, ERR_PROTOCOL, "it is elsewhere");
+	} else {
+		s.curl = curl_easy_init();
+		ASSERT(s.curl);
+		rc = fetch(o, &s, e);
+		curl_easy_cleanup(s.curl);
+	}
+	got = buf_slice(&s.answer);
+	if (rc == 0)
+		buf_add(out, got.p + got.n - MIN(got.n, most), MIN(got.n, most));
+	buf_release(&s.answer);
+	return rc < 0 ? err_wrap(e, "OpenSRS: a file") : 0;
 }
 
 /* ---- life */

@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/secret.h"
 
@@ -105,6 +106,15 @@ void opensrs_run(struct opensrs *o, struct opensrs_call *calls, size_t n, opensr
 		 void *arg);
 /* One call; 0 or -1 with its error. */
 int opensrs_do(struct opensrs *o, struct opensrs_call *c, struct err *e) MUST_CHECK;
+
+/*
+ * A file of theirs that an answer names: only from where the API is, for its address holds a
+ * token. The last `most` bytes of it are appended to out.
+ */
+int opensrs_fetch(struct opensrs *o, const char *url, size_t most, struct buf *out,
+		  struct err *e) MUST_CHECK;
+/* Stars in place of the secret. */
+void opensrs_hide(char *text, struct slice secret);
 
 /* ---- answers (pure) */
 

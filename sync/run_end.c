@@ -198,6 +198,7 @@ void run_ended(struct run *r, const struct job_result *res, const char *why)
 	case JOB_FINAL:
 	case JOB_AUDIT:	    /* sync/audits.c starts them */
 	case JOB_PROVISION: /* sync/provisions.c */
+	case JOB_PULL:	    /* sync/pulls.c */
 	case JOB_KINDS:
 		break;
 	}

@@ -146,6 +146,7 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 		tokens_keep(&r->en->tokens, r->user, &ev->job->token, ev->job->until);
 		break;
 	case WORKER_ACCOUNT:
+	case WORKER_PULL:
 	case WORKER_AUDIT:
 	case WORKER_RESULT:
 		break;

@@ -113,6 +113,9 @@ static void take_event(struct worker *w, const struct job_event *ev)
 	case JOB_EVENT_ACCOUNT:
 		out.kind = WORKER_ACCOUNT;
 		break;
+	case JOB_EVENT_PULL:
+		out.kind = WORKER_PULL;
+		break;
 	case JOB_EVENT_TOKEN:
 		out.kind = WORKER_TOKEN;
 		break;

@@ -390,6 +390,38 @@ static void where_it_is(void **state UNUSED)
 	}
 }
 
+/* The address of a file holds a token of theirs, and the one who names it might name another host. */
+static void files_come_from_the_api_only(void **state UNUSED)
+{
+	static const char *const elsewhere[][2] = {
+		{ "https://127.0.0.1", "/api/f" },	{ "http://127.0.0.1", ".example.com/f" },
+		{ "http://user@127.0.0.1", "/f" },	{ "http://127.0.0.1", "@example.com/f" },
+		{ "/api/f", "" },			{ "file:///etc/passwd", "" },
+	};
+	struct http_reply trace = { 200, "one\ntwo\nthree" }, gone = { 404, "" };
+	char *url = mem_printf("http://127.0.0.1:%d/api/oma_file/get?token=t", server.port);
+	struct buf out = { 0 };
+	struct err e = { 0 };
+
+	say(&trace, 1);
+	for (size_t i = 0; i < COUNT(elsewhere); i++) {
+		char *other = mem_printf("%s:%d%s", elsewhere[i][0], server.port, elsewhere[i][1]);
+
+		assert_int_equal(opensrs_fetch(api, other, 100, &out, &e), -1);
+		assert_null(strstr(e.text, "token"));
+		mem_free(&other);
+	}
+	assert_int_equal(server.asked, 0);
+	assert_int_equal(opensrs_fetch(api, url, 5, &out, &e), 0);
+	assert_true(slice_is(buf_slice(&out), "three"));
+	assert_string_equal(server.paths[0], "/api/oma_file/get?token=t");
+	say(&gone, 1);
+	assert_int_equal(opensrs_fetch(api, url, 5, &out, &e), -1);
+	assert_null(strstr(e.text, "token"));
+	mem_free(&url);
+	buf_release(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_refused_login_ends_it),
 		cmocka_unit_test(a_user_proves_a_password),
 		cmocka_unit_test(where_it_is),
+		cmocka_unit_test(files_come_from_the_api_only),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

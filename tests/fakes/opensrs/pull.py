@@ -21,6 +21,7 @@ class Pull:
     pull_missing     an address that is not there: "call" fails, or only its "element"
     pull_limit       users of a job that are accepted
     never_start      jobs stay waiting; critical: local addresses that end with critical errors
+    pull_go          threading.Event: while it is clear, a job waits before its next user
     pull_context     ssl.SSLContext for the old server
     """
 
@@ -30,6 +31,8 @@ class Pull:
     def forget_jobs(self):
         self.text_counters, self.pull_missing, self.pull_limit = "mixed", "call", JOB_USERS_MAX
         self.never_start, self.critical = False, set()
+        self.pull_go = threading.Event()
+        self.pull_go.set()
         self.jobs = {}
         self.trace_secret = secrets.token_hex(8)
 
@@ -116,6 +119,7 @@ class Pull:
 
     def _run(self, job):
         for u in job["users"]:
+            self.pull_go.wait()
             u["started"] = True
             try:
                 self._pull(u)

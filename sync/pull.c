@@ -1,0 +1,429 @@
+/* Hides: how a batch is begun and followed, and what is made of its figures. */
+#include "sync/pull.h"
+
+#include <poll.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "sync/order.h"
+#include "sync/pull_folders.h"
+#include "sync/pull_status.h"
+#include "sync/pulse.h"
+
+#define NAP_MS 200 /* between two signs of life */
+
+struct one {
+	const struct job_pull_user *u;
+	struct pull_folders folders; /* .wanted NULL: they could not be looked at */
+	struct pull_status now;
+	int steady;	  /* looks that showed the same */
+	int64_t moved_ms; /* when the figures last moved */
+	bool ended;
+};
+
+struct batch {
+	const struct pull *p;
+	const struct job_pull *job;
+	struct one *all;
+	size_t count;
+};
+
+/* ---- telling */
+
+static json_t *folders_json(const struct pull_status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < MIN(s->count, (size_t)JOB_PULL_FOLDERS); i++) {
+		const struct pull_folder *f = &s->at[i];
+
+		if (strlen(f->name) <= JOB_PULL_FOLDER_MAX)
+			json_array_append_new(
+				list, json_pack("[s, I, I, I]", f->name,
+						(json_int_t)(f->migrated + f->skipped),
+						(json_int_t)f->total, (json_int_t)f->failed));
+	}
+	return list;
+}
+
+static void tell(const struct batch *b, const struct one *o, enum pull_state state,
+		 const char *text, const char *trace)
+{
+	const struct pull_folder *f = pull_status_at_work(&o->now, o->folders.skip);
+	char folder[JOB_PULL_FOLDER_MAX + 1];
+	struct pull_item i = { .user = o->u->user,
+			       .state = state,
+			       .migrated = o->now.migrated,
+			       .skipped = o->now.skipped,
+			       .failed = o->now.failed,
+			       .total = o->now.total,
+			       .bytes = o->now.bytes,
+			       .folder = folder,
+			       .text = text,
+			       .trace = trace,
+			       .folders = folders_json(&o->now) };
+
+	snprintf(folder, sizeof folder, "%s",
+		 f && strlen(f->name) <= JOB_PULL_FOLDER_MAX ? f->name : "");
+	b->p->fn(&i, b->p->arg);
+	json_decref(i.folders);
+}
+
+static void end(const struct batch *b, struct one *o, enum pull_state state, const char *text,
+		const char *trace)
+{
+	o->ended = true;
+	tell(b, o, state, text, trace);
+}
+
+/* ---- the trace of one that failed */
+
+static int ask_trace(const struct batch *b, const struct one *o, struct buf *out, struct err *e)
+{
+	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_TRACE, b->job->job);
+	const char *url;
+	int rc;
+
+	json_object_set_new(c.body, "user", json_string(o->u->login[SIDE_NEW]));
+	rc = opensrs_do(b->p->api, &c, e);
+	url = opensrs_text(c.answer, "trace");
+	if (rc == 0 && !url)
+		rc = err_set(e, ERR_PROTOCOL, "no address in the answer");
+	if (rc == 0)
+		rc = opensrs_fetch(b->p->api, url, JOB_PULL_TRACE_MAX, out, e);
+	opensrs_call_release(&c);
+	return rc;
+}
+
+/* As text for people: lines, tabs, and no other control characters; without the password. */
+static char *clean(struct slice raw, const struct secret *password)
+{
+	char *text = mem_strn(raw.n ? raw.p : "", raw.n), *to = text;
+
+	for (size_t i = 0; i < raw.n; i++)
+		if ((unsigned char)raw.p[i] < 0x7f &&
+		    ((unsigned char)raw.p[i] >= 0x20 || raw.p[i] == '\n' || raw.p[i] == '\t'))
+			*to++ = raw.p[i];
+		else
+			*to++ = '?';
+	*to = '\0';
+	opensrs_hide(text, secret_slice(password));
+	return text;
+}
+
+static char *trace_of(const struct batch *b, const struct one *o)
+{
+	struct buf raw = { 0 };
+	struct err e = { 0 };
+	char *text = NULL;
+
+	if (ask_trace(b, o, &raw, &e) < 0)
+		log_warn(b->p->about, "%s: no trace: %s", o->u->user, e.text);
+	else
+		text = clean(buf_slice(&raw), &o->u->password[SIDE_OLD]);
+	buf_wipe(&raw);
+	return text ? text : mem_str("");
+}
+
+static void fail(const struct batch *b, struct one *o, const char *text)
+{
+	char *trace = o->now.started ? trace_of(b, o) : mem_str("");
+
+	end(b, o, PULL_FAILED, text, trace);
+	mem_free(&trace);
+}
+
+/* ---- looking at folders */
+
+static int look(const struct batch *b, struct one *o, struct err *e)
+{
+	const struct log_about about = { .what = "user", .user = o->u->user, .doing = "pull" };
+	struct job j = *b->p->job; /* borrows all but what is set below */
+	char *dir = mem_str(b->p->job->journal), *slash = strrchr(dir, '/');
+	struct secret fresh = { 0 };
+	int rc;
+
+	if (slash)
+		*slash = '\0';
+	j.kind = JOB_PROBE;
+	j.user = o->u->user;
+	j.journal = order_journal_path(dir, o->u->user);
+	j.folders = o->u->rules;
+	j.folders.shared = b->p->job->folders.shared;
+	for (int s = 0; s < SIDES; s++) {
+		j.side[s].login = o->u->login[s];
+		j.side[s].password = o->u->password[s];
+	}
+	if (secret_is_set(&o->u->password[SIDE_NEW]))
+		secret_set(&fresh, o->u->password[SIDE_NEW].at, o->u->password[SIDE_NEW].n);
+	j.side[SIDE_NEW].password = fresh; /* a token takes its place */
+	rc = pull_folders_look(&j, b->p->api, &about, &o->folders, e);
+	secret_release(&j.side[SIDE_NEW].password);
+	mem_free(&j.journal);
+	mem_free(&dir);
+	if (rc < 0)
+		pull_folders_release(&o->folders);
+	return rc;
+}
+
+/* Those who cannot be let in are told, unless the job is under way all the same. */
+static void look_at_all(struct batch *b, bool under_way)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct err e = { 0 };
+
+		pulse_beat();
+		if (look(b, &b->all[i], &e) == 0)
+			continue;
+		if (!under_way)
+			fail(b, &b->all[i], e.text);
+	}
+}
+
+/* ---- beginning */
+
+static int find_job(const struct batch *b, bool *found, struct err *e)
+{
+	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_JOBS, NULL);
+	const json_t *jobs;
+	int rc = opensrs_do(b->p->api, &c, e);
+
+	jobs = json_object_get(c.answer, "jobs");
+	*found = false;
+	for (size_t i = 0; rc == 0 && i < json_array_size(jobs); i++) {
+		const char *name = opensrs_text(json_array_get(jobs, i), "job");
+
+		*found |= name && strcmp(name, b->job->job) == 0;
+	}
+	opensrs_call_release(&c);
+	return rc;
+}
+
+static json_t *element(const struct batch *b, const struct one *o)
+{
+	struct slice password = secret_slice(&o->u->password[SIDE_OLD]);
+	json_t *j = json_pack("{s:s, s:s, s:o, s:s, s:s}", "local", o->u->login[SIDE_NEW], "remote",
+			      o->u->login[SIDE_OLD], "password",
+			      json_stringn(password.p, password.n), "server", b->job->server,
+			      "method", b->job->method);
+
+	if (json_array_size(o->folders.skip))
+		json_object_set(j, "skip", o->folders.skip);
+	if (json_object_size(o->folders.translate))
+		json_object_set(j, "translate", o->folders.translate);
+	return j;
+}
+
+static int add_job(const struct batch *b, int *number, struct err *e)
+{
+	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_ADD, b->job->job);
+	json_t *users = json_array();
+	int rc = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended)
+			json_array_append_new(users, element(b, &b->all[i]));
+	json_object_set_new(c.body, "users", users);
+	if (json_array_size(users))
+		rc = opensrs_do(b->p->api, &c, e);
+	*number = c.number;
+	opensrs_call_release(&c);
+	return rc;
+}
+
+/* An answer that was lost on the way is no refusal: the job may be there. */
+static int begin(struct batch *b, struct err *e)
+{
+	struct err again = { 0 };
+	bool found;
+	int number;
+
+	if (find_job(b, &found, e) < 0)
+		return -1;
+	look_at_all(b, found);
+	if (found || add_job(b, &number, e) == 0)
+		return 0;
+	if (number == OPENSRS_LOGIN)
+		return -1;
+	if (number != OPENSRS_NONE) {
+		e->kind = number == 0 ? ERR_TEMP : ERR_INPUT;
+		return -1;
+	}
+	return find_job(b, &found, &again) == 0 && found ? 0 : -1;
+}
+
+/* ---- following */
+
+static void keep(struct one *o, struct pull_status *fresh, int64_t now)
+{
+	if (pull_status_same(&o->now, fresh)) {
+		o->steady++;
+	} else {
+		o->steady = 1;
+		o->moved_ms = now;
+	}
+	pull_status_release(&o->now);
+	o->now = *fresh;
+}
+
+static void judge_end(const struct batch *b, struct one *o, bool whole)
+{
+	char text[ERR_TEXT_MAX];
+
+	if (whole && o->now.failed == 0 && o->now.critical == 0) {
+		end(b, o, PULL_DONE, "", "");
+		return;
+	}
+	snprintf(text, sizeof text,
+		 "OpenSRS's tool gave up on %lld messages, with %lld critical errors, at %lld of "
+		 "%lld",
+		 (long long)o->now.failed, (long long)o->now.critical,
+		 (long long)(o->now.migrated + o->now.skipped), (long long)o->now.total);
+	fail(b, o, text);
+}
+
+static void take(const struct batch *b, struct one *o, struct pull_status *fresh, int64_t now)
+{
+	bool adds_up, all_there;
+	int looks;
+
+	keep(o, fresh, now);
+	adds_up = pull_status_whole(&o->now, NULL, o->folders.skip);
+	all_there = o->folders.wanted &&
+		    pull_status_whole(&o->now, o->folders.wanted, o->folders.skip);
+	looks = o->now.critical ? PULL_UNSURE_LOOKS
+		: all_there	? PULL_STEADY_LOOKS
+				: PULL_MISSING_LOOKS;
+	if ((adds_up || o->now.critical) && o->steady >= looks)
+		judge_end(b, o, adds_up);
+	else if (o->steady == 1)
+		tell(b, o, PULL_RUNNING, "", "");
+}
+
+/* Who is not in it when all others are through was not taken. */
+static bool only_missing_left(const struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended && b->all[i].now.there)
+			return false;
+	return true;
+}
+
+static void end_missing(struct batch *b)
+{
+	if (!only_missing_left(b))
+		return;
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended && b->all[i].steady >= PULL_UNSURE_LOOKS)
+			fail(b, &b->all[i],
+			     "OpenSRS's tool did not take the user into its job; remedy: see that "
+			     "the account is there (`mailferry provision`)");
+}
+
+/* What does not move any more for this long is not going to; but nobody can be sure. */
+static void end_stuck(struct batch *b, int64_t now)
+{
+	int64_t moved = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		moved = MAX(moved, b->all[i].moved_ms);
+	if (now - moved < (int64_t)b->job->still_s * 1000)
+		return;
+	for (size_t i = 0; i < b->count; i++) {
+		struct one *o = &b->all[i];
+
+		if (!o->ended)
+			end(b, o, PULL_STUCK,
+			    o->now.started ? "the tool has begun and does not go on"
+					   : "the tool does not begin",
+			    "");
+	}
+}
+
+/* -1: it could not be asked; it is asked again. */
+static int look_at_job(struct batch *b, struct err *e)
+{
+	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_STATUS, b->job->job);
+	int64_t now = clock_mono_ms();
+	int rc = opensrs_do(b->p->api, &c, e);
+
+	for (size_t i = 0; rc == 0 && i < b->count; i++) {
+		struct pull_status fresh;
+
+		if (b->all[i].ended)
+			continue;
+		pull_status_read(c.answer, b->all[i].u->login[SIDE_OLD], &fresh);
+		take(b, &b->all[i], &fresh, now);
+	}
+	opensrs_call_release(&c);
+	if (rc == 0) {
+		end_missing(b);
+		end_stuck(b, now);
+	}
+	return rc;
+}
+
+static bool is_ended(const struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended)
+			return false;
+	return true;
+}
+
+static void nap(int seconds)
+{
+	int64_t until = clock_mono_ms() + (int64_t)seconds * 1000;
+
+	while (clock_mono_ms() < until) {
+		poll(NULL, 0, NAP_MS);
+		pulse_beat();
+	}
+}
+
+/* Failures on the way were tried again by opensrs_do(); a look that stays without an answer ends
+ * this worker, and the next one goes on. */
+static int follow(struct batch *b, struct err *e)
+{
+	int64_t start = clock_mono_ms();
+
+	for (size_t i = 0; i < b->count; i++)
+		b->all[i].moved_ms = start;
+	while (!is_ended(b)) {
+		if (look_at_job(b, e) < 0)
+			return -1;
+		if (!is_ended(b))
+			nap(b->job->poll_s);
+	}
+	return 0;
+}
+
+/* ---- the whole */
+
+int pull_read_rules(struct job_pull *p, struct err *e)
+{
+	for (size_t i = 0; p->rules && i < p->count; i++)
+		if (folder_rules_read(p->rules, p->users[i].user, p->users[i].wave,
+				      &p->users[i].rules, e) < 0)
+			return -1;
+	return 0;
+}
+
+int pull_run(const struct pull *p, struct err *e)
+{
+	struct batch b = { .p = p, .job = &p->job->pull, .count = p->job->pull.count };
+	int rc;
+
+	b.all = mem_array(b.count, sizeof *b.all);
+	for (size_t i = 0; i < b.count; i++)
+		b.all[i].u = &b.job->users[i];
+	rc = begin(&b, e);
+	if (rc == 0)
+		rc = follow(&b, e);
+	for (size_t i = 0; i < b.count; i++) {
+		pull_folders_release(&b.all[i].folders);
+		pull_status_release(&b.all[i].now);
+	}
+	mem_free(&b.all);
+	return rc;
+}

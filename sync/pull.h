@@ -1,0 +1,38 @@
+/*
+ * OpenSRS's own migration tool as the copier: a batch of users is given to it, and followed until
+ * it is through with each of them. Afterwards our own passes take over what it brought.
+ *
+ * A job that is there under its name already is followed, and not begun again: whoever was
+ * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work.
+ */
+#ifndef SYNC_PULL_H
+#define SYNC_PULL_H
+
+#include "sync/job.h"
+#include "sync/opensrs.h"
+
+/* Looks that show the same figures: the end where they add up, … */
+#define PULL_STEADY_LOOKS  2
+#define PULL_UNSURE_LOOKS  5  /* … where there was a critical error, or the user is not in the job, */
+#define PULL_MISSING_LOOKS 20 /* … where a folder that should be among them is not */
+
+/* Called when something has changed; ended users are told once more, and last. */
+typedef void pull_fn(const struct pull_item *i, void *arg);
+
+struct pull {
+	struct job *job; /* JOB_PULL */
+	struct opensrs *api;
+	const struct log_about *about;
+	pull_fn *fn;
+	void *arg;
+};
+
+/* The rules about folders of each user, before the worker is confined. */
+int pull_read_rules(struct job_pull *p, struct err *e) MUST_CHECK;
+/* ERR_INPUT: the address that OpenSRS is to be given leads to one of our listeners. */
+int pull_check_address(const struct job_pull *p, struct err *e) MUST_CHECK;
+/* 0: each user was told to be done, failed or stuck. -1: it could not go on; where e is
+ * ERR_INPUT, another try is of no use. */
+int pull_run(const struct pull *p, struct err *e) MUST_CHECK;
+
+#endif

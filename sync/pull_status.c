@@ -1,0 +1,149 @@
+/* Hides: the shape of an answer that is known only in part. */
+#include "sync/pull_status.h"
+
+#include "sync/opensrs.h"
+
+#define COUNT_MAX ((int64_t)1 << 50) /* sums of them stay numbers */
+
+static int64_t figure(const json_t *o, const char *key)
+{
+	int64_t n;
+
+	return opensrs_number(json_object_get(o, key), &n) == 0 && n > 0 ? MIN(n, COUNT_MAX) : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct pull_folder *)a)->name,
+		      ((const struct pull_folder *)b)->name);
+}
+
+static void add_folder(struct pull_status *s, const char *name, const json_t *j)
+{
+	struct pull_folder *f = &s->at[s->count++];
+
+	*f = (struct pull_folder){ .name = mem_str(name),
+				   .migrated = figure(j, "migrate_count"),
+				   .skipped = figure(j, "skip_count"),
+				   .failed = figure(j, "fail_count"),
+				   .total = figure(j, "remote_count") };
+	s->migrated += f->migrated;
+	s->skipped += f->skipped;
+	s->failed += f->failed;
+	s->total += f->total;
+	s->bytes += figure(j, "bytes");
+}
+
+static void read_folders(const json_t *folders, struct pull_status *out)
+{
+	const char *name;
+	json_t *j;
+
+	out->at = mem_array(MIN(json_object_size(folders), (size_t)PULL_FOLDERS_MAX) + 1,
+			    sizeof *out->at);
+	json_object_foreach ((json_t *)(uintptr_t)folders, name, j)
+		if (out->count < PULL_FOLDERS_MAX && json_is_object(j))
+			add_folder(out, name, j);
+	qsort(out->at, out->count, sizeof *out->at, by_name);
+}
+
+void pull_status_read(const json_t *answer, const char *login, struct pull_status *out)
+{
+	const json_t *users = json_object_get(answer, "users");
+
+	*out = (struct pull_status){ 0 };
+	for (size_t i = 0; i < json_array_size(users) && !out->there; i++) {
+		const json_t *data = json_object_get(json_array_get(users, i), "data");
+		const json_t *status = json_object_get(data, "status");
+		const char *name =
+			opensrs_text(json_object_get(data, "config"), "username");
+
+		if (!name || strcmp(name, login) != 0)
+			continue;
+		out->there = true;
+		out->started = json_is_object(status);
+		out->critical = figure(status, "critical_errors");
+		read_folders(json_object_get(data, "folders"), out);
+	}
+}
+
+void pull_status_release(struct pull_status *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		mem_free(&s->at[i].name);
+	mem_free(&s->at);
+	*s = (struct pull_status){ 0 };
+}
+
+static bool same_folder(const struct pull_folder *a, const struct pull_folder *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->migrated == b->migrated &&
+	       a->skipped == b->skipped && a->failed == b->failed && a->total == b->total;
+}
+
+bool pull_status_same(const struct pull_status *a, const struct pull_status *b)
+{
+	if (a->there != b->there || a->started != b->started || a->count != b->count ||
+	    a->bytes != b->bytes || a->critical != b->critical)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!same_folder(&a->at[i], &b->at[i]))
+			return false;
+	return true;
+}
+
+bool pull_names_have(const json_t *names, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *one = json_string_value(json_array_get(names, i));
+
+		if (one && strcmp(one, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool adds_up(const struct pull_folder *f)
+{
+	return f->migrated + f->skipped + f->failed >= f->total;
+}
+
+static bool has_folder(const struct pull_status *s, const char *name)
+{
+	const struct pull_folder key = { .name = (char *)(uintptr_t)name };
+
+	return s->count && bsearch(&key, s->at, s->count, sizeof key, by_name);
+}
+
+bool pull_status_whole(const struct pull_status *s, const json_t *wanted, const json_t *skip)
+{
+	if (!s->started || s->count == 0)
+		return false;
+	for (size_t i = 0; i < s->count; i++)
+		if (!adds_up(&s->at[i]) && !pull_names_have(skip, s->at[i].name))
+			return false;
+	for (size_t i = 0; i < json_array_size(wanted); i++) {
+		const char *name = json_string_value(json_array_get(wanted, i));
+
+		if (name && !has_folder(s, name))
+			return false;
+	}
+	return true;
+}
+
+const struct pull_folder *pull_status_at_work(const struct pull_status *s, const json_t *skip)
+{
+	const struct pull_folder *next = NULL;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct pull_folder *f = &s->at[i];
+
+		if (adds_up(f) || pull_names_have(skip, f->name))
+			continue;
+		if (f->migrated + f->skipped + f->failed)
+			return f;
+		if (!next)
+			next = f;
+	}
+	return next;
+}

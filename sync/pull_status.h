@@ -1,0 +1,45 @@
+/*
+ * What migration_status says of one user, and when OpenSRS's tool is through with him. Pure.
+ *
+ * No mark of an end is known. A user is ended when all folders that are wanted are there, in each
+ * of them what was pulled, skipped and given up adds up to what the old server has, and the
+ * figures are the same for a few looks; where they do not add up, for a few looks more.
+ */
+#ifndef SYNC_PULL_STATUS_H
+#define SYNC_PULL_STATUS_H
+
+#include <jansson.h>
+
+#include "common/buf.h"
+
+#define PULL_FOLDERS_MAX 10000 /* of one user; what is more is not looked at */
+
+struct pull_folder {
+	char *name; /* as the old server writes it */
+	int64_t migrated, skipped, failed, total;
+};
+
+struct pull_status {
+	bool there;   /* the job knows the user */
+	bool started; /* and has begun */
+	int64_t migrated, skipped, failed, total, bytes, critical; /* of all folders */
+	struct pull_folder *at; /* by name */
+	size_t count;
+};
+
+/* Of the user with this login on old. Figures may be numbers or texts; one that is missing, or
+ * makes no sense, is 0. */
+void pull_status_read(const json_t *answer, const char *login, struct pull_status *out);
+void pull_status_release(struct pull_status *s);
+bool pull_status_same(const struct pull_status *a, const struct pull_status *b);
+
+/* Do the figures add up, and is each of the names (an array; NULL: not known) among them? skip:
+ * names that need not. */
+bool pull_status_whole(const struct pull_status *s, const json_t *wanted, const json_t *skip);
+/* The one that is being pulled, or NULL. Borrowed. */
+const struct pull_folder *pull_status_at_work(const struct pull_status *s, const json_t *skip);
+
+/* Is a name in an array of them? NULL: no. */
+bool pull_names_have(const json_t *names, const char *name);
+
+#endif

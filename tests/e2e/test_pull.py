@@ -1,0 +1,221 @@
+"""OpenSRS's own migration tool as the copier: batches, their ends and faults, and that our passes take over."""
+
+import glob
+import os
+
+import pytest
+
+from lib import processes
+from lib.imapclient import ImapClient
+from lib.mailferry import CommandFailed
+from test_copy import expunge
+from test_opensrs import PASSWORD, api, found_in, hashed, hosted, hosted_ferry, one_api  # noqa: F401
+
+
+@pytest.fixture
+def pulling(stage, api, hosted_ferry):      # noqa: F811
+    """A factory: people with accounts and mail, imported with their own passwords on old, and nobody copies yet."""
+    api.pull_context = stage.context
+
+    def make(count, mail=None, **settings):
+        people = [stage.take() for _ in range(count)]
+        opensrs = {"create": False, "pull_poll_s": 1, **settings.pop("opensrs", {})}
+        h = hosted_ferry(opensrs=opensrs, gate={"uids": "require", "uidvalidity": "warn"}, **settings)
+        h.write([{"user": p.name, "hash": hashed(p.password, "$5$")} for p in people])
+        for p in people:
+            stage.fill(p, mail or {"INBOX": 3, "INBOX.Sent": 2})
+        h.ferry.import_users([{"user": p.name, "wave": "1",
+                               "old_password_file": h.ferry.secret_file(p.name, p.password)} for p in people])
+        return h, people
+
+    return make
+
+
+def begin(h, *whom):
+    """Asked before there are accounts, so that no pass of ours is first."""
+    h.ferry.command("pull", *(whom or ("--wave", "1")), "--no-wait")
+    h.provision()
+    h.ferry.command("retry", *(whom or ("--wave", "1")))
+
+
+def pulls(h):
+    return {u["user"]: u for u in h.ferry.cli("pull", "--wave", "1", "--dry-run")["users"]}
+
+
+def shown(h, p):
+    why = h.ferry.cli("why", p.name)
+    return next((i["text"] for i in why["waits_for"] if i["name"] == "pull"), "")
+
+
+def mail_of(stage, api, p):     # noqa: F811
+    """{folder: how many} on new."""
+    done = api.mailboxes._doveadm("-f", "tab", "mailbox", "status", "-u", p.name, "messages", "*")
+    return {f: int(n) for f, n in (line.split("\t") for line in done.split("\n")[1:-1]) if int(n)}
+
+
+def test_a_wave_by_the_tool(pulling, stage, api, imap):        # noqa: F811
+    """One job for all; our own passes adopt, find nothing twice, and the gate wants plain UIDs to be waived."""
+    rules = os.path.join(stage.folder, "pull-rules")
+    with open(rules, "w") as f:
+        f.write('skip "INBOX.Left"\nmap "INBOX.Work" = "Job"\n')
+    h, people = pulling(3, {"INBOX": 3, "INBOX.Sent": 2, "INBOX.Left": 1, "INBOX.Work": 1}, sync={"folders": rules})
+    a = people[0]
+    c = ImapClient(stage.old.address, stage.old.ports["imaps"], stage.context)      # a hole in the UIDs
+    c.login(a.name, a.password)
+    expunge(c, b"INBOX", b"1")
+    c.logout()
+    begin(h)
+    h.ferry.command("pull", "--wave", "1")     # asked again: only followed
+    assert [len(r["users"]) for r in api.asked("migration_add")] == [3]
+    element = next(u for u in api.asked("migration_add")[0]["users"] if u["local"] == a.name)
+    assert element["server"] == "%s:%d" % (stage.old.address, stage.old.ports["imaps"])
+    assert element["method"] == "imap4s" and element["remote"] == a.name
+    assert element["translate"] == {"INBOX.Sent": "Sent", "INBOX.Work": "Job"} and element["skip"] == ["INBOX.Left"]
+    h.ferry.wait_state([p.name for p in people], "ready", 20)
+    for p in people:
+        assert mail_of(stage, api, p) == {"INBOX": 2 if p is a else 3, "Sent": 2, "Job": 1}
+        assert h.ferry.user(p.name)["progress"]["copied"] == 0
+    assert "has pulled 5 messages and skipped 1" in shown(h, a)
+    assert h.ferry.cli("waves")["waves"][0]["pull"]["done"] == 3
+
+    h.ferry.command("cutover", a.name, "--no-wait")
+    uids = next(i for i in h.ferry.cli("why", a.name)["waits_for"] if i["name"] == "uids")
+    assert uids["state"] == "waits" and uids["text"].startswith("plain: ")
+    h.ferry.cli("waive", "--wave", "1", "uids", "--note", "pulled by OpenSRS")
+    h.ferry.cli("cutover", "--wave", "1")
+    c = imap(h.ferry)
+    c.login(a.name, a.password)
+    assert b"* 2 EXISTS" in b"".join(c.command(b"SELECT INBOX")[0])
+    with pytest.raises(CommandFailed) as failed:
+        h.ferry.command("pull", a.name)
+    assert "is on new already" in failed.value.out
+    assert not found_in(h, [PASSWORD, *(t["token"] for t in api.tokens)])
+
+
+def test_who_cannot_be_pulled(pulling, stage, api):        # noqa: F811
+    """Said before anything is sent: no password, no way to old, the proxy's own address."""
+    h, (p,) = pulling(1)
+    without = stage.take()
+    h.ferry.import_users([{"user": without.name, "wave": "1"}], name="more.csv")
+    with pytest.raises(CommandFailed) as failed:
+        h.ferry.command("pull", "--wave", "1", "--dry-run")
+    assert "%s: refused: OpenSRS's tool needs the user's own password on old" % without.name in failed.value.out
+    assert "remedy: old_password_file in the import" in failed.value.out
+    assert "1 users for OpenSRS's tool, 0 of them asked for before, 1 refused" in failed.value.out
+    assert not api.asked("migration_add")
+
+
+@pytest.mark.parametrize("server", ["mail.example.com:993", None])
+def test_never_by_the_proxy(pulling, stage, api, server):      # noqa: F811
+    port = processes.free_ports(1)[0]
+    listener = {"protocol": "imap", "address": "0.0.0.0", "port": port, "tls": "implicit"}
+    h, (p,) = pulling(1, opensrs={"pull_server": server or "localhost:%d" % port},
+                      **{} if server else {"listener ours": listener})
+    if server:
+        with pytest.raises(CommandFailed) as failed:
+            h.ferry.command("pull", p.name)
+        assert "is a name that clients use (dns.names)" in failed.value.out
+    else:
+        begin(h, p.name)
+        processes.wait_until(lambda: "OpenSRS's tool failed" in shown(h, p), 20, "it to be refused")
+        assert "is the proxy's own address" in shown(h, p) and "remedy: give the old server's" in shown(h, p)
+        h.ferry.wait_state(p.name, "ready", 20)     # by our own copier
+    assert not api.asked("migration_add")
+
+
+def test_killed_and_followed(pulling, stage, api):     # noqa: F811
+    """The job goes on there: whoever comes after finds it by its name."""
+    h, people = pulling(2)
+    api.pull_go.clear()
+    begin(h)
+    processes.wait_until(lambda: api.asked("migration_status"), 20, "the job to be followed")
+    for victim in (lambda: h.ferry.workers(), lambda: [h.ferry.engine()]):
+        asked = len(api.asked("migration_jobs"))
+        for pid in victim():
+            h.ferry.kill(pid)
+        processes.wait_until(lambda: len(api.asked("migration_jobs")) > asked, 20, "somebody else to go on")
+    assert {u["state"] for u in h.ferry.cli("users")["users"]} == {"provisioned"}   # nobody copies besides
+    api.pull_go.set()
+    h.ferry.command("pull", "--wave", "1")
+    h.ferry.wait_state([p.name for p in people], "ready", 20)
+    assert len(api.asked("migration_add")) == 1
+    for p in people:
+        assert mail_of(stage, api, p) == {"INBOX": 3, "Sent": 2}
+
+
+@pytest.mark.parametrize("kind", ["reset"] + [
+    pytest.param(k, marks=pytest.mark.full) for k in ("500", "502", "503", "empty", "html", "truncated", "late")])
+def test_faults_of_the_api(pulling, stage, api, kind):     # noqa: F811
+    """Nothing is begun twice, and what was begun is found."""
+    h, people = pulling(2, opensrs={"answer_s": 2})
+    for method in ("migration_jobs", "migration_add", "migration_status"):
+        api.fail(kind, method)
+    begin(h)
+    h.ferry.command("pull", "--wave", "1")
+    h.ferry.wait_state([p.name for p in people], "ready", 20)
+    assert len(api.jobs) == 1
+    for p in people:
+        assert mail_of(stage, api, p) == {"INBOX": 3, "Sent": 2}
+
+
+@pytest.mark.full
+def test_critical_errors(pulling, stage, api):     # noqa: F811
+    """Three batches, the tool's own words, and then our own copier does the rest."""
+    h, (a, b) = pulling(2)
+    api.critical.add(a.name)
+    api.text_counters = "strings"
+    begin(h)
+    with pytest.raises(CommandFailed) as failed:
+        h.ferry.command("pull", "--wave", "1")
+    assert "%s: failed: " % a.name in failed.value.out and "%s: done: " % b.name in failed.value.out
+    assert [len(r["users"]) for r in api.asked("migration_add")] == [2, 1, 1]
+    assert len(set(api.jobs)) == 3
+    trace, = glob.glob(os.path.join(h.ferry.folder, "journals", "*.trace"))
+    with open(trace) as f:
+        assert "INBOX: " in f.read()
+    assert os.stat(trace).st_mode & 0o777 == 0o600
+    h.ferry.wait_state([a.name, b.name], "ready", 20)
+    assert mail_of(stage, api, a) == {"INBOX": 3, "Sent": 2}
+
+
+@pytest.mark.full
+def test_it_never_starts(pulling, stage, api):     # noqa: F811
+    """Nobody can stop it there: a person says when our own copier may go on."""
+    h, (a, later) = pulling(2, opensrs={"pull_still_s": 10})
+    api.never_start = True
+    begin(h, a.name)
+    with pytest.raises(CommandFailed) as failed:
+        h.ferry.command("pull", a.name)
+    assert "stuck" in failed.value.out and "the tool does not begin" in failed.value.out
+    h.ferry.command("pull", later.name, "--no-wait")
+    assert "`mailferry pull %s --undo`" % a.name in shown(h, a)
+    assert "OpenSRS's tool: 1 users wait for it, 0 are being pulled, 1 are stuck" in h.ferry.command("status").stdout
+    h.ferry.command("pull", a.name, "--undo")
+    h.ferry.wait_state(a.name, "ready", 20)
+    api.never_start = False
+    processes.wait_until(lambda: len(api.asked("migration_add")) == 2, 20, "the next batch")
+    h.ferry.command("pull", later.name, "--undo", check=False)
+
+
+@pytest.mark.full
+def test_a_password_that_is_wrong_now(pulling, stage, api):      # noqa: F811
+    """One user's trouble is that user's alone; a second batch waits for the first."""
+    h, (first, other, bad) = pulling(3)
+    rows = [{"user": p.name, "hash": hashed(p.password, "$5$")} for p in (first, other, bad)]
+    api.pull_go.clear()
+    h.write(rows[:1])
+    begin(h, first.name)
+    processes.wait_until(lambda: api.asked("migration_status"), 20, "the first batch")
+    h.write(rows)
+    h.ferry.command("pull", "--wave", "1", "--no-wait")
+    h.provision()
+    h.ferry.command("retry", "--wave", "1")
+    h.ferry.wait_state([other.name, bad.name], "provisioned", 20)
+    h.ferry.secret_file(bad.name, "wrong")
+    assert len(api.asked("migration_add")) == 1
+    api.pull_go.set()
+    with pytest.raises(CommandFailed) as failed:
+        h.ferry.command("pull", "--wave", "1")
+    assert all("%s: done: " % p.name in failed.value.out for p in (first, other))
+    assert "%s: failed: 0 messages pulled, 0 skipped; old: " % bad.name in failed.value.out
+    assert [[u["local"] for u in r["users"]] for r in api.asked("migration_add")] == [[first.name], [other.name]]

@@ -1,0 +1,223 @@
+/* OpenSRS's own tool: what its figures mean, what a worker is told and tells, and whose address is ours. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "sync/job_pull.h"
+#include "sync/pull.h"
+#include "sync/pull_status.h"
+
+#define SHAPE                                                                                                       \
+	"{\"success\":true,\"rate\":\"512.4 KiB/s\",\"users\":[{\"data\":{"                                         \
+	"\"config\":{\"server\":\"old.test:993\",\"method\":\"imap4s\",\"username\":\"ann\"},"                      \
+	"\"folders\":{\"INBOX\":{\"next_uid\":\"5\",\"bytes\":1200,\"migrate_count\":%s,\"fail_count\":%s,"         \
+	"\"skip_count\":0,\"retry1count\":0,\"retry2count\":0,\"remote_count\":\"5\",\"delim\":\".\"},"            \
+	"\"Trash\":{\"next_uid\":\"1\",%s\"remote_count\":\"1\",\"delim\":\".\"}}%s}},"                             \
+	"{\"data\":{\"config\":{\"username\":\"bert\"},\"folders\":{}}}]}"
+
+static json_t *parsed(const char *text)
+{
+	json_t *j = json_loads(text, 0, NULL);
+
+	assert_non_null(j);
+	return j;
+}
+
+static struct pull_status read_shape(const char *migrated, const char *failed, const char *trash, const char *status)
+{
+	char *text = mem_printf(SHAPE, migrated, failed, trash, status);
+	json_t *j = parsed(text);
+	struct pull_status s;
+
+	pull_status_read(j, "ann", &s);
+	json_decref(j);
+	mem_free(&text);
+	return s;
+}
+
+#define BEGUN	",\"status\":{\"foldercount\":2,\"critical_errors\":\"0\"}"
+#define TRASHED "\"skip_count\":\"1\","
+
+static void the_known_shape(void **state UNUSED)
+{
+	struct pull_status s = read_shape("5", "0", TRASHED, BEGUN);
+
+	assert_true(s.there && s.started);
+	assert_int_equal(s.migrated, 5);
+	assert_int_equal(s.skipped, 1);
+	assert_int_equal(s.total, 6);
+	assert_int_equal(s.bytes, 1200);
+	assert_int_equal(s.critical, 0);
+	assert_true(pull_status_whole(&s, NULL, NULL));
+	assert_null(pull_status_at_work(&s, NULL));
+	pull_status_release(&s);
+}
+
+static void when_it_is_over(void **state UNUSED)
+{
+	static const struct {
+		const char *migrated, *failed, *trash, *status;
+		bool skip, wanted, whole;
+		const char *at_work;
+	} rows[] = {
+		{ "5", "0", "", BEGUN, false, false, false, "Trash" }, /* still to be visited */
+		{ "5", "0", "", BEGUN, true, false, true, NULL },      /* or not wanted */
+		{ "\"4\"", "1", TRASHED, BEGUN, false, false, true, NULL },
+		{ "3", "0", TRASHED, BEGUN, false, false, false, "INBOX" },
+		{ "5", "0", TRASHED, "", false, false, false, NULL }, /* not begun */
+		{ "5", "0", TRASHED, BEGUN, false, true, false, NULL }, /* a folder does not show */
+		{ "\"x\"", "-3", TRASHED, BEGUN, false, false, false, "INBOX" },
+	};
+	json_t *skip = parsed("[\"Trash\"]"), *wanted = parsed("[\"INBOX\",\"Sent\"]");
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct pull_status s =
+			read_shape(rows[i].migrated, rows[i].failed, rows[i].trash, rows[i].status);
+		const json_t *left = rows[i].skip ? skip : NULL;
+		const struct pull_folder *f = pull_status_at_work(&s, left);
+
+		assert_int_equal(pull_status_whole(&s, rows[i].wanted ? wanted : NULL, left), rows[i].whole);
+		assert_string_equal(f ? f->name : "none", rows[i].at_work ? rows[i].at_work : "none");
+		pull_status_release(&s);
+	}
+	json_decref(skip);
+	json_decref(wanted);
+}
+
+static void figures_that_move(void **state UNUSED)
+{
+	struct pull_status a = read_shape("4", "0", "", BEGUN), b = read_shape("\"4\"", "0", "", BEGUN),
+			   c = read_shape("5", "0", "", BEGUN), none;
+
+	assert_true(pull_status_same(&a, &b));
+	assert_false(pull_status_same(&a, &c));
+	pull_status_read(NULL, "ann", &none);
+	assert_false(none.there);
+	assert_false(pull_status_same(&a, &none));
+	pull_status_release(&a);
+	pull_status_release(&b);
+	pull_status_release(&c);
+	pull_status_release(&none);
+}
+
+/* ---- the line */
+
+static struct job_pull sample(void)
+{
+	struct job_pull p = { .on = true, .poll_s = 30, .still_s = 3600, .count = 1, .own_count = 1 };
+
+	p.job = mem_str("mailferry-1");
+	p.server = mem_str("old.example.net:993");
+	p.method = mem_str("imap4s");
+	p.own = mem_array(1, sizeof *p.own);
+	p.own[0] = mem_str("0.0.0.0 993");
+	p.users = mem_array(1, sizeof *p.users);
+	p.users[0].user = mem_str("ann@ex.test");
+	p.users[0].wave = mem_str("1");
+	p.users[0].login[SIDE_OLD] = mem_str("ann");
+	p.users[0].login[SIDE_NEW] = mem_str("ann@ex.test");
+	secret_set(&p.users[0].password[SIDE_OLD], "p\"\303\244", 4);
+	return p;
+}
+
+static void there_and_back(void **state UNUSED)
+{
+	struct job_pull p = sample(), back;
+	struct buf line = { 0 };
+	json_t *j;
+
+	job_pull_write(&p, &line);
+	j = json_loadb(buf_slice(&line).p, buf_len(&line), 0, NULL);
+	assert_int_equal(job_pull_read(j, &back), 0);
+	assert_string_equal(back.job, p.job);
+	assert_string_equal(back.own[0], p.own[0]);
+	assert_null(back.rules);
+	assert_int_equal(back.count, 1);
+	assert_string_equal(back.users[0].login[SIDE_OLD], "ann");
+	assert_int_equal(back.users[0].password[SIDE_OLD].n, 4);
+	assert_memory_equal(back.users[0].password[SIDE_OLD].at, "p\"\303\244", 4);
+	assert_false(secret_is_set(&back.users[0].password[SIDE_NEW]));
+	job_pull_release(&back);
+	json_object_set_new(j, "users", json_array());
+	assert_int_equal(job_pull_read(j, &back), -1);
+	job_pull_release(&back);
+	json_object_set_new(j, "poll_s", json_integer(0));
+	assert_int_equal(job_pull_read(j, &back), -1);
+	job_pull_release(&back);
+	json_decref(j);
+	job_pull_release(&p);
+	buf_wipe(&line);
+}
+
+static void items(void **state UNUSED)
+{
+	struct pull_item i = { .user = "ann@ex.test",
+			       .state = PULL_FAILED,
+			       .migrated = 4,
+			       .failed = 1,
+			       .total = 5,
+			       .folder = "",
+			       .text = "it gave up",
+			       .trace = "line\nline",
+			       .folders = parsed("[[\"INBOX\",4,5,1]]") },
+			 back;
+	json_t *j = job_pull_item_json(&i);
+
+	assert_int_equal(job_pull_item_read(j, &back), 0);
+	assert_int_equal(back.state, PULL_FAILED);
+	assert_int_equal(back.total, 5);
+	assert_string_equal(back.trace, i.trace);
+	json_object_set_new(j, "state", json_string("waiting"));
+	assert_int_equal(job_pull_item_read(j, &back), -1);
+	json_object_set_new(j, "state", json_string("done"));
+	json_object_set_new(j, "total", json_integer(-1));
+	assert_int_equal(job_pull_item_read(j, &back), -1);
+	json_object_set_new(j, "total", json_integer(1));
+	json_object_set_new(j, "folders", parsed("[[\"INBOX\",4,\"5\",1]]"));
+	assert_int_equal(job_pull_item_read(j, &back), -1);
+	json_decref(j);
+	json_decref(i.folders);
+}
+
+/* ---- our own address */
+
+static void whose_address(void **state UNUSED)
+{
+	static const struct {
+		const char *server, *own;
+		int rc;
+	} rows[] = {
+		{ "127.0.0.1:993", "0.0.0.0 993", -1 },	  { "127.0.0.1:993", ":: 993", -1 },
+		{ "127.0.0.1:993", "127.0.0.1 993", -1 }, { "[::ffff:127.0.0.1]:993", "127.0.0.1 993", -1 },
+		{ "127.0.0.1:994", "0.0.0.0 993", 0 },	  { "127.0.0.1:993", "127.0.0.2 993", 0 },
+		{ "192.0.2.1:993", "0.0.0.0 993", 0 },	  { "nothing", "0.0.0.0 993", -1 },
+		{ ":993", "0.0.0.0 993", -1 },
+	};
+	struct job_pull p = sample();
+	struct err e;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		mem_free(&p.server);
+		mem_free(&p.own[0]);
+		p.server = mem_str(rows[i].server);
+		p.own[0] = mem_str(rows[i].own);
+		err_clear(&e);
+		assert_int_equal(pull_check_address(&p, &e), rows[i].rc);
+		if (rows[i].rc < 0)
+			assert_int_equal(e.kind, ERR_INPUT);
+	}
+	job_pull_release(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_known_shape), cmocka_unit_test(when_it_is_over),
+		cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
+		cmocka_unit_test(items),	   cmocka_unit_test(whose_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
