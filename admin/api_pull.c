@@ -1,5 +1,6 @@
 /* Hides: how OpenSRS's own migration tool is asked for, and how its work is shown. */
 #include "admin/api_parts.h"
+#include "common/log.h"
 #include "common/store_pull.h"
 
 int api_put_pulls(struct api *a, json_t *out, const char *wave, struct err *e)
@@ -35,8 +36,17 @@ int api_post_pull(struct api_call *c)
 						     : API_PULL_ASK,
 					   c->api->arg, &e);
 		status = said ? 202 : api_fail(c, &e);
-		if (said)
+		if (said) {
+			log_info(&(struct log_about){ .what = "operator",
+						      .user = w.name[0] ? w.name : NULL,
+						      .id = w.wave },
+				 "OpenSRS's tool %s for %zu users (%s)",
+				 undo	   ? "not waited for"
+				 : dry_run ? "looked at"
+					   : "asked for",
+				 w.count, c->request->who);
 			json_object_set_new(c->out, "users", said);
+		}
 		api_poke(c->api);
 	}
 	api_choice_release(&w);

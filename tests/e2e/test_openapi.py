@@ -77,6 +77,7 @@ def paths(f, person):
         "/v1/answers": ["?request=%d" % request],
         "/v1/trace": ["?trace=%d" % trace],
         "/v1/verify": ["?user=" + quote(person.name), "?wave=openapi"],
+        "/v1/pull": ["?user=" + quote(person.name), "?wave=openapi"],
         "/v1/phases": ["", "?domain=example.com"],
         "/v1/users": ["", "?wave=openapi", "?limit=1"],
         "/v1/sessions": ["", "?limit=1"],
@@ -119,6 +120,7 @@ def test_real_changes_are_as_described(moved):
         # and refusals
         ("/v1/sync", {}), ("/v1/sync", {"user": "nobody@example.com"}), ("/v1/pause", who), ("/v1/import", {}),
         ("/v1/forget", {"node": "nobody"}), ("/v1/cutover", dict(who, at="soon")), ("/v1/provision", who),
+        ("/v1/pull", who), ("/v1/pull", {}), ("/v1/pull", dict(wave, undo=True)),
     ]:
         status, kind, said = ask(f, path, body)
         o = next(o for o in API.operations if (o.method, o.path) == ("POST", path))

@@ -33,9 +33,10 @@ def pulling(stage, api, hosted_ferry):      # noqa: F811
 
 def begin(h, *whom):
     """Asked before there are accounts, so that no pass of ours is first."""
-    h.ferry.command("pull", *(whom or ("--wave", "1")), "--no-wait")
-    h.provision()
-    h.ferry.command("retry", *(whom or ("--wave", "1")))
+    whom = whom or ("--wave", "1")
+    h.ferry.command("pull", *whom, "--no-wait")
+    h.provision(*whom)
+    h.ferry.command("retry", *whom)
 
 
 def pulls(h):
