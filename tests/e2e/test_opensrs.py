@@ -4,6 +4,10 @@ import csv
 import glob
 import os
 import random
+import re
+import resource
+import signal
+import subprocess
 import threading
 import warnings
 
@@ -142,6 +146,40 @@ def test_from_nothing_to_new(hosted_ferry, stage, api, imap, hosted):
     assert {r["type"] for r in api.asked("generate_token")} == {"session"}
     assert api.users[people[0].name]["attributes"]["quota"] == 1 << 30
     assert not found_in(h, [PASSWORD, *hashes, *(t["token"] for t in api.tokens)])
+
+
+def dies_with_core(folder):
+    """Does this host write core files at all, where the limit lets it?"""
+    done = subprocess.run(["sh", "-c", "ulimit -c unlimited; kill -ABRT $$"], cwd=folder, capture_output=True)
+    return done.returncode != 0 and bool(glob.glob(os.path.join(folder, "core*")))
+
+
+def test_nobody_leaves_a_core(hosted_ferry, stage, api, tmp_path):
+    """The administrator's password and users' secrets are in memory: no process that dies writes it down."""
+    p = stage.take()
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))    # all that are started take it over
+    try:
+        control = dies_with_core(str(tmp_path))
+        h = hosted_ferry()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    h.write([{"user": p.name, "hash": hashed(p.password)}])
+    api.fail("late", "generate_token", times=9)
+    h.ferry.import_users([p.name])
+    processes.wait_until(lambda: api.asked("generate_token"), 20, "a worker with the password in hand")
+    for pid in [*h.ferry.workers()[:1], h.ferry.nodes()[0], h.ferry.engine()]:
+        folder = os.readlink("/proc/%d/cwd" % pid)
+        there = set(os.listdir(folder))
+        with open("/proc/%d/limits" % pid) as f:
+            assert re.search(r"Max core file size +0 +0 ", f.read())
+        if h.ferry.account:     # whom nobody may dump, the kernel gives to root
+            assert os.stat("/proc/%d/environ" % pid).st_uid == 0
+        processes.send(pid, signal.SIGABRT)
+        processes.wait_until(lambda: not processes.alive(pid), 20, "process %d to die" % pid)
+        fresh = {n for n in os.listdir(folder) if "core" in n} - there
+        assert not fresh, "a core file, as this host %s" % ("does" if control else "did not for a shell")
+    assert not found_in(h, [PASSWORD])
 
 
 def test_provision(hosted_ferry, stage, api):
