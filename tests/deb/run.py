@@ -9,6 +9,7 @@ The first run makes a minimal Debian with debootstrap and keeps it in build/deb/
 build/deb/archives. A line for each thing that holds; ends with "ok", or with the first that does not, and exit status 1.
 """
 
+import ctypes
 import glob
 import json
 import os
@@ -170,8 +171,8 @@ class Installed:
                                                                          "run", *options)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         processes.wait_until(self._up, UP_S, "mailferry to be up")
-        with open(self.system.path(self.run_dir + "/listeners")) as f:
-            self.ports = {row[0]: int(row[2]) for row in map(str.split, f)}
+        self.ports = {row[0]: int(row[2]) for row in
+                      map(str.split, self.system.run("cat", self.run_dir + "/listeners").splitlines())}
 
     def become(self):
         """As a container runs it: no name, no group, no right."""
@@ -182,7 +183,7 @@ class Installed:
 
     def _up(self):
         if self.process.poll() is not None:
-            raise Failed("mailferry ended with %d" % self.process.returncode)
+            raise Failed("mailferry ended with %d\n%s" % (self.process.returncode, self.log_text()))
         return "\nmailferry: up" in "\n" + self.log_text()
 
     def log_text(self):
@@ -316,6 +317,127 @@ def runs_in_a_container(system, world):
     holds("TERM ends it", ferry.process.wait(END_S) == 0)
 
 
+# ---- under systemd
+
+BOOT = """
+echo $$ >"$2/cgroup.procs"
+exec unshare --mount --pid --net --cgroup --uts --ipc --fork --kill-child sh -c '
+	set -e
+	ip link set lo up
+	mount --make-rprivate /
+	cd "$0"
+	umount -R proc dev var/cache/apt/archives
+	mount -t proc proc proc
+	mount -t sysfs -o ro sysfs sys
+	mount -t tmpfs none sys/fs
+	mkdir sys/fs/cgroup
+	mount -t cgroup2 none sys/fs/cgroup
+	mount -t tmpfs none dev
+	for d in null zero full random urandom tty; do : >dev/$d; mount --bind /dev/$d dev/$d; done
+	mkdir dev/pts dev/shm
+	mount -t devpts -o newinstance,ptmxmode=666 none dev/pts
+	ln -s pts/ptmx dev/ptmx
+	ln -s /proc/self/fd dev/fd
+	mount -t tmpfs none run
+	mount --bind proc/sys proc/sys
+	mount -o remount,ro,bind proc/sys
+	mkdir -p before
+	pivot_root . before
+	umount -l /before
+	mount --make-rshared /
+	exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd
+' "$1"
+"""
+
+
+class Booted(System):
+    """The same, with systemd as process 1, in a network of its own, which we enter too."""
+
+    def __init__(self, deb, cgroup):
+        super().__init__()
+        self.run("apt-get", "-q", "install", "-y", "--no-install-recommends", "systemd", "dbus")
+        self.install(deb)
+        self.cgroup = cgroup
+        os.mkdir(cgroup)
+        self.process = subprocess.Popen(["sh", "-c", BOOT, "sh", self.root, cgroup], stdin=subprocess.DEVNULL)
+        self.first = processes.wait_until(self._find_first, UP_S, "systemd to start")
+        net = os.open("/proc/%d/ns/net" % self.first, os.O_RDONLY)
+        if ctypes.CDLL(None, use_errno=True).setns(net, 0) != 0:
+            raise Failed("setns: %s" % os.strerror(ctypes.get_errno()))
+        processes.wait_until(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"),
+                             UP_S, "systemd to be up")
+
+    def _find_first(self):
+        for pid in processes.descendants(self.process.pid):
+            if processes.command(pid)[:1] == ["/lib/systemd/systemd"]:
+                return pid
+        return None
+
+    def command(self, *command):
+        if not getattr(self, "first", None):
+            return super().command(*command)
+        return ["nsenter", "-t", str(self.first), "-m", "-p", "-C", "-r", "-w", "env", "-i",
+                "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command]
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        for place, _, _ in os.walk(self.cgroup, topdown=False):
+            processes.wait_until(lambda p=place: self._removed(p), END_S, "the cgroup to be empty")
+
+    @staticmethod
+    def _removed(place):
+        try:
+            os.rmdir(place)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return False
+        return True
+
+
+def find_cgroups():
+    with open("/proc/self/mounts") as f:
+        return next((row[1] for row in map(str.split, f) if row[2] == "cgroup2"), None)
+
+
+def runs_under_systemd(deb):
+    """The unit: its sandbox lets workers work, and an upgrade of the package keeps a session."""
+    place = find_cgroups()
+    if not place:
+        print("  --  not under systemd: there is no cgroup2 here")
+        return
+    system, world = Booted(deb, os.path.join(place, "mailferry-test-%d" % os.getpid())), World()
+    try:
+        world.start_servers()
+        port, = processes.free_ports(1)
+        ferry = Installed(system, world, port=port, more='run { user = "mailferry" }')
+        ferry.ports = {"imaps": port}
+        for name in ("tls.key", "old.secret", "new.secret"):
+            system.run("chgrp", "mailferry", "/etc/mailferry/" + name)
+        ferry.start("--new-store")
+        os.kill(ferry.supervisor(), 15)
+        ferry.process.wait(END_S)
+        system.run("systemctl", "start", "mailferry")
+        session = serves(ferry, "under systemd")
+        moves(ferry, BERT)
+        shutil.copy(next_version(deb), system.path("/next.deb"))
+        system.run("dpkg", "-i", "/next.deb")
+        session.command(b"NOOP")
+        holds("N+1 under systemd: the session lives, the unit is %s" % system.run("systemctl", "is-active", "mailferry").strip())
+        serves(ferry, "then").logout()
+        system.run("dpkg", "-r", "mailferry")
+        session.responses_until_closed()
+        holds("removal under systemd stops it, with BYE", session.left_with_bye
+              and system.run("systemctl", "is-active", "mailferry", check=False).strip() == "inactive")
+    except (Failed, TimeoutError, RuntimeError, OSError):
+        print(system.run("journalctl", "-u", "mailferry", "--no-pager", "-n", "60", check=False))
+        raise
+    finally:
+        world.end()
+        system.end()
+
+
 def everything(deb):
     system, world = System(), World()
     ferry = None
@@ -338,6 +460,7 @@ def everything(deb):
         upgrades(ferry, deb)
         runs_in_a_container(system, world)
         is_removed(ferry)
+        runs_under_systemd(deb)
     except (Failed, TimeoutError, RuntimeError) as e:
         print("FAILED  %s\n%s" % (e, ferry.log_text()[-6000:] if ferry else ""))
         return 1
