@@ -357,3 +357,22 @@ CREATE TABLE pulls (			-- users whose mail OpenSRS's migration tool is to pull
 	total		BIGINT NOT NULL,
 	bytes		BIGINT NOT NULL
 );
+
+CREATE TABLE journals (			-- copies of the copier's journals, when several hosts share the store
+	name		TEXT PRIMARY KEY,
+	edition		TEXT NOT NULL,		-- of the copy; "": there is none yet
+	away		INTEGER NOT NULL,	-- at work in that folder, and perhaps further than the copy
+	folder		TEXT NOT NULL,
+	host		TEXT NOT NULL,		-- the same, for people
+	at		BIGINT NOT NULL,
+	size		BIGINT NOT NULL DEFAULT 0,
+	parts		TEXT NOT NULL DEFAULT ''	-- SHA-256 of each part of the file, in order
+);
+CREATE INDEX journals_by_folder ON journals (away, folder);
+
+CREATE TABLE journal_parts (		-- of all copies of a user's journal
+	name		TEXT NOT NULL,
+	digest		TEXT NOT NULL,
+	body		TEXT NOT NULL,		-- compressed, in base64
+	PRIMARY KEY (name, digest)
+);

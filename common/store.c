@@ -106,6 +106,12 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	       " NULL, text TEXT NOT NULL, tries INTEGER NOT NULL, asked BIGINT NOT NULL,"
 	       " migrated BIGINT NOT NULL, skipped BIGINT NOT NULL, failed BIGINT NOT NULL,"
 	       " total BIGINT NOT NULL, bytes BIGINT NOT NULL);",
+	[16] = "CREATE TABLE journals (name TEXT PRIMARY KEY, edition TEXT NOT NULL, away"
+	       " INTEGER NOT NULL, folder TEXT NOT NULL, host TEXT NOT NULL, at BIGINT NOT"
+	       " NULL, size BIGINT NOT NULL DEFAULT 0, parts TEXT NOT NULL DEFAULT '');"
+	       "CREATE INDEX journals_by_folder ON journals (away, folder);"
+	       "CREATE TABLE journal_parts (name TEXT NOT NULL, digest TEXT NOT NULL, body TEXT"
+	       " NOT NULL, PRIMARY KEY (name, digest));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)
