@@ -33,7 +33,7 @@ LDFLAGS	  += -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now,--build-id
 
 # libetpan is named by hand: its pkg-config turns PIE off. libcurl is the OpenSSL flavour (libcurl4), built
 # against the headers that libetpan-dev brings; admin/client.c checks at run time that it is.
-LIBS	  := -levent -levent_openssl -lssl -lcrypto -ljansson -lsqlite3 -lconfuse -lcsv -lutf8proc -lpq -lseccomp -lsodium -lcares -lresolv -letpan -l:libcurl.so.4
+LIBS	  := -levent -levent_openssl -lssl -lcrypto -ljansson -lsqlite3 -lz -lconfuse -lcsv -lutf8proc -lpq -lseccomp -lsodium -lcares -lresolv -letpan -l:libcurl.so.4
 
 Q	  := $(if $(V),,@)
 say	   = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))

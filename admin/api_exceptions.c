@@ -10,11 +10,22 @@
 /* 1: *out is the user's journal, 0: there is none yet, -1. */
 static int open_journal(struct api *a, const char *user, struct journal **out, struct err *e)
 {
-	char *path = order_journal_path(a->settings->sync.dir, user);
-	int rc = journal_open_desk(out, path, e);
+	char *path;
+	int rc;
 
+	if (a->hooks->journal && a->hooks->journal(user, a->arg, e) < 0)
+		return -1;
+	path = order_journal_path(a->settings->sync.dir, user);
+	rc = journal_open_desk(out, path, e);
 	mem_free(&path);
 	return rc;
+}
+
+static void close_journal(struct api *a, const char *user, struct journal **j)
+{
+	journal_close(j);
+	if (a->hooks->journal_done)
+		a->hooks->journal_done(user, a->arg);
 }
 
 static int fail(struct api_call *c, const struct err *e)
@@ -76,7 +87,7 @@ static int read_journal(struct api_call *c, struct api_page *exceptions,
 		rc = journal_exceptions_each(j, 0, add_exception, exceptions, e);
 	if (rc >= 0 && j)
 		rc = journal_repairs_each(j, add_repair, repairs, e);
-	journal_close(&j);
+	close_journal(c->api, c->name, &j);
 	return rc;
 }
 
@@ -174,7 +185,7 @@ static int write_waiver(struct api_call *c, const char *name, const struct excep
 	*n = 0;
 	if (rc > 0)
 		rc = journal_waive(j, x, on, note, n, e);
-	journal_close(&j);
+	close_journal(c->api, name, &j);
 	return rc;
 }
 
@@ -227,7 +238,7 @@ int api_retry_exceptions(struct api_call *c, const char *name, struct err *e)
 		rc = open_journal(c->api, name, &j, e);
 		if (rc > 0)
 			rc = journal_retry(j, &n, e);
-		journal_close(&j);
+		close_journal(c->api, name, &j);
 		if (rc == 0 && n && c->api->hooks->sync_now &&
 		    c->api->hooks->sync_now(&u, c->api->arg, e) < 0)
 			log_debug(NULL, "%s", e->text); /* its turn comes anyway */

@@ -143,12 +143,18 @@ static int add_exception(const struct journal_exception *x, void *report)
 static int add_exceptions(struct audit *x, struct err *e)
 {
 	char *path = order_journal_path(x->of->o.settings->sync.dir, x->user);
+	struct depot *depot = x->of->o.depot;
 	struct journal *j = NULL;
-	int rc = journal_open_desk(&j, path, e);
+	bool lent;
+	int rc = depot_lend(depot, x->user, &lent, e);
 
+	if (rc == 0)
+		rc = journal_open_desk(&j, path, e);
 	if (rc > 0)
 		rc = journal_exceptions_each(j, 0, add_exception, x->report, e);
 	journal_close(&j);
+	if (lent)
+		depot_return(depot, x->user);
 	mem_free(&path);
 	return rc < 0 ? -1 : 0;
 }

@@ -10,6 +10,7 @@
 #include "common/store.h"
 #include "config/settings.h"
 #include "sync/audit_user.h"
+#include "sync/depot.h"
 #include "sync/worker.h"
 
 #define AUDITS_AT_ONCE 2
@@ -26,6 +27,7 @@ struct audits_opts {
 	const struct settings *settings;
 	const struct workshop *shop;
 	const struct learned *learned;
+	struct depot *depot; /* NULL: journals stay on this host */
 };
 struct audits *audits_new(const struct audits_opts *o);
 /* Only when audits_idle(). */

@@ -191,7 +191,7 @@ int copy_bring(struct work *w, bool mend, struct err *e)
 
 static int work_trailing(struct work *w, struct err *e)
 {
-	bool sides[SIDES] = { false, false };
+	bool sides[SIDES] = { w->pass->doubt, w->pass->doubt };
 
 	sides[w->pass->from] = true;
 	if (exceptions_retry(w, e) < 0 || copy_gather(w, sides, e) < 0)
@@ -199,7 +199,9 @@ static int work_trailing(struct work *w, struct err *e)
 	forget_state(w, w->pass->to);
 	if (w->sweep.on)
 		return sweep_trailing(w, e);
-	if ((!w->f->trailed && copy_late_flags(w, e) < 0) || copy_stray_flags(w, e) < 0)
+	if (w->pass->doubt && adopt_unknown(w, e) < 0)
+		return -1;
+	if (copy_old_flags(w, e) < 0)
 		return -1;
 	return copy_bring(w, false, e);
 }
@@ -276,6 +278,7 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 	rc = open_folder(w, e);
 	if (rc < 0 && is_its_own(w, e)) {
 		pass_unclean(p, "%s", e->text);
+		p->doubt_stays = true;
 		err_clear(e);
 		rc = ahead_drop(w, e);
 	} else if (rc == 0) {
@@ -302,7 +305,7 @@ static int mark_gone(struct work *w, void *arg UNUSED, struct err *e)
 			continue;
 		row->state = MSG_GONE;
 		/* Before, it may be a last session's doing. */
-		w->pass->count.strays += w->f->trailed;
+		w->pass->count.strays += w->f->trailed && !w->pass->doubt;
 		if (journal_msg_write(j, w->f, row, NULL, "left old after the flip", e) < 0) {
 			journal_rollback(j);
 			return -1;

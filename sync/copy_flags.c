@@ -149,7 +149,7 @@ static int by_uid(const void *a, const void *b)
 	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
-int copy_late_flags(struct work *w, struct err *e)
+static int late_flags(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 	struct flag_plan f = { .at = mem_array(w->row_count + 1, sizeof *f.at) };
@@ -180,7 +180,7 @@ int copy_late_flags(struct work *w, struct err *e)
 	return rc;
 }
 
-int copy_stray_flags(struct work *w, struct err *e)
+static int stray_flags(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
 	int rc = journal_begin(p->journal, e);
@@ -192,7 +192,7 @@ int copy_stray_flags(struct work *w, struct err *e)
 
 		if (row->state != MSG_DONE || !here || here->flags == row->flags)
 			continue;
-		p->count.strays += w->f->trailed;
+		p->count.strays += w->f->trailed && !p->doubt;
 		row->flags = here->flags;
 		rc = journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
 	}
@@ -200,6 +200,14 @@ int copy_stray_flags(struct work *w, struct err *e)
 		return journal_commit(p->journal, e);
 	journal_rollback(p->journal);
 	return -1;
+}
+
+/* By a journal in doubt nobody knows whose the flags are that new has. */
+int copy_old_flags(struct work *w, struct err *e)
+{
+	if (!w->f->trailed && !w->pass->doubt && late_flags(w, e) < 0)
+		return -1;
+	return stray_flags(w, e);
 }
 
 /* ---- what could not be kept */

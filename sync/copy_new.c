@@ -597,7 +597,7 @@ static int wanted(struct work *w, const struct seen *m, bool *yes, bool *changed
 /* Mail that is delivered comes without these; what a client saves or moves has them. */
 static bool is_stray(const struct work *w, const struct seen *m)
 {
-	return pass_is_trailing(w->pass) &&
+	return pass_is_trailing(w->pass) && !w->pass->doubt &&
 	       (flags_have(m->flags, "\\Seen") || flags_have(m->flags, "\\Draft") ||
 		flags_have(m->flags, "\\Answered"));
 }

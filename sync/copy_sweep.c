@@ -403,8 +403,7 @@ static int trailing_window(struct work *w, void *arg UNUSED, struct err *e)
 {
 	if (!w->sweep.at)
 		return 0;
-	if (list_window(w, w->pass->from, e) < 0 ||
-	    (!w->f->trailed && copy_late_flags(w, e) < 0) || copy_stray_flags(w, e) < 0)
+	if (list_window(w, w->pass->from, e) < 0 || copy_old_flags(w, e) < 0)
 		return -1;
 	pass_step();
 	return copy_bring(w, false, e);
@@ -412,7 +411,10 @@ static int trailing_window(struct work *w, void *arg UNUSED, struct err *e)
 
 int sweep_trailing(struct work *w, struct err *e)
 {
-	return count(w, w->pass->from, e) < 0 ? -1 : each_window(w, trailing_window, NULL, e);
+	if (w->pass->doubt ? count_both(w, e) < 0 || adopt(w, e) < 0
+			   : count(w, w->pass->from, e) < 0)
+		return -1;
+	return each_window(w, trailing_window, NULL, e);
 }
 
 /* ---- strangers, for who looks for one of them in the middle of a window */

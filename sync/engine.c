@@ -186,7 +186,7 @@ bool engine_has_room(struct engine *en, enum plan_step step)
 {
 	if (!plan_needs_worker(step))
 		return true;
-	if (runs_count(en, false) >= runs_max(en) ||
+	if (runs_count(en, false) + depot_coming(en->o.depot) >= runs_max(en) ||
 	    runs_connections(en) >= runs_connections_max(en))
 		return false;
 	return step != PLAN_CUTOVER || runs_count(en, true) < en->o.settings->cutover.parallel;
@@ -258,6 +258,7 @@ static void tick(struct engine *en)
 	pulls_tick(en->pulls);
 	dns_watch_tick(en->mx);
 	waves_tick(en->waves);
+	depot_tick(en->o.depot);
 	if (now >= en->next_scan ||
 	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
 		drop_ended_traces(en);

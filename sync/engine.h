@@ -6,6 +6,7 @@
 #define SYNC_ENGINE_H
 
 #include "sync/cutover.h"
+#include "sync/depot.h"
 #include "sync/learned.h"
 #include "sync/planner.h"
 
@@ -18,6 +19,7 @@ struct engine_opts {
 	const struct settings *settings;
 	struct workshop shop;
 	struct learned *learned; /* NULL: nothing is */
+	struct depot *depot;	 /* NULL: journals stay on this host */
 };
 
 struct engine *engine_new(const struct engine_opts *o);

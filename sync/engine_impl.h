@@ -31,6 +31,7 @@ struct run {
 	struct uidl_inbox uidl;
 	bool back;	/* a cutover: to old */
 	bool cancelled; /* we stopped it: it tells nothing about the user */
+	bool journaled; /* the journal is to be returned to the depot */
 	struct log_about about;
 };
 

@@ -6,6 +6,7 @@
  *	journal_sql.c	 the statements' texts
  *	journal_folder.c, journal_msg.c, journal_batch.c, journal_exception.c, journal_place.c,
  *	journal_pop3.c, journal_suspect.c, journal_uidl.c	 rows
+ *	journal_mark.c	 the file as a whole, as it is kept for other hosts
  */
 #ifndef SYNC_JOURNAL_IMPL_H
 #define SYNC_JOURNAL_IMPL_H
@@ -73,6 +74,8 @@ enum statement {
 	FIRST_UID,
 	EXCEPTIONS,
 	SUSPECTS,
+	MARK,
+	MARK_WRITE,
 	STATEMENTS
 };
 extern const char *const journal_sql[]; /* each one's text */

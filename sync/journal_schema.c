@@ -77,6 +77,10 @@ static const char *const steps[] = {
 	[9] = "CREATE TABLE uids(folder INTEGER PRIMARY KEY REFERENCES folder(id) ON DELETE"
 	      " CASCADE, mode INTEGER NOT NULL, why TEXT NOT NULL, filler INTEGER NOT NULL,"
 	      " fence INTEGER NOT NULL);",
+	/* which copy of it the store has, and whether it may be behind (sync/journal_mark.h) */
+	[10] = "CREATE TABLE mark(one INTEGER PRIMARY KEY CHECK(one = 1),"
+	       " edition TEXT NOT NULL, former TEXT NOT NULL, doubt INTEGER NOT NULL,"
+	       " fence INTEGER NOT NULL);",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

@@ -127,6 +127,9 @@ const char *const journal_sql[] = {
 		       " WHERE msg.state = 2 AND (?1 = 0 OR msg.folder = ?1)"
 		       " ORDER BY msg.folder, old_uid, msg.id",
 	[SUSPECTS] = "SELECT uid, side, times FROM suspect WHERE folder = ?1 ORDER BY uid",
+	[MARK] = "SELECT edition, former, doubt, fence FROM mark",
+	[MARK_WRITE] = "INSERT OR REPLACE INTO mark(one, edition, former, doubt, fence)"
+		       " VALUES(1, ?1, ?2, ?3, ?4)",
 };
 _Static_assert(COUNT(journal_sql) == STATEMENTS, "a text for every statement");
 _Static_assert(MSG_INTENT == 0 && MSG_DONE == 1 && MSG_EXCEPTION == 2,

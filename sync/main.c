@@ -40,6 +40,8 @@ struct program {
 	char distrust[ERR_TEXT_MAX]; /* of the store, and why; "" none */
 	int lock, nudge, key_fd;
 	struct learned *learned;
+	struct depot *depot;
+	bool lent; /* by it, to the call of the API that is being answered */
 	bool stood_by;
 	int64_t seen; /* the store's highest change so far */
 	int64_t started;
@@ -81,6 +83,24 @@ static int hook_sync_now(const struct user *u, void *arg, struct err *e)
 		return -1;
 	hook_poke(p);
 	return 0;
+}
+
+static int hook_journal(const char *name, void *arg, struct err *e)
+{
+	struct program *p = arg;
+
+	if (p->depot && at_work(p, e) < 0)
+		return -1;
+	return depot_lend(p->depot, name, &p->lent, e);
+}
+
+static void hook_journal_done(const char *name, void *arg)
+{
+	struct program *p = arg;
+
+	if (p->lent)
+		depot_return(p->depot, name);
+	p->lent = false;
 }
 
 struct why_to {
@@ -316,6 +336,8 @@ static const struct api_hooks hooks = {
 	.rebuild = hook_rebuild,
 	.poke = hook_poke,
 	.sync_now = hook_sync_now,
+	.journal = hook_journal,
+	.journal_done = hook_journal_done,
 	.why = hook_why,
 	.waivable = hook_waivable,
 	.waivable_names = gate_waivable_names,
@@ -345,7 +367,8 @@ static void on_nudge(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 static void end_when_idle(struct program *p)
 {
-	if (engine_idle(p->engine) && audits_idle(p->audits) && provisions_idle(p->provisions))
+	if (engine_idle(p->engine) && audits_idle(p->audits) && provisions_idle(p->provisions) &&
+	    depot_end(p->depot))
 		event_base_loopbreak(p->base);
 }
 
@@ -563,15 +586,22 @@ static int start(struct program *p, bool new_store, struct err *e)
 	if (!p->base)
 		return err_set(e, ERR_TEMP, "no event loop");
 	p->shop = workshop_real(p->base);
+	if (depot_new(&p->depot,
+		      &(struct depot_opts){
+			      .base = p->base, .store = p->store, .settings = &p->settings },
+		      e) < 0)
+		return -1;
 	p->engine = engine_new(&(struct engine_opts){ .base = p->base,
 						      .store = p->store,
 						      .settings = &p->settings,
 						      .shop = p->shop,
-						      .learned = p->learned });
+						      .learned = p->learned,
+						      .depot = p->depot });
 	p->audits = audits_new(&(struct audits_opts){ .store = p->store,
 						      .settings = &p->settings,
 						      .shop = &p->shop,
-						      .learned = p->learned });
+						      .learned = p->learned,
+						      .depot = p->depot });
 	p->lease = (struct lease){ .store = p->store };
 	p->provisions = provisions_new(&(struct provisions_opts){
 		.settings = &p->settings, .learned = p->learned, .shop = &p->shop });
@@ -595,6 +625,7 @@ static void stop(struct program *p)
 	api_free(&p->api);
 	if (p->engine)
 		engine_free(&p->engine);
+	depot_free(&p->depot);
 	audits_free(&p->audits);
 	learned_free(&p->learned);
 	provisions_free(&p->provisions);

@@ -436,7 +436,8 @@ static int round_of_work(struct pass *p, struct err *e)
 	buf_drain(&p->why, buf_len(&p->why));
 	buf_drain(&p->notes, buf_len(&p->notes));
 	p->why_count = p->note_count = 0;
-	if (exceptions_wake(p, e) < 0 || pass_survey(p, e) < 0 || renames_follow(p, e) < 0 ||
+	if (exceptions_wake(p, e) < 0 || pass_survey(p, e) < 0 || doubt_survey(p, e) < 0 ||
+	    renames_follow(p, e) < 0 ||
 	    check_room(p, e) < 0 || tree_make(p, &map, e) < 0)
 		return -1;
 	rc = renames_remember(p, e);
@@ -550,7 +551,11 @@ int pass_run(struct pass *p, struct err *e)
 	pthread_mutex_init(&p->lock, NULL);
 	mailbox_attach(p->lanes.at[0].box[p->from], p->journal);
 	if (rc == 0)
+		rc = doubt_begin(p, e);
+	if (rc == 0)
 		rc = p->job->kind == JOB_FINAL ? final_rounds(p, e) : rounds(p, e);
+	if (rc == 0)
+		rc = doubt_end(p, e);
 	if (rc == 0)
 		rc = add_up(p, e);
 	for (int s = 0; s < SIDES; s++) {

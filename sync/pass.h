@@ -69,6 +69,8 @@ struct pass {
 	struct namespace_info space[SIDES];
 	struct quota room;	    /* of `to`, when the pass began */
 	struct folder_tasks *tasks; /* pass.c: being done */
+	bool doubt; /* the journal may know less than was done (sync/journal_mark.h) */
+	_Atomic bool doubt_stays; /* a folder was left out */
 	struct pass_deletes {
 		int64_t known, most;	/* messages before; how many of them may be deleted */
 		_Atomic int64_t wanted; /* that have gone, in folders looked at so far */
@@ -317,12 +319,9 @@ void copy_mend_free(struct mending **m);
 /* copy_flags.c. What of these flags the other side keeps; of the lane's pool. */
 const char *copy_fit_flags(const struct work *w, const char *flags);
 
-/* copy_flags.c. The first trailing pass: old's late changes, where new is as the journal has
- * it. */
-int copy_late_flags(struct work *w, struct err *e) MUST_CHECK;
-/* copy_flags.c. Trailing: flags that old has otherwise still are noted, not followed; after the
- * first pass they are strays. */
-int copy_stray_flags(struct work *w, struct err *e) MUST_CHECK;
+/* copy_flags.c. Trailing: the first pass follows old's late changes, where new is as the journal
+ * has it. Other flags that old has otherwise are noted; after the first pass they are strays. */
+int copy_old_flags(struct work *w, struct err *e) MUST_CHECK;
 /* Notes which keywords the other side could not keep. */
 int flags_report(struct pass *p, struct err *e) MUST_CHECK;
 
@@ -365,6 +364,15 @@ void probe_claims(struct work *w, struct batch *b, bool may_ask);
  */
 int probe_astray(struct work *w, struct journal_msg **rows, size_t n, bool must, bool *looked,
 		 struct err *e) MUST_CHECK;
+
+/*
+ * doubt.c. Before anything is asked: is the journal in doubt? Then waits for the fence. With the
+ * listings at hand: forgets folders whose names say nothing any more. At the end: it is in doubt
+ * no longer, if no folder was left out.
+ */
+int doubt_begin(struct pass *p, struct err *e) MUST_CHECK;
+int doubt_survey(struct pass *p, struct err *e) MUST_CHECK;
+int doubt_end(struct pass *p, struct err *e) MUST_CHECK;
 
 /* adopt.c. Messages that neither side's rows know are matched by content and taken into the
  * journal. */

@@ -88,6 +88,8 @@ static void run_free(struct run *r)
 		p = &(*p)->next;
 	*p = r->next;
 	r->en->nudged = true; /* a slot is free */
+	if (r->journaled)
+		depot_return(r->en->o.depot, r->user);
 	uidl_inbox_release(&r->uidl);
 	mem_free(&r->user);
 	mem_free(&r->wave);
@@ -243,6 +245,21 @@ static void could_not_start(struct run *r, const struct user *u, const struct er
 	run_free(r);
 }
 
+/* 1: the journal is here, 0: it will be, -1. A cutover by one in doubt is a pass instead. */
+static int have_journal(struct engine *en, const struct user *u, enum job_kind *kind,
+			struct err *e)
+{
+	bool doubt;
+	int got;
+
+	if (!job_writes(*kind))
+		return 1;
+	got = depot_take(en->o.depot, u->name, &doubt, e);
+	if (got > 0 && doubt && *kind == JOB_FINAL)
+		*kind = JOB_PASS;
+	return got;
+}
+
 static int start_run(struct run *r, const struct user *u, struct err *e)
 {
 	struct engine *en = r->en;
@@ -299,13 +316,21 @@ static enum job_kind job_of(enum plan_step step)
 
 void runs_start(struct engine *en, const struct user *u, enum plan_step step)
 {
-	struct run *r = run_new(en, u, job_of(step));
+	enum job_kind kind = job_of(step);
 	struct err e = { 0 };
+	int here = have_journal(en, u, &kind, &e);
+	struct run *r;
 
+	if (here == 0) {
+		en->nudged = true; /* soon it is */
+		return;
+	}
+	r = run_new(en, u, kind);
+	r->journaled = here > 0 && job_writes(kind);
 	names_drop(&en->asked, u->name);
-	if (step == PLAN_CUTOVER && u->state == USER_READY)
+	if (kind == JOB_FINAL && u->state == USER_READY)
 		waves_begun(en->waves, u, en->view.now);
 	log_debug(&r->about, "%s starts", job_kind_name(r->live.kind));
-	if (start_run(r, u, &e) < 0)
+	if (here < 0 || start_run(r, u, &e) < 0)
 		could_not_start(r, u, &e);
 }

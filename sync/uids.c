@@ -118,6 +118,20 @@ static int clear_away(struct work *w, struct err *e)
 	return 0;
 }
 
+/* A journal in doubt does not know of those that were sent after it was copied; for the fence
+ * the whole pass has waited. */
+static void suspect_fillers(struct work *w)
+{
+	const struct folder_state *known = &w->f->state[w->pass->to];
+	struct uid_state *s = &w->uids.now;
+
+	if (!w->pass->doubt || w->pass->job->uids.wish == UID_PLAIN)
+		return;
+	if (!s->filler)
+		s->fence = BATCH_FENCE_OVER;
+	s->filler = MIN(s->filler ? s->filler : UINT32_MAX, MAX(known->uidnext, 1u));
+}
+
 int uids_recover(struct work *w, struct err *e)
 {
 	struct uids *u = &w->uids;
@@ -127,6 +141,7 @@ int uids_recover(struct work *w, struct err *e)
 	if (journal_uid_state(w->pass->journal, w->f->id, &u->before, e) < 0)
 		return -1;
 	u->now = u->before;
+	suspect_fillers(w);
 	if (!u->now.filler)
 		return 0;
 	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;

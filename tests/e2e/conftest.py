@@ -19,6 +19,7 @@ from lib.dovecot import Dovecot  # noqa: E402
 from lib.imapclient import ImapClient, client_context  # noqa: E402
 from lib.mailferry import Mailferry  # noqa: E402
 from lib.popclient import PopClient  # noqa: E402
+from lib.postgres import Postgres  # noqa: E402
 
 POOL = 240
 MASTERS = {"ferry": "ferry-master-secret"}
@@ -164,6 +165,17 @@ def old(stage):
 @pytest.fixture(scope="session")
 def new(stage):
     return stage.new
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server that the tests share; each begins with postgres.empty()."""
+    folder = tempfile.mkdtemp(prefix="mailferry-pg-")
+    os.chmod(folder, 0o755)
+    p = Postgres(os.path.join(folder, "pg")).start()
+    yield p
+    p.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)

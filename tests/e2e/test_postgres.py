@@ -13,33 +13,24 @@ from lib.mailferry import build_folder
 from lib.postgres import Postgres
 
 
-@pytest.fixture(scope="module")
-def server():
-    folder = tempfile.mkdtemp(prefix="mailferry-pg-")
-    os.chmod(folder, 0o755)
-    p = Postgres(os.path.join(folder, "pg")).start()
-    yield p
-    p.stop()
-    shutil.rmtree(folder)
-
-
 def engine(ferry):
     return metrics.Metrics([ferry.api])
 
 
 @pytest.mark.parametrize("suite", ["test_store", "test_store_nodes", "test_store_uidl", "test_store_gate", "test_store_wave",
-                                   "test_store_engine", "test_store_dns", "test_store_phases", "test_store_access"])
-def test_the_store_s_own_tests_hold_on_a_server(server, suite):
+                                   "test_store_engine", "test_store_dns", "test_store_phases", "test_store_access",
+                                   "test_store_journal", "test_depot"])
+def test_the_store_s_own_tests_hold_on_a_server(postgres, suite):
     done = subprocess.run([os.path.join(build_folder(), "tests/unit", suite)], capture_output=True, text=True,
-                          env=dict(os.environ, MAILFERRY_TEST_PG=server.url), timeout=120)
+                          env=dict(os.environ, MAILFERRY_TEST_PG=postgres.url), timeout=120)
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
     assert "PASSED" in done.stderr + done.stdout
 
 
-def test_a_user_is_moved_with_the_store_on_a_server(server, own_ferry, stage, person):
-    server.empty()
+def test_a_user_is_moved_with_the_store_on_a_server(postgres, own_ferry, stage, person):
+    postgres.empty()
     stage.fill(person, {"INBOX": 20})
-    ferry = own_ferry({"store": {"url": server.url}})
+    ferry = own_ferry({"store": {"url": postgres.url}})
     ferry.import_users([person.name])
     ferry.wait_state([person.name], {"ready"})
     assert ferry.command("cutover", "--wave", "1", "--rate", "60", "--first-hour", "9").returncode == 0
@@ -47,7 +38,7 @@ def test_a_user_is_moved_with_the_store_on_a_server(server, own_ferry, stage, pe
     processes.wait_until(lambda: engine(ferry).get("mailferry_waves", state="moved") == 1, 5, "the wave to be counted")
     assert engine(ferry).get("mailferry_store_errors_total") == 0
     assert ferry.cli("report", "--wave", "1")["flips"] == 1
-    assert "postgresql" not in ferry.log_text() or server.url not in ferry.log_text()
+    assert "postgresql" not in ferry.log_text() or postgres.url not in ferry.log_text()
     assert not reader.compare(stage.read(stage.old, person), stage.read(stage.new, person))
 
 
