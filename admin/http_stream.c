@@ -15,12 +15,15 @@ struct http_stream {
 	void *arg;
 };
 
-/* Whoever closes: evhttp tells it before it frees the connection. */
+/* Whoever closes: evhttp tells it before it frees the connection. The request it has then taken
+ * from it, if it was the reader, and left to us. */
 static void on_closed(struct evhttp_connection *conn UNUSED, void *arg)
 {
 	struct http_stream *s = arg;
 
 	s->closed(s, s->arg);
+	if (!evhttp_request_get_connection(s->request))
+		evhttp_request_free(s->request);
 	mem_free(&s);
 }
 
