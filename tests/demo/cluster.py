@@ -6,8 +6,8 @@ off, and proves that nobody has lost anything.
     tests/demo/cluster.py [--build DIR]     exit 0 only if nothing was lost or doubled and no login failed
 
 Each host is a network namespace with `mailferry run`: one proxy node, and an engine that is at work on one of them and
-stands by on the others. PostgreSQL, the mail servers and the clients are outside; each host has the copier's journals in a
-folder of its own, and goes on from the store's copies of the others'. Needs root.
+stands by on the others. PostgreSQL, the mail servers and the clients are outside; the copier's journals are in a folder
+that the hosts share. Needs root.
 """
 
 import argparse
@@ -123,7 +123,7 @@ class Cluster:
                 listeners={"imaps": ("imap", "implicit")},
                 settings={"store": {"url": self.store.url}, "run": {"host": host, "nodes": 1},
                           "listener imaps": {"port": PORT}, "log": {"level": "info"},
-                          "sync": {"fence_s": 5}, "cutover": {"retry_s": 2, "tries": 100}})
+                          "sync": {"fence_s": 5, "dir": self.folder + "/journals"}, "cutover": {"retry_s": 2, "tries": 100}})
             self.hosts[host].start(new_store=host == HOSTS[0])
 
     def fill(self, user):
