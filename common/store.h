@@ -109,10 +109,21 @@ void user_release(struct user *u); /* frees what is inside and zeroes it */
 int store_user_get(struct store *st, const char *name, struct user *out,
 		   struct err *e) MUST_CHECK;
 
+/* Whom a list is about. */
+enum user_only {
+	USER_ONLY_ANY,
+	USER_ONLY_STUCK,
+	USER_ONLY_FAILING,    /* the last try failed, and another one follows */
+	USER_ONLY_EXCEPTIONS, /* with messages that could not be copied */
+	USER_ONLY_GO,
+	USER_ONLY_KINDS
+};
 struct user_filter {	  /* zeroed: everybody, by name */
 	const char *wave; /* NULL: any */
 	int state;	  /* with has_state */
 	bool has_state;
+	const char *part; /* of the name, in whichever case; NULL: any */
+	enum user_only only;
 	const char *after; /* names greater than this, for paging */
 	int limit;	   /* 0: all */
 };
@@ -122,6 +133,9 @@ struct user_filter {	  /* zeroed: everybody, by name */
 typedef int store_user_fn(const struct user *u, void *arg);
 int store_users_each(struct store *st, const struct user_filter *f, store_user_fn *on_user,
 		     void *arg, struct err *e) MUST_CHECK;
+/* Those between freeze and verdict, by name, the first of them if they are very many. */
+int store_users_held(struct store *st, store_user_fn *on_user, void *arg,
+		     struct err *e) MUST_CHECK;
 
 typedef int store_alias_fn(const char *alias, const char *name, void *arg);
 int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg,

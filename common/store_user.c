@@ -133,38 +133,87 @@ static int hand_page(struct user *page, int count, store_user_fn *on_user, void 
 	return rc;
 }
 
-static struct rows *query_users(struct store *st, const struct user_filter *f,
-				const char *after, int limit, struct err *e)
+/* For LIKE … ESCAPE '!': the text anywhere. NULL: any text. */
+static char *pattern_of(const char *part)
 {
+	struct buf b = { 0 };
+	char *out;
+
+	buf_printf(&b, "%%");
+	for (const char *p = text_of(part); *p; p++)
+		buf_printf(&b, strchr("!%_", *p) ? "!%c" : "%c", *p);
+	if (part && *part)
+		buf_printf(&b, "%%");
+	out = mem_strn(buf_slice(&b).p, buf_len(&b));
+	buf_release(&b);
+	return out;
+}
+
+/* What a filter asks for, ready for the query. */
+struct look {
+	const struct user_filter *f;
+	char *after, *pattern;
+};
+
+static struct rows *query_users(struct store *st, const struct look *l, int limit,
+				struct err *e)
+{
+	const struct user_filter *f = l->f;
+
 	return db_query(
 		st->db,
 		"SELECT " USER_COLUMNS " FROM users WHERE name > ?1"
 		" AND (?2 = 0 OR wave = ?3) AND (?4 = 0 OR state = ?5)"
+		" AND (?7 = 0 OR LOWER(name) LIKE LOWER(?8) ESCAPE '!')"
+		" AND (?9 = 0 OR (?9 = 1 AND stuck_reason <> '')"
+		" OR (?9 = 2 AND attempts > 0 AND stuck_reason = '')"
+		" OR (?9 = 3 AND exceptions > 0) OR (?9 = 4 AND go = 1))"
 		" ORDER BY name LIMIT ?6",
-		ARGS(TEXT(after), INT(f->wave != NULL), TEXT(f->wave), INT(f->has_state),
+		ARGS(TEXT(l->after), INT(f->wave != NULL), TEXT(f->wave), INT(f->has_state),
 		     TEXT(user_state_name(f->has_state ? (enum user_state)f->state : 0)),
-		     INT(limit)),
+		     INT(limit), INT(f->part != NULL), TEXT(l->pattern), INT(f->only)),
 		e);
 }
+_Static_assert(USER_ONLY_STUCK == 1 && USER_ONLY_FAILING == 2 && USER_ONLY_EXCEPTIONS == 3 &&
+		       USER_ONLY_GO == 4 && USER_ONLY_KINDS == 5,
+	       "the query knows them by number");
 
 int store_users_each(struct store *st, const struct user_filter *f, store_user_fn *on_user,
 		     void *arg, struct err *e)
 {
 	struct user *page = mem_array(PAGE, sizeof *page);
-	char *after = mem_str(f->after ? f->after : "");
+	struct look l = { f, mem_str(text_of(f->after)), pattern_of(f->part) };
 	int left = f->limit, rc = 0, want, count;
 
 	do {
 		want = f->limit ? MIN(left, PAGE) : PAGE;
-		count = rc = read_page(query_users(st, f, after, want, e), page, e);
+		count = rc = read_page(query_users(st, &l, want, e), page, e);
 		if (count <= 0)
 			break;
-		mem_free(&after);
-		after = mem_str(page[count - 1].name);
+		mem_free(&l.after);
+		l.after = mem_str(page[count - 1].name);
 		left -= count;
 		rc = hand_page(page, count, on_user, arg);
 	} while (rc == 0 && count == want && (!f->limit || left > 0));
-	mem_free(&after);
+	mem_free(&l.after);
+	mem_free(&l.pattern);
+	mem_free(&page);
+	return rc;
+}
+
+int store_users_held(struct store *st, store_user_fn *on_user, void *arg, struct err *e)
+{
+	struct user *page = mem_array(PAGE, sizeof *page);
+	int rc, count;
+
+	count = rc = read_page(db_query(st->db,
+					"SELECT " USER_COLUMNS " FROM users"
+					" WHERE state IN ('freezing', 'finalizing')"
+					" ORDER BY name LIMIT ?1",
+					ARGS(INT(PAGE)), e),
+			       page, e);
+	if (count > 0)
+		rc = hand_page(page, count, on_user, arg);
 	mem_free(&page);
 	return rc;
 }
@@ -209,11 +258,12 @@ static int take_counts(struct rows *r, int64_t out[USER_STATES], struct err *e)
 int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATES],
 		      struct err *e)
 {
-	return take_counts(db_query(st->db,
-				    "SELECT state, COUNT(*) FROM users WHERE ?1 = 0 OR wave = ?2"
-				    " GROUP BY state",
-				    ARGS(INT(wave != NULL), TEXT(wave)), e),
-			   out, e);
+	return take_counts(
+		db_query(st->db,
+			 "SELECT state, COUNT(*) FROM users WHERE ?1 = 0 OR wave = ?2"
+			 " GROUP BY state",
+			 ARGS(INT(wave != NULL), TEXT(wave)), e),
+		out, e);
 }
 
 int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
@@ -221,10 +271,11 @@ int store_domain_count(struct store *st, const char *domain, int64_t out[USER_ST
 {
 	char *tail = mem_printf("@%s", domain);
 	int rc = take_counts(
-		db_query(st->db,
-			 "SELECT state, COUNT(*) FROM users"
-			 " WHERE substr(name, length(name) - length(?1) + 1) = ?1 GROUP BY state",
-			 ARGS(TEXT(tail)), e),
+		db_query(
+			st->db,
+			"SELECT state, COUNT(*) FROM users"
+			" WHERE substr(name, length(name) - length(?1) + 1) = ?1 GROUP BY state",
+			ARGS(TEXT(tail)), e),
 		out, e);
 
 	mem_free(&tail);

@@ -221,8 +221,8 @@ int store_wave_holds(struct store *st, const char *wave, int64_t since, struct s
 	struct rows *r =
 		db_query(st->db,
 			 "SELECT h.held_ms FROM holds h JOIN users u ON u.name = h.name"
-			 " WHERE h.at >= ?2 AND u.wave = ?1 ORDER BY h.held_ms",
-			 ARGS(TEXT(wave), INT(since)), e);
+			 " WHERE h.at >= ?2 AND (?3 = 0 OR u.wave = ?1) ORDER BY h.held_ms",
+			 ARGS(TEXT(text_of(wave)), INT(since), INT(wave != NULL)), e);
 	struct times t = { 0 };
 	int got;
 

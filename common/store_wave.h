@@ -66,7 +66,7 @@ int store_wave_logins(struct store *st, const char *wave, int64_t from, int64_t 
 struct spread {
 	int64_t count, p50, p95, most; /* ms */
 };
-/* How long logins of the wave's users were held since then. */
+/* How long logins of the wave's users (NULL: of all) were held since then. */
 int store_wave_holds(struct store *st, const char *wave, int64_t since, struct spread *out,
 		     struct err *e) MUST_CHECK;
 typedef int store_back_fn(const char *client, int64_t drops, const struct spread *back,

@@ -394,6 +394,12 @@ const struct engine_live *engine_live(const struct engine *en, const char *user)
 	return r ? &r->live : NULL;
 }
 
+void engine_live_each(const struct engine *en, void (*fn)(const char *user, void *to), void *to)
+{
+	for (const struct run *r = en->runs; r; r = r->next)
+		fn(r->user, to);
+}
+
 struct engine_count engine_count(struct engine *en)
 {
 	return (struct engine_count){

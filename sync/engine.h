@@ -52,6 +52,9 @@ struct engine_live {
 	struct job_event progress;
 };
 const struct engine_live *engine_live(const struct engine *en, const char *user);
+/* Calls fn for each user whom a worker is at. */
+void engine_live_each(const struct engine *en, void (*fn)(const char *user, void *to),
+		      void *to);
 struct engine_count {
 	int workers, workers_max, queued, cutovers;
 };
