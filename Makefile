@@ -83,6 +83,9 @@ $(BUILD)/gen/schema_sql.h $(BUILD)/gen/schema_1_sql.h:
 $(BUILD)/common/store.o: | $(BUILD)/gen/schema_sql.h
 $(BUILD)/tests/unit/test_store.o: | $(BUILD)/gen/schema_1_sql.h
 
+# They are inside of it.
+$(BUILD)/admin/web.o: $(wildcard admin/web/*)
+
 $(BUILD)/mailferry.conf.sample: $(BUILD)/mailferry
 	$(Q)$(BUILD)/mailferry sample-config >$@.new && mv $@.new $@
 
@@ -130,6 +133,12 @@ test-full:
 	tests/deps --full
 	tests/run --twice --full --python $(PYTHON)
 
+# The operator's page in Chromium; pictures of it are left in build/web/pictures.
+test-web:
+	tests/deps --web
+	@$(MAKE) --no-print-directory all
+	MAILFERRY_BUILD=$(CURDIR)/$(BUILD) $(PYTHON) -m pytest tests/e2e/test_web.py -q -p no:cacheprovider
+
 FUZZ_SECONDS ?= 60
 fuzz: deps
 	tests/deps --fuzz
@@ -155,6 +164,12 @@ bench-sync:
 	@$(MAKE) --no-print-directory all bench-tools
 	$(PYTHON) tests/bench/sync.py --build $(BUILD) \
 		$(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
+
+# How long the command and the page take with 100,000 users in the store.
+bench-desk:
+	tests/deps --web
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/bench/desk.py --build $(BUILD) $(if $(BENCH),$(BENCH:quick=--quick),--write docs/benchmarks.md)
 
 bench-cutover bench-waves: deps
 	@$(MAKE) --no-print-directory all
@@ -242,6 +257,7 @@ help:
 	@echo 'make test       install what is missing, then the whole suite, plain and under sanitizers'
 	@echo 'make check      one round of the suite with this build (SAN=1: under sanitizers)'
 	@echo 'make test-full  the suite with its long parts'
+	@echo 'make test-web   the operator'\''s page in a real browser, with pictures of it'
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
 	@echo 'make fuzz-api   requests that nobody meant, made of docs/openapi.json, FUZZ_SECONDS= of them; SEED= repeats a run'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
@@ -250,6 +266,7 @@ help:
 	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
 	@echo 'make bench-cutover  how long logins wait while mailboxes of 10,000 messages are moved under load'
 	@echo 'make bench-waves  a thousand users are moved in waves of a hundred while all of them are there'
+	@echo 'make bench-desk  how long the command and the page take with 100,000 users in the store'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make deb        Debian packages in build/deb'
 	@echo 'make test-deb   as root: that package on a fresh Debian: login, move, upgrade under a session, removal'
@@ -257,4 +274,4 @@ help:
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves chaos chaos-sync binaries check test test-full fuzz fuzz-api show-libs deps demo demo-cluster demo-up demo-down format install deb test-deb clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves bench-desk chaos chaos-sync binaries check test test-full test-web fuzz fuzz-api show-libs deps demo demo-cluster demo-up demo-down format install deb test-deb clean help

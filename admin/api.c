@@ -26,20 +26,22 @@ static const struct api_route {
 	{ HTTP_GET, ROLE_VIEW, "/v1/status", api_get_status, "everything at a glance" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/events", api_get_events,
 	  "what happens, as server-sent events; ?after=" },
-	{ HTTP_GET, ROLE_VIEW, "/v1/users", api_get_users, "?wave= state= after= limit=" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/rates", api_get_rates, "how fast it went; ?seconds=" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/users", api_get_users,
+	  "?wave= state= q= only= after= limit=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*", api_get_user, "one user" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/why", api_get_why, "what the user waits for" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/exceptions", api_get_exceptions,
 	  "messages that could not be copied, and repairs; ?limit=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/history", api_get_history,
-	  "moves, oldest first; ?after= limit=" },
+	  "moves, oldest first; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/logins", api_get_logins,
-	  "that a server was asked for, oldest first; ?after= limit=" },
+	  "that a server was asked for, oldest first; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/drops", api_get_drops,
-	  "sessions that we ended, oldest first; ?limit=" },
+	  "sessions that we ended, oldest first; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/report", api_get_report, "how a wave went; ?wave=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/history", api_get_history,
-	  "moves of all users; ?after= limit=" },
+	  "moves of all users; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/sessions", api_get_sessions,
 	  "?user= node= side= proto= state= limit= after=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/answers", api_get_answers,
@@ -166,6 +168,8 @@ static int get_routes(struct api_call *c)
 						      role_name(routes[i].role), "what",
 						      routes[i].what));
 	json_object_set_new(c->out, "routes", list);
+	json_object_set_new(c->out, "who", api_json_text(c->request->who));
+	json_object_set_new(c->out, "role", json_string(role_name(c->request->role)));
 	return 200;
 }
 
@@ -225,14 +229,13 @@ static bool take_body(struct api_call *c)
 
 static bool is_web_file(struct api_call *c)
 {
-	const struct web_file *f =
-		c->request->method == HTTP_GET ? web_find(c->request->path) : NULL;
+	struct web_file f;
 
-	if (f) {
-		c->answer->type = f->type;
-		c->answer->bytes = f->bytes;
-	}
-	return f != NULL;
+	if (c->request->method != HTTP_GET || !web_find(c->request->path, &f))
+		return false;
+	c->answer->type = f.type;
+	c->answer->bytes = f.bytes;
+	return true;
 }
 
 static int refuse_role(struct api_call *c, enum role needed)
@@ -319,5 +322,6 @@ void api_free(struct api **a)
 		return;
 	api_events_free(&(*a)->events);
 	json_decref((*a)->summary.made);
+	rates_release(&(*a)->rates);
 	mem_free(a);
 }

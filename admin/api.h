@@ -93,6 +93,8 @@ struct api_hooks {
 	const char *(*waivable_names)(void);
 	/* true: a worker is at it, *out is filled. */
 	bool (*live)(const char *name, struct api_live *out, void *arg);
+	/* Calls fn for each user whom a worker is at. */
+	void (*each_live)(void (*fn)(const char *name, void *to), void *to, void *arg);
 	void (*engine)(struct api_engine *out, void *arg);
 	/* Prometheus text is appended to out. */
 	void (*metrics)(struct buf *out, void *arg);
@@ -131,6 +133,8 @@ struct api_opts {
 struct api;
 struct api *api_new(const struct api_opts *o);
 void api_free(struct api **a);
+/* Every second or so: keeps count of how fast it goes. */
+void api_tick(struct api *a);
 
 /* The http_handler; arg is the struct api. */
 int api_answer(const struct http_request *r, struct http_answer *a, void *arg);

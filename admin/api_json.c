@@ -201,6 +201,13 @@ json_t *api_json_node(const struct node_row *n)
 	return j;
 }
 
+json_t *api_json_spread(const struct spread *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)s->count, "p50_ms",
+			 (json_int_t)s->p50, "p95_ms", (json_int_t)s->p95, "max_ms",
+			 (json_int_t)s->most);
+}
+
 json_t *api_json_hold(const struct hold_row *h)
 {
 	json_t *j = json_object();

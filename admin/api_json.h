@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "admin/api.h"
+#include "common/store_wave.h"
 
 /* Text that may be no UTF-8 (names and server words come from outside): bytes outside become
  * '?'. */
@@ -24,6 +25,7 @@ json_t *api_json_usage(const struct usage_row *u);
 json_t *api_json_trace_line(const struct trace_line *l);
 json_t *api_json_stranger(const struct stranger_row *s);
 json_t *api_json_node(const struct node_row *n);
+json_t *api_json_spread(const struct spread *s);
 json_t *api_json_hold(const struct hold_row *h);
 json_t *api_json_gate_item(const struct api_gate_item *i);
 /* {"pending": n, …}, every state named. */

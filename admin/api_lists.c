@@ -3,11 +3,15 @@
 
 int api_page_add(struct api_page *p, json_t *item)
 {
-	if (json_array_size(p->list) == p->limit) {
+	bool full = json_array_size(p->list) == p->limit;
+
+	p->more = p->more || full;
+	if (full && !p->last) {
 		json_decref(item);
-		p->more = true;
 		return 1;
 	}
+	if (full)
+		json_array_remove(p->list, 0);
 	json_array_append_new(p->list, item);
 	return 0;
 }
@@ -46,11 +50,19 @@ int api_asked_page(struct api_call *c, struct api_page *p)
 
 int api_asked_page_after(struct api_call *c, struct api_page *p, int64_t *after)
 {
-	uint64_t id = 0;
+	uint64_t id = 0, last = 0;
 	int status = api_asked_number(c, "after", INT64_MAX, &id);
 
 	*after = (int64_t)id;
-	return status ? status : api_asked_page(c, p);
+	if (!status)
+		status = api_asked_number(c, "last", API_PAGE_MAX, &last);
+	if (!status)
+		status = api_asked_page(c, p);
+	if (!status && last) {
+		p->limit = (size_t)last;
+		p->last = true;
+	}
+	return status;
 }
 
 int api_asked_user(struct api_call *c, const char **name)
@@ -84,29 +96,59 @@ static int add_user(const struct user *u, void *arg)
 		p, api_json_user(u, api_is_live(p->api, u->name, &live) ? &live : NULL));
 }
 
-int api_get_users(struct api_call *c)
+static int asked_state(struct api_call *c, struct user_filter *f)
 {
 	const char *state = http_param(c->request, "state");
+
+	if (!state)
+		return 0;
+	f->has_state = true;
+	f->state = user_state_find(state);
+	if (f->state >= 0)
+		return 0;
+	return api_refuse(c, 400,
+			  "states: pending provisioned syncing ready freezing finalizing "
+			  "trailing done returning",
+			  "no such state: %.40s", state);
+}
+
+static int asked_only(struct api_call *c, struct user_filter *f)
+{
+	static const char *const names[] = { [USER_ONLY_ANY] = "any",
+					     [USER_ONLY_STUCK] = "stuck",
+					     [USER_ONLY_FAILING] = "failing",
+					     [USER_ONLY_EXCEPTIONS] = "exceptions",
+					     [USER_ONLY_GO] = "go" };
+	const char *only = http_param(c->request, "only");
+
+	_Static_assert(COUNT(names) == USER_ONLY_KINDS, "a name for every kind");
+	for (size_t i = 0; only && i < COUNT(names); i++)
+		if (strcmp(only, names[i]) == 0) {
+			f->only = (enum user_only)i;
+			return 0;
+		}
+	if (!only)
+		return 0;
+	return api_refuse(c, 400, "only: any stuck failing exceptions go",
+			  "no such kind: %.40s", only);
+}
+
+int api_get_users(struct api_call *c)
+{
 	struct user_filter f = { .wave = http_param(c->request, "wave"),
-				 .after = http_param(c->request, "after") };
+				 .after = http_param(c->request, "after"),
+				 .part = http_param(c->request, "q") };
 	struct err e = { 0 };
 	struct api_page p;
-	int status = api_asked_page(c, &p);
+	int status = asked_state(c, &f);
 
+	if (!status)
+		status = asked_only(c, &f);
+	if (!status)
+		status = api_asked_page(c, &p);
 	if (status)
 		return status;
-	if (state) {
-		f.has_state = true;
-		f.state = user_state_find(state);
-	}
-	if (f.state < 0) {
-		json_decref(p.list);
-		return api_refuse(
-			c, 400,
-			"states: pending provisioned syncing ready freezing finalizing "
-			"trailing done returning",
-			"no such state: %.40s", state);
-	}
+	f.limit = (int)p.limit + 1; /* one says that there is more */
 	return api_finish(c, &p, "users", store_users_each(c->api->store, &f, add_user, &p, &e),
 			  &e);
 }
@@ -136,6 +178,17 @@ static int add_history(const struct history_row *h, void *arg)
 	return api_page_add(arg, api_json_history(h));
 }
 
+/* Everybody's past is long: its end is found by number. A number may be missing, never two. */
+static int skip_to_last(struct api_call *c, size_t count, int64_t *after, struct err *e)
+{
+	int64_t last;
+
+	if (store_history_last(c->api->store, &last, e) < 0)
+		return -1;
+	*after = MAX(*after, last - (int64_t)count);
+	return 0;
+}
+
 int api_get_history(struct api_call *c)
 {
 	const char *name = c->name[0] ? c->name : NULL;
@@ -146,28 +199,22 @@ int api_get_history(struct api_call *c)
 
 	if (status)
 		return status;
+	if (!name && p.last && skip_to_last(c, p.limit, &after, &e) < 0) {
+		json_decref(p.list);
+		return api_fail(c, &e);
+	}
 	return api_finish(c, &p, "history",
 			  store_history_each(c->api->store, name, after, add_history, &p, &e),
 			  &e);
 }
 
-static int keep_history(const struct history_row *h, void *arg)
-{
-	struct api_page *p = arg;
-
-	if (json_array_size(p->list) == p->limit) {
-		json_array_remove(p->list, 0);
-		p->more = true;
-	}
-	json_array_append_new(p->list, api_json_history(h));
-	return 0;
-}
-
 int api_put_history_tail(struct api_call *c, const char *name, size_t count, struct err *e)
 {
 	struct api_page p = api_page_new(c->api, count);
-	int rc = store_history_each(c->api->store, name, 0, keep_history, &p, e);
+	int rc;
 
+	p.last = true;
+	rc = store_history_each(c->api->store, name, 0, add_history, &p, e);
 	json_object_set_new(c->out, "history", p.list);
 	return rc < 0 ? -1 : 0;
 }

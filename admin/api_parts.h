@@ -4,18 +4,21 @@
 
 #include "admin/api.h"
 #include "admin/api_json.h"
+#include "admin/rates.h"
 
 struct api {
 	struct store *store;
 	const struct settings *settings;
 	const struct api_hooks *hooks;
 	void *arg;
-	/* The summary reads every row; on a large store it is made anew only now and then. */
+	/* The summary has the store read every row; on a large one it is made anew only now and
+	 * then. */
 	struct {
 		json_t *made; /* NULL: none yet */
 		int64_t due;  /* clock_mono_ms() */
 	} summary;
 	struct api_events *events; /* NULL: none */
+	struct rates rates;
 };
 
 /* One request on its way through a route. */
@@ -52,6 +55,7 @@ int api_get_events(struct api_call *c);
 struct api_events *api_events_new(struct api *a, struct event_base *base);
 /* When the server has stopped. */
 void api_events_free(struct api_events **v);
+int api_get_rates(struct api_call *c);
 /* api_monitor.c: for machines, as text */
 int api_get_metrics(struct api_call *c);
 int api_get_health(struct api_call *c);
@@ -119,19 +123,20 @@ void api_put_choice(struct api_call *c, const struct choice *w);
 /* Tells the engine to look. */
 void api_poke(struct api *a);
 
-/* A list that stops growing at its limit and then says that there is more. */
+/* A list that stops growing at its limit and then says that there is more; or, with last, lets
+ * its first go. */
 struct api_page {
 	struct api *api;
 	json_t *list;
 	size_t limit;
-	bool more;
+	bool more, last;
 };
 struct api_page api_page_new(struct api *a, size_t limit);
 /* Takes item. 1: the page is full, stop. */
 int api_page_add(struct api_page *p, json_t *item);
 /* The page that ?limit= asks for; 0, or the status of a refusal. */
 int api_asked_page(struct api_call *c, struct api_page *p);
-/* The same, with ?after=, an id. */
+/* The same, with ?after=, an id, or ?last=, the last so many in place of the first. */
 int api_asked_page_after(struct api_call *c, struct api_page *p, int64_t *after);
 /* ?user=, normalised; NULL: not given. 0, or the status of a refusal. */
 int api_asked_user(struct api_call *c, const char **name);

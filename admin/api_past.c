@@ -51,12 +51,14 @@ int api_get_drops(struct api_call *c)
 {
 	struct err e = { 0 };
 	struct api_page p;
-	int status = api_asked_page(c, &p);
+	int64_t after; /* a time: drops have no number */
+	int status = api_asked_page_after(c, &p, &after);
 
 	if (status)
 		return status;
 	return api_finish(c, &p, "drops",
-			  store_drops_each(c->api->store, c->name, 0, add_drop, &p, &e), &e);
+			  store_drops_each(c->api->store, c->name, after, add_drop, &p, &e),
+			  &e);
 }
 
 /* ---- a wave */
@@ -74,13 +76,6 @@ static int count_exceptions(const struct user *u, void *arg)
 	return 0;
 }
 
-static json_t *spread_json(const struct spread *s)
-{
-	return json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)s->count, "p50_ms",
-			 (json_int_t)s->p50, "p95_ms", (json_int_t)s->p95, "max_ms",
-			 (json_int_t)s->most);
-}
-
 static int add_undo(const char *why, int64_t count, void *arg)
 {
 	json_array_append_new(arg, json_pack("{s:o, s:I}", "why", api_json_text(why), "count",
@@ -90,7 +85,7 @@ static int add_undo(const char *why, int64_t count, void *arg)
 
 static int add_back(const char *client, int64_t drops, const struct spread *back, void *arg)
 {
-	json_t *j = spread_json(back);
+	json_t *j = api_json_spread(back);
 
 	json_object_set_new(j, "client", api_json_text(client));
 	json_object_set_new(j, "drops", json_integer(drops));
@@ -144,7 +139,7 @@ static int put_report(struct api_call *c, const char *wave, struct err *e)
 	json_object_set_new(c->out, "returns", json_integer(flips.back));
 	json_object_set_new(c->out, "first_flip", json_integer(flips.first));
 	json_object_set_new(c->out, "last_flip", json_integer(flips.last));
-	json_object_set_new(c->out, "holds", spread_json(&holds));
+	json_object_set_new(c->out, "holds", api_json_spread(&holds));
 	return 0;
 }
 

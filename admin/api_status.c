@@ -1,165 +1,177 @@
-/* Hides: how all users and sessions become one screen, and what that costs on a large store. */
+/* Hides: how all users and sessions become one screen, how often the store is made to add up
+ * for it, and how fast it went. */
 #include "admin/api_parts.h"
 #include "certs/folder.h"
 #include "common/clock.h"
+#include "common/store_sums.h"
 #include "common/store_wave.h"
 
 #define DAY_MS		  86400000LL
-#define STATUS_ACTIVE_MAX 50 /* users shown one by one */
+#define STATUS_ACTIVE_MAX 50	  /* users shown one by one */
+#define RATES_SECONDS	  3600	  /* told without ?seconds= */
+#define RATES_POINTS	  240	  /* in one answer */
+#define STATUS_HOLDS_MS	  3600000 /* logins that waited are told of the last hour */
 #define STATUS_REST \
 	20 /* after a summary that took n ms, the next comes no sooner than n × this */
 
-/* Sums over users: of a wave, or of all. */
-struct sums {
-	char *wave;
-	int64_t users, states[USER_STATES], stuck, go;
-	int64_t messages, copied, verified, exceptions, bytes;
-};
+/* ---- users */
 
 struct summary {
-	struct api *api;
-	struct sums all, *waves;
-	size_t wave_count;
-	json_t *wave_index; /* name → place in waves */
-	json_t *active;
+	struct user_sums all;
+	json_t *waves;
 };
 
-static void sums_add(struct sums *s, const struct user *u)
-{
-	s->users++;
-	s->states[u->state]++;
-	s->stuck += u->stuck_reason && *u->stuck_reason;
-	s->go += u->go;
-	s->messages += u->progress.messages;
-	s->copied += u->progress.copied;
-	s->verified += u->progress.verified;
-	s->exceptions += u->progress.exceptions;
-	s->bytes += u->progress.bytes;
-}
-
-static json_t *sums_json(const struct sums *s)
+static json_t *sums_json(const struct user_sums *s)
 {
 	json_t *j = json_object();
 
-	if (s->wave)
-		json_object_set_new(j, "wave", api_json_text(s->wave));
 	json_object_set_new(j, "users", json_integer(s->users));
 	json_object_set_new(j, "states", api_json_states(s->states));
 	json_object_set_new(j, "stuck", json_integer(s->stuck));
+	json_object_set_new(j, "failing", json_integer(s->failing));
 	json_object_set_new(j, "go", json_integer(s->go));
 	json_object_set_new(j, "messages", json_integer(s->messages));
 	json_object_set_new(j, "copied", json_integer(s->copied));
 	json_object_set_new(j, "verified", json_integer(s->verified));
+	json_object_set_new(j, "to_compare", json_integer(s->to_compare));
 	json_object_set_new(j, "exceptions", json_integer(s->exceptions));
+	json_object_set_new(j, "users_with_exceptions", json_integer(s->with_exceptions));
 	json_object_set_new(j, "bytes", json_integer(s->bytes));
 	return j;
 }
 
-static struct sums *wave_of(struct summary *s, const char *name)
+static int add_wave(const char *wave, const struct user_sums *s, void *arg)
 {
-	json_t *at = json_object_get(s->wave_index, name);
+	struct summary *all = arg;
+	json_t *j = sums_json(s);
 
-	if (!at) {
-		s->waves = mem_grow(s->waves, s->wave_count + 1, sizeof *s->waves);
-		s->waves[s->wave_count] = (struct sums){ .wave = mem_str(name) };
-		/* A name that is no UTF-8 finds no place: its users make waves of one. */
-		json_object_set_new(s->wave_index, name,
-				    json_integer((json_int_t)s->wave_count));
-		return &s->waves[s->wave_count++];
-	}
-	return &s->waves[json_integer_value(at)];
-}
-
-static int add_user(const struct user *u, void *arg)
-{
-	struct summary *s = arg;
-	struct api_live live;
-	bool running = api_is_live(s->api, u->name, &live);
-
-	sums_add(&s->all, u);
-	sums_add(wave_of(s, u->wave ? u->wave : ""), u);
-	if ((running || user_is_held(u->state)) &&
-	    json_array_size(s->active) < STATUS_ACTIVE_MAX)
-		json_array_append_new(s->active, api_json_user(u, running ? &live : NULL));
+	json_object_set_new(j, "wave", api_json_text(wave));
+	json_array_append_new(all->waves, j);
+	user_sums_add(&all->all, s);
 	return 0;
 }
 
-/* ---- sessions and strangers: only counted */
+static int put_users(struct api *a, json_t *out, struct user_sums *total, struct err *e)
+{
+	struct summary s = { .waves = json_array() };
+	int rc = store_sums_each(a->store, add_wave, &s, e);
+
+	json_object_set_new(out, "users", sums_json(&s.all));
+	json_object_set_new(out, "waves", s.waves);
+	*total = s.all;
+	return rc;
+}
+
+/* ---- sessions, by protocol and side */
 
 struct session_sums {
-	int64_t total, held, side[SIDES];
+	int64_t total, waiting, side[SIDES];
+	json_t *protocols;
 };
 
-static int add_session(const struct session_row *r, void *arg)
+static void count_up(json_t *j, const char *key, int64_t n)
+{
+	json_object_set_new(j, key,
+			    json_integer(json_integer_value(json_object_get(j, key)) + n));
+}
+
+static json_t *row_of(json_t *list, const char *proto)
+{
+	json_t *j = json_array_get(list, json_array_size(list) - 1);
+
+	if (j && strcmp(json_string_value(json_object_get(j, "proto")), proto) == 0)
+		return j;
+	j = json_pack("{s:o, s:i, s:i, s:i, s:i}", "proto", api_json_text(proto), "total", 0,
+		      "old", 0, "new", 0, "waiting", 0);
+	json_array_append_new(list, j);
+	return j;
+}
+
+static int add_sessions(const char *proto, const char *side, bool waiting, int64_t count,
+			void *arg)
 {
 	struct session_sums *s = arg;
+	json_t *row = row_of(s->protocols, proto);
 
-	s->total++;
-	s->held += strcmp(r->state, "PARK") == 0;
+	s->total += count;
+	count_up(row, "total", count);
+	if (waiting) {
+		s->waiting += count;
+		count_up(row, "waiting", count);
+	}
 	for (int i = 0; i < SIDES; i++)
-		s->side[i] += strcmp(r->side, side_name((enum side)i)) == 0;
+		if (strcmp(side, side_name((enum side)i)) == 0) {
+			s->side[i] += count;
+			count_up(row, side, count);
+		}
 	return 0;
 }
 
-static int put_sessions(struct api *a, json_t *out, struct err *e)
+static int put_sessions(struct api *a, json_t *out, int64_t *total, struct err *e)
 {
-	struct session_sums s = { 0 };
+	struct session_sums s = { .protocols = json_array() };
+	int rc = store_session_sums_each(a->store, add_sessions, &s, e);
 
-	if (store_sessions_each(a->store, NULL, add_session, &s, e) < 0)
-		return -1;
 	json_object_set_new(out, "sessions",
-			    json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)s.total,
+			    json_pack("{s:I, s:I, s:I, s:I, s:o}", "total", (json_int_t)s.total,
 				      "old", (json_int_t)s.side[SIDE_OLD], "new",
 				      (json_int_t)s.side[SIDE_NEW], "waiting",
-				      (json_int_t)s.held));
-	return 0;
-}
-
-static int count_stranger(const struct stranger_row *r UNUSED, void *arg)
-{
-	++*(int64_t *)arg;
-	return 0;
+				      (json_int_t)s.waiting, "protocols", s.protocols));
+	*total = s.total;
+	return rc;
 }
 
 /* ---- the summary */
 
-static void put_waves(struct summary *s, json_t *out)
+static int put_holds(struct api *a, json_t *out, struct err *e)
 {
-	json_t *list = json_array();
+	struct spread s;
 
-	for (size_t i = 0; i < s->wave_count; i++)
-		json_array_append_new(list, sums_json(&s->waves[i]));
-	json_object_set_new(out, "users", sums_json(&s->all));
-	json_object_set_new(out, "waves", list);
-	json_object_set(out, "active", s->active);
+	if (store_wave_holds(a->store, NULL, store_now_ms(a->store) - STATUS_HOLDS_MS, &s, e) <
+	    0)
+		return -1;
+	json_object_set_new(out, "holds", api_json_spread(&s));
+	return 0;
 }
 
-static void summary_release(struct summary *s)
+static void take_sample(struct api *a, const struct user_sums *u, int64_t sessions)
 {
-	for (size_t i = 0; i < s->wave_count; i++)
-		mem_free(&s->waves[i].wave);
-	mem_free(&s->waves);
-	json_decref(s->wave_index);
-	json_decref(s->active);
+	rates_add(&a->rates, &(struct rate_sample){
+				     .at = store_now_ms(a->store),
+				     .copied = u->copied,
+				     .verified = u->verified,
+				     .on_new = u->states[USER_TRAILING] + u->states[USER_DONE] +
+					       u->states[USER_RETURNING],
+				     .sessions = sessions,
+			     });
+}
+
+static void put_pace(struct api *a, json_t *out, int64_t left)
+{
+	struct pace p = rates_pace(&a->rates, left);
+
+	json_object_set_new(out, "pace",
+			    json_pack("{s:I, s:I, s:o}", "left", (json_int_t)left,
+				      "compared_per_minute", (json_int_t)p.compared_per_minute, "eta_ms",
+				      p.eta_ms ? json_integer(p.eta_ms) : json_null()));
 }
 
 static int summary_make(struct api *a, json_t *out, struct err *e)
 {
-	struct summary s = { .api = a, .wave_index = json_object(), .active = json_array() };
-	struct user_filter everybody = { 0 };
-	int64_t strangers = 0;
-	int rc = store_users_each(a->store, &everybody, add_user, &s, e);
+	struct user_sums total = { 0 };
+	int64_t strangers = 0, sessions = 0;
 
-	if (rc >= 0)
-		rc = put_sessions(a, out, e);
-	if (rc >= 0)
-		rc = store_strangers_each(a->store, count_stranger, &strangers, e);
-	if (rc >= 0)
-		rc = api_put_pulls(a, out, NULL, e);
-	put_waves(&s, out);
+	if (put_users(a, out, &total, e) < 0 || put_sessions(a, out, &sessions, e) < 0 ||
+	    put_holds(a, out, e) < 0 || store_strangers_count(a->store, &strangers, e) < 0 ||
+	    api_put_pulls(a, out, NULL, e) < 0)
+		return -1;
 	json_object_set_new(out, "strangers", json_integer(strangers));
-	summary_release(&s);
-	return rc < 0 ? -1 : 0;
+	if (clock_mono_ms() >= a->rates.due) {
+		take_sample(a, &total, sessions);
+		a->rates.due = clock_mono_ms() + RATES_EVERY_MS;
+	}
+	put_pace(a, out, total.to_compare);
+	return 0;
 }
 
 static int summary_fresh(struct api *a, struct err *e)
@@ -186,6 +198,83 @@ int api_summary(struct api *a, json_t **out, struct err *e)
 		return -1;
 	*out = json_incref(a->summary.made);
 	return 0;
+}
+
+void api_tick(struct api *a)
+{
+	struct err e = { 0 };
+
+	if (clock_mono_ms() >= a->rates.due && summary_fresh(a, &e) < 0)
+		a->rates.due = clock_mono_ms() + RATES_EVERY_MS; /* who asks hears why */
+}
+
+/* ---- who is at work */
+
+struct active {
+	struct api *api;
+	json_t *list;
+};
+
+static int add_active(const struct user *u, void *arg)
+{
+	struct active *w = arg;
+	struct api_live live;
+
+	if (json_array_size(w->list) == STATUS_ACTIVE_MAX)
+		return 1;
+	json_array_append_new(
+		w->list, api_json_user(u, api_is_live(w->api, u->name, &live) ? &live : NULL));
+	return 0;
+}
+
+static void add_live(const char *name, void *to)
+{
+	struct active *w = to;
+	struct user u = { 0 };
+	struct err e = { 0 };
+
+	if (json_array_size(w->list) < STATUS_ACTIVE_MAX &&
+	    store_user_get(w->api->store, name, &u, &e) > 0 && !user_is_held(u.state))
+		add_active(&u, w);
+	user_release(&u);
+}
+
+/* Those in a pause first, then those that a worker is at. */
+static int put_active(struct api_call *c, struct err *e)
+{
+	struct active w = { c->api, json_array() };
+	int rc = store_users_held(c->api->store, add_active, &w, e);
+
+	if (rc >= 0 && c->api->hooks->each_live)
+		c->api->hooks->each_live(add_live, &w, c->api->arg);
+	json_object_set_new(c->out, "active", w.list);
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- how fast it went */
+
+static void add_sample(const struct rate_sample *s, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:I, s:I, s:I, s:I, s:I}", "at",
+					     (json_int_t)s->at, "copied", (json_int_t)s->copied,
+					     "verified", (json_int_t)s->verified, "on_new",
+					     (json_int_t)s->on_new, "sessions",
+					     (json_int_t)s->sessions));
+}
+
+int api_get_rates(struct api_call *c)
+{
+	uint64_t seconds = RATES_SECONDS;
+	json_t *list;
+	int status = api_asked_number(c, "seconds", RATES_SPAN_MS / 1000, &seconds);
+
+	if (status)
+		return status;
+	list = json_array();
+	rates_each(&c->api->rates, (int64_t)seconds * 1000, RATES_POINTS, add_sample, list);
+	json_object_set_new(c->out, "seconds", json_integer((json_int_t)seconds));
+	json_object_set_new(c->out, "samples", list);
+	return 200;
 }
 
 /* ---- the rest of the screen */
@@ -326,7 +415,7 @@ int api_get_status(struct api_call *c)
 	json_object_set_new(c->out, "engine", engine_json(a));
 	json_object_set_new(c->out, "warnings", warnings(a->settings));
 	warn_engine(a, json_object_get(c->out, "warnings"));
-	if (put_engines(c, &e) < 0 ||
+	if (put_engines(c, &e) < 0 || put_active(c, &e) < 0 ||
 	    put_certificates(c, json_object_get(c->out, "warnings"), &e) < 0 ||
 	    store_timetables_each(a->store, warn_of_pause, json_object_get(c->out, "warnings"),
 				  &e) < 0)

@@ -6,12 +6,11 @@
 #include "common/buf.h"
 
 struct web_file {
-	const char *path; /* of the URL: "/", "/app.js" */
 	const char *type; /* "text/html; charset=utf-8" */
 	struct slice bytes;
 };
 
-/* NULL: no such file. */
-const struct web_file *web_find(const char *path);
+/* By the path of a URL: "/", "/app.js". false: no such file. */
+bool web_find(const char *path, struct web_file *out);
 
 #endif

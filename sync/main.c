@@ -155,6 +155,13 @@ static bool hook_live(const char *name, struct api_live *out, void *arg)
 	return true;
 }
 
+static void hook_each_live(void (*fn)(const char *name, void *to), void *to, void *arg)
+{
+	struct program *p = arg;
+
+	engine_live_each(p->engine, fn, to);
+}
+
 static void hook_engine(struct api_engine *out, void *arg)
 {
 	struct program *p = arg;
@@ -342,6 +349,7 @@ static const struct api_hooks hooks = {
 	.waivable = hook_waivable,
 	.waivable_names = gate_waivable_names,
 	.live = hook_live,
+	.each_live = hook_each_live,
 	.engine = hook_engine,
 	.metrics = hook_metrics,
 	.not_ready = hook_not_ready,
@@ -390,9 +398,12 @@ static void on_term(evutil_socket_t sig, short what UNUSED, void *arg)
 	end_when_idle(p);
 }
 
-static void on_beat(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUSED)
+static void on_beat(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
+	struct program *p = arg;
+
 	notify_send("WATCHDOG=1");
+	api_tick(p->api);
 }
 
 /* What another engine may be doing by now must not be touched: no clean end, not a word more.

@@ -62,6 +62,11 @@ static bool hook_live(const char *name, struct api_live *out, void *arg UNUSED)
 	return true;
 }
 
+static void hook_each_live(void (*fn)(const char *name, void *to), void *to, void *arg UNUSED)
+{
+	fn("bob@example.com", to);
+}
+
 static void hook_engine(struct api_engine *out, void *arg UNUSED)
 {
 	*out = (struct api_engine){ .started = 1, .workers = 1, .workers_max = 4 };
@@ -90,6 +95,7 @@ static const struct api_hooks hooks = {
 	.sync_now = hook_sync,
 	.why = hook_why,
 	.live = hook_live,
+	.each_live = hook_each_live,
 	.engine = hook_engine,
 	.trace = hook_trace,
 	.reload = hook_reload,
@@ -258,6 +264,12 @@ static void test_users(void **state UNUSED)
 	assert_int_equal(json_array_size(json_object_get(j, "users")), 1);
 	j = ask(CLIENT_OK, "/v1/users?state=ready", NULL);
 	assert_int_equal(json_array_size(json_object_get(j, "users")), 0);
+	j = ask(CLIENT_OK, "/v1/users?q=OB%40", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 1);
+	j = ask(CLIENT_OK, "/v1/users?only=stuck", NULL);
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 0);
+	j = ask(CLIENT_REFUSED, "/v1/users?only=nice", NULL);
+	assert_string_equal(text_at(j, "error"), "no such kind: nice");
 }
 
 static void test_pages(void **state UNUSED)
@@ -309,6 +321,26 @@ static void test_status(void **state UNUSED)
 	assert_int_equal(int_at(json_object_get(j, "engine"), "workers_max"), 4);
 	assert_true(json_is_array(json_object_get(j, "nodes")));
 	assert_true(json_is_array(json_object_get(j, "warnings")));
+	assert_int_equal(int_at(all, "to_compare"), 0);
+	assert_int_equal(int_at(json_object_get(j, "holds"), "p95_ms"), 840);
+	assert_true(json_is_null(json_object_get(json_object_get(j, "pace"), "eta_ms")));
+	assert_true(
+		json_is_array(json_object_get(json_object_get(j, "sessions"), "protocols")));
+}
+
+/* The first status is the first sample. */
+static void test_rates(void **state UNUSED)
+{
+	json_t *j, *s;
+
+	ask(CLIENT_OK, "/v1/status", NULL);
+	j = ask(CLIENT_OK, "/v1/rates?seconds=60", NULL);
+	assert_int_equal(int_at(j, "seconds"), 60);
+	assert_int_equal(json_array_size(json_object_get(j, "samples")), 1);
+	s = json_array_get(json_object_get(j, "samples"), 0);
+	assert_int_equal(int_at(s, "on_new"), 0);
+	assert_int_equal(int_at(s, "sessions"), 0);
+	ask(CLIENT_REFUSED, "/v1/rates?seconds=86401", NULL);
 }
 
 static void test_status_tells_of_certificates(void **state UNUSED)
@@ -775,6 +807,7 @@ int main(void)
 		cmocka_unit_test(test_one_user),
 		cmocka_unit_test(test_why),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_status_tells_of_certificates),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_sync),

@@ -1,0 +1,83 @@
+/* Hides: the token, and how the engine is asked. */
+
+const KEY = "mailferry.token";
+const ANSWER_MS = 20000; /* then the engine counts as not there */
+
+/* What the engine refused, in its own words. */
+export class Refused extends Error {
+	constructor(status, text, remedy) {
+		super(text);
+		this.status = status;
+		this.remedy = remedy;
+	}
+}
+
+/* The engine could not be asked at all. */
+export class Unreachable extends Error {}
+
+/* In this tab only, gone with it. */
+export function token() {
+	return sessionStorage.getItem(KEY) ?? "";
+}
+
+export function keepToken(value) {
+	if (value)
+		sessionStorage.setItem(KEY, value);
+	else
+		sessionStorage.removeItem(KEY);
+}
+
+export function headers() {
+	const value = token();
+
+	return value ? { Authorization: `Bearer ${value}` } : {};
+}
+
+async function send(path, options) {
+	const late = AbortSignal.timeout(ANSWER_MS);
+	const signal = options.signal ? AbortSignal.any([options.signal, late]) : late;
+
+	try {
+		return await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error", ...options, signal });
+	} catch (e) {
+		if (e.name === "AbortError")
+			throw e;
+		throw new Unreachable("the engine does not answer");
+	}
+}
+
+/* GET, or with a body POST; returns the answer's object. */
+export async function ask(path, body, signal) {
+	const options = { headers: headers(), signal };
+
+	if (body) {
+		options.method = "POST";
+		options.headers["Content-Type"] = "application/json";
+		options.body = JSON.stringify(body);
+	}
+	const answer = await send(path, options);
+	let told;
+
+	try {
+		told = await answer.json();
+	} catch (e) {
+		if (e.name === "AbortError")
+			throw e;
+		throw new Unreachable(`the engine's answer cannot be read (${answer.status})`);
+	}
+	if (!answer.ok)
+		throw new Refused(answer.status, told.error ?? `status ${answer.status}`, told.remedy);
+	return told;
+}
+
+/* The parameters that have a value, as "?a=b&c=d". */
+export function query(params) {
+	const q = new URLSearchParams(Object.entries(params).filter(([, v]) => v !== "" && v !== undefined && v !== null));
+	const text = q.toString();
+
+	return text ? `?${text}` : "";
+}
+
+export function userPath(name, tail = "") {
+	return `/v1/users/${encodeURIComponent(name)}${tail}`;
+}

@@ -1,0 +1,103 @@
+/* The waves, and one wave with its report. */
+import { waveActions } from "./actions.js";
+import { ask, query } from "./api.js";
+import { button, el, panel, table } from "./dom.js";
+import { count, date, percent, some, span } from "./format.js";
+import { waveLink } from "./overview.js";
+import { badge, mark, onNew, stateBar, STATES } from "./states.js";
+
+function timetableText(t) {
+	if (!t)
+		return "";
+	return t.paused ? [mark("warn", "paused"), ` by ${t.by}: ${t.why ?? ""}`] : t.text;
+}
+
+async function load(signal) {
+	const [status, told] = await Promise.all([ask("/v1/status", null, signal), ask("/v1/waves", null, signal)]);
+
+	return { waves: status.waves, plan: new Map(told.waves.map((w) => [w.wave, w])) };
+}
+
+export function waves() {
+	return {
+		title: "Waves",
+		head: [el("h1", {}, "Waves")],
+		load,
+		body: (d) => [el("section", { class: "panel" }, table([
+			{ title: "Wave", cell: (w) => waveLink(w.wave) },
+			{ title: "Progress", class: "grow", cell: (w) => stateBar(w.states) },
+			{ title: "Users", number: true, cell: (w) => count(w.users) },
+			{ title: "With the go", number: true, cell: (w) => count(w.go) },
+			{ title: "On new", number: true, cell: (w) => count(onNew(w.states)) },
+			{ title: "Compared", number: true, cell: (w) => percent(w.verified, w.messages) },
+			{ title: "Stuck", number: true, cell: (w) => count(w.stuck) },
+			{ title: "When", cell: (w) => timetableText(d.plan.get(w.wave)?.timetable) },
+		], d.waves, "No users yet: mailferry import FILE brings them in.", "Waves"))],
+	};
+}
+
+/* ---- one wave */
+
+function statesOf(w) {
+	return panel("Users by state", stateBar(w.states), el("ul", { class: "legend" }, STATES.filter((s) => w.states[s]).map((s) =>
+		el("li", {}, badge(s), el("a", { href: `#/users${query({ wave: w.wave, state: s })}` }, count(w.states[s]))))));
+}
+
+function download(name, data) {
+	const url = URL.createObjectURL(new Blob([JSON.stringify(data, null, 1)], { type: "application/json" }));
+
+	el("a", { href: url, download: name }).click();
+	setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function figures(r) {
+	const h = r.holds;
+
+	return el("dl", { class: "facts" }, [
+		["Users", `${count(r.users)}, ${count(r.on_new)} on new`],
+		["Moved", r.flips ? `${some(r.flips, "time", "times")}, from ${date(r.first_flip)} to ${date(r.last_flip)}` : "nobody yet"],
+		["Led back", some(r.returns, "time", "times")],
+		["Logins that waited", h.count ? `${count(h.count)}; half up to ${span(h.p50_ms)}, 95 % up to ${span(h.p95_ms)}, at most ${span(h.max_ms)}` : "none"],
+		["Not copied", `${some(r.exceptions, "message", "messages")} of ${some(r.users_with_exceptions, "user", "users")}`],
+	].map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v))));
+}
+
+function reportPanel(r) {
+	return panel("Report", figures(r),
+		el("h3", {}, "Cutovers that were undone"),
+		table([{ title: "Why", class: "grow", cell: (u) => u.why }, { title: "Times", number: true, cell: (u) => count(u.count) }], r.undos, "None.", "Cutovers that were undone"),
+		el("h3", {}, "Clients that lost their session to the move"),
+		table([
+			{ title: "Client", class: "grow", cell: (c) => c.client || "(did not say)" },
+			{ title: "Sessions", number: true, cell: (c) => count(c.drops) },
+			{ title: "Came back", number: true, cell: (c) => count(c.count) },
+			{ title: "Half after", number: true, cell: (c) => (c.count ? span(c.p50_ms) : "–") },
+			{ title: "95 % after", number: true, cell: (c) => (c.count ? span(c.p95_ms) : "–") },
+		], r.clients, "None.", "Clients that lost their session"),
+		el("h3", {}, "Checks that were let pass"),
+		table([
+			{ title: "Check", cell: (w) => w.check },
+			{ title: "For", cell: (w) => (w.is_wave ? `wave ${w.name}` : w.name) },
+			{ title: "Note", class: "grow", cell: (w) => w.note },
+			{ title: "By", cell: (w) => w.by },
+			{ title: "When", cell: (w) => date(w.at) },
+		], r.waivers, "None.", "Checks that were let pass"),
+		el("p", { class: "buttons" }, button("Save as JSON", () => download(`report-${r.wave}.json`, r)), button("Print", () => print())));
+}
+
+export function wave(params, name) {
+	return {
+		title: `Wave ${name}`,
+		head: [el("p", { class: "crumbs" }, el("a", { href: "#/waves" }, "Waves")), el("h1", {}, `Wave ${name || "(none)"}`)],
+		load: async (signal) => {
+			const [all, report] = await Promise.all([load(signal), ask(`/v1/report?wave=${encodeURIComponent(name)}`, null, signal)]);
+
+			return { sums: all.waves.find((w) => w.wave === name), plan: all.plan.get(name), report };
+		},
+		body: (d) => [d.sums && waveActions(d.sums, d.plan),
+			d.plan?.timetable && el("p", { class: "note" }, timetableText(d.plan.timetable)),
+			d.sums && statesOf(d.sums),
+			el("p", {}, el("a", { href: `#/users${query({ wave: name })}` }, "Its users")),
+			reportPanel(d.report)],
+	};
+}

@@ -1,0 +1,262 @@
+"""
+The operator's page in a real browser (`make test-web`): how it looks to a program, what can be done on it, and what it
+does with hostile names. Pictures of every page are left in build/web/pictures, for people to look at.
+"""
+
+import json
+import os
+
+import pytest
+
+from lib import processes
+from lib.browser import Browser, SIZES
+from lib.httpapi import address, token
+from lib.imapclient import ImapClient
+from lib.mailferry import ROOT
+
+pytestmark = pytest.mark.full
+
+PICTURES = os.path.join(ROOT, "build", "web", "pictures")
+EVIL_USER = "<img/src=x/onerror=alert(1)>@example.com"
+EVIL_WAVE = "<b onclick=alert(2)>2</b>"
+EVIL_NOTE = "<script>alert(3)</script>"
+EVIL_CLIENT = b"<svg/onload=alert(4)>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    b = Browser()
+    yield b
+    b.end()
+
+
+class Desk:
+    """A ferry whose page is open to the browser."""
+
+    def __init__(self, f, browser):
+        self.f, self.browser = f, browser
+        self.home = "%s://127.0.0.1:%d/" % address(f)
+        self.operate, self.view = token(f, "olga", "operate"), token(f, "viktor", "view")
+
+    def look(self, place="", scheme="light", size="wide", bearer=None):
+        self.browser.look(scheme, size, bearer or self.operate)
+        self.goto(place)
+
+    def goto(self, place):
+        self.browser.goto(self.home + "#/" + place)
+        self.browser.wait("#body > :not(.empty)")
+
+    def quiet(self):
+        noise = self.browser.noise()
+        assert not noise, "\n".join(noise)
+
+    def do(self, action, yes, **fields):
+        """Presses the button of an action, reads what the question says, and says yes."""
+        self.browser.click("button:has-text('%s')" % action)
+        self.browser.wait("dialog[open]")
+        for name, text in fields.items():
+            self.browser.fill("dialog [name=%s]" % name, text)
+        said = " ".join(self.browser.text("dialog[open]"))
+        self.browser.click("dialog button:has-text('%s')" % yes)
+        self.browser.gone("dialog")
+        return said
+
+
+@pytest.fixture
+def desk(own_ferry, browser):
+    f = own_ferry({"api": {"listen": "127.0.0.1:%d" % processes.free_ports(1)[0], "tls": False, "tokens": "tokens"},
+                   "sync": {"delta_s": 1}, "run": {"nodes": 1}})
+    return Desk(f, browser)
+
+
+@pytest.fixture
+def people(stage, desk):
+    """Two in wave 1, in step; one of wave 2 with an evil name for it; and one whose own name is evil."""
+    one, two, three = stage.take(), stage.take(), stage.take()
+    for p in (one, two, three):
+        stage.fill(p, {"INBOX": 6})
+    desk.f.import_users([one.name, two.name], wave="1")
+    desk.f.import_users([three.name, EVIL_USER], wave=EVIL_WAVE, name="evil.csv")
+    desk.f.wait_state([one.name, two.name, three.name], "ready")
+    return one, two, three
+
+
+def visit(stage, f, person):
+    client = ImapClient(f.address, f.ports["imaps"], stage.context)
+    stage.opened.append(client)
+    client.command(b'ID ("name" "%s")' % EVIL_CLIENT)
+    client.login(person.name, person.password)
+    return client
+
+
+def test_every_page_in_every_light(stage, desk, people):
+    b, moved = desk.browser, people[0]
+    visit(stage, desk.f, moved)
+    desk.f.command("cutover", moved.name)
+    visit(stage, desk.f, moved)
+    os.makedirs(PICTURES, exist_ok=True)
+    pages = {"overview": "", "users": "users", "user": "user/" + moved.name, "waves": "waves", "wave": "wave/1",
+             "phases": "phases", "plan": "phases/example.com", "sessions": "sessions"}
+    faults = []
+    for scheme in ("light", "dark"):
+        for size in SIZES:
+            desk.look("", scheme, size)
+            for name, place in pages.items():
+                desk.goto(place)
+                faults += ["%s, %s, %s: %s" % (name, scheme, size, fault) for fault in b.inspect()]
+                b.shot(os.path.join(PICTURES, "%s-%s-%s.png" % (name, scheme, size)))
+    assert not faults, "\n".join(faults)
+    desk.quiet()
+
+
+def test_a_wave_there_and_back(desk, people, stage):
+    b, (one, two, _) = desk.browser, people
+    b.look()
+    b.goto(desk.home)
+    b.fill("#token", "no-such-token")
+    b.click("text=Sign in")
+    b.wait(".trouble:has-text('token')")
+    b.noise()       # the browser tells of the 401
+    b.fill("#token", desk.operate)
+    b.press("Enter")
+    b.wait("h1:has-text('Overview')")
+
+    # A wave is started.
+    b.click("nav >> text=Waves")
+    b.click("main a:has-text('1') >> nth=0")
+    b.wait("h1:has-text('Wave 1')")
+    assert "2 users" in desk.do("Start copying", "Start copying")
+    b.wait(".toast:has-text('2 users')")
+
+    # A user is looked up, and moved.
+    b.click("nav >> text=Users")
+    b.fill("#q", one.name.split("@")[0].upper())
+    b.wait("td.name:has-text('%s')" % one.name)
+    b.gone("td.name:has-text('%s')" % two.name)
+    b.click("text=" + one.name)
+    b.wait("h1:has-text('%s')" % one.name)
+    b.wait("text=in step")
+    assert "could begin at once" in desk.do("Cutover", "Cut over")
+    b.wait(".facts .badge:has-text('trailing')")
+    assert desk.f.user(one.name)["route"] == "new"
+
+    # Then the rest of the wave.
+    b.goto(desk.home + "#/wave/1")
+    said = desk.do("Cutover", "Cut over 1 user", rate="600")
+    assert "1 user is still to move" in said
+    b.wait("text=2 on new")
+    desk.f.wait_state([one.name, two.name], "trailing")
+    assert "paused" not in " ".join(b.text("#body"))
+    desk.do("Pause", "Pause", note="lunch")
+    b.wait(".note:has-text('lunch')")
+    desk.do("Resume", "Resume")
+    b.gone(".note:has-text('lunch')")
+
+    # And back. A note is asked for.
+    b.click("button:has-text('Roll back')")
+    b.click("dialog button:has-text('Roll back 2 users')")
+    b.wait("dialog[open] [name=note]:invalid")
+    assert "2 users live on new" in " ".join(b.text("dialog[open]"))
+    b.press("Escape")
+    b.gone("dialog")
+    assert desk.f.user(one.name)["state"] == "trailing"
+    desk.do("Roll back", "Roll back 2 users", note="as agreed")
+    desk.f.wait_state([one.name, two.name], "ready")
+    b.goto(desk.home + "#/user/" + one.name)
+    b.wait(".facts .badge:has-text('ready')")
+    b.wait(".timeline li:has-text('operator olga'):has-text('as agreed')")
+
+    # A word about the plan.
+    b.goto(desk.home + "#/phases/example.com")
+    b.click("#item-brand")
+    b.fill("dialog [name=note]", EVIL_NOTE)
+    b.click("dialog button:has-text('It is done')")
+    b.wait("td:has-text('%s')" % EVIL_NOTE)
+    assert [i["note"] for i in desk.f.cli("phases", "example.com")["items"] if i["id"] == "brand"] == [EVIL_NOTE]
+    desk.quiet()
+
+
+def test_hostile_words_are_text(stage, desk, people):
+    b, (_, _, three) = desk.browser, people
+    visit(stage, desk.f, three)
+    desk.f.cli("phases", "example.com", "--done", "told", "--note", EVIL_NOTE)
+    desk.look("users")
+    b.wait("td.name:has-text('%s')" % EVIL_USER)
+    b.wait("td:has-text('%s')" % EVIL_WAVE)
+    b.click("text=" + EVIL_USER)
+    b.wait("h1:has-text('%s')" % EVIL_USER)
+    b.wait("dd:has-text('%s')" % EVIL_USER)
+    b.click("button:has-text('Cutover')")
+    b.wait("dialog h2:has-text('%s')" % EVIL_USER)
+    b.press("Escape")
+    b.click("dd a:has-text('%s')" % EVIL_WAVE)
+    b.wait("h1:has-text('Wave %s')" % EVIL_WAVE)
+    assert b.inspect() == []
+    desk.goto("user/" + three.name)
+    b.wait("td:has-text('%s')" % EVIL_CLIENT.decode())
+    desk.goto("phases/example.com")
+    b.wait("td:has-text('%s')" % EVIL_NOTE)
+    # What is pasted into the address is a name too, and no more.
+    for place in ("wave/%3Cimg%20src%3Dx%20onerror%3Dalert(5)%3E", "user/%E0%A4%A", "javascript:alert(6)", "__proto__/x"):
+        b.goto(desk.home + "#/" + place)
+        b.wait("h1")
+        assert b.inspect() == []
+    noise = b.noise()
+    assert not [n for n in noise if "status of 4" not in n], noise     # a wave that is not there is told as such
+
+
+def test_who_may_only_look(desk, people):
+    desk.look("user/" + people[0].name, bearer=desk.view)
+    b = desk.browser
+    b.wait("text=Your token may only look")
+    assert b.evaluate("document.querySelectorAll('.actions button:not(:disabled)').length") == 0
+    desk.goto("phases/example.com")
+    assert b.evaluate("document.querySelectorAll('#body button:not(:disabled)').length") == 0
+    desk.quiet()
+
+
+def test_the_keyboard_is_enough(desk, people):
+    b, name = desk.browser, people[0].name
+    desk.look("user/" + name)
+    b.press("Tab")
+    assert b.evaluate("document.activeElement.className") == "skip"
+    b.press("Enter")
+    assert b.evaluate("document.activeElement.id") == "main"
+    for _ in range(20):
+        b.press("Tab")
+        if "Cutover" in b.evaluate("document.activeElement.textContent"):
+            break
+    assert b.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    b.press("Enter")
+    b.wait("dialog[open]")
+    assert b.evaluate("document.activeElement.textContent") == "Cancel"
+    b.press("Enter")
+    b.gone("dialog")
+    assert desk.f.user(name)["state"] == "ready"
+
+
+def test_an_engine_that_goes_away(desk, people):
+    b = desk.browser
+    desk.look()
+    b.wait("#dot.live")
+    desk.f.stop()
+    b.wait("#banner:has-text('does not answer')")
+    assert "ready" in " ".join(b.text("#body.stale"))     # what was known is still to be read
+    desk.f.start(new_store=False)
+    b.evaluate("document.querySelector('#try-now')?.click()")
+    b.gone("#banner p")
+    b.wait("#dot.live")
+    assert "ready" in " ".join(b.text("#body:not(.stale)"))
+
+
+def test_numbers_follow_by_themselves(desk, people):
+    """An event on the stream is enough; nobody reloads."""
+    b = desk.browser
+    desk.look("user/" + people[0].name)
+    b.wait("#dot.live")
+    b.wait(".facts .badge:has-text('ready')")
+    desk.f.command("cutover", people[0].name)
+    b.wait(".facts .badge:has-text('trailing')")
+    rows = json.loads(b.evaluate("JSON.stringify([...document.querySelectorAll('.timeline .what')].map((e) => e.textContent))"))
+    assert rows[0].startswith("finalizing → trailing"), rows
+    desk.quiet()
