@@ -5,6 +5,8 @@
 #define TICK_MS	    250	 /* the net under the nudges */
 #define SCAN_GAP_MS 100	 /* nodes nudge once a second each; not every nudge is worth a look */
 #define SCAN_MS	    1000 /* without a nudge */
+#define SCAN_SLICE  1000 /* users looked at before the loop may do something else */
+#define SCAN_REST   3	 /* after a scan that took n ms, the next comes no sooner than n × this */
 
 static void undo_orphan(struct engine *en, const struct user *u)
 {
@@ -162,6 +164,8 @@ static int on_user(const struct user *u, void *arg)
 	struct engine *en = arg;
 	struct plan p;
 
+	snprintf(en->scan.after, sizeof en->scan.after, "%s", u->name);
+	en->scan.in_slice++;
 	tally_user(en->tally, u);
 	if (runs_find(en, u->name))
 		return 0;
@@ -207,22 +211,85 @@ static void take_choices(struct engine *en)
 	en->choice_count = 0;
 }
 
-static void scan(struct engine *en)
+static void scan_cancel(struct engine *en)
 {
-	static const struct user_filter all;
+	event_del(en->scan.more);
+	en->scan.under_way = false;
+	en->scan.ended = clock_mono_ms();
+	while (en->choice_count)
+		mem_free(&en->choices[--en->choice_count].user);
+}
+
+static void scan_end(struct engine *en)
+{
 	struct err e = { 0 };
 
-	en->nudged = false;
-	tally_users_begin(en->tally);
-	if (engine_look_around(en, &e) < 0 ||
-	    store_users_each(en->o.store, &all, on_user, en, &e) < 0)
+	/* What was looked at before the first slice has grown old. */
+	if (en->scan.sliced && engine_look_around(en, &e) < 0) {
 		log_error(NULL, "%s", e.text);
-	else
-		tally_users_end(en->tally);
+		scan_cancel(en);
+		return;
+	}
+	en->scan.under_way = false;
+	en->scan.ended = clock_mono_ms();
+	tally_users_end(en->tally);
 	if (en->choice_count)
 		qsort(en->choices, en->choice_count, sizeof *en->choices, compare_choices);
 	take_choices(en);
-	en->next_scan = clock_mono_ms() + SCAN_MS;
+}
+
+/* Some of the users; in a large store whoever asks the API is answered between two slices. */
+static void scan_slice(struct engine *en)
+{
+	const struct timeval at_once = { 0 };
+	struct user_filter f = { .after = en->scan.after, .limit = SCAN_SLICE };
+	int64_t start = clock_mono_ms();
+	struct err e = { 0 };
+
+	en->scan.in_slice = 0;
+	if (store_users_each(en->o.store, &f, on_user, en, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+		scan_cancel(en);
+		return;
+	}
+	en->scan.took_ms += clock_mono_ms() - start;
+	en->scan.sliced = en->scan.sliced || en->scan.in_slice == SCAN_SLICE;
+	if (en->scan.in_slice == SCAN_SLICE)
+		event_add(en->scan.more, &at_once);
+	else
+		scan_end(en);
+}
+
+static void scan_begin(struct engine *en)
+{
+	struct err e = { 0 };
+
+	en->nudged = false;
+	en->scan.under_way = true;
+	en->scan.sliced = false;
+	en->scan.after[0] = '\0';
+	en->scan.took_ms = 0;
+	tally_users_begin(en->tally);
+	if (engine_look_around(en, &e) == 0) {
+		scan_slice(en);
+		return;
+	}
+	log_error(NULL, "%s", e.text);
+	scan_cancel(en);
+}
+
+static bool scan_is_due(const struct engine *en)
+{
+	int64_t rest = en->scan.took_ms * SCAN_REST, since = clock_mono_ms() - en->scan.ended;
+
+	if (en->scan.under_way)
+		return false;
+	return since >= MAX(rest, SCAN_MS) || (en->nudged && since >= MAX(rest, SCAN_GAP_MS));
+}
+
+static void on_more(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	scan_slice(arg);
 }
 
 /* A tick may end a cutover and so take its run off the list. */
@@ -249,8 +316,6 @@ static void drop_ended_traces(struct engine *en)
 
 static void tick(struct engine *en)
 {
-	int64_t now = clock_mono_ms();
-
 	speed_tick(en->speed);
 	tick_cutovers(en);
 	if (en->stopping || !en->at_work)
@@ -259,11 +324,10 @@ static void tick(struct engine *en)
 	dns_watch_tick(en->mx);
 	waves_tick(en->waves);
 	depot_tick(en->o.depot);
-	if (now >= en->next_scan ||
-	    (en->nudged && now >= en->next_scan - SCAN_MS + SCAN_GAP_MS)) {
+	if (scan_is_due(en)) {
 		drop_ended_traces(en);
 		learned_tick(en->o.learned);
-		scan(en);
+		scan_begin(en);
 	}
 }
 
@@ -309,6 +373,9 @@ struct engine *engine_new(const struct engine_opts *o)
 						    .arg = en });
 	en->timer = event_new(o->base, -1, EV_PERSIST, on_timer, en);
 	event_add(en->timer, &t);
+	en->scan.more = evtimer_new(o->base, on_more, en);
+	ASSERT(en->scan.more);
+	en->scan.ended = clock_mono_ms() - SCAN_MS;
 	return en;
 }
 
@@ -317,6 +384,7 @@ void engine_free(struct engine **en)
 	ASSERT(engine_idle(*en));
 	event_free((*en)->timer);
 	pulls_free(&(*en)->pulls);
+	event_free((*en)->scan.more);
 	waves_free(&(*en)->waves);
 	speed_free(&(*en)->speed);
 	dns_watch_free(&(*en)->mx);
@@ -351,6 +419,7 @@ void engine_stop(struct engine *en)
 
 	en->stopping = true;
 	pulls_stop(en->pulls);
+	scan_cancel(en);
 	for (struct run *r = en->runs; r; r = next) {
 		next = r->next;
 		r->cancelled = true;

@@ -56,7 +56,13 @@ struct engine {
 	struct pulls *pulls;
 	struct tally *tally;
 	int queued;
-	int64_t next_scan; /* monotonic */
+	struct {
+		bool under_way, sliced; /* sliced: in more than one go */
+		struct event *more; /* the next slice of it */
+		char after[STORE_NAME_MAX + 1];
+		int in_slice;
+		int64_t took_ms, ended; /* ended: monotonic */
+	} scan;
 	bool at_work, nudged, stopping;
 };
 

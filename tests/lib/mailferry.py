@@ -145,7 +145,7 @@ class Mailferry:
 
     # ---- life
 
-    def start(self, new_store=True, up=True):
+    def start(self, new_store=True, up=True, within_s=UP_TIMEOUT_S):
         command = self._prefix + [os.path.join(self.build, "mailferry"), "-c", self.conf, "run"]
         if new_store:
             command.append("--new-store")
@@ -155,12 +155,12 @@ class Mailferry:
                                              start_new_session=True, env=dict(os.environ, **self._env),
                                              **processes.tie())
         if up:
-            self.wait_up()
+            self.wait_up(within_s)
         return self
 
-    def wait_up(self):
+    def wait_up(self, within_s=UP_TIMEOUT_S):
         try:
-            processes.wait_until(self._is_up, UP_TIMEOUT_S, "mailferry to be up")
+            processes.wait_until(self._is_up, within_s, "mailferry to be up")
         except (TimeoutError, RuntimeError) as e:
             self.stop()
             raise RuntimeError("%s\n%s" % (e, self.log_text())) from None
