@@ -232,10 +232,11 @@ class Follower:
             headers["Last-Event-ID"] = str(after)
         self.connection.request("GET", "/v1/events", headers=headers)
         self.answer = self.connection.getresponse()
-        self.text = ""
+        self.text, self.end = "", time.monotonic() + 60
 
     def read(self):
-        """The next lines; "" at the end."""
+        """The next line; "" at the end."""
+        assert time.monotonic() < self.end, "it did not come: %s" % self.text[-1000:]
         line = self.answer.readline().decode()
         self.text += line
         return line
