@@ -12,17 +12,11 @@ function timetableText(t) {
 	return t.paused ? [mark("warn", "paused"), ` by ${t.by}: ${t.why ?? ""}`] : t.text;
 }
 
-async function load(signal) {
-	const [status, told] = await Promise.all([ask("/v1/status", null, signal), ask("/v1/waves", null, signal)]);
-
-	return { waves: status.waves, plan: new Map(told.waves.map((w) => [w.wave, w])) };
-}
-
 export function waves() {
 	return {
 		title: "Waves",
 		head: [el("h1", {}, "Waves")],
-		load,
+		load: (signal) => ask("/v1/status", null, signal),
 		body: (d) => [el("section", { class: "panel" }, table([
 			{ title: "Wave", cell: (w) => waveLink(w.wave) },
 			{ title: "Progress", class: "grow", cell: (w) => stateBar(w.states) },
@@ -31,7 +25,6 @@ export function waves() {
 			{ title: "On new", number: true, cell: (w) => count(onNew(w.states)) },
 			{ title: "Compared", number: true, cell: (w) => percent(w.verified, w.messages) },
 			{ title: "Stuck", number: true, cell: (w) => count(w.stuck) },
-			{ title: "When", cell: (w) => timetableText(d.plan.get(w.wave)?.timetable) },
 		], d.waves, "No users yet: mailferry import FILE brings them in.", "Waves"))],
 	};
 }
@@ -90,9 +83,11 @@ export function wave(params, name) {
 		title: `Wave ${name}`,
 		head: [el("p", { class: "crumbs" }, el("a", { href: "#/waves" }, "Waves")), el("h1", {}, `Wave ${name || "(none)"}`)],
 		load: async (signal) => {
-			const [all, report] = await Promise.all([load(signal), ask(`/v1/report?wave=${encodeURIComponent(name)}`, null, signal)]);
+			const of = `?wave=${encodeURIComponent(name)}`;
+			const [status, told, report] = await Promise.all([ask("/v1/status", null, signal),
+				ask(`/v1/waves${of}`, null, signal), ask(`/v1/report${of}`, null, signal)]);
 
-			return { sums: all.waves.find((w) => w.wave === name), plan: all.plan.get(name), report };
+			return { sums: status.waves.find((w) => w.wave === name), plan: told.waves[0], report };
 		},
 		body: (d) => [d.sums && waveActions(d.sums, d.plan),
 			d.plan?.timetable && el("p", { class: "note" }, timetableText(d.plan.timetable)),
