@@ -97,11 +97,13 @@ int store_pulls_each(struct store *st, store_pull_fn *fn, void *arg, struct err 
 int store_pull_count(struct store *st, const char *wave, int64_t out[static PULL_STATES],
 		     struct err *e)
 {
-	struct rows *r = db_query(st->db,
-				  "SELECT pulls.state, COUNT(*) FROM pulls JOIN users"
-				  " ON users.name = pulls.name WHERE ?1 = 0 OR users.wave = ?2"
-				  " GROUP BY pulls.state",
-				  ARGS(INT(wave != NULL), TEXT(text_of(wave))), e);
+	/* One statement for both would read all users for each wave. */
+	static const char all[] = "SELECT state, COUNT(*) FROM pulls GROUP BY state",
+			  one[] = "SELECT pulls.state, COUNT(*) FROM users JOIN pulls"
+				  " ON pulls.name = users.name WHERE users.wave = ?1"
+				  " GROUP BY pulls.state";
+	struct rows *r = wave ? db_query(st->db, one, ARGS(TEXT(wave)), e)
+			      : db_query(st->db, all, NO_ARGS, e);
 	enum pull_state state = PULL_WAITING;
 	int got, rc = 0;
 
