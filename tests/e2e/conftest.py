@@ -43,6 +43,7 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     processes.tied = True
     config.addinivalue_line("markers", "full: takes long; only with tests/run --full")
+    config.addinivalue_line("markers", "alone: measures, so nothing runs beside it; only with full")
     config.addinivalue_line("markers", "offers(capability): only where the servers offer it")
     config.addinivalue_line("markers", "any_servers: whose they are is all one to it; only with the usual ones")
 

@@ -200,7 +200,7 @@ def test_nothing_comes_twice_to_who_was_moved(stage, person, host, postgres):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_hosts_that_die_at_any_moment(stage, person, host, postgres, seed):
     """Each takes over from the other in the middle of its work; old goes on being changed."""
     rnd = random.Random(seed)
@@ -222,4 +222,5 @@ def test_hosts_that_die_at_any_moment(stage, person, host, postgres, seed):
     a_pass(last, person)
     a_pass(last, person)
     assert not differences(stage, person)
-    assert last.command("cutover", person.name).returncode == 0
+    # The other host's node is dead, and for a while that is an undo.
+    processes.wait_until(lambda: last.command("cutover", person.name, check=False).returncode == 0, 60, "the cutover")

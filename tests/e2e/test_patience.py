@@ -382,6 +382,7 @@ def test_check_user_proves_both_logins(stage, ferry, resident):
 
 
 @pytest.mark.full
+@pytest.mark.alone
 def test_the_copier_makes_room_for_live_users(ca, tmp_path):
     """Nodes see the old server's answers grow slow, the engine halves what the copier moves there, and says so."""
     slow = threading.Event()
@@ -416,7 +417,7 @@ def test_the_copier_makes_room_for_live_users(ca, tmp_path):
         time.sleep(11)          # two looks at a server that is quick
         assert "live users" not in ferry.command("why", ANNA).stdout
         slow.set()
-        assert wait_for(lambda: "it answers live users in" in ferry.command("why", ANNA).stdout, 25), ferry.log_text()
+        assert wait_for(lambda: "it answers live users in" in ferry.command("why", ANNA).stdout, 40), ferry.log_text()
         assert "copier slowed" in ferry.log_text()
     finally:
         done.set()

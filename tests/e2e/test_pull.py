@@ -188,7 +188,7 @@ def test_it_never_starts(pulling, stage, api):     # noqa: F811
     with pytest.raises(CommandFailed) as failed:
         h.ferry.command("pull", a.name)
     assert "stuck" in failed.value.out and "the tool does not begin" in failed.value.out
-    h.ferry.command("pull", later.name, "--no-wait")
+    begin(h, later.name)
     assert "`mailferry pull %s --undo`" % a.name in shown(h, a)
     assert "OpenSRS's tool: 1 users wait for it, 0 are being pulled, 1 are stuck" in h.ferry.command("status").stdout
     h.ferry.command("pull", a.name, "--undo")

@@ -21,12 +21,12 @@ from lib.mailferry import build_folder
 GIB = 1 << 30
 PEAK_LARGE_KIB = 64 * 1024
 PEAK_KIB = 32 * 1024    # however many messages a folder has: it is swept in windows
-RESUME_S = 30 if os.path.basename(build_folder()) == "asan" else 10     # sanitizers take their time
+RESUME_S = 10
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 WHOLE_S = 1500          # for one pass on a busy machine
 CHUNK = b"".join(b"%015d 0123456789abcdefghijklmnopqrstuvwxyz 0123456789\r\n" % i for i in range(15000))
 
-pytestmark = [pytest.mark.full, pytest.mark.offers("dovecot")]
+pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.offers("dovecot")]
 
 
 class Watched:
