@@ -40,6 +40,10 @@ static const struct api_route {
 	{ HTTP_GET, ROLE_VIEW, "/v1/users/*/drops", api_get_drops,
 	  "sessions that we ended, oldest first; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/report", api_get_report, "how a wave went; ?wave=" },
+	{ HTTP_POST, ROLE_OPERATE, "/v1/report/final", api_post_final,
+	  "{}: makes the signed report of the whole move" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/report/final", api_get_final,
+	  "how that stands, and the document once it is done" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/history", api_get_history,
 	  "moves of all users; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/sessions", api_get_sessions,
@@ -311,8 +315,10 @@ struct api *api_new(const struct api_opts *o)
 	a->settings = o->settings;
 	a->hooks = o->hooks ? o->hooks : &none;
 	a->arg = o->arg;
-	if (o->base)
+	if (o->base) {
 		a->events = api_events_new(a, o->base);
+		a->final = final_new(a, o->base);
+	}
 	return a;
 }
 
@@ -321,6 +327,7 @@ void api_free(struct api **a)
 	if (!*a)
 		return;
 	api_events_free(&(*a)->events);
+	final_free(&(*a)->final);
 	json_decref((*a)->summary.made);
 	rates_release(&(*a)->rates);
 	mem_free(a);

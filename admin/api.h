@@ -127,7 +127,7 @@ struct api_opts {
 	const struct settings *settings; /* login name rules */
 	const struct api_hooks *hooks;	 /* NULL: none */
 	void *arg;			 /* of the hooks */
-	struct event_base *base;	 /* NULL: there is no /v1/events */
+	struct event_base *base;	 /* NULL: there are no /v1/events and no final report */
 };
 
 struct api;

@@ -3,25 +3,15 @@
 
 #include "sync/dns_notes.h"
 
-struct domain {
-	char *name;
-	int64_t count[USER_STATES], strays, last_arrival;
-};
-
-struct domains { /* by name */
-	struct domain *at;
-	size_t count;
-};
-
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct domain *)a)->name, ((const struct domain *)b)->name);
+	return strcmp(((const struct api_domain *)a)->name, ((const struct api_domain *)b)->name);
 }
 
-static struct domain *get(struct domains *l, const char *name)
+static struct api_domain *get(struct api_domains *l, const char *name)
 {
-	const struct domain key = { .name = (char *)name };
-	struct domain *found =
+	const struct api_domain key = { .name = (char *)name };
+	struct api_domain *found =
 		l->count ? bsearch(&key, l->at, l->count, sizeof key, by_name) : NULL;
 	size_t i = l->count;
 
@@ -30,19 +20,24 @@ static struct domain *get(struct domains *l, const char *name)
 	l->at = mem_grow(l->at, l->count + 1, sizeof *l->at);
 	for (; i > 0 && strcmp(l->at[i - 1].name, name) > 0; i--)
 		l->at[i] = l->at[i - 1];
-	l->at[i] = (struct domain){ .name = mem_str(name) };
+	l->at[i] = (struct api_domain){ .name = mem_str(name) };
 	l->count++;
 	return &l->at[i];
 }
 
-static int add_user(const struct user *u, void *arg)
+void api_domains_add(struct api_domains *l, const struct user *u)
 {
 	const char *at = strrchr(u->name, '@');
-	struct domain *d = get(arg, at ? at + 1 : "");
+	struct api_domain *d = get(l, at ? at + 1 : "");
 
 	d->count[u->state]++;
 	d->strays += u->progress.strays > 0;
 	d->last_arrival = MAX(d->last_arrival, u->progress.last_arrival);
+}
+
+static int add_user(const struct user *u, void *arg)
+{
+	api_domains_add(arg, u);
 	return 0;
 }
 
@@ -65,7 +60,7 @@ static json_t *mx_json(struct api *a, const char *name)
 			 "copies_until", (json_int_t)p.copies_until);
 }
 
-static json_t *domain_json(struct api *a, const struct domain *d)
+json_t *api_json_domain(struct api *a, const struct api_domain *d)
 {
 	return json_pack("{s:o, s:o, s:I, s:o, s:o}", "domain", api_json_text(d->name),
 			 "states", api_json_states(d->count), "users_with_strays",
@@ -74,34 +69,35 @@ static json_t *domain_json(struct api *a, const struct domain *d)
 			 mx_json(a, d->name));
 }
 
-static int read_all(struct api *a, struct domains *l, struct err *e)
+static int read_all(struct api *a, struct api_domains *l, struct err *e)
 {
 	static const struct user_filter all;
 
 	return store_users_each(a->store, &all, add_user, l, e);
 }
 
-static void release(struct domains *l)
+void api_domains_release(struct api_domains *l)
 {
 	for (size_t i = 0; i < l->count; i++)
 		mem_free(&l->at[i].name);
 	mem_free(&l->at);
+	l->count = 0;
 }
 
 int api_each_domain(struct api *a, api_domain_fn *fn, void *arg, struct err *e)
 {
-	struct domains l = { 0 };
+	struct api_domains l = { 0 };
 	int rc = read_all(a, &l, e);
 
 	for (size_t i = 0; i < l.count && rc == 0; i++)
 		rc = fn(l.at[i].name, arg);
-	release(&l);
+	api_domains_release(&l);
 	return rc;
 }
 
 int api_get_domains(struct api_call *c)
 {
-	struct domains l = { 0 };
+	struct api_domains l = { 0 };
 	struct err e = { 0 };
 	struct api_page p;
 	int rc, status = api_asked_page(c, &p);
@@ -110,7 +106,7 @@ int api_get_domains(struct api_call *c)
 		return status;
 	rc = read_all(c->api, &l, &e);
 	for (size_t i = 0; i < l.count && rc == 0; i++)
-		rc = api_page_add(&p, domain_json(c->api, &l.at[i]));
-	release(&l);
+		rc = api_page_add(&p, api_json_domain(c->api, &l.at[i]));
+	api_domains_release(&l);
 	return api_finish(c, &p, "domains", rc, &e);
 }

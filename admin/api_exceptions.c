@@ -7,8 +7,7 @@
 #include "sync/journal_exception.h"
 #include "sync/order.h"
 
-/* 1: *out is the user's journal, 0: there is none yet, -1. */
-static int open_journal(struct api *a, const char *user, struct journal **out, struct err *e)
+int api_open_journal(struct api *a, const char *user, struct journal **out, struct err *e)
 {
 	char *path;
 	int rc;
@@ -21,7 +20,7 @@ static int open_journal(struct api *a, const char *user, struct journal **out, s
 	return rc;
 }
 
-static void close_journal(struct api *a, const char *user, struct journal **j)
+void api_close_journal(struct api *a, const char *user, struct journal **j)
 {
 	journal_close(j);
 	if (a->hooks->journal_done)
@@ -81,13 +80,13 @@ static int read_journal(struct api_call *c, struct api_page *exceptions,
 			struct api_page *repairs, struct err *e)
 {
 	struct journal *j = NULL;
-	int rc = open_journal(c->api, c->name, &j, e);
+	int rc = api_open_journal(c->api, c->name, &j, e);
 
 	if (rc > 0)
 		rc = journal_exceptions_each(j, 0, add_exception, exceptions, e);
 	if (rc >= 0 && j)
 		rc = journal_repairs_each(j, add_repair, repairs, e);
-	close_journal(c->api, c->name, &j);
+	api_close_journal(c->api, c->name, &j);
 	return rc;
 }
 
@@ -144,7 +143,7 @@ static int take_choice(struct api_call *c, struct exception_choice *out)
 static int write_history(struct api_call *c, const char *name, bool on, int n, const char *note,
 			 struct err *e)
 {
-	char *why = mem_printf("%s: %d %s%s%s", on ? "waived" : "waiver taken back", n,
+	char *why = mem_printf("%s%d %s%s%s", on ? API_WAIVED : "waiver taken back: ", n,
 			       n == 1 ? "message that could not be copied"
 				      : "messages that could not be copied",
 			       on ? ": " : "", on ? note : "");
@@ -180,12 +179,12 @@ static int write_waiver(struct api_call *c, const char *name, const struct excep
 			bool on, const char *note, int *n, struct err *e)
 {
 	struct journal *j = NULL;
-	int rc = open_journal(c->api, name, &j, e);
+	int rc = api_open_journal(c->api, name, &j, e);
 
 	*n = 0;
 	if (rc > 0)
 		rc = journal_waive(j, x, on, note, n, e);
-	close_journal(c->api, name, &j);
+	api_close_journal(c->api, name, &j);
 	return rc;
 }
 
@@ -235,10 +234,10 @@ int api_retry_exceptions(struct api_call *c, const char *name, struct err *e)
 	int n = 0, rc = store_user_get(c->api->store, name, &u, e);
 
 	if (rc > 0 && u.progress.exceptions > 0) {
-		rc = open_journal(c->api, name, &j, e);
+		rc = api_open_journal(c->api, name, &j, e);
 		if (rc > 0)
 			rc = journal_retry(j, &n, e);
-		close_journal(c->api, name, &j);
+		api_close_journal(c->api, name, &j);
 		if (rc == 0 && n && c->api->hooks->sync_now &&
 		    c->api->hooks->sync_now(&u, c->api->arg, e) < 0)
 			log_debug(NULL, "%s", e->text); /* its turn comes anyway */

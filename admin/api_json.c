@@ -242,3 +242,30 @@ json_t *api_json_states(const int64_t count[USER_STATES])
 		put(j, user_state_name((enum user_state)s), json_integer(count[s]));
 	return j;
 }
+
+json_t *api_json_sums(const struct user_sums *s)
+{
+	json_t *j = json_object();
+
+	put(j, "users", json_integer(s->users));
+	put(j, "states", api_json_states(s->states));
+	put(j, "stuck", json_integer(s->stuck));
+	put(j, "failing", json_integer(s->failing));
+	put(j, "go", json_integer(s->go));
+	put(j, "messages", json_integer(s->messages));
+	put(j, "copied", json_integer(s->copied));
+	put(j, "verified", json_integer(s->verified));
+	put(j, "to_compare", json_integer(s->to_compare));
+	put(j, "exceptions", json_integer(s->exceptions));
+	put(j, "users_with_exceptions", json_integer(s->with_exceptions));
+	put(j, "bytes", json_integer(s->bytes));
+	return j;
+}
+
+json_t *api_json_waiver(const struct waiver_row *w)
+{
+	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:I}", "check", api_json_text(w->item),
+			 "name", api_json_text(w->name), "is_wave", w->is_wave, "note",
+			 api_json_text(w->note), "by", api_json_text(w->actor), "at",
+			 (json_int_t)w->at);
+}

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "admin/api.h"
+#include "common/store_sums.h"
 #include "common/store_wave.h"
 
 /* Text that may be no UTF-8 (names and server words come from outside): bytes outside become
@@ -30,5 +31,7 @@ json_t *api_json_hold(const struct hold_row *h);
 json_t *api_json_gate_item(const struct api_gate_item *i);
 /* {"pending": n, …}, every state named. */
 json_t *api_json_states(const int64_t count[USER_STATES]);
+json_t *api_json_sums(const struct user_sums *s);
+json_t *api_json_waiver(const struct waiver_row *w);
 
 #endif

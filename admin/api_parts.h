@@ -4,6 +4,7 @@
 
 #include "admin/api.h"
 #include "admin/api_json.h"
+#include "admin/final.h"
 #include "admin/rates.h"
 
 struct api {
@@ -18,8 +19,11 @@ struct api {
 		int64_t due;  /* clock_mono_ms() */
 	} summary;
 	struct api_events *events; /* NULL: none */
+	struct final *final;	   /* NULL: none */
 	struct rates rates;
 };
+
+struct journal;
 
 /* One request on its way through a route. */
 struct api_call {
@@ -85,6 +89,10 @@ int api_get_logins(struct api_call *c);
 int api_get_drops(struct api_call *c);
 int api_get_report(struct api_call *c);
 
+/* final.c */
+int api_get_final(struct api_call *c);
+int api_post_final(struct api_call *c);
+
 /* api_provision.c */
 int api_post_provision(struct api_call *c);
 int api_get_provision(struct api_call *c);
@@ -101,6 +109,11 @@ int api_post_rollback(struct api_call *c);
 /* api_exceptions.c */
 int api_get_exceptions(struct api_call *c);
 int api_waive_exceptions(struct api_call *c);
+#define API_WAIVED "waived: " /* so the row of history begins */
+/* 1: *out is the user's journal, 0: there is none yet, -1. Closed in each case. */
+int api_open_journal(struct api *a, const char *user, struct journal **out,
+		     struct err *e) MUST_CHECK;
+void api_close_journal(struct api *a, const char *user, struct journal **j);
 /* api_waivers.c: of checks, for a user or a wave; of exceptions, for a user. */
 int api_post_waive(struct api_call *c);
 
@@ -154,6 +167,18 @@ int api_post_forget(struct api_call *c);
 
 /* api_domains.c */
 int api_get_domains(struct api_call *c);
+/* Users counted by domain, by name; zeroed it is empty. */
+struct api_domain {
+	char *name;
+	int64_t count[USER_STATES], strays, last_arrival;
+};
+struct api_domains {
+	struct api_domain *at;
+	size_t count;
+};
+void api_domains_add(struct api_domains *l, const struct user *u);
+void api_domains_release(struct api_domains *l);
+json_t *api_json_domain(struct api *a, const struct api_domain *d);
 /* Calls fn for each domain that has users, by name; "" are users without one. Nonzero from fn
  * stops and is returned. */
 typedef int api_domain_fn(const char *domain, void *arg);

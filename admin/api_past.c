@@ -95,11 +95,7 @@ static int add_back(const char *client, int64_t drops, const struct spread *back
 
 static int add_waiver(const struct waiver_row *w, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:o, s:o, s:b, s:o, s:o, s:I}", "check",
-					     api_json_text(w->item), "name",
-					     api_json_text(w->name), "is_wave", w->is_wave,
-					     "note", api_json_text(w->note), "by",
-					     api_json_text(w->actor), "at", (json_int_t)w->at));
+	json_array_append_new(arg, api_json_waiver(w));
 	return 0;
 }
 

@@ -21,29 +21,10 @@ struct summary {
 	json_t *waves;
 };
 
-static json_t *sums_json(const struct user_sums *s)
-{
-	json_t *j = json_object();
-
-	json_object_set_new(j, "users", json_integer(s->users));
-	json_object_set_new(j, "states", api_json_states(s->states));
-	json_object_set_new(j, "stuck", json_integer(s->stuck));
-	json_object_set_new(j, "failing", json_integer(s->failing));
-	json_object_set_new(j, "go", json_integer(s->go));
-	json_object_set_new(j, "messages", json_integer(s->messages));
-	json_object_set_new(j, "copied", json_integer(s->copied));
-	json_object_set_new(j, "verified", json_integer(s->verified));
-	json_object_set_new(j, "to_compare", json_integer(s->to_compare));
-	json_object_set_new(j, "exceptions", json_integer(s->exceptions));
-	json_object_set_new(j, "users_with_exceptions", json_integer(s->with_exceptions));
-	json_object_set_new(j, "bytes", json_integer(s->bytes));
-	return j;
-}
-
 static int add_wave(const char *wave, const struct user_sums *s, void *arg)
 {
 	struct summary *all = arg;
-	json_t *j = sums_json(s);
+	json_t *j = api_json_sums(s);
 
 	json_object_set_new(j, "wave", api_json_text(wave));
 	json_array_append_new(all->waves, j);
@@ -56,7 +37,7 @@ static int put_users(struct api *a, json_t *out, struct user_sums *total, struct
 	struct summary s = { .waves = json_array() };
 	int rc = store_sums_each(a->store, add_wave, &s, e);
 
-	json_object_set_new(out, "users", sums_json(&s.all));
+	json_object_set_new(out, "users", api_json_sums(&s.all));
 	json_object_set_new(out, "waves", s.waves);
 	*total = s.all;
 	return rc;

@@ -40,6 +40,8 @@ const struct ctl_option_row ctl_options[] = {
 	{ "--when-quiet", CTL_WHEN, offsetof(struct ctl, when_quiet), 0 },
 	{ "--done", CTL_PHASES, offsetof(struct ctl, item), 0 },
 	{ "--role", CTL_ROLE, offsetof(struct ctl, role), 0 },
+	{ "--final", CTL_REPORT, 0, offsetof(struct ctl, final) },
+	{ "--html", CTL_REPORT, offsetof(struct ctl, html), 0 },
 	{ "--csv", CTL_CSV, 0, offsetof(struct ctl, csv) },
 	{ "--markdown", CTL_PHASES, 0, offsetof(struct ctl, markdown) },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },

@@ -38,8 +38,9 @@ struct ctl {
 	const char *at, *latest, *rate, *first_hour, *when_quiet; /* cutover */
 	const char *item;					  /* phases */
 	const char *role;					  /* token add */
+	const char *html;					  /* report */
 	bool dry_run, markdown, csv;
-	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running;
+	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running, final;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;
@@ -150,6 +151,7 @@ int ctl_pause(struct ctl *c);
 int ctl_resume(struct ctl *c);
 int ctl_history(struct ctl *c); /* ctl_past.c … */
 int ctl_report(struct ctl *c);
+int ctl_final(struct ctl *c);	     /* ctl_final.c: report --final */
 int ctl_verify(struct ctl *c);	     /* ctl_verify.c */
 int ctl_provision(struct ctl *c);    /* ctl_provision.c */
 int ctl_pull(struct ctl *c);	     /* ctl_pull.c */

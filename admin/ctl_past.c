@@ -274,14 +274,15 @@ static void print_report(struct ctl *c, const json_t *r)
 
 int ctl_report(struct ctl *c)
 {
-	char *path = mem_str("/v1/report");
+	char *path;
 	json_t *answer;
 	int status;
 
-	if (!c->wave) {
-		mem_free(&path);
-		return ctl_usage(c, "report: --wave says which");
-	}
+	if (!c->wave == !c->final || (c->html && !c->final))
+		return ctl_usage(c, "report: give --wave, or --final and perhaps --html");
+	if (c->final)
+		return ctl_final(c);
+	path = mem_str("/v1/report");
 	ctl_param(c, &path, "wave", c->wave);
 	status = ctl_ask(c, path, NULL, &answer);
 	mem_free(&path);

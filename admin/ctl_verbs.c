@@ -248,15 +248,23 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry history anna@example.com\n"
 	  "  mailferry history anna@example.com --json      {\"history\":[…],\"logins\":[…],\"drops\":[…]}\n",
 	  0, 1, 1, ctl_history },
-	{ "report", "--wave W", "how a wave went",
+	{ "report", "--wave W | --final [--html FILE]", "how a wave went, or the whole move",
 	  "Users moved, and still to go; cutovers that were undone, by reason; how long logins waited; how\n"
 	  "long each kind of client took to come back after its session ended; messages that could not be\n"
 	  "copied; waivers.\n"
 	  "\n"
+	  "--final: all waves and their sum, and what is left to be known of the move: who was not\n"
+	  "verified, messages that could not be copied and who waived them, domains and since when\n"
+	  "their MX leads to new, changes on old past the proxy, names that nobody imported, all that\n"
+	  "persons vouched for. With --json it is the signed document, which `mailferry verify\n"
+	  "--check-file` checks; --html writes the same as a page. Logins and waits are those of the\n"
+	  "last 30 days.\n"
+	  "\n"
 	  "examples:\n"
 	  "  mailferry report --wave 1\n"
-	  "  mailferry report --wave 1 --json\n",
-	  CTL_WAVE, 0, 0, ctl_report },
+	  "  mailferry report --wave 1 --json\n"
+	  "  mailferry report --final --html move.html --json >move.json\n",
+	  CTL_WAVE | CTL_REPORT, 0, 0, ctl_report },
 	{ "sessions", "[USER] [--node N] [--side S] [--proto P] [--state S]", "live client sessions",
 	  "Of all users or of one, on all proxy nodes: who, with which mail program, where to and why,\n"
 	  "what is open, how old, how many bytes from (UP) and to (DOWN) the client. Sides: old new.\n"

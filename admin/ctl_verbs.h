@@ -27,6 +27,7 @@ enum ctl_option {
 	CTL_WHEN = 1 << 20,   /* --at --latest --rate --first-hour --when-quiet */
 	CTL_ROLE = 1 << 21,
 	CTL_IF_RUNNING = 1 << 22,
+	CTL_REPORT = 1 << 23, /* --final --html */
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */
 };
 

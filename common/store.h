@@ -612,6 +612,9 @@ typedef int store_waiver_fn(const struct waiver_row *w, void *arg);
 /* Those that hold for the user: his own, and his wave's ("": no wave); his own come first. */
 int store_waivers_each(struct store *st, const char *name, const char *wave,
 		       store_waiver_fn *fn, void *arg, struct err *e) MUST_CHECK;
+/* All there are, those of waves first. */
+int store_waivers_all(struct store *st, store_waiver_fn *fn, void *arg,
+		      struct err *e) MUST_CHECK;
 
 /* ---- what name servers said */
 

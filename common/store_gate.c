@@ -126,3 +126,13 @@ int store_waivers_each(struct store *st, const char *name, const char *wave,
 
 	return r ? store_hand_waivers(r, fn, arg, e) : -1;
 }
+
+int store_waivers_all(struct store *st, store_waiver_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT kind, name, item, note, actor, at FROM waivers"
+				  " ORDER BY kind DESC, name, item",
+				  NO_ARGS, e);
+
+	return r ? store_hand_waivers(r, fn, arg, e) : -1;
+}

@@ -188,7 +188,6 @@ int store_wave_logins(struct store *st, const char *wave, int64_t from, int64_t 
 
 /* ---- how long it took */
 
-/* Times in ascending order. */
 struct times {
 	int64_t *ms;
 	size_t n, size;
@@ -204,15 +203,15 @@ static void add_time(struct times *t, int64_t ms)
 }
 
 /* The nearest rank: of 20 the 19th is the 95th percentile. */
-static int64_t quantile(const struct times *t, unsigned percent)
+static int64_t quantile(const int64_t *ms, size_t n, unsigned percent)
 {
-	return t->n ? t->ms[(t->n * percent + 99) / 100 - 1] : 0;
+	return n ? ms[(n * percent + 99) / 100 - 1] : 0;
 }
 
-static struct spread spread_of(const struct times *t)
+struct spread spread_of(const int64_t *ms, size_t n)
 {
-	return (struct spread){ (int64_t)t->n, quantile(t, 50), quantile(t, 95),
-				quantile(t, 100) };
+	return (struct spread){ (int64_t)n, quantile(ms, n, 50), quantile(ms, n, 95),
+				quantile(ms, n, 100) };
 }
 
 int store_wave_holds(struct store *st, const char *wave, int64_t since, struct spread *out,
@@ -231,7 +230,7 @@ int store_wave_holds(struct store *st, const char *wave, int64_t since, struct s
 	while ((got = rows_next(r, e)) > 0)
 		add_time(&t, rows_int(r, 0));
 	rows_end(&r);
-	*out = spread_of(&t);
+	*out = spread_of(t.ms, t.n);
 	mem_free(&t.ms);
 	return got;
 }
@@ -245,7 +244,7 @@ struct backs {
 
 static int tell_client(struct backs *b, store_back_fn *fn, void *arg)
 {
-	struct spread s = spread_of(&b->times);
+	struct spread s = spread_of(b->times.ms, b->times.n);
 	int rc = b->client ? fn(b->client, b->drops, &s, arg) : 0;
 
 	mem_free(&b->client);

@@ -66,6 +66,8 @@ int store_wave_logins(struct store *st, const char *wave, int64_t from, int64_t 
 struct spread {
 	int64_t count, p50, p95, most; /* ms */
 };
+/* Of times in ascending order. */
+struct spread spread_of(const int64_t *ms, size_t n);
 /* How long logins of the wave's users (NULL: of all) were held since then. */
 int store_wave_holds(struct store *st, const char *wave, int64_t since, struct spread *out,
 		     struct err *e) MUST_CHECK;

@@ -12,8 +12,6 @@
 #include "sync/order.h"
 #include "sync/report.h"
 
-#define KEY_FILE "report.key" /* in sync.reports */
-
 struct audit {
 	struct audits *of;
 	struct audit *next;
@@ -162,7 +160,7 @@ static int add_exceptions(struct audit *x, struct err *e)
 static int sign_and_keep(struct audit *x, struct err *e)
 {
 	const char *dir = x->of->o.settings->sync.reports;
-	char *key = mem_printf("%s/" KEY_FILE, dir);
+	char *key = mem_printf("%s/" REPORT_KEY, dir);
 	struct signer *s = NULL;
 	json_t *document;
 	int rc = signer_open(key, &s, e);

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/wire/utf7.h"
+#include "sync/page.h"
 
 struct report {
 	json_t *json, *folders, *findings, *exceptions;
@@ -150,10 +151,19 @@ static char *signed_text(const json_t *report)
 	return json_dumps(report, JSON_COMPACT | JSON_SORT_KEYS);
 }
 
+json_t *report_sign(json_t *report, const struct signer *s)
+{
+	char value[SIGNATURE_HEX + 1], *bytes = signed_text(report);
+
+	signer_sign(s, slice_of(bytes), value);
+	free(bytes);
+	return json_pack("{s:O, s:{s:s, s:s, s:s}}", "report", report, "signature",
+			 "algorithm", "ed25519", "key", signer_public_key(s), "value", value);
+}
+
 json_t *report_finish(struct report *r, const struct audit_totals *t, int64_t took_ms,
 		      const struct signer *s)
 {
-	char value[SIGNATURE_HEX + 1], *bytes;
 	double bound = audit_sample_bound(t->sampled);
 
 	put(r->json, "took_ms", json_integer(took_ms));
@@ -164,11 +174,7 @@ json_t *report_finish(struct report *r, const struct audit_totals *t, int64_t to
 	json_object_set(r->json, "folders", r->folders);
 	json_object_set(r->json, "findings", r->findings);
 	json_object_set(r->json, "exceptions", r->exceptions);
-	bytes = signed_text(r->json);
-	signer_sign(s, slice_of(bytes), value);
-	free(bytes);
-	return json_pack("{s:O, s:{s:s, s:s, s:s}}", "report", r->json, "signature",
-			 "algorithm", "ed25519", "key", signer_public_key(s), "value", value);
+	return report_sign(r->json, s);
 }
 
 int report_check(const json_t *document, const char *key_hex, struct err *e)
@@ -181,7 +187,7 @@ int report_check(const json_t *document, const char *key_hex, struct err *e)
 	bool holds;
 
 	if (!json_is_object(report) || !key || !value)
-		return err_set(e, ERR_INPUT, "no report of `mailferry verify`");
+		return err_set(e, ERR_INPUT, "no report of mailferry");
 	if (key_hex && strcmp(key_hex, key) != 0)
 		return err_set(e, ERR_INPUT, "signed with another key: %.64s", key);
 	bytes = signed_text(report);
@@ -191,27 +197,6 @@ int report_check(const json_t *document, const char *key_hex, struct err *e)
 }
 
 /* ---- the page */
-
-static void add_text(struct buf *out, const char *s)
-{
-	for (; s && *s; s++)
-		switch (*s) {
-		case '&':
-			buf_add_str(out, "&amp;");
-			break;
-		case '<':
-			buf_add_str(out, "&lt;");
-			break;
-		case '>':
-			buf_add_str(out, "&gt;");
-			break;
-		case '"':
-			buf_add_str(out, "&quot;");
-			break;
-		default:
-			buf_add(out, s, 1);
-		}
-}
 
 static const char *string_at(const json_t *o, const char *key)
 {
@@ -223,13 +208,6 @@ static const char *string_at(const json_t *o, const char *key)
 static long long number_at(const json_t *o, const char *key)
 {
 	return (long long)json_integer_value(json_object_get(o, key));
-}
-
-static void add_cell(struct buf *out, const char *s)
-{
-	buf_add_str(out, "<td>");
-	add_text(out, s);
-	buf_add_str(out, "</td>");
 }
 
 static void add_found(struct buf *out, const json_t *found)
@@ -258,8 +236,8 @@ static void add_folders(struct buf *out, const json_t *folders)
 		const json_t *messages = json_object_get(f, "messages");
 
 		buf_add_str(out, "<tr>");
-		add_cell(out, string_at(f, "old"));
-		add_cell(out, string_at(f, "new"));
+		page_cell(out, string_at(f, "old"));
+		page_cell(out, string_at(f, "new"));
 		buf_printf(out,
 			   "<td class=n>%lld</td><td class=n>%lld</td><td class=n>%lld</td>",
 			   number_at(messages, "old"), number_at(messages, "new"),
@@ -291,8 +269,8 @@ static void add_findings(struct buf *out, const json_t *findings)
 		   AUDIT_FINDINGS_MAX);
 	json_array_foreach (findings, i, f) {
 		buf_add_str(out, "<tr>");
-		add_cell(out, string_at(f, "what"));
-		add_cell(out, string_at(f, "folder"));
+		page_cell(out, string_at(f, "what"));
+		page_cell(out, string_at(f, "folder"));
 		add_uid(out, f, "old_uid");
 		add_uid(out, f, "new_uid");
 		buf_add_str(out, "</tr>\n");
@@ -312,10 +290,10 @@ static void add_exceptions(struct buf *out, const json_t *exceptions)
 		    "<th>UID, old</th><th>reason</th><th>waived</th></tr>\n");
 	json_array_foreach (exceptions, i, x) {
 		buf_add_str(out, "<tr>");
-		add_cell(out, string_at(x, "folder"));
+		page_cell(out, string_at(x, "folder"));
 		add_uid(out, x, "old_uid");
-		add_cell(out, string_at(x, "reason"));
-		add_cell(out, string_at(x, "waived"));
+		page_cell(out, string_at(x, "reason"));
+		page_cell(out, string_at(x, "waived"));
 		buf_add_str(out, "</tr>\n");
 	}
 	buf_add_str(out, "</table>\n");
@@ -329,7 +307,7 @@ static void add_summary(struct buf *out, const json_t *r)
 	clock_utc_text(number_at(r, "started"), when);
 	buf_printf(out, "<p class=\"grade %s\">%s</p>\n<p>%s, level %s, state ",
 		   string_at(r, "grade"), string_at(r, "grade"), when, string_at(r, "level"));
-	add_text(out, string_at(r, "state"));
+	page_text(out, string_at(r, "state"));
 	buf_printf(out,
 		   ". %lld messages on old, %lld on new, %lld the same, %lld compared byte for"
 		   " byte.</p>\n",
@@ -344,31 +322,12 @@ static void add_summary(struct buf *out, const json_t *r)
 
 void report_html(const json_t *document, struct buf *out)
 {
-	static const char style[] =
-		"body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 "
-		"1em;color:#222;background:#fff}table{border-collapse:collapse;width:100%}td,th{"
-		"text-align:left;padding:.25em .6em;border-bottom:1px solid #ddd}.n{text-align:"
-		"right}.grade{display:inline-block;padding:.2em .8em;border-radius:.3em;color:#fff;"
-		"background:#2a7d3f}.investigate{background:#b26a00}.poor{background:#b3261e}"
-		"footer{margin-top:2em;color:#777;font-size:12px;word-break:break-all}"
-		"@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td,th{"
-		"border-color:#444}}";
 	const json_t *r = json_object_get(document, "report");
-	const json_t *sig = json_object_get(document, "signature");
 
-	buf_add_str(out,
-		    "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport "
-		    "content=\"width=device-width\">\n<title>");
-	add_text(out, string_at(r, "user"));
-	buf_printf(out, "</title>\n<style>%s</style>\n<h1>", style);
-	add_text(out, string_at(r, "user"));
-	buf_add_str(out, "</h1>\n");
+	page_begin(out, string_at(r, "user"));
 	add_summary(out, r);
 	add_folders(out, json_object_get(r, "folders"));
 	add_findings(out, json_object_get(r, "findings"));
 	add_exceptions(out, json_object_get(r, "exceptions"));
-	buf_printf(
-		out,
-		"<footer>mailferry verify; the JSON of this report is signed (%s) with key %s</footer>\n",
-		string_at(sig, "algorithm"), string_at(sig, "key"));
+	page_end(out, document, "mailferry verify");
 }

@@ -35,6 +35,9 @@ void report_exception(struct report *r, const char *folder, uint32_t uid, const 
 json_t *report_finish(struct report *r, const struct audit_totals *t, int64_t took_ms,
 		      const struct signer *s);
 
+#define REPORT_KEY "report.key" /* the key's file, in sync.reports */
+/* Signs any report; the document, owned by the caller. */
+json_t *report_sign(json_t *report, const struct signer *s);
 /* Is this a report whose signature is of that key (hex; NULL: the one it names)? */
 int report_check(const json_t *document, const char *key_hex, struct err *e) MUST_CHECK;
 

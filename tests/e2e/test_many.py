@@ -35,6 +35,11 @@ def test_sums_and_the_last_in_line(many, stage):
     assert status["sessions"]["total"] == SESSIONS
     assert [(p["proto"], p["total"]) for p in status["sessions"]["protocols"]] == [("imap", SESSIONS * 4 // 5), ("pop3", SESSIONS // 5)]
     assert len(f.cli("users")["users"]) == USERS
+    report = f.cli("report", "--final")["report"]
+    assert report["total"]["users"] == report["total"]["not_verified"] == USERS == len(report["verify"]["not_verified"])
+    assert report["total"]["logins"]["old"] == {"asked": 3 * USERS, "failed": 0}
+    assert report["total"]["holds"]["count"] == USERS // 10 and sum(w["users"] for w in report["waves"]) == USERS
+    assert len(report["domains"]) == 50 and sum(d["states"]["done"] for d in report["domains"]) == USERS
     stage.fill(last, {"INBOX": 2})
     f.import_users([last.name])
     processes.wait_until(lambda: f.cli("why", last.name)["user"]["state"] == "ready", 30, "the last of them to be looked at")

@@ -72,6 +72,8 @@ def paths(f, person):
     request = ask(f, "/v1/drop", {"user": person.name})[2]["request"]
     ask(f, "/v1/verify", {"user": person.name})
     ask(f, "/v1/phases", {"domain": "example.com", "item": "rollback-plan", "note": "x"})
+    ask(f, "/v1/report/final", {})
+    processes.wait_until(lambda: ask(f, "/v1/report/final")[2]["state"] == "done", 10, "the final report")
     return {
         "/v1/report": ["?wave=openapi"],
         "/v1/answers": ["?request=%d" % request],
@@ -114,7 +116,7 @@ def test_real_changes_are_as_described(moved):
         ("/v1/cutover", dict(wave, go=False)), ("/v1/pause", dict(wave, note="x")), ("/v1/resume", wave),
         ("/v1/rollback", dict(who, note="x")), ("/v1/rollback", dict(who, go=False)),
         ("/v1/waive", dict(who, check="quota", undo=True)), ("/v1/waive", dict(who, all=True, note="x")),
-        ("/v1/retry", who), ("/v1/verify", dict(who, level="headers")), ("/v1/drop", who), ("/v1/reload", {}),
+        ("/v1/retry", who), ("/v1/verify", dict(who, level="headers")), ("/v1/drop", who), ("/v1/reload", {}), ("/v1/report/final", {}),
         ("/v1/requests", {"verb": "loglevel", "level": "debug"}), ("/v1/trace", who), ("/v1/trace", dict(who, stop=True)),
         ("/v1/drain", {"all": True, "undo": True}),
         # and refusals
