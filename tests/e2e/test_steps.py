@@ -179,10 +179,10 @@ class Case:
         return "old" if self.state() == "ready" else "new"
 
     def is_settled(self):
-        """A way back that is still meant may be gone at any moment: it is taken back."""
-        if self.state() == "returning":
-            self.f.command("rollback", self.person.name, "--withdraw", check=False)
-        return self.state() in ("ready", "trailing", "done")
+        """A way that is still meant may be gone at any moment: it is taken back."""
+        if self.state() == {"cutover": "ready", "rollback": "returning"}[self.way]:
+            self.f.command(self.way, self.person.name, "--withdraw", check=False)
+        return not self.f.workers() and self.state() in ("ready", "trailing", "done")
 
     def one_side(self, side):
         for _ in range(6):      # both nodes share the port
