@@ -150,4 +150,9 @@ int store_hand_waivers(struct rows *r, store_waiver_fn *fn, void *arg,
 int store_migrate(struct db *db, const char *const *steps, int target,
 		  struct err *e) MUST_CHECK;
 
+/* Of a row of strangers: nobody has imported the name since it logged in. */
+#define STRANGER_STILL                                                       \
+	"NOT EXISTS (SELECT 1 FROM users WHERE users.name = strangers.name)" \
+	" AND NOT EXISTS (SELECT 1 FROM aliases WHERE aliases.alias = strangers.name)"
+
 #endif

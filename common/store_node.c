@@ -498,7 +498,7 @@ int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg, str
 {
 	struct rows *r = db_query(st->db,
 				  "SELECT name, first_seen, last_seen, logins FROM strangers"
-				  " ORDER BY name",
+				  " WHERE " STRANGER_STILL " ORDER BY name",
 				  NO_ARGS, e);
 	int got, rc = 0;
 

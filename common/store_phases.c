@@ -119,11 +119,10 @@ int store_phase_counts(struct store *st, const char *domain, struct phase_counts
 	*out = (struct phase_counts){ 0 };
 	rc = count_users(st->db, tail, out, e);
 	if (rc >= 0)
-		rc = db_query_int(
-			st->db,
-			"SELECT COUNT(*) FROM strangers WHERE" OF_DOMAIN(
-				"name") " AND NOT EXISTS (SELECT 1 FROM users WHERE users.name = strangers.name)",
-			ARGS(TEXT(tail)), &out->strangers, e);
+		rc = db_query_int(st->db,
+				  "SELECT COUNT(*) FROM strangers WHERE" OF_DOMAIN(
+					  "name") " AND " STRANGER_STILL,
+				  ARGS(TEXT(tail)), &out->strangers, e);
 	if (rc >= 0)
 		rc = db_query_int(
 			st->db,

@@ -129,6 +129,8 @@ int store_session_sums_each(struct store *st, store_session_sum_fn *fn, void *ar
 
 int store_strangers_count(struct store *st, int64_t *out, struct err *e)
 {
-	return db_query_int(st->db, "SELECT COUNT(*) FROM strangers", NO_ARGS, out, e) < 0 ? -1
-											   : 0;
+	return db_query_int(st->db, "SELECT COUNT(*) FROM strangers WHERE " STRANGER_STILL,
+			    NO_ARGS, out, e) < 0
+		       ? -1
+		       : 0;
 }

@@ -1,4 +1,5 @@
 /* The store: what nodes write and read, sessions, requests, traces, nudges. */
+#include "common/store_sums.h"
 #include "tests/unit/store_stage.h"
 
 static char seen_build[32];
@@ -319,9 +320,20 @@ static void add_hold(const char *name, const char *proto, int64_t at, int64_t he
 			  &err));
 }
 
+static void import_with_alias(const char *name, const char *alias)
+{
+	const struct user_import row = { .name = name,
+					 .login = { name, name },
+					 .aliases = (const char *const[]){ alias, NULL } };
+	struct import_count count;
+
+	OK(store_users_import(st, &row, 1, &count, &err));
+}
+
 static void test_holds_and_strangers(void **state UNUSED)
 {
 	char holds[256] = "", strangers[256] = "";
+	int64_t count;
 
 	clock_test_freeze();
 	add_hold("anna", "imap", -2000, 250, "new");
@@ -338,6 +350,14 @@ static void test_holds_and_strangers(void **state UNUSED)
 	OK(store_stranger(st, "dan", &err));
 	OK(store_strangers_each(st, join_stranger, strangers, &err));
 	assert_string_equal(strangers, "dan 1 0; zoe 2 77; ");
+	/* Who is imported afterwards, by name or by an alias, is none any more. */
+	OK(store_stranger(st, "zoe.smith", &err));
+	import_with_alias("zoe", "zoe.smith");
+	strangers[0] = '\0';
+	OK(store_strangers_each(st, join_stranger, strangers, &err));
+	assert_string_equal(strangers, "dan 1 0; ");
+	OK(store_strangers_count(st, &count, &err));
+	assert_int_equal(count, 1);
 }
 
 static int join_certificate(const struct certificate_row *c, void *arg)
