@@ -53,6 +53,14 @@ int child_user_find(const char *name, struct child_user *out, struct err *e)
 	return 0;
 }
 
+int child_user_become(const struct child_user *u)
+{
+	if (initgroups(u->name, u->gid) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
+	    setresuid(u->uid, u->uid, u->uid) < 0)
+		return -1;
+	return 0;
+}
+
 void child_user_release(struct child_user *u)
 {
 	mem_free(&u->name);
@@ -70,8 +78,7 @@ static void become(const struct child_user *u)
 {
 	if (!u->name)
 		return;
-	if (initgroups(u->name, u->gid) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
-	    setresuid(u->uid, u->uid, u->uid) < 0)
+	if (child_user_become(u) < 0)
 		die("cannot become the user of run.user");
 	if (u->uid != 0 && setuid(0) == 0)
 		die("the user of run.user can become root again");

@@ -26,6 +26,8 @@ struct child_user {
 
 /* Finds run.user; name NULL, or not root: nobody else. */
 int child_user_find(const char *name, struct child_user *out, struct err *e) MUST_CHECK;
+/* For good; u->name is set. -1: errno says why. */
+int child_user_become(const struct child_user *u) MUST_CHECK;
 void child_user_release(struct child_user *u);
 
 struct child_opts {

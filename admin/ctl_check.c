@@ -1,5 +1,6 @@
 /* Hides: settings and certificates, checked and shown without an engine. */
 #include "admin/bearers.h"
+#include "admin/child.h"
 #include "admin/ctl.h"
 #include "admin/table.h"
 #include "certs/folder.h"
@@ -133,6 +134,34 @@ static void check(struct findings *f, struct settings *s)
 	settings_errors_release(&errs);
 }
 
+static bool fine(const struct findings *f)
+{
+	return json_array_size(f->errors) == 0;
+}
+
+/* What root can read, the programs that it starts may not: all is looked at once more as they
+ * do. */
+static void check_as_run_user(struct findings *f, struct settings *s)
+{
+	struct child_user user;
+	struct err e = { 0 };
+
+	if (child_user_find(s->run.user, &user, &e) < 0) {
+		find_setting(f, "run", "user", "run: user");
+		json_array_append_new(f->errors,
+				      json_sprintf("%s:%u: %s", f->path, f->line, e.text));
+		return;
+	}
+	if (user.name && child_user_become(&user) == 0) {
+		settings_release(s);
+		*s = (struct settings){ 0 };
+		json_array_clear(f->warnings);
+		f->certificates = 0;
+		check(f, s);
+	}
+	child_user_release(&user);
+}
+
 int ctl_check_config(struct ctl *c)
 {
 	struct findings f = { .path = c->arg_count ? c->arg[0] : c->config,
@@ -143,7 +172,9 @@ int ctl_check_config(struct ctl *c)
 	json_t *j;
 
 	check(&f, &s);
-	ok = json_array_size(f.errors) == 0;
+	if (fine(&f))
+		check_as_run_user(&f, &s);
+	ok = fine(&f);
 	j = json_pack("{s:b, s:o, s:o}", "ok", ok, "errors", f.errors, "warnings", f.warnings);
 	if (!ctl_json(c, j)) {
 		print_list("", f.errors);

@@ -16,6 +16,19 @@
 #include "common/wire/http_head.h"
 #include "common/wire/sasl.h"
 
+/* Who asks is named: root can read what the programs cannot that it starts. */
+static void cannot_read(struct mistakes *m, unsigned line, const char *what, const char *path)
+{
+	int why = errno;
+	const struct passwd *account = why == EACCES ? getpwuid(geteuid()) : NULL;
+
+	if (account)
+		mistake_add(m, line, "%s: cannot read %s: %s; the account %s must be able to",
+			    what, path, strerror(why), account->pw_name);
+	else
+		mistake_add(m, line, "%s: cannot read %s: %s", what, path, strerror(why));
+}
+
 static void check_file(const char *path, unsigned line, const char *what, struct mistakes *m)
 {
 	struct stat st;
@@ -25,7 +38,7 @@ static void check_file(const char *path, unsigned line, const char *what, struct
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		mistake_add(m, line, "%s: cannot read %s: %s", what, path, strerror(errno));
+		cannot_read(m, line, what, path);
 		return;
 	}
 	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
@@ -163,7 +176,7 @@ static void check_folder(const char *path, unsigned line, const char *what, stru
 	DIR *dir = path ? opendir(path) : NULL;
 
 	if (path && !dir)
-		mistake_add(m, line, "%s: cannot read %s: %s", what, path, strerror(errno));
+		cannot_read(m, line, what, path);
 	if (dir)
 		closedir(dir);
 }

@@ -195,7 +195,8 @@ const struct setting_row setting_rows[] = {
 	RESTART_INT("nodes", AT(SECTION_RUN, run.nodes), "2", 1, 64,
 		    "Proxy processes; one per core is right."),
 	TEXT("user", AT(SECTION_RUN, run.user), NULL, false,
-	     "Account to become when started as root."),
+	     "Account to become when started as root. It must be there, and be able to read these "
+	     "settings, certificates, keys and password files."),
 	ROW("hang_s", AT(SECTION_RUN, run.hang_s), INT, "60", 10, 3600, "s", false, false,
 	    "A process whose loop stands still this long is killed and started again."),
 	ROW("stop_s", AT(SECTION_RUN, run.stop_s), INT, "10", 1, 3600, "s", false, false,

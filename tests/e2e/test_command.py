@@ -11,6 +11,7 @@ import socket
 import socketserver
 import ssl
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -129,6 +130,29 @@ def test_broken_config_reports_all_with_file_and_line(tmp_path):
         assert done.returncode == 2, args
         assert "broken.conf:3: " in done.stderr
         assert "broken.conf:6: " in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_root_looks_at_files_as_run_user():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        secret, path = os.path.join(folder, "secret"), os.path.join(folder, "mailferry.conf")
+        text = CONFIG.replace("imap_port = %(old)d", 'imap_port = %(old)d master_user = "m" master_password_file = "secret"')
+
+        def check(account):
+            with open(path, "w") as f:
+                f.write(text.replace("nodes = 2", 'nodes = 2 user = "%s"' % account) % {"old": 1, "new": 1})
+            done = mailferry("check", "config", path)
+            return done.returncode, done.stdout + done.stderr
+        with open(secret, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+            f.write("x\n")
+        assert check("root")[0] == 0
+        assert check("nobody") == (2, '%s:3: backend "old": master_password_file: cannot read %s: Permission denied; '
+                                      'the account nobody must be able to\n' % (path, secret))
+        status, said = check("no-such-account")
+        assert status == 2 and ":7: run: user: no such user: no-such-account" in said
+        os.chmod(secret, 0o644)
+        assert check("nobody")[0] == 0
 
 
 def test_broken_config_as_json(tmp_path):
