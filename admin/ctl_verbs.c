@@ -51,8 +51,14 @@ const struct ctl_verb ctl_verbs[] = {
 	  CTL_IF_RUNNING, 0, 0, ctl_upgrade },
 	{ "import", "FILE", "bring in users from a CSV file",
 	  "The first line names the columns: user, old_login, old_password_file, new_login,\n"
-	  "new_password_file, wave, aliases. Every wrong line is reported, and then nothing is\n"
-	  "imported. The same file again changes nothing.\n"
+	  "new_password_file, wave, aliases. Only user must be there. A login that is empty or\n"
+	  "missing is the user's name. A password file is read from the list's folder on; none, or\n"
+	  "nothing, means the backend's master user (or a learned password, or an OpenSRS token).\n"
+	  "Every wrong line is reported, and then nothing is imported. The same file again changes\n"
+	  "nothing.\n"
+	  "\n"
+	  "Who is imported is copied as soon as a worker is free, and kept in step from then on.\n"
+	  "Nobody is moved before `mailferry cutover`.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry import users.csv\n"
@@ -380,6 +386,7 @@ const struct ctl_verb ctl_verbs[] = {
 	{ "check config", "[FILE]", "report all mistakes in the settings",
 	  "Every mistake on a line of its own, as file:line: what is wrong; every certificate is read\n"
 	  "and its key tried. Needs no engine. A certificate that expires within 21 days is a warning.\n"
+	  "Asked by root, it looks at all files as the account of run.user, which must read them.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry check config\n"

@@ -165,6 +165,29 @@ static int start_tls(struct talk *w, const struct backend_conf *b, struct probe 
 
 /* ---- IMAP */
 
+/* SASL-IR is told before login and, by some servers, after it too. */
+static bool is_noted(const struct buf *words, struct slice word)
+{
+	struct slice all = buf_slice(words);
+
+	while (all.n) {
+		const char *lf = memchr(all.p, '\n', all.n);
+		size_t n = lf ? (size_t)(lf - all.p) : all.n;
+
+		if (n == word.n && memcmp(all.p, word.p, n) == 0)
+			return true;
+		n = MIN(n + 1, all.n);
+		all = (struct slice){ all.p + n, all.n - n };
+	}
+	return false;
+}
+
+static bool is_about_login(struct slice word)
+{
+	return slice_starts_nocase(word, "AUTH=") || slice_is_nocase(word, "STARTTLS") ||
+	       slice_is_nocase(word, "LOGINDISABLED") || slice_is_nocase(word, "SASL-IR");
+}
+
 /* Adds each word of "CAPABILITY a b …": what a client may see after login, and what is about
  * login. */
 static void take_capability(struct probe *p, const char *text)
@@ -173,12 +196,11 @@ static void take_capability(struct probe *p, const char *text)
 		size_t n = strcspn(text, " ]");
 		struct slice word = { text, n };
 
-		if (n &&
-		    (slice_starts_nocase(word, "AUTH=") || slice_is_nocase(word, "STARTTLS") ||
-		     slice_is_nocase(word, "LOGINDISABLED") ||
-		     slice_is_nocase(word, "SASL-IR"))) {
-			buf_add(&p->auth, word.p, n);
-			buf_add_str(&p->auth, "\n");
+		if (n && is_about_login(word)) {
+			if (!is_noted(&p->auth, word)) {
+				buf_add(&p->auth, word.p, n);
+				buf_add_str(&p->auth, "\n");
+			}
 		} else if (n && imap_capability_allowed(word)) {
 			buf_add(&p->words, word.p, n);
 			buf_add_str(&p->words, "\n");

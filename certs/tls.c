@@ -114,7 +114,7 @@ void tls_pin_of(X509 *cert, char out[PIN_TEXT_SIZE])
 static void add_printable(struct buf *b, const unsigned char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		char c = p[i] > 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
+		char c = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
 
 		buf_add(b, &c, 1);
 	}
@@ -213,7 +213,8 @@ static void add_refusal(struct buf *b, const struct tls_client *c, X509_STORE_CT
 		buf_add_str(b, "certificate is signed by \"");
 		add_common_name(b, X509_get_issuer_name(at));
 		buf_printf(b, "\", a CA that is not in %s",
-			   c->ca_file ? c->ca_file : "the system's store");
+			   c->ca_file ? c->ca_file
+				      : "the system's store; tls_ca_file names others");
 		break;
 	default:
 		buf_printf(b, "certificate: %s", X509_verify_cert_error_string(why));

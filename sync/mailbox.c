@@ -538,6 +538,8 @@ static int login(struct mailbox *m, const struct job_side *side, struct err *e)
 		return 0;
 	if (m->last_status == STATUS_NO && !e->later.whom)
 		e->kind = ERR_AUTH;
+	if (side->authzid)
+		return err_wrap(e, "login as \"%s\" for \"%s\"", side->login, side->authzid);
 	return err_wrap(e, "login as \"%s\"", side->login);
 }
 

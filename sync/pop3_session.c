@@ -418,6 +418,9 @@ int pop3_session_login(struct pop3_session *s, struct err *e)
 		e->kind = ERR_AUTH;
 	else if (usable && !e->later.wait_ms && e->later.whom == LATER_USER)
 		e->later.wait_ms = login_delay_ms(s);
+	if (s->side->authzid)
+		return err_wrap(e, "login as \"%s\" for \"%s\"", s->side->login,
+				s->side->authzid);
 	return err_wrap(e, "login as \"%s\"", s->side->login);
 }
 
