@@ -47,7 +47,7 @@ static const struct api_route {
 	{ HTTP_GET, ROLE_VIEW, "/v1/history", api_get_history,
 	  "moves of all users; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/sessions", api_get_sessions,
-	  "?user= node= side= proto= state= limit= after=" },
+	  "?user= wave= node= side= proto= state= limit= after=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/answers", api_get_answers,
 	  "what became of a drop or drain; ?request=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/strangers", api_get_strangers,

@@ -63,7 +63,8 @@ static int list_sessions(struct api_call *c, struct session_filter *f)
 
 int api_get_sessions(struct api_call *c)
 {
-	struct session_filter f = { .node = http_param(c->request, "node"),
+	struct session_filter f = { .wave = http_param(c->request, "wave"),
+				    .node = http_param(c->request, "node"),
 				    .side = http_param(c->request, "side"),
 				    .proto = http_param(c->request, "proto"),
 				    .state = http_param(c->request, "state") };

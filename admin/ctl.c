@@ -10,6 +10,7 @@
 const struct ctl_option_row ctl_options[] = {
 	{ "--config", 0, offsetof(struct ctl, config), 0 },
 	{ "--json", 0, 0, offsetof(struct ctl, json) },
+	{ "--yes", 0, 0, offsetof(struct ctl, yes) },
 	{ "--help", 0, 0, offsetof(struct ctl, help) },
 	{ "--wave", CTL_WAVE, offsetof(struct ctl, wave), 0 },
 	{ "--state", CTL_STATE, offsetof(struct ctl, state), 0 },

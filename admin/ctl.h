@@ -40,7 +40,7 @@ struct ctl {
 	const char *role;					  /* token add */
 	const char *html;					  /* report */
 	bool dry_run, markdown, csv;
-	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running, final;
+	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running, final, yes;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;

@@ -1,6 +1,7 @@
 /* Hides: how a cutover, or a rollback, is followed by its history. */
 #include "admin/api.h"
 #include "admin/ctl_follow.h"
+#include "admin/ctl_sure.h"
 
 #define CUTOVER_LOOK_MS	  200
 #define CUTOVER_LOOKS_ROW 5 /* the users' rows are read every so many looks at the history */
@@ -313,18 +314,28 @@ static int ask_and_follow(struct ctl *c, const char *path, json_t *body, enum si
 int ctl_cutover(struct ctl *c)
 {
 	json_t *body = follow_choice(c, false);
+	int status;
 
 	if (!body || add_when(c, body)) {
 		json_decref(body);
 		return CTL_USAGE;
 	}
-	return c->dry_run ? ask_dry_run(c, body)
-			  : ask_and_follow(c, "/v1/cutover", body, SIDE_NEW);
+	if (c->dry_run)
+		return ask_dry_run(c, body);
+	status = ctl_sure_cutover(c);
+	if (status == CTL_OK)
+		return ask_and_follow(c, "/v1/cutover", body, SIDE_NEW);
+	json_decref(body);
+	return status;
 }
 
 int ctl_rollback(struct ctl *c)
 {
 	json_t *body = follow_choice(c, false);
+	int status = body ? ctl_sure_rollback(c) : CTL_USAGE;
 
-	return body ? ask_and_follow(c, "/v1/rollback", body, SIDE_OLD) : CTL_USAGE;
+	if (status == CTL_OK)
+		return ask_and_follow(c, "/v1/rollback", body, SIDE_OLD);
+	json_decref(body);
+	return status;
 }

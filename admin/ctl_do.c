@@ -6,6 +6,7 @@
 
 #include "admin/api.h"
 #include "admin/ctl_follow.h"
+#include "admin/ctl_sure.h"
 #include "common/buf.h"
 
 #define IMPORT_FILE_MAX (HTTP_BODY_MAX / 2) /* bytes; as JSON text grows a little */
@@ -137,8 +138,11 @@ static int request(struct ctl *c, json_t *body, const char *done)
 int ctl_forget(struct ctl *c)
 {
 	json_t *answer;
-	int status = ctl_ask(c, "/v1/forget", json_pack("{s:s}", "node", c->arg[0]), &answer);
+	int status = ctl_sure_forget(c);
 
+	if (status != CTL_OK)
+		return status;
+	status = ctl_ask(c, "/v1/forget", json_pack("{s:s}", "node", c->arg[0]), &answer);
 	if (status == CTL_OK && !ctl_json(c, answer))
 		fputs("forgotten: nobody waits for it any more\n", c->out);
 	json_decref(answer);
@@ -148,8 +152,11 @@ int ctl_forget(struct ctl *c)
 int ctl_rebuild(struct ctl *c)
 {
 	json_t *answer;
-	int status = ctl_ask(c, "/v1/rebuild", json_object(), &answer);
+	int status = ctl_sure_rebuild(c);
 
+	if (status != CTL_OK)
+		return status;
+	status = ctl_ask(c, "/v1/rebuild", json_object(), &answer);
 	if (status == CTL_OK && !ctl_json(c, answer))
 		fprintf(c->out, "rebuilt; put back on the side where they live: %lld users\n",
 			(long long)ctl_int(answer, "moved"));

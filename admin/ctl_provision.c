@@ -1,7 +1,7 @@
 /* Hides: how accounts are looked at, shown and made. */
 #include <poll.h>
 
-#include "admin/ctl.h"
+#include "admin/ctl_sure.h"
 #include "admin/table.h"
 
 #define LOOK_MS 250
@@ -139,5 +139,6 @@ int ctl_provision(struct ctl *c)
 	status = run(c, true, &t);
 	if (c->dry_run || (status != CTL_OK && status != CTL_FAILED) || !(t.made + t.changed))
 		return status;
-	return run(c, false, &t);
+	status = ctl_sure_provision(c, t.made, t.changed);
+	return status == CTL_OK ? run(c, false, &t) : status;
 }

@@ -1,7 +1,7 @@
 /* Hides: how OpenSRS's own tool is set to work, followed and summed up. */
 #include <poll.h>
 
-#include "admin/ctl.h"
+#include "admin/ctl_sure.h"
 #include "admin/table.h"
 
 #define LOOK_MS 500
@@ -157,7 +157,9 @@ int ctl_pull(struct ctl *c)
 		return ctl_usage(c, "give a user or --wave");
 	if (c->dry_run && c->undo)
 		return ctl_usage(c, "--dry-run and --undo exclude each other");
-	status = ask(c, &all_well);
+	status = ctl_sure_pull(c);
+	if (status == CTL_OK)
+		status = ask(c, &all_well);
 	if (status == CTL_OK && !c->dry_run && !c->undo && !c->no_wait)
 		status = follow(c, &all_well);
 	return status == CTL_OK && !all_well ? CTL_FAILED : status;

@@ -2,6 +2,7 @@
 #include "admin/api.h"
 #include "admin/ctl.h"
 #include "admin/ctl_follow.h"
+#include "admin/ctl_sure.h"
 #include "common/clock.h"
 
 #define DROP_WAIT_S    10  /* without --wait */
@@ -53,6 +54,7 @@ static int take_page(struct ctl *c, char **after, json_t *list)
 	int status;
 
 	ctl_param(c, &path, "user", c->arg_count ? c->arg[0] : NULL);
+	ctl_param(c, &path, "wave", c->wave);
 	ctl_param(c, &path, "node", c->node);
 	ctl_param(c, &path, "side", c->side);
 	ctl_param(c, &path, "proto", c->proto);
@@ -203,9 +205,13 @@ static int64_t seconds_of(const struct ctl *c, const char *option, const char *t
 int ctl_drop(struct ctl *c)
 {
 	int64_t wait_s = seconds_of(c, "--wait", c->wait, DROP_WAIT_S);
+	int status;
 
 	if (wait_s < 0)
 		return CTL_USAGE;
+	status = ctl_sure_drop(c, wait_s);
+	if (status != CTL_OK)
+		return status;
 	return carry_out(c, "/v1/drop",
 			 json_pack("{s:s, s:b, s:I}", "user", c->arg[0], "force", c->force,
 				   "seconds", (json_int_t)wait_s),
@@ -216,11 +222,15 @@ int ctl_drain(struct ctl *c)
 {
 	int64_t s = seconds_of(c, "--seconds", c->seconds, DRAIN_S);
 	json_t *body;
+	int status;
 
 	if (s < 0)
 		return CTL_USAGE;
 	if ((c->arg_count > 0) + c->all != 1)
 		return ctl_usage(c, "drain: give a NODE or --all");
+	status = ctl_sure_drain(c, s);
+	if (status != CTL_OK)
+		return status;
 	body = json_pack("{s:I, s:b}", "seconds", (json_int_t)s, "undo", c->undo);
 	if (c->all)
 		json_object_set_new(body, "all", json_true());

@@ -7,6 +7,9 @@ const char ctl_help_common[] =
 	"everywhere:\n"
 	"  -c, --config FILE   settings; else $MAILFERRY_CONFIG, else /etc/mailferry/mailferry.conf\n"
 	"  --json              one JSON object on a line, with keys that stay; times in ms since 1970\n"
+	"  --yes               cutover, rollback, drop --force, drain, forget, store rebuild, provision and\n"
+	"                      pull tell a person at a terminal what they will do, and ask; with this\n"
+	"                      they do not. Without a terminal (standard input and error) nobody is asked\n"
 	"  -h, --help          more about a command, with examples\n"
 	"\n"
 	"exit status:\n"
@@ -271,8 +274,8 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry report --wave 1 --json\n"
 	  "  mailferry report --final --html move.html --json >move.json\n",
 	  CTL_WAVE | CTL_REPORT, 0, 0, ctl_report },
-	{ "sessions", "[USER] [--node N] [--side S] [--proto P] [--state S]", "live client sessions",
-	  "Of all users or of one, on all proxy nodes: who, with which mail program, where to and why,\n"
+	{ "sessions", "[USER | --wave W] [--node N] [--side S] [--proto P] [--state S]", "live client sessions",
+	  "Of all users, of a wave or of one user, on all proxy nodes: who, with which mail program, where to and why,\n"
 	  "what is open, how old, how many bytes from (UP) and to (DOWN) the client. Sides: old new.\n"
 	  "Protocols: imap pop3. States: PARK (login waits for a cutover) DIAL LOGIN RELAY (live) DRAIN\n"
 	  "(finishes what is open) QUIET (held) PARTING (POP3: hears of it at its next command).\n"
@@ -281,7 +284,7 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry sessions\n"
 	  "  mailferry sessions anna@example.com\n"
 	  "  mailferry sessions --side new --proto pop3 --json\n",
-	  CTL_SESSIONS | CTL_STATE, 0, 1, ctl_sessions },
+	  CTL_SESSIONS | CTL_STATE | CTL_WAVE, 0, 1, ctl_sessions },
 	{ "drop", "USER [--force] [--wait S]", "end a user's sessions, moving nobody",
 	  "Each session finishes what is open, takes no new command, and ends with BYE; its client comes\n"
 	  "back when it likes. A POP3 session that has fetched or deleted is waited for until its QUIT.\n"

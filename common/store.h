@@ -408,7 +408,7 @@ int store_sessions_write(struct store *st, const char *node, const struct sessio
 			 size_t n, struct err *e) MUST_CHECK;
 typedef int store_session_fn(const struct session_row *s, void *arg);
 struct session_filter { /* zeroed: all of them, by name, node and id */
-	const char *name, *node, *side, *proto, *state; /* NULL: any */
+	const char *name, *wave, *node, *side, *proto, *state; /* NULL: any */
 	struct {
 		const char *name, *node, *id;
 	} after; /* for paging: behind this one */

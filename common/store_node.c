@@ -441,12 +441,14 @@ static struct rows *query_sessions(struct store *st, const struct session_filter
 		" WHERE (name, node, id) > (?1, ?2, ?3) AND name <= ?4"
 		" AND (?5 = '' OR node = ?5) AND (?6 = '' OR side = ?6)"
 		" AND (?7 = '' OR proto = ?7) AND (?8 = '' OR state = ?8)"
+		" AND (?9 = 0 OR name IN (SELECT u.name FROM users u WHERE u.wave = ?10))"
 		" ORDER BY name, node, id",
 		ARGS(TEXT(text_of(inside ? f->after.name : f->name)),
 		     TEXT(inside ? text_of(f->after.node) : ""),
 		     TEXT(inside ? text_of(f->after.id) : ""),
 		     TEXT(f->name ? f->name : NAME_LAST), TEXT(text_of(f->node)),
-		     TEXT(text_of(f->side)), TEXT(text_of(f->proto)), TEXT(text_of(f->state))),
+		     TEXT(text_of(f->side)), TEXT(text_of(f->proto)), TEXT(text_of(f->state)),
+		     INT(f->wave != NULL), TEXT(text_of(f->wave))),
 		e);
 }
 

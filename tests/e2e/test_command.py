@@ -16,6 +16,8 @@ import threading
 
 import pytest
 
+from lib.terminal import Terminal
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MAILFERRY_BUILD", os.path.join(ROOT, "build/plain"))
 MAILFERRY = os.path.join(BUILD, "mailferry")
@@ -433,6 +435,78 @@ def test_drop_waits_for_all_nodes(config, engine):
     engine.answers["/v1/answers"] = (200, {"answers": [answer("p1", ended=2), answer("p2", remain=1, doing="x: FETCH")]})
     done = mailferry("drop", "anna", "--wait", "0", config=config)
     assert done.returncode == 1 and "p2: 0 ended, 0 cut, 1 remain; x: FETCH" in done.stdout
+
+
+def three_sessions(handler):
+    return 200, {"sessions": [session(), session(), session()], "more": False}
+
+
+# What the command says, the route, and how the engine answers a POST there.
+SURE = {
+    ("cutover", "anna", "--no-wait"): ("anna (ready) will be moved to new: logins wait for some seconds, 3 sessions will be ended",
+                                       "/v1/cutover", {"changed": 1, "count": 1, "users": [], "after": 1}),
+    ("cutover", "--wave", "1", "--at", "22:00"): ("3 users of wave 1 will be moved to new, not before 22:00: logins wait",
+                                                  "/v1/cutover", {"changed": 1, "count": 1, "users": [], "after": 1}),
+    ("rollback", "--wave", "1", "--no-wait"): ("2 users of wave 1 will be moved back to old: logins wait for some seconds, 3 sessions",
+                                               "/v1/rollback", {"changed": 1, "count": 1, "users": [], "after": 1}),
+    ("drop", "anna", "--force", "--wait", "5"): ("3 sessions of anna will be ended, and cut after 5 s", "/v1/drop", {"request": 7}),
+    ("drain", "p1"): ("node p1 will take no clients any more; 3 sessions will be ended, and cut after 300 s", "/v1/drain", {"request": 7}),
+    ("drain", "--all", "--seconds", "9"): ("nobody can log in; 3 sessions will be ended, and cut after 9 s", "/v1/drain", {"request": 7}),
+    ("forget", "p1"): ("nobody will wait for node p1 any more, which had 3 sessions", "/v1/forget", {}),
+    ("store", "rebuild"): ("of 9 users in the store", "/v1/rebuild", {"moved": 0}),
+    ("pull", "--wave", "1", "--no-wait"): ("OpenSRS will be given the old password of 3 users of wave 1", "/v1/pull", {"users": []}),
+}
+
+
+@pytest.mark.parametrize("args", SURE, ids=" ".join)
+def test_a_person_at_a_terminal_is_asked(config, engine, args):
+    said, route, result = SURE[args]
+    engine.answers = {"/v1/users/anna": (200, {"user": user("anna")}), "/v1/sessions": three_sessions, route: (202, result),
+                      "/v1/waves": (200, {"waves": [{"wave": "1", "users": 5, "on_new": 2}]}),
+                      "/v1/status": (200, {"users": {"users": 9}}),
+                      "/v1/answers": (200, {"answers": [answer("p1")], "more": False})}
+
+    def run(typed, *more):
+        engine.asked.clear()
+        t = Terminal([MAILFERRY, *args, *more], env=dict(os.environ, MAILFERRY_CONFIG=str(config)))
+        if typed:
+            t.until("go on? [y/N] ")
+            t.type(typed)
+        status, seen = t.finish()
+        return status, seen, [path for path, body in engine.asked if body is not None]
+    status, seen, posted = run("n\n")
+    assert status == 1 and said in seen and not posted, seen
+    assert run("Y\n")[2] == [route]
+    status, seen, posted = run(None, "--yes")
+    assert "go on?" not in seen and posted == [route]
+    engine.asked.clear()
+    done = mailferry(*args, config=config)      # no terminal
+    assert "go on?" not in done.stderr and route in [path for path, body in engine.asked if body is not None]
+
+
+def test_what_takes_back_is_not_asked(config, engine):
+    engine.answers = {"/v1/cutover": (202, {"changed": 1, "count": 1, "users": [], "after": 1}), "/v1/drain": (202, {"request": 7}),
+                      "/v1/answers": (200, {"answers": [answer("p1")], "more": False})}
+    for args in (["cutover", "anna", "--withdraw"], ["drain", "p1", "--undo"]):
+        status, seen = Terminal([MAILFERRY, *args], env=dict(os.environ, MAILFERRY_CONFIG=str(config))).finish()
+        assert status == 0 and "go on?" not in seen
+
+
+def test_accounts_are_made_after_a_yes(config, engine):
+    runs = []
+
+    def provision(handler):
+        if handler.command == "POST":
+            runs.append(engine.asked[-1][1]["dry_run"])
+            return 202, {"run": len(runs)}
+        return 200, {"run": len(runs), "running": False, "error": None, "items": [{"name": "anna", "what": "create", "text": "", "line": 2}]}
+    engine.answers["/v1/provision"] = provision
+    for typed, expected in (("n\n", [True]), ("y\n", [True, False])):
+        runs.clear()
+        t = Terminal([MAILFERRY, "provision"], env=dict(os.environ, MAILFERRY_CONFIG=str(config)))
+        t.until("on OpenSRS 1 will be made and 0 changed\ngo on? [y/N] ")
+        t.type(typed)
+        assert t.finish()[0] == len(runs) % 2 and runs == expected
 
 
 def test_drain(config, engine):

@@ -90,7 +90,7 @@ _mailferry; printf '%s\\n' "${COMPREPLY[@]}"
 def test_each_verb_has_its_own_options(verb, own):
     script = mailferry("completion", "bash").stdout + '_mailferry_words - "$@"\n'
     offered = run("bash", "--norc", "-c", script, "bash", verb).stdout.split()
-    assert sorted(offered) == sorted(own.split() + ["--config", "--json", "--help"])
+    assert sorted(offered) == sorted(own.split() + ["--config", "--json", "--yes", "--help"])
 
 
 @pytest.mark.full

@@ -261,6 +261,9 @@ static void test_sessions_filtered_in_pages(void **state UNUSED)
 	assert_sessions(&f, "p1/c anna  0; p1/d annabel  0; ");
 	f.state = "RELAY";
 	assert_sessions(&f, "p1/d annabel  0; ");
+	add_user("bob");
+	f = (struct session_filter){ .wave = "1" };
+	assert_sessions(&f, "p1/a bob  0; ");
 }
 
 static int join_hold(const struct hold_row *h, void *arg)
