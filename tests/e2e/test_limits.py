@@ -4,7 +4,6 @@ import os
 import re
 import resource
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -14,7 +13,7 @@ import pytest
 from conftest import Checked
 from lib import metrics, processes
 from lib.imapclient import Closed, ImapClient, No
-from lib.mailferry import build_folder
+from lib.leap import preload
 
 ELSEWHERE = {
     "header_s": "test_identity.py",     # with everything else about PROXY headers
@@ -424,15 +423,8 @@ class Leap:
 
     def __init__(self, folder):
         self.seconds, self.file = 0, os.path.join(folder, "leap")
-        library = os.path.join(folder, "leap.so")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-D_GNU_SOURCE", "-o", library,
-                        os.path.join(os.path.dirname(metrics.__file__), "leap.c")], check=True)
         self.write()
-        preload = [library]
-        if "asan" in build_folder():
-            preload.insert(0, subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
-                                             capture_output=True, text=True).stdout.strip())
-        self.env = {"LEAP_FILE": self.file, "LD_PRELOAD": " ".join(preload)}
+        self.env = {"LEAP_FILE": self.file, **preload(folder)}
 
     def write(self):
         with open(self.file + ".new", "w") as f:

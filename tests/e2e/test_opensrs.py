@@ -1,6 +1,5 @@
 """OpenSRS as the new side: accounts are made, session tokens let the copier in, faults cost at most a retry."""
 
-import csv
 import glob
 import os
 import random
@@ -9,13 +8,13 @@ import resource
 import signal
 import subprocess
 import threading
-import warnings
 
 import pytest
 
 from fakes import opensrs
+from fakes.opensrs.hashes import crypted
 from lib import processes
-from lib.mailferry import CommandFailed
+from lib.mailferry import ACCOUNT_COLUMNS, CommandFailed, write_csv
 
 pytestmark = pytest.mark.any_servers
 
@@ -80,11 +79,7 @@ class Hosted:
 
     def write(self, rows):
         """rows: dicts by column"""
-        columns = list(dict.fromkeys(["user"] + [k for r in rows for k in r]))
-        with open(self.list, "w", newline="") as f:
-            w = csv.DictWriter(f, columns, restval="")
-            w.writeheader()
-            w.writerows(rows)
+        write_csv(self.list, rows, columns=ACCOUNT_COLUMNS)
         os.chmod(self.list, 0o600)
         self._give(self.list)
 
@@ -100,26 +95,7 @@ def hosted_ferry(stage, api, own_ferry, hosted):
 def hashed(password, kind="$6$"):
     salts = {"$1$": "$1$abcdefgh", "$5$": "$5$saltsaltsaltsalt", "$6$": "$6$saltsaltsaltsalt",
              "$2b$": "$2b$04$abcdefghijklmnopqrstuu"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import crypt
-        return crypt.crypt(password, salts[kind])
-
-
-def found_in(h, secrets):
-    """Where any of them can be read: files of the ferry, command lines of all processes."""
-    places = glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ")
-    for folder, _, names in os.walk(h.ferry.folder):
-        places += [os.path.join(folder, n) for n in names]
-    bad = []
-    for place in places:
-        try:
-            with open(place, "rb") as f:
-                text = f.read()
-        except OSError:
-            continue    # a socket, or a process that has ended
-        bad += [(place, s) for s in secrets if s.encode() in text]
-    return bad
+    return crypted(password, salts[kind])
 
 
 def test_from_nothing_to_new(hosted_ferry, stage, api, imap, hosted):
@@ -145,7 +121,7 @@ def test_from_nothing_to_new(hosted_ferry, stage, api, imap, hosted):
     assert len(api.asked("generate_token")) == 4
     assert {r["type"] for r in api.asked("generate_token")} == {"session"}
     assert api.users[people[0].name]["attributes"]["quota"] == 1 << 30
-    assert not found_in(h, [PASSWORD, *hashes, *(t["token"] for t in api.tokens)])
+    assert not h.ferry.found([PASSWORD, *hashes, *(t["token"] for t in api.tokens)])
 
 
 def dies_with_core(folder):
@@ -179,7 +155,7 @@ def test_nobody_leaves_a_core(hosted_ferry, stage, api, tmp_path):
         processes.wait_until(lambda: not processes.alive(pid), 20, "process %d to die" % pid)
         fresh = {n for n in os.listdir(folder) if "core" in n} - there
         assert not fresh, "a core file, as this host %s" % ("does" if control else "did not for a shell")
-    assert not found_in(h, [PASSWORD])
+    assert not h.ferry.found([PASSWORD])
 
 
 def test_provision(hosted_ferry, stage, api):
@@ -230,7 +206,7 @@ def test_provision(hosted_ferry, stage, api):
     with pytest.raises(CommandFailed) as failed:
         h.provision()
     assert "accounts.csv:2: hash: " in failed.value.out and "accounts.csv:3: " in failed.value.out
-    assert not found_in(h, [PASSWORD] + ["Marked-%d-pw" % i for i in range(3)])
+    assert not h.ferry.found([PASSWORD] + ["Marked-%d-pw" % i for i in range(3)])
 
 
 @pytest.mark.full
@@ -258,7 +234,7 @@ def test_faults(hosted_ferry, stage, api, kind):
     api.faults.clear()
     assert " 0 failed" in h.provision()
     assert set(api.users) == set(ids) and api.users[b.name]["id"] == ids[b.name]
-    assert not found_in(h, [PASSWORD] + ["Marked-%d-pw" % i for i in range(2)])
+    assert not h.ferry.found([PASSWORD] + ["Marked-%d-pw" % i for i in range(2)])
 
 
 @pytest.mark.full

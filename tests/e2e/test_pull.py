@@ -9,7 +9,7 @@ from lib import processes
 from lib.imapclient import ImapClient
 from lib.mailferry import CommandFailed
 from test_copy import expunge
-from test_opensrs import PASSWORD, api, found_in, hashed, hosted, hosted_ferry, one_api  # noqa: F401
+from test_opensrs import PASSWORD, api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_wave_by_the_tool(pulling, stage, api, imap):        # noqa: F811
     with pytest.raises(CommandFailed) as failed:
         h.ferry.command("pull", a.name)
     assert "is on new already" in failed.value.out
-    assert not found_in(h, [PASSWORD, *(t["token"] for t in api.tokens)])
+    assert not h.ferry.found([PASSWORD, *(t["token"] for t in api.tokens)])
 
 
 def test_who_cannot_be_pulled(pulling, stage, api):        # noqa: F811

@@ -27,14 +27,14 @@ class CA:
 
     def make(self, path, names, key="ec", days=30):
         """
-        One PEM file with key, certificate and chain, for any names ("*.example.com" too), put in place as renewal
+        One PEM file with key, certificate and chain, for any names ("*.example.com", "IP:127.0.0.1" too), put in place as renewal
         tools do it: by a rename. key: "ec" or "rsa"; days -1: expired.
         """
         kind = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:2048"]}
         with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as work:
             key_file, asked, cert = (os.path.join(work, part) for part in ("key", "asked", "cert"))
             self._openssl("req", "-new", "-batch", "-nodes", "-subj", "/CN=" + names[0], "-addext",
-                          "subjectAltName=" + ",".join("DNS:" + n for n in names),
+                          "subjectAltName=" + ",".join(n if n.startswith("IP:") else "DNS:" + n for n in names),
                           "-keyout", key_file, "-out", asked, *kind[key])
             self._openssl("x509", "-req", "-in", asked, "-CA", self.cert, "-CAkey", os.path.join(self.folder, "ca.key"),
                           "-copy_extensions", "copy", "-sha256", "-days", str(days), "-out", cert)

@@ -1,6 +1,8 @@
 /*
- * Lets the monotonic clock of a process leap: preloaded, it adds what the file named by LEAP_FILE holds,
- * in seconds. For limits that no test can wait for.
+ * Lets the clocks of a process leap; preloaded (lib/leap.py). To the monotonic one it adds what
+ * the file named by LEAP_FILE holds, in seconds: for limits that no test can wait for. To the
+ * real one LEAP_REAL_S, which stays as it is: for days that pass while the process is not
+ * there.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -8,10 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-static long leap(void)
+static long monotonic_leap(void)
 {
+	const char *path = getenv("LEAP_FILE");
 	char text[32] = "";
-	int fd = open(getenv("LEAP_FILE"), O_RDONLY | O_CLOEXEC);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd < 0)
 		return 0;
@@ -19,6 +22,13 @@ static long leap(void)
 		text[0] = '\0';
 	close(fd);
 	return atol(text);
+}
+
+static long real_leap(void)
+{
+	const char *text = getenv("LEAP_REAL_S");
+
+	return text ? atol(text) : 0;
 }
 
 int clock_gettime(clockid_t id, struct timespec *t)
@@ -30,6 +40,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
 	if (real(id, t) < 0)
 		return -1;
 	if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE)
-		t->tv_sec += leap();
+		t->tv_sec += monotonic_leap();
+	if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+		t->tv_sec += real_leap();
 	return 0;
 }

@@ -73,16 +73,17 @@ class Mailferry:
     """
     old, new   a lib.server.Server each; both are reached over TLS, and the engine uses their first master user
     ca         lib.ca.CA of the servers; its certificate for `localhost` is shown to clients
-    env        added to the programs' environment
+    env        added to the programs' environment; what is changed counts for those that are started later
     settings   {section: {name: value}} over DEFAULTS; backend settings as {"backend old": {…}}
     address    where it listens
+    sections   what the settings file has
     prefix     argv in front of `mailferry run`: the way to another network namespace
     """
 
     def __init__(self, folder, ca, old, new, settings=None, listeners=None, build=None, env=None, address="127.0.0.1",
                  prefix=()):
         self.folder, self.ca = folder, ca
-        self._env = env or {}
+        self.env = dict(env or {})
         self.build = os.path.abspath(build or build_folder())
         self.run_dir = os.path.join(folder, "run")
         self.conf = os.path.join(folder, "mailferry.conf")
@@ -104,12 +105,13 @@ class Mailferry:
         if self.account:
             sections["run"]["user"] = self.account.pw_name
         certificate, key = ca.issue("localhost")
-        sections["tls"] = {"certificate": certificate, "key": self._own(shutil.copy(key, folder))}
+        sections["tls"] = {"certificate": certificate, "key": self.own(shutil.copy(key, folder))}
         for name, (protocol, tls) in (listeners or LISTENERS).items():
             sections["listener " + name] = {"protocol": protocol, "address": self.address, "port": 0,
                                             "tls": tls}
         for name, values in (settings or {}).items():
             sections.setdefault(name, {}).update(values)
+        self.sections = sections
         self.write_conf(sections)
 
     def _backend(self, side, server):
@@ -125,9 +127,9 @@ class Mailferry:
         path = os.path.join(self.folder, name)
         with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
             f.write(secret + "\n")
-        return self._own(path)
+        return self.own(path)
 
-    def _own(self, path):
+    def own(self, path):
         """A secret that the unprivileged programs must read."""
         if self.account:
             os.chown(path, self.account.pw_uid, self.account.pw_gid)
@@ -152,7 +154,7 @@ class Mailferry:
         with open(self.log, "ab") as log:
             self._log_from = log.tell()    # what an earlier run said does not count
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             start_new_session=True, env=dict(os.environ, **self._env),
+                                             start_new_session=True, env=dict(os.environ, **self.env),
                                              **processes.tie())
         if up:
             self.wait_up(within_s)
@@ -243,7 +245,7 @@ class Mailferry:
         """`mailferry ARGS`; returns the finished process (text)."""
         command = [os.path.join(self.build, "mailferry"), "-c", self.conf, *args]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, env=dict(os.environ, **self.env))
         if check and done.returncode:
             raise CommandFailed(command, done)
         return done
@@ -303,6 +305,21 @@ class Mailferry:
         except OSError as e:
             return str(e)
 
+    def found(self, secrets):
+        """(file, secret) where one can be read: in our folder, on any process's command line, in its environment."""
+        places = glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ")
+        for folder, _, names in os.walk(self.folder):
+            places += [os.path.join(folder, n) for n in names]
+        bad = []
+        for place in places:
+            try:
+                with open(place, "rb") as f:
+                    text = f.read()
+            except OSError:
+                continue    # a socket, or a process that has ended
+            bad += [(place, s) for s in secrets if s.encode() in text]
+        return bad
+
     def complaints(self):
         """What no daemon may ever say: sanitizer reports, broken assumptions, passwords are the caller's."""
         found = []
@@ -317,11 +334,13 @@ class Mailferry:
 
 
 COLUMNS = ("user", "old_login", "old_password_file", "new_login", "new_password_file", "wave")
+ACCOUNT_COLUMNS = ("user", "name", "quota", "aliases", "language", "timezone", "forward", "keep", "auto_reply", "services",
+                   "hash", "password", "password_file")
 
 
-def write_csv(path, rows, bom=False, crlf=False):
-    """Rows as dicts; the columns are those of the first row's keys, in COLUMNS' order."""
-    columns = [c for c in COLUMNS if any(c in r for r in rows)]
+def write_csv(path, rows, bom=False, crlf=False, columns=COLUMNS):
+    """Rows as dicts; of the columns those that any row has, in this order."""
+    columns = [c for c in columns if c == "user" or any(c in r for r in rows)]
     with open(path, "w", newline="", encoding="utf-8-sig" if bom else "utf-8") as f:
         out = csv.DictWriter(f, columns, lineterminator="\r\n" if crlf else "\n", restval="")
         out.writeheader()

@@ -16,6 +16,11 @@ SCHEMES = {"MD5": "MD5-CRYPT", "BCRYPT": "BLF-CRYPT", "CRYPT": "CRYPT", "DES": "
            "SSHA256": "SSHA256", "SSHA512": "SSHA512"}
 
 
+def crypted(password, salt):
+    """As the system's own passwords are: the salt says which kind."""
+    return crypt.crypt(password, salt)
+
+
 def parts(password):
     """(tag or None, rest)"""
     found = re.match(r"\{([^}]*)\}(.*)$", password, re.S)
@@ -34,7 +39,7 @@ def is_right(password, given):
     if tag is None:
         return rest == given
     if tag in ("MD5", "BCRYPT", "CRYPT", "DES", "GCRYPT"):
-        return hmac.compare_digest(crypt.crypt(given, rest) or "", rest)
+        return hmac.compare_digest(crypted(given, rest) or "", rest)
     size = int(re.sub(r"\D", "", tag) or 1)
     algorithm = {1: "sha1"}.get(size, "sha%d" % size)
     raw = base64.b64decode(rest + "=" * (-len(rest) % 4))
