@@ -153,6 +153,7 @@ static int look(const struct batch *b, struct one *o, struct err *e)
 	for (int s = 0; s < SIDES; s++) {
 		j.side[s].login = o->u->login[s];
 		j.side[s].password = o->u->password[s];
+		j.side[s].authzid = NULL; /* a master user's way in is not taken here */
 	}
 	if (secret_is_set(&o->u->password[SIDE_NEW]))
 		secret_set(&fresh, o->u->password[SIDE_NEW].at, o->u->password[SIDE_NEW].n);

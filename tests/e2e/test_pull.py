@@ -1,13 +1,15 @@
 """OpenSRS's own migration tool as the copier: batches, their ends and faults, and that our passes take over."""
 
 import glob
+import json
 import os
+import subprocess
 
 import pytest
 
 from lib import processes
 from lib.imapclient import ImapClient
-from lib.mailferry import CommandFailed
+from lib.mailferry import CommandFailed, build_folder
 from test_copy import expunge
 from test_opensrs import PASSWORD, api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
@@ -91,6 +93,28 @@ def test_a_wave_by_the_tool(pulling, stage, api, imap):        # noqa: F811
         h.ferry.command("pull", a.name)
     assert "is on new already" in failed.value.out
     assert not h.ferry.found([PASSWORD, *(t["token"] for t in api.tokens)])
+
+
+def test_with_learned_passwords(stage, api, hosted_ferry, imap):     # noqa: F811
+    """Our own copier comes to old as a master user; the tool is told what each user has logged in with."""
+    api.pull_context = stage.context
+    people = [stage.take() for _ in range(3)]
+    key = os.path.join(stage.folder, "pull-%s.key" % people[0].name)
+    made = subprocess.run([os.path.join(build_folder(), "mailferry"), "--json", "learn-key", key], check=True,
+                          capture_output=True, stdin=subprocess.DEVNULL)
+    h = hosted_ferry(opensrs={"create": False, "pull_poll_s": 1}, learn={
+        "domains": "example.com", "key_file": key, "public_key": json.loads(made.stdout)["public_key"]})
+    h.write([{"user": p.name, "hash": hashed(p.password, "$5$")} for p in people])
+    h.ferry.import_users([p.name for p in people])
+    for p in people:
+        stage.fill(p, {"INBOX": 2})
+        imap(h.ferry).login(p.name, p.password)
+    processes.wait_until(lambda: h.ferry.log_text().count("the password was learned") == len(people), 10, "all to be learned")
+    begin(h)
+    h.ferry.command("pull", "--wave", "1")
+    assert [len(r["users"]) for r in api.asked("migration_add")] == [3]
+    h.ferry.wait_state([p.name for p in people], "ready", 20)
+    assert all(mail_of(stage, api, p) == {"INBOX": 2} for p in people)
 
 
 def test_who_cannot_be_pulled(pulling, stage, api):        # noqa: F811
