@@ -138,32 +138,18 @@ static bool is_mixed(const struct dns_wants *w, const char *value, char old[JUDG
 	return some && old[0];
 }
 
-/* "imap CNAME mail.a.test.": it goes where mail goes, if both shall go to the same host. */
-static const struct dns_want *followed(const struct dns_wants *w, const struct record *r)
-{
-	char value[DNS_HOST_MAX + 8];
-
-	for (size_t i = 0; i < w->count && r->want->role == DNS_ROLE_HOST; i++) {
-		snprintf(value, sizeof value, "CNAME %s", w->at[i].name);
-		if (&w->at[i] != r->want && w->at[i].role == DNS_ROLE_HOST &&
-		    strcmp(w->at[i].value, r->want->value) == 0 &&
-		    strcmp(value, r->said->value) == 0)
-			return &w->at[i];
-	}
-	return NULL;
-}
-
 static void judge_moving(struct judge *j, const struct record *r)
 {
 	const struct dns_wants *w = j->c->view->wants;
 	const char *other = dns_other_cluster(w, r->said->value);
+	const struct dns_want *leader = dns_leader(w, r->want, r->said->value);
 	char old[JUDGE_SHOWN_MAX];
 
 	if (!r->said->value[0])
 		judge_absent(j, r);
-	else if (followed(w, r))
+	else if (leader)
 		judge_say(j, r->want->label, DNS_RIGHT, NULL,
-			  "is an alias of %s and goes with it", followed(w, r)->label);
+			  "is an alias of %s and goes with it", leader->label);
 	else if (*other)
 		judge_say(j, r->want->label, DNS_WRONG, r->want,
 			  "leads to cluster %s of OpenSRS (%s), but new is cluster %c", other,

@@ -90,6 +90,20 @@ bool dns_is_wanted(const struct dns_wants *w, const struct dns_want *want, const
 	return strcmp(value, want->value) == 0;
 }
 
+const struct dns_want *dns_leader(const struct dns_wants *w, const struct dns_want *want,
+				  const char *value)
+{
+	char alias[DNS_HOST_MAX + 8];
+
+	for (size_t i = 0; i < w->count && want->role == DNS_ROLE_HOST; i++) {
+		snprintf(alias, sizeof alias, "CNAME %s", w->at[i].name);
+		if (&w->at[i] != want && w->at[i].role == DNS_ROLE_HOST &&
+		    strcmp(w->at[i].value, want->value) == 0 && strcmp(alias, value) == 0)
+			return &w->at[i];
+	}
+	return NULL;
+}
+
 const char *dns_other_cluster(const struct dns_wants *w, const char *value)
 {
 	static const char *const letters[] = { "a", "b" };

@@ -52,6 +52,10 @@ const struct dns_want *dns_wants_mx(const struct dns_wants *w);
 bool dns_mx_is_new(const struct dns_wants *w, const char *value);
 /* Does this value lead to where it is wanted? */
 bool dns_is_wanted(const struct dns_wants *w, const struct dns_want *want, const char *value);
+/* "imap CNAME mail.a.test.": the want that it goes with, if both shall lead to the same host;
+ * or NULL. */
+const struct dns_want *dns_leader(const struct dns_wants *w, const struct dns_want *want,
+				  const char *value);
 /* "b" if the value leads to a cluster of OpenSRS that is not ours, "" where it leads elsewhere
  * or names no cluster. */
 const char *dns_other_cluster(const struct dns_wants *w, const char *value);

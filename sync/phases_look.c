@@ -36,6 +36,7 @@ struct records {
 	struct {
 		bool seen, absent, on_new;
 		int64_t ttl_s;
+		const struct dns_want *leader; /* it goes with that one */
 	} * last;
 };
 
@@ -55,6 +56,7 @@ static int add_note(const struct dns_note *n, void *arg)
 		r->last[i].absent = !*n->value;
 		r->last[i].on_new = dns_is_wanted(r->wants, want, n->value);
 		r->last[i].ttl_s = n->ttl_s;
+		r->last[i].leader = dns_leader(r->wants, want, n->value);
 	}
 	return 0;
 }
@@ -81,13 +83,14 @@ static void count_record(struct records *r, size_t i)
 {
 	const struct dns_want *want = &r->wants->at[i];
 	struct phase_records *to = records_of(r->out, want->role);
-	bool moves = want->role == DNS_ROLE_MX || want->role == DNS_ROLE_HOST;
+	const struct dns_want *leader = r->last[i].leader;
+	bool moves = !leader && (want->role == DNS_ROLE_MX || want->role == DNS_ROLE_HOST);
 
 	if (want->role == DNS_ROLE_HOST && r->last[i].absent)
 		return; /* no client uses it */
 	if (to && *want->value) {
 		to->wanted++;
-		to->on_new += r->last[i].on_new;
+		to->on_new += r->last[leader ? (size_t)(leader - r->wants->at) : i].on_new;
 	}
 	if (moves && r->last[i].seen && !r->last[i].on_new &&
 	    r->last[i].ttl_s > r->out->ttl_s) {
