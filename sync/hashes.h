@@ -9,9 +9,10 @@
 
 #define HASH_MAX       150 /* characters behind the tag */
 #define CLEAR_TEXT_MAX 54
-#define HASHES_WAY_OUT                                                     \
-	"give the user a clear-text password instead (column password or " \
-	"password_file), a temporary one if need be"
+#define HASHES_WAY_OUT                                                          \
+	"give the user a clear-text password instead (column password or "      \
+	"password_file), a temporary one if need be, or what the user logs in " \
+	"with (hash: learned)"
 
 /*
  * A hash as it was found: crypt(3) in its forms, LDAP's or Dovecot's {SCHEME}. *out becomes
