@@ -203,6 +203,10 @@ demo-cluster: deps
 	@$(MAKE) --no-print-directory all
 	$(PYTHON) tests/demo/cluster.py --build $(BUILD)
 
+demo-opensrs: deps
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) tests/demo/opensrs.py --build $(BUILD)
+
 demo-up: deps
 	@$(MAKE) --no-print-directory all
 	$(PYTHON) tests/demo/demo.py up --build $(BUILD)
@@ -253,7 +257,8 @@ help:
 	@echo 'make            build the programs into $(BUILD)'
 	@echo 'make demo       two servers, live clients, five users moved while they work; ends with a report'
 	@echo 'make demo-cluster  three hosts, PostgreSQL; nodes, engines and hosts die and are cut off during the moves'
-	@echo 'make demo-up    the same, and leaves everything running; make demo-down stops it'
+	@echo 'make demo-opensrs  the whole plan of a move to OpenSRS, on a stand-in for it: accounts, waves, DNS, the checklist'
+	@echo 'make demo-up    as make demo, and leaves everything running; make demo-down stops it'
 	@echo 'make test       install what is missing, then the whole suite, plain and under sanitizers'
 	@echo 'make check      one round of the suite with this build (SAN=1: under sanitizers)'
 	@echo 'make test-full  the suite with its long parts'
@@ -274,4 +279,4 @@ help:
 	@echo 'make format     clang-format over all sources'
 	@echo 'make clean      remove build/'
 
-.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves bench-desk chaos chaos-sync binaries check test test-full test-web fuzz fuzz-api show-libs deps demo demo-cluster demo-up demo-down format install deb test-deb clean help
+.PHONY: all unit fuzzers bench-tools bench-proxy bench-sync bench-cutover bench-waves bench-desk chaos chaos-sync binaries check test test-full test-web fuzz fuzz-api show-libs deps demo demo-cluster demo-opensrs demo-up demo-down format install deb test-deb clean help

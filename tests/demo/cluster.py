@@ -20,7 +20,7 @@ import time
 
 from net import OUTSIDE, STORE, SUBNET, Net
 from screen import Screen
-from world import end_on_signals
+from world import Failed, end_on_signals, tell
 
 from lib import mail, processes, reader
 from lib.ca import CA
@@ -44,10 +44,6 @@ CUT_S = 12              # longer than a node's lease, shorter than its fence
 NO_SERVICE_S = 25       # a client may look for another host, or wait for a hold, so long
 AFTERLIFE_S = 3
 WAKES_S = 5             # a node that was stopped tells those who waited at it within so long
-
-
-class Failed(Exception):
-    """The demo could not go on; args[0] says why."""
 
 
 class Roaming:
@@ -340,7 +336,7 @@ class Cluster:
     def logs(self):
         return "\n".join("---- log of %s, its last lines\n%s" % (host, f.log_text(80)) for host, f in self.hosts.items())
 
-    def end(self):
+    def end(self, _wrong):
         for f in self.hosts.values():
             f.stop()
         for server in (self.old, self.new, self.store):
@@ -350,34 +346,13 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run(build):
-    screen = Screen()
-    cluster = Cluster(screen, build)
-    wrong = ["it did not end"]
-    try:
-        cluster.play()
-        wrong = cluster.report()
-    except (Failed, CommandFailed, AssertionError, RuntimeError, OSError, KeyboardInterrupt) as e:
-        wrong = ["stopped: %s" % (e or type(e).__name__)]
-        cluster.part()
-    finally:
-        screen.text()
-        for w in wrong:
-            screen.text("WRONG: " + w)
-        if wrong:
-            screen.text(cluster.logs())
-        cluster.end()
-    screen.text("demo-cluster: %s" % ("%d things went wrong" % len(wrong) if wrong else
-                                      "nothing lost, nothing doubled, no login failed"))
-    return 1 if wrong else 0
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--build", default=None, help="folder of the programs")
     options = parser.parse_args()
     end_on_signals()
-    return run(options.build)
+    screen = Screen()
+    return tell("demo-cluster", screen, Cluster(screen, options.build), "nothing lost, nothing doubled, no login failed")
 
 
 if __name__ == "__main__":

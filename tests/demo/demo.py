@@ -11,18 +11,17 @@ in it is taken from mailferry's records.
 """
 
 import argparse
-import subprocess
 import sys
 import threading
 
 from screen import Screen
-from world import (ANNA, BERT, BIG_APPEND, BIG_FETCH, CARLA, DORA, EMIL, USERS, WAVES, World,
-                   end_left_running, end_on_signals, left_running)
+from world import (ANNA, BERT, BIG_APPEND, BIG_FETCH, CARLA, DORA, EMIL, USERS, WAVES, Failed, World, await_it,
+                   end_left_running, end_on_signals, left_running, tell)
 
-from lib import processes, reader
+from lib import reader
 from lib.clients import (BusyClient, FetchClient, IdleClient, Pop3Poller, Prober, SlowAppendClient)
 from lib.ledger import Ledger
-from lib.mailferry import CommandFailed, write_csv
+from lib.mailferry import write_csv
 
 FETCH_S, APPEND_S = 5.0, 5.0    # how long the big ones take; both must end within the cutover's budget
 READY_TIMEOUT_S = 60
@@ -32,13 +31,10 @@ CHANGES_PER_S = 5
 PROBE_S = 0.1                   # a hold is seen at most so long after it began
 
 
-class Failed(Exception):
-    """The demo could not go on; args[0] says why."""
-
-
 class Demo:
-    def __init__(self, world, screen):
+    def __init__(self, world, screen, stays):
         self.world, self.screen = world, screen
+        self.stays = stays      # and what was started, too
         self.ledgers = {user: Ledger() for user in USERS}
         self.probers = {}
         self.clients = []
@@ -100,7 +96,7 @@ class Demo:
             users = w.ferry.cli("users")["users"]
             self.screen.bars([self.sync_row(u) for u in users])
             return len(users) == len(USERS) and all(u["state"] == "ready" for u in users)
-        self.wait(ready, READY_TIMEOUT_S, "all users to be ready")
+        await_it(ready, READY_TIMEOUT_S, "all users to be ready")
 
     @staticmethod
     def sync_row(u):
@@ -121,16 +117,9 @@ class Demo:
         big.start_now.set()
         if not big.inside.wait(20):
             raise Failed("%s never got inside its command" % big.name)
-        command = subprocess.Popen([w.ferry.build + "/mailferry", "-c", w.ferry.conf, "cutover", "--wave", wave],
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   stdin=subprocess.DEVNULL)
-        timer = threading.Timer(CUTOVER_TIMEOUT_S, command.kill)
-        timer.start()
-        for line in command.stdout:
-            self.screen.text("         mailferry: " + line.rstrip())
-        timer.cancel()
-        if command.wait():
-            raise Failed("mailferry cutover --wave %s: exit %d" % (wave, command.returncode))
+        status = w.operate(self.screen, "cutover", "--wave", wave, timeout_s=CUTOVER_TIMEOUT_S)
+        if status:
+            raise Failed("mailferry cutover --wave %s: exit %d" % (wave, status))
         for c in self.clients + list(self.probers.values()):
             if c.user in WAVES[wave]:
                 c.wait_on("new", 30)
@@ -143,13 +132,6 @@ class Demo:
             c.stopping.set()
         for c in self.clients:
             c.finish()
-
-    @staticmethod
-    def wait(check, timeout_s, what):
-        try:
-            processes.wait_until(check, timeout_s, what)
-        except TimeoutError as e:
-            raise Failed(str(e)) from None
 
     # ---- the proof
 
@@ -235,6 +217,16 @@ class Demo:
     def of(self, user):
         return [c for c in self.clients + list(self.probers.values()) if c.user == user]
 
+    def logs(self):
+        return "\n".join([c.transcript()[-3000:] for c in self.clients] + [self.world.logs()])
+
+    def end(self, wrong):
+        if self.stays and not wrong:
+            self.world.leave_running()
+            how_to_connect(self.world, self.screen)
+        else:
+            self.world.end()
+
 
 def seconds(value):
     return "-" if value is None else "%.2f s" % value
@@ -253,36 +245,6 @@ def how_to_connect(world, screen):
     screen.text("`make demo-down` stops it.")
 
 
-def run(options):
-    screen = Screen()
-    world = World(build=options.build)
-    demo = Demo(world, screen)
-    wrong, stays = ["it did not end"], False
-    try:
-        demo.play()
-        wrong = demo.report()
-        stays = options.verb == "up"
-    except (Failed, CommandFailed, AssertionError, RuntimeError, OSError, KeyboardInterrupt) as e:
-        wrong = ["stopped: %s" % (e or type(e).__name__)]
-        demo.part()
-    finally:
-        screen.text()
-        for w in wrong:
-            screen.text("WRONG: " + w)
-        if wrong:
-            for c in demo.clients:
-                screen.text(c.transcript()[-3000:])
-            screen.text(world.logs())
-        if stays:
-            world.leave_running()
-            how_to_connect(world, screen)
-        else:
-            world.end()
-    screen.text("demo: %s" % ("%d things went wrong" % len(wrong) if wrong else
-                              "nothing lost, nothing doubled, every client came back"))
-    return 1 if wrong else 0
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("verb", choices=("run", "up", "down"))
@@ -296,7 +258,9 @@ def main():
     if options.verb == "up" and left_running():
         print("a demo is up already; `make demo-down` stops it", file=sys.stderr)
         return 1
-    return run(options)
+    screen = Screen()
+    return tell("demo", screen, Demo(World(build=options.build), screen, options.verb == "up"),
+                "nothing lost, nothing doubled, every client came back")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the demo shows: bars that move on a terminal, plain lines elsewhere, tables at the end."""
 
+import io
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ class Screen:
         self.out = out
         self.terminal = out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self.began = time.monotonic()
+        self.said = io.StringIO()
         self._drawn = 0         # lines of bars on the screen now
         self._plain_at, self._plain_said = 0.0, None
 
@@ -59,5 +61,6 @@ class Screen:
         self._drawn = 0
 
     def _write(self, text):
+        self.said.write(text)
         self.out.write(text)
         self.out.flush()

@@ -1,11 +1,16 @@
-"""The stage of the demo: a CA, two Dovecots, five mailboxes on old, mailferry between them and the clients."""
+"""
+The stage of the demo: a CA, two Dovecots, five mailboxes on old, mailferry between them and the clients. And what every
+demo does around its story.
+"""
 
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -13,7 +18,7 @@ from lib import mail, processes  # noqa: E402
 from lib.ca import CA  # noqa: E402
 from lib.dovecot import Dovecot  # noqa: E402
 from lib.imapclient import ImapClient, client_context  # noqa: E402
-from lib.mailferry import Mailferry, ROOT  # noqa: E402
+from lib.mailferry import CommandFailed, Mailferry, ROOT  # noqa: E402
 
 STATE = os.path.join(ROOT, "demo", "state.json")
 
@@ -38,42 +43,66 @@ FLAGS = (b"", b"\\Seen", b"\\Seen \\Answered", b"\\Flagged", b"\\Seen $Forwarded
 PIPELINE = 50
 
 
+class Failed(Exception):
+    """The demo could not go on; args[0] says why."""
+
+
 class World:
+    users, folders, big = USERS, FOLDERS, {DORA: BIG_FETCH}     # big: a last message of so many bytes
+
     def __init__(self, folder=None, build=None, rawlog=False):
         self.folder = folder or tempfile.mkdtemp(prefix="mailferry-demo-")
         os.chmod(self.folder, 0o755)
         self.ca = CA(os.path.join(self.folder, "ca"))
         self.context = client_context(self.ca.cert)
-        masters = {"ferry": "the ferry's secret"}
-        self.old = Dovecot("old", os.path.join(self.folder, "old"), self.ca, USERS, masters,
-                           storage="maildir", separator=".", prefix="INBOX.", rawlog=rawlog)
-        self.new = Dovecot("new", os.path.join(self.folder, "new"), self.ca, USERS, masters,
-                           storage="sdbox", separator="/", rawlog=rawlog)
-        self.build = build
+        self.build, self.rawlog = build, rawlog
         self.ferry = None
+        self.old, self.new = self.make_servers({"ferry": "the ferry's secret"})
+
+    def make_servers(self, masters):
+        return (Dovecot("old", os.path.join(self.folder, "old"), self.ca, self.users, masters,
+                        storage="maildir", separator=".", prefix="INBOX.", rawlog=self.rawlog),
+                Dovecot("new", os.path.join(self.folder, "new"), self.ca, self.users, masters,
+                        storage="sdbox", separator="/", rawlog=self.rawlog))
 
     def start_servers(self):
         self.old.start()
         self.new.start()
 
+    def make_mailferry(self, settings=None, env=None):
+        self.ferry = Mailferry(os.path.join(self.folder, "mailferry"), self.ca, self.old, self.new, build=self.build,
+                               env=env, settings={"log": {"level": "info"}, **(settings or {})})
+        return self.ferry
+
     def start_mailferry(self):
-        self.ferry = Mailferry(os.path.join(self.folder, "mailferry"), self.ca, self.old, self.new,
-                               build=self.build, settings={"sync": {"fence_s": 5}, "log": {"level": "info"}})
-        self.ferry.start()
+        self.make_mailferry({"sync": {"fence_s": 5}}).start()
+
+    def operate(self, screen, *args, timeout_s=60, only=""):
+        """`mailferry ARGS`, each line (with this in it) shown as it comes; its exit status."""
+        command = subprocess.Popen([self.ferry.build + "/mailferry", "-c", self.ferry.conf, *args],
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   stdin=subprocess.DEVNULL, env=dict(os.environ, **self.ferry.env))
+        timer = threading.Timer(timeout_s, command.kill)
+        timer.start()
+        for line in command.stdout:
+            if only in line:
+                screen.text("         mailferry: " + line.rstrip())
+        timer.cancel()
+        return command.wait()
 
     def fill(self, on_progress):
         """Writes all mail to old; on_progress(user, done, total)."""
-        for user, folders in FOLDERS.items():
+        for user, folders in self.folders.items():
             client = ImapClient(self.old.address, self.old.ports["imaps"], self.context)
-            client.login(user, USERS[user])
-            done, total = 0, sum(folders.values()) + (user == DORA)
+            client.login(user, self.users[user])
+            done, total = 0, sum(folders.values()) + (user in self.big)
             for name, count in folders.items():
                 for _ in self._fill_folder(client, user, name, count):
                     done += 1
                     if done % PIPELINE == 0:
                         on_progress(user, done, total)
-            if user == DORA:
-                client.append(b"INBOX", mail.message("dora-big", BIG_FETCH, "holiday film"), b"",
+            if user in self.big:
+                client.append(b"INBOX", mail.message(user.split("@")[0] + "-big", self.big[user], "holiday film"), b"",
                               mail.imap_date(1700000000))
             on_progress(user, total, total)
             client.logout()
@@ -153,6 +182,37 @@ def end_left_running():
         shutil.rmtree(state["folder"], ignore_errors=True)
     os.unlink(STATE)
     return ended
+
+
+def await_it(check, timeout_s, what):
+    try:
+        return processes.wait_until(check, timeout_s, what)
+    except TimeoutError as e:
+        raise Failed(str(e)) from None
+
+
+def tell(name, screen, story, good):
+    """
+    Plays it to its end, whatever that is; returns the exit status.
+
+    story: play(), report() → what is wrong, part() from its clients, logs(), end(wrong).
+    """
+    wrong = ["it did not end"]
+    try:
+        story.play()
+        wrong = story.report()
+    except (Failed, CommandFailed, AssertionError, RuntimeError, OSError, KeyboardInterrupt) as e:
+        wrong = ["stopped: %s" % (e or type(e).__name__)]
+        story.part()
+    finally:
+        screen.text()
+        for w in wrong:
+            screen.text("WRONG: " + w)
+        if wrong:
+            screen.text(story.logs())
+        story.end(wrong)
+    screen.text("%s: %s" % (name, "%d things went wrong" % len(wrong) if wrong else good))
+    return 1 if wrong else 0
 
 
 # An interrupted demo cleans up like a finished one.
