@@ -11,9 +11,9 @@ from world import World
 from fakes import opensrs
 from fakes.opensrs.hashes import crypted
 from lib.dovecot import Dovecot
-from lib.leap import preload
 from lib.mailferry import ACCOUNT_COLUMNS, write_csv
 from lib.nsd import NameServer, free_port
+from lib.preload import preload
 
 DOMAIN = "example.com"
 NAMES = ("anna bert carla dora emil fritz gerda hanna igor jana karl lena marek nina olaf paula quentin rosa stefan "
@@ -164,7 +164,7 @@ class Hosting(World):
             "opensrs": {"cluster": self.api.url, "user": ADMIN, "password_file": password_file, "ca_file": self.ca.cert,
                         "accounts": self.accounts, "create": False, "pull_poll_s": 1},
             "dns": self.zone.settings(),
-        }, env=preload(self.folder, self.build))
+        }, env=preload(self.folder, "leap", self.build))
         with open(password_file, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
             f.write(self.admin_password + "\n")
         ferry.own(password_file)

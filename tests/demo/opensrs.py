@@ -29,7 +29,7 @@ from lib.mailferry import write_csv
 from lib.popclient import PopClient
 
 RIGHT, WRONG, NOT_YET = 0, 1, 2     # check dns
-STEP_S = 90                         # for anything that takes a while
+STEP_S = 180                        # for anything that takes a while
 WORDS = {   # who vouches for what, and when
     "weeks ahead": {"told": "Eve, mailing of the 3rd", "webmail-settings": "Eve, the same mailing",
                     "address-books": "Eve, the same mailing", "brand": "Frank, in the control panel"},

@@ -5,7 +5,6 @@ new. tests/chaos does the same at every step and at every byte; here is one of e
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -14,10 +13,9 @@ from lib import fakemail, liars, mail
 from lib.copier import Copier
 from lib.fakemail import CAPABILITIES, FakeMail
 from lib.imapclient import client_context
-from lib.mailferry import build_folder
+from lib.preload import preload
 
 ANNA, SECRET = "anna@example.com", "secret"
-LIB = os.path.dirname(os.path.abspath(fakemail.__file__))
 
 
 class Case(Copier):
@@ -265,14 +263,7 @@ class Mishap:
     def __init__(self, folder):
         self.folder = os.path.join(folder, "mishap")
         os.mkdir(self.folder)
-        library = os.path.join(folder, "mishap.so")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-D_GNU_SOURCE", "-o", library,
-                        os.path.join(LIB, "mishap.c"), "-ldl"], check=True)
-        preload = [library]
-        if "asan" in build_folder():
-            preload.insert(0, subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
-                                             capture_output=True, text=True).stdout.strip())
-        self.env = {"MISHAP_DIR": self.folder, "LD_PRELOAD": " ".join(preload)}
+        self.env = {"MISHAP_DIR": self.folder, **preload(folder, "mishap")}
 
     def set(self, name, value=""):
         with open(os.path.join(self.folder, name + ".new"), "w") as f:

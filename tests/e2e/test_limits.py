@@ -13,7 +13,7 @@ import pytest
 from conftest import Checked
 from lib import metrics, processes
 from lib.imapclient import Closed, ImapClient, No
-from lib.leap import preload
+from lib.preload import preload
 
 ELSEWHERE = {
     "header_s": "test_identity.py",     # with everything else about PROXY headers
@@ -424,7 +424,7 @@ class Leap:
     def __init__(self, folder):
         self.seconds, self.file = 0, os.path.join(folder, "leap")
         self.write()
-        self.env = {"LEAP_FILE": self.file, **preload(folder)}
+        self.env = {"LEAP_FILE": self.file, **preload(folder, "leap")}
 
     def write(self):
         with open(self.file + ".new", "w") as f:

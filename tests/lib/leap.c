@@ -1,7 +1,7 @@
 /*
- * Lets the clocks of a process leap; preloaded (lib/leap.py). To the monotonic one it adds what
- * the file named by LEAP_FILE holds, in seconds: for limits that no test can wait for. To the
- * real one LEAP_REAL_S, which stays as it is: for days that pass while the process is not
+ * Lets the clocks of a process leap; preloaded (lib/preload.py). To the monotonic one it adds
+ * what the file named by LEAP_FILE holds, in seconds: for limits that no test can wait for. To
+ * the real one LEAP_REAL_S, which stays as it is: for days that pass while the process is not
  * there.
  */
 #include <dlfcn.h>
