@@ -380,8 +380,9 @@ const struct ctl_verb ctl_verbs[] = {
 	  "For a store that was emptied, put back from a backup or swapped for another: engine and nodes\n"
 	  "do not work with it until then. Whoever was moved since, by the flip log of this host\n"
 	  "(store.flips), is put on the side where he lives. Logs of other hosts: append them to this\n"
-	  "one first. After `mailferry run --new-store` import the users before this. Harmless when\n"
-	  "repeated.\n"
+	  "one first. Users who are not in the store (imported after the backup, or all of them after\n"
+	  "`mailferry run --new-store`) are imported before this; it refuses while one who lives on new\n"
+	  "is missing. Harmless when repeated.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry store rebuild\n",

@@ -87,13 +87,38 @@ static int put_where_he_lives(struct db *db, const struct flip_row *r, struct er
 		      e);
 }
 
+/* One whom the store does not know would go to old like any stranger, away from his mail. */
+static int all_are_known(struct db *db, const struct flip_row *rows, size_t n, struct err *e)
+{
+	const char *first = NULL;
+	int missing = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int64_t known = 0;
+
+		if (rows[i].epoch % 2 == 0)
+			continue;
+		if (db_query_int(db, "SELECT COUNT(*) FROM users WHERE name = ?1",
+				 ARGS(TEXT(rows[i].name)), &known, e) < 0)
+			return -1;
+		missing += known == 0;
+		first = known || first ? first : rows[i].name;
+	}
+	if (missing == 0)
+		return 0;
+	return err_set(e, ERR_INPUT,
+		       "%d users who live on new are not in the store, first %s: import them, "
+		       "then rebuild it",
+		       missing, first);
+}
+
 int store_rebuild(struct store *st, const struct flip_row *rows, size_t n, int64_t beyond,
 		  int *moved, struct err *e)
 {
 	*moved = 0;
 	if (db_begin(st->db, e) < 0)
 		return -1;
-	if (raise_changes(st->db, beyond, e) < 0)
+	if (all_are_known(st->db, rows, n, e) < 0 || raise_changes(st->db, beyond, e) < 0)
 		return db_rollback(st->db);
 	for (size_t i = 0; i < n; i++) {
 		int rc = put_where_he_lives(st->db, &rows[i], e);

@@ -145,14 +145,17 @@ def wait_log(f, text, timeout_s=20):
                                  pytest.param("emptied", marks=pytest.mark.full)))
 def test_nobody_is_sent_back_by_another_store(stage, own_ferry, how):
     f = own_ferry({"run": {"nodes": 1}})
-    moved, stays = stage.take(), stage.take()
-    for p in (moved, stays):
+    moved, stays, late = stage.take(), stage.take(), stage.take()
+    for p in (moved, stays, late):
         stage.fill(p, {"INBOX": 5})
     f.import_users([moved.name, stays.name])
     f.wait_state([moved.name, stays.name], "ready")
     yesterday = keep_copy(f)
-    f.command("cutover", moved.name)
-    assert goes_to(stage, f, moved) == "new"
+    f.import_users([late.name], name="late.csv")
+    f.wait_state([late.name], "ready")
+    for p in (moved, late):
+        f.command("cutover", p.name)
+        assert goes_to(stage, f, p) == "new"
     if how == "swapped":
         swapped(yesterday)
     put_in_place(f, None if how == "emptied" else yesterday)
@@ -170,12 +173,15 @@ def test_nobody_is_sent_back_by_another_store(stage, own_ferry, how):
         f.import_users([moved.name, stays.name], name="again.csv")
     wait_log(f, "`mailferry store rebuild` gives it the moves that this host has seen")
     processes.wait_until(lambda: "store rebuild" in f.command("status", check=False).stdout, 20, "the engine to say it")
-    assert "1 users" in f.command("store", "rebuild").stdout
+    refused = f.command("store", "rebuild", check=False)
+    assert refused.returncode == 1 and "first %s: import them" % late.name in refused.stderr
+    f.import_users([late.name], name="late.csv")
+    assert "2 users" in f.command("store", "rebuild").stdout
     f.wait_up()
     processes.wait_until(lambda: {n["health"] for n in f.cli("status")["nodes"] if n["pid"] in f.nodes()} == {"up"},
                          30, "the node to be up")
-    assert f.state(moved.name) == "trailing"
-    assert goes_to(stage, f, moved) == "new" and goes_to(stage, f, stays) == "old"
+    assert f.state(moved.name) == f.state(late.name) == "trailing"
+    assert goes_to(stage, f, moved) == goes_to(stage, f, late) == "new" and goes_to(stage, f, stays) == "old"
     f.wait_state(stays.name, "ready")
     f.command("cutover", stays.name)    # all goes on from there
     assert goes_to(stage, f, stays) == "new"

@@ -172,8 +172,15 @@ static void test_another_store(void **state UNUSED)
 	assert_non_null(strstr(why, "the store is feedface, and not "));
 	add_user("bert"); /* who came back to old before, by another host's log */
 	OK(flips_add(f, "bert", 2, 9, &err));
+	OK(flips_add(f, "carla", 1, 10, &err)); /* imported since that store was copied */
+	assert_int_equal(flips_rebuild(f, st, 0, &moved, &err), -1);
+	assert_string_equal(err.text, "1 users who live on new are not in the store, first carla: "
+				      "import them, then rebuild it");
+	assert_int_equal(ask("SELECT COUNT(*) FROM users WHERE epoch > 0"), 0);
+	add_user("carla");
 	OK(flips_rebuild(f, st, 0, &moved, &err));
-	assert_int_equal(moved, 2);
+	assert_int_equal(moved, 3);
+	assert_back("carla", USER_TRAILING, 1);
 	assert_back("anna", USER_TRAILING, 1);
 	assert_back("bert", USER_SYNCING, 2);
 	assert_int_equal(judge(f, 0, why), 1);
