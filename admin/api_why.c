@@ -57,7 +57,8 @@ static void put_back_off(const struct user *u, json_t *list, int64_t now)
 {
 	char text[80];
 
-	if (u->next_try <= now)
+	/* The gate, which is shown for these, has a row for it. */
+	if (u->next_try <= now || u->state == USER_READY || u->state == USER_RETURNING)
 		return;
 	snprintf(text, sizeof text, "tries again in %lld s, after %d failed",
 		 (long long)(u->next_try - now + 999) / 1000, u->attempts);

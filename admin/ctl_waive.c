@@ -60,8 +60,9 @@ static void print_waived(struct ctl *c, const json_t *answer)
 		fprintf(c->out, "check %s %s for %lld users\n", check,
 			c->undo ? "counts again" : "is waived", n);
 	else
-		fprintf(c->out, "%lld exceptions %s\n", n,
-			c->undo ? "count again" : "are waived");
+		fprintf(c->out, "%lld exceptions %s%s\n", n,
+			c->undo ? "count again" : "are waived",
+			n ? "; the pass that begins now counts anew" : "");
 }
 
 int ctl_waive(struct ctl *c)
