@@ -13,6 +13,8 @@ import pytest
 from lib import processes
 from lib.httpapi import Api, address, token
 
+pytestmark = pytest.mark.any_servers
+
 PLAIN = {"listen": "127.0.0.1:0", "tls": False}
 
 

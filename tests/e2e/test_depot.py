@@ -12,6 +12,8 @@ import pytest
 from lib import mail, processes, reader
 from lib.imapclient import ImapClient
 
+pytestmark = pytest.mark.any_servers
+
 
 @pytest.fixture
 def host(postgres, own_ferry):

@@ -10,6 +10,8 @@ import pytest
 from lib import processes
 from lib.openapi import OpenApi
 
+pytestmark = pytest.mark.any_servers
+
 API = OpenApi()
 
 

@@ -13,6 +13,8 @@ from lib.mailferry import CommandFailed, build_folder
 from test_copy import expunge
 from test_opensrs import PASSWORD, api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
+pytestmark = pytest.mark.any_servers
+
 
 @pytest.fixture
 def pulling(stage, api, hosted_ferry):      # noqa: F811
