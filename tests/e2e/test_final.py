@@ -3,7 +3,11 @@
 import json
 import os
 
+import pytest
+
 from lib import mail, processes, reader
+
+pytestmark = pytest.mark.any_servers
 
 
 def append(stage, person, size):

@@ -12,6 +12,8 @@ from lib.mailferry import ROOT
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 import desk  # noqa: E402
 
+pytestmark = pytest.mark.any_servers
+
 USERS, SESSIONS = 2500, 400     # the engine looks at 1000 in one go
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from lib.terminal import Terminal
 
+pytestmark = pytest.mark.any_servers
+
 QUESTION = "go on? [y/N] "
 
 

@@ -14,7 +14,7 @@ from lib.httpapi import address, token
 from lib.imapclient import ImapClient
 from lib.mailferry import ROOT
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.any_servers]
 
 PICTURES = os.path.join(ROOT, "build", "web", "pictures")
 EVIL_USER = "<img/src=x/onerror=alert(1)>@example.com"
