@@ -117,14 +117,19 @@ static const struct dns_said *to_note(const struct dns_view *v, size_t want)
 	return said;
 }
 
-static uint32_t longest_ttl(const struct dns_view *v, size_t want)
+/* Of the servers that give out what is noted: how long a copy elsewhere lasts says nothing of
+ * it. */
+static uint32_t longest_ttl(const struct dns_view *v, size_t want, const struct dns_said *noted)
 {
+	const struct dns_want *w = &v->wants->at[want];
+	bool wanted = dns_is_wanted(v->wants, w, noted->value);
 	uint32_t ttl_s = 0;
 
 	for (size_t i = 0; i < v->count; i++) {
 		const struct dns_said *s = &v->servers[i].said[want];
 
-		if (v->servers[i].party == DNS_OWN && counts(s))
+		if (v->servers[i].party == DNS_OWN && counts(s) &&
+		    dns_is_wanted(v->wants, w, s->value) == wanted)
 			ttl_s = MAX(ttl_s, s->ttl_s);
 	}
 	return ttl_s;
@@ -141,7 +146,7 @@ int dns_notes_write(struct store *st, const struct dns_view *v, struct err *e)
 			continue;
 		n = (struct dns_note){ .record = want->label,
 				       .value = said->value,
-				       .ttl_s = longest_ttl(v, i) };
+				       .ttl_s = longest_ttl(v, i, said) };
 		if (store_dns_note(st, v->wants->shown, &n, e) < 0)
 			return -1;
 	}
