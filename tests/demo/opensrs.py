@@ -117,7 +117,7 @@ class Plan:
         s.step("clients connect; their passwords are tried on new behind their backs")
         for user in USERS:
             self.connect(IdleClient, "idle", user)
-        self.operate("pull", "--wave", PULLED, only="%s: done" % WAVES[PULLED][0])
+        self.await_pulled()
         self.await_ready()
         self.operate("cutover", "--wave", "pilot", "--no-wait")
         s.text("         but: " + self.await_why(WAVES["pilot"][0], "phases"))
@@ -217,6 +217,13 @@ class Plan:
             items = self.world.ferry.cli("why", user)["waits_for"]
             return next((i["text"] for i in items if i["name"] == name and i["state"] == "waits"), None)
         return await_it(said, STEP_S, "%s to wait for %s" % (user, name))
+
+    def await_pulled(self):
+        def pulled():
+            done = self.world.ferry.cli("waves", "--wave", PULLED)["waves"][0]["pull"]["done"]
+            self.screen.bars([(PULLED, done, len(WAVES[PULLED]), "pulled by OpenSRS's tool")])
+            return done == len(WAVES[PULLED])
+        await_it(pulled, STEP_S, "OpenSRS's tool to be through with wave " + PULLED)
 
     def await_ready(self):
         def ready():
