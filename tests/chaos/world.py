@@ -25,7 +25,7 @@ from line import Lines
 
 MASTERS = {"ferry": "ferry-master-secret"}
 BUDGET_S, HOLD_S = 5, 9
-DISKS = {"old": "64M", "new": "64M", "store": "24M"}
+DISKS = {"old": "256M", "new": "256M", "store": "24M"}
 SETTINGS = {
     "cutover": {"budget_s": BUDGET_S, "hold_s": HOLD_S, "retry_s": 1, "tries": 100},
     "sync": {"workers": 6, "connections": 2, "delta_s": 2, "trailing_s": 2, "fence_s": 2, "retry_s": 1, "io_s": 20,
