@@ -1,13 +1,16 @@
 """Processes by pid: children, stop and go, waiting for an event with a deadline."""
 
 import ctypes
+import fcntl
 import os
 import select
 import signal
 import socket
+import tempfile
 import time
 
 
+PORTS = range(20000, 32000)     # below those that the kernel hands out (net.ipv4.ip_local_port_range)
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)   # loaded before any fork
 tied = False    # see tie(); the tests' conftest sets it, the demo must outlive its command
@@ -70,16 +73,34 @@ def answers(address, port, greets=True):
         return False
 
 
+def _is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
 def free_ports(count):
-    """Ports nobody listens on now; taken all at once, so they differ."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for s in held:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in held]
-    finally:
-        for s in held:
-            s.close()
+    """Ports nobody listens on now; all runs on the machine get them in turn, so nobody is given them again for long."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(os.path.join(tempfile.gettempdir(), "mailferry-ports-%d" % os.geteuid()), flags, 0o600), "r+") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        turn = int(f.read() or 0)
+        found = []
+        for turn in range(turn, turn + len(PORTS)):
+            if len(found) == count:
+                break
+            port = PORTS[turn % len(PORTS)]
+            if _is_free(port):
+                found.append(port)
+        else:
+            raise RuntimeError("no %d free ports in %s" % (count, PORTS))
+        f.seek(0)
+        f.truncate()
+        f.write(str(turn % len(PORTS)))
+    return found
 
 
 def _stat(pid):
