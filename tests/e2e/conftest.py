@@ -1,5 +1,6 @@
 """Two real servers for the whole run, users of one's own for each test, mailferry in between."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -56,6 +57,21 @@ def pytest_collection_modifyitems(config, items):
         out += [i for i in items if i not in out and ("stage" not in i.fixturenames or i.get_closest_marker("any_servers"))]
     config.hook.pytest_deselected(items=out)
     items[:] = [i for i in items if i not in out]
+
+
+@contextlib.contextmanager
+def postgres_of_one_s_own():
+    """Nothing of it stays, whether it started or not."""
+    folder = tempfile.mkdtemp(prefix="mailferry-pg-")
+    try:
+        os.chmod(folder, 0o755)
+        p = Postgres(os.path.join(folder, "pg"))
+        try:
+            yield p.start()
+        finally:
+            p.stop()
+    finally:
+        shutil.rmtree(folder)
 
 
 class Person:
@@ -134,6 +150,15 @@ class Stage:
                 client.finish(tag)
         client.logout()
 
+    def client(self, where, person, says=None):
+        """Logged in: on a server, or through mailferry; says: the name by which it shows itself (IMAP ID)."""
+        client = ImapClient(where.address, where.ports["imaps"], self.context)
+        self.opened.append(client)
+        if says:
+            client.command(b'ID ("name" "%s")' % says)
+        client.login(person.name, person.password)
+        return client
+
     def read(self, server, person):
         return reader.read(server, person.name, self.context)
 
@@ -171,12 +196,8 @@ def new(stage):
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server that the tests share; each begins with postgres.empty()."""
-    folder = tempfile.mkdtemp(prefix="mailferry-pg-")
-    os.chmod(folder, 0o755)
-    p = Postgres(os.path.join(folder, "pg")).start()
-    yield p
-    p.stop()
-    shutil.rmtree(folder)
+    with postgres_of_one_s_own() as p:
+        yield p
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ them. The engine is a stand-in that answers with fixed JSON; the real API has it
 import http.server
 import json
 import os
-import pty
 import socket
 import socketserver
 import ssl
@@ -318,15 +317,11 @@ def test_sync_draws_bars_on_a_terminal(config, engine):
     looks = [user("anna", running=running), user("anna", progress=ended)]
     engine.answers["/v1/sync"] = (202, {"count": 1, "users": [user("anna")], "refused": []})
     engine.answers["/v1/users/anna"] = lambda handler: (200, {"user": looks.pop(0)})
-    ours, theirs = pty.openpty()
-    done = subprocess.run([MAILFERRY, "-c", config, "sync", "anna"], stdout=theirs, timeout=60)
-    os.close(theirs)
-    text = os.read(ours, 65536).decode()
-    os.close(ours)
-    assert done.returncode == 0
+    status, text = Terminal([MAILFERRY, "-c", config, "sync", "anna"]).finish()
+    assert status == 0
     assert "[############............]" in text
     assert "\x1b[2A\x1b[J" in text  # title and one row are drawn over
-    assert text.endswith("anna: done in 840 ms, 9 messages, 9 compared\r\n")
+    assert text.endswith("anna: done in 840 ms, 9 messages, 9 compared\n")
 
 
 # ---- what is shown

@@ -10,7 +10,6 @@ import time
 import pytest
 
 from lib import mail, processes, reader
-from lib.imapclient import ImapClient
 
 pytestmark = pytest.mark.any_servers
 
@@ -38,15 +37,8 @@ def kill(f, postgres):
     postgres.sql("UPDATE engine_lease SET lease_until = 0")
 
 
-def client(stage, person, server):
-    c = ImapClient(server.address, server.ports["imaps"], stage.context)
-    stage.opened.append(c)
-    c.login(person.name, person.password)
-    return c
-
-
 def deliver(stage, person, server, *stamps):
-    c = client(stage, person, server)
+    c = stage.client(server, person)
     for stamp in stamps:
         c.finish(c.begin_append(b"INBOX", mail.message(stamp, 400), b"", mail.imap_date(1700000000)))
     c.logout()
@@ -130,7 +122,7 @@ def test_after_a_clean_end_nothing_is_done_again(stage, person, host):
 
 
 def deliver_large(stage, person):
-    c = client(stage, person, stage.old)
+    c = stage.client(stage.old, person)
     c.finish(c.begin_append(b"INBOX", mail.message("large", 6000), b"", mail.imap_date(1700000000)))
     c.logout()
 
@@ -142,7 +134,7 @@ def test_what_an_older_copy_does_not_know_is_not_sent_twice(stage, person, host,
     first.wait_state(person.name, "ready")
     copy = Copy(postgres, person)
     deliver(stage, person, stage.old, "unknown-1", "unknown-2", "unknown-3")
-    c = client(stage, person, stage.old)
+    c = stage.client(stage.old, person)
     c.command(b"RENAME INBOX.Work INBOX.Play")
     c.command(b"DELETE INBOX.Gone")
     c.command(b"CREATE INBOX.Fresh")
@@ -176,12 +168,12 @@ def test_nothing_comes_twice_to_who_was_moved(stage, person, host, postgres):
     first.wait_state(person.name, "ready")
     copy = Copy(postgres, person)
     deliver(stage, person, stage.old, "before-the-flip")
-    c = client(stage, person, stage.old)
+    c = stage.client(stage.old, person)
     c.command(b"SELECT INBOX")
     c.command(b"UID STORE 1 +FLAGS (\\Seen)")
     c.logout()
     assert first.command("cutover", person.name).returncode == 0
-    c = client(stage, person, stage.new)
+    c = stage.client(stage.new, person)
     c.command(b"SELECT INBOX")
     c.command(b"UID STORE 1 -FLAGS (\\Seen)")
     c.logout()
@@ -194,7 +186,7 @@ def test_nothing_comes_twice_to_who_was_moved(stage, person, host, postgres):
     processes.wait_until(lambda: "late-3" in inbox(stage, person, stage.new), 20, "the latest mail")
     a_pass(second, person)
     assert inbox(stage, person, stage.new) == inbox(stage, person, stage.old)
-    c = client(stage, person, stage.new)
+    c = stage.client(stage.new, person)
     c.command(b"SELECT INBOX")
     untagged, _ = c.command(b"UID FETCH 1 (FLAGS)")
     assert not any(b"\\Seen" in line for line in untagged)

@@ -6,7 +6,6 @@ import tempfile
 import pytest
 
 from lib import mail, processes
-from lib.imapclient import ImapClient
 from lib.mailferry import Mailferry
 
 QUICK = {"delta_s": 1, "retry_s": 1, "uids": "plain"}    # so that equal and unequal UIDs are ours to choose
@@ -30,14 +29,6 @@ def strict_one(stage):
 def strict(stage, strict_one):
     stage.ferries = [strict_one]
     return strict_one
-
-
-def at(stage, server, person):
-    """The person past the proxy, on one of the servers."""
-    client = ImapClient(server.address, server.ports["imaps"], stage.context)
-    client.login(person.name, person.password)
-    stage.opened.append(client)
-    return client
 
 
 def ready(stage, f, person, folders=None, waived=()):
@@ -98,7 +89,7 @@ def put(client, folder, stamp):
 
 def test_mail_on_new_that_we_did_not_copy(stage, strict, person):
     ready(stage, strict, person, waived=ALWAYS)
-    there = at(stage, stage.new, person)
+    there = stage.client(stage.new, person)
     letters = stage.new.prefix.encode() + b"Newsletter"
     there.command(b"CREATE " + letters)
     put(there, letters, "stranger-1")
@@ -115,7 +106,7 @@ def test_mail_on_new_that_we_did_not_copy(stage, strict, person):
 
 def test_a_waiver_may_be_taken_back(stage, strict, person):
     ready(stage, strict, person, waived=ALWAYS)
-    put(at(stage, stage.new, person), b"INBOX", "stranger")
+    put(stage.client(stage.new, person), b"INBOX", "stranger")
     wait_item(strict, person, "strangers", "waits")
     assert strict.cli("waive", person.name, "strangers", "--note", "mine")["count"] == 1
     i = wait_item(strict, person, "strangers", "waived")
@@ -132,7 +123,7 @@ def test_a_waiver_may_be_taken_back(stage, strict, person):
 def test_mail_that_comes_to_new_behind_the_last_pass_undoes_the_flip(stage, own_ferry, person):
     f = own_ferry({"sync": {"delta_s": 600}})
     ready(stage, f, person)
-    put(at(stage, stage.new, person), b"INBOX", "late")
+    put(stage.client(stage.new, person), b"INBOX", "late")
     assert item(f, person, "strangers")["state"] == "ok"
     done = f.command("cutover", person.name, check=False)
     assert done.returncode == 1 and "gate: strangers: 1 messages on new" in done.stdout, done.stdout
@@ -143,7 +134,7 @@ def test_mail_that_comes_to_new_behind_the_last_pass_undoes_the_flip(stage, own_
 def test_each_of_several_holds_up_alone(stage, strict, person):
     """Plain UIDs, another prefix, changes past the proxy, a certificate that ends: waived one after the other."""
     stage.fill(person, {"INBOX": 6})
-    here = at(stage, stage.old, person)
+    here = stage.client(stage.old, person)
     here.command(b"SELECT INBOX")
     here.command(b"STORE 1:3 +FLAGS.SILENT (\\Deleted)")
     here.command(b"EXPUNGE")
@@ -169,13 +160,13 @@ def test_each_of_several_holds_up_alone(stage, strict, person):
 @pytest.mark.offers("dovecot")
 def test_one_uidvalidity_and_other_uids(stage, strict, person):
     stage.fill(person, {"INBOX": 1, "INBOX.Work": 4})
-    here = at(stage, stage.old, person)
+    here = stage.client(stage.old, person)
     untagged, _ = here.command(b"STATUS INBOX.Work (UIDVALIDITY)")
     validity = int(untagged[0].split()[-1].rstrip(b")"))
     here.command(b"SELECT INBOX.Work")
     here.command(b"STORE 1:2 +FLAGS.SILENT (\\Deleted)")
     here.command(b"EXPUNGE")
-    at(stage, stage.new, person).command(b"CREATE Work")
+    stage.client(stage.new, person).command(b"CREATE Work")
     stage.new.doveadm("mailbox", "update", "-u", person.name, "--uid-validity", str(validity), "Work")
     ready(stage, strict, person, {}, waived=ALWAYS + ("uids",))
     held_up(strict, person, "uidvalidity", "1 folders have old's UIDVALIDITY and other UIDs, first INBOX.Work")

@@ -1,13 +1,12 @@
 """docs/openapi.json and the program say the same: the routes both ways, and what real answers look like."""
 
-import http.client
 import json
-import socket
 from urllib.parse import quote
 
 import pytest
 
 from lib import processes
+from lib.httpapi import LocalApi
 from lib.openapi import OpenApi
 
 pytestmark = pytest.mark.any_servers
@@ -15,25 +14,9 @@ pytestmark = pytest.mark.any_servers
 API = OpenApi()
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=20)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 def ask(ferry, path, body=None):
-    connection = UnixConnection(ferry.api)
-    connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body))
-    answer = connection.getresponse()
-    said = answer.read()
-    connection.close()
-    kind = answer.headers.get_content_type()
-    return answer.status, kind, json.loads(said) if kind == "application/json" else said.decode()
+    status, headers, said = LocalApi(ferry).ask(path, body)
+    return status, headers.get_content_type(), said.decode() if isinstance(said, bytes) else said
 
 
 def test_both_have_the_same_routes(ferry):

@@ -6,7 +6,6 @@ import io
 import pytest
 
 from lib import processes
-from lib.imapclient import ImapClient
 
 pytestmark = pytest.mark.any_servers
 
@@ -19,11 +18,7 @@ def plan(f):
 
 
 def visit(stage, f, person, name=None):
-    client = ImapClient(f.address, f.ports["imaps"], stage.context)
-    if name:
-        client.command(b'ID ("name" "%s")' % name)
-    client.login(person.name, person.password)
-    client.logout()
+    stage.client(f, person, name).logout()
 
 
 def refused(f, *args, status=1):

@@ -12,7 +12,6 @@ import pytest
 from lib import mail
 from lib.copier import Copier
 from lib.fakemail import FakeMail
-from lib.imapclient import ImapClient
 
 ANNA, SECRET = "anna@example.com", "secret"
 PLAIN = {b"IMAP4rev1", b"LITERAL+", b"UIDPLUS", b"UNSELECT", b"NAMESPACE"}
@@ -238,17 +237,11 @@ def test_a_folder_that_has_gone(two):
     assert not t.new.box(ANNA, b"Work").mails
 
 
-def connect(stage, server, person):
-    c = ImapClient(server.address, server.ports["imaps"], stage.context)
-    c.login(person.name, person.password)
-    return c
-
-
 def test_between_real_servers(stage, person, copier):
     """First copy, to the UIDs that old has, changes on both sides, a lost journal; in windows of five"""
     copier.env["MAILFERRY_WINDOW"] = "5"
     stage.fill(person, {"INBOX": 36})
-    old = connect(stage, stage.old, person)
+    old = stage.client(stage.old, person)
     for command in (b"SELECT INBOX", b"STORE 7,19:20 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE", b"CLOSE"):
         old.command(command)
     old.logout()
@@ -257,7 +250,7 @@ def test_between_real_servers(stage, person, copier):
     there, here = ([m.uid for m in stage.read(s, person)[("INBOX",)].messages] for s in (stage.new, stage.old))
     assert there == here
     assert copier.run()[1]["copied"] == 0
-    old, new = connect(stage, stage.old, person), connect(stage, stage.new, person)
+    old, new = stage.client(stage.old, person), stage.client(stage.new, person)
     for c, gone in ((old, b"1,9,20:22"), (new, b"4,33")):
         for command in (b"SELECT INBOX", b"STORE 2 +FLAGS.SILENT (\\Draft)", b"STORE %s +FLAGS.SILENT (\\Deleted)" % gone,
                         b"EXPUNGE", b"CLOSE"):

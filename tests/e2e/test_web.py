@@ -8,10 +8,8 @@ import os
 
 import pytest
 
-from lib import processes
 from lib.browser import Browser, SIZES
 from lib.httpapi import address, token
-from lib.imapclient import ImapClient
 from lib.mailferry import ROOT
 
 pytestmark = [pytest.mark.full, pytest.mark.any_servers]
@@ -64,7 +62,7 @@ class Desk:
 
 @pytest.fixture
 def desk(own_ferry, browser):
-    f = own_ferry({"api": {"listen": "127.0.0.1:%d" % processes.free_ports(1)[0], "tls": False, "tokens": "tokens"},
+    f = own_ferry({"api": {"listen": "127.0.0.1:0", "tls": False, "tokens": "tokens"},
                    "sync": {"delta_s": 1}, "run": {"nodes": 1}})
     return Desk(f, browser)
 
@@ -81,19 +79,11 @@ def people(stage, desk):
     return one, two, three
 
 
-def visit(stage, f, person):
-    client = ImapClient(f.address, f.ports["imaps"], stage.context)
-    stage.opened.append(client)
-    client.command(b'ID ("name" "%s")' % EVIL_CLIENT)
-    client.login(person.name, person.password)
-    return client
-
-
 def test_every_page_in_every_light(stage, desk, people):
     b, moved = desk.browser, people[0]
-    visit(stage, desk.f, moved)
+    stage.client(desk.f, moved, EVIL_CLIENT)
     desk.f.command("cutover", moved.name)
-    visit(stage, desk.f, moved)
+    stage.client(desk.f, moved, EVIL_CLIENT)
     os.makedirs(PICTURES, exist_ok=True)
     pages = {"overview": "", "users": "users", "user": "user/" + moved.name, "waves": "waves", "wave": "wave/1",
              "phases": "phases", "plan": "phases/example.com", "sessions": "sessions"}
@@ -178,7 +168,7 @@ def test_a_wave_there_and_back(desk, people, stage):
 
 def test_hostile_words_are_text(stage, desk, people):
     b, (_, _, three) = desk.browser, people
-    visit(stage, desk.f, three)
+    stage.client(desk.f, three, EVIL_CLIENT)
     desk.f.cli("phases", "example.com", "--done", "told", "--note", EVIL_NOTE)
     desk.look("users")
     b.wait("td.name:has-text('%s')" % EVIL_USER)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 
 from . import processes
 
@@ -51,3 +52,24 @@ class Api:
 
     def status(self, *args, **kw):
         return self.ask(*args, **kw)[0]
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=20)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class LocalApi(Api):
+    """The same at the engine's socket, as the operator's command meets it."""
+
+    def __init__(self, ferry):
+        self.path, self.bearer, self.keep, self._open = ferry.api, None, False, None
+
+    def connect(self):
+        return UnixConnection(self.path)
