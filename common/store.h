@@ -403,7 +403,9 @@ struct session_row {
 	const char *route;  /* why it was led where it is: "old: user is ready" */
 	int64_t since, bytes_up, bytes_down;
 	int64_t quiet_since; /* no command is open since then; 0: one is */
-	bool gone;	     /* remove the row */
+	/* Removes the row, if there is one. Of the rest only id counts, and name: whose client
+	 * has been let in and went just now; NULL: nobody's. */
+	bool gone;
 };
 int store_sessions_write(struct store *st, const char *node, const struct session_row *rows,
 			 size_t n, struct err *e) MUST_CHECK;

@@ -357,23 +357,23 @@ int store_quiet(struct store *st, const char *name, int64_t change, struct quiet
 
 #define LET_IN "('RELAY', 'DRAIN', 'QUIET', 'PARTING')" /* states behind the login */
 
-static int end_session(struct db *db, const char *node, const char *id, struct err *e)
+static int end_session(struct db *db, const char *node, const struct session_row *s,
+		       struct err *e)
 {
-	if (db_run(db,
-		   "INSERT INTO last_sessions (name, at) SELECT name, ?3 FROM sessions"
-		   " WHERE node = ?1 AND id = ?2 AND state IN " LET_IN
-		   " ON CONFLICT (name) DO UPDATE SET at = excluded.at",
-		   ARGS(TEXT(node), TEXT(id), INT(db_now_ms(db))), e) < 0)
+	if (s->name && db_run(db,
+			      "INSERT INTO last_sessions (name, at) VALUES (?1, ?2)"
+			      " ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+			      ARGS(TEXT(s->name), INT(db_now_ms(db))), e) < 0)
 		return -1;
 	return db_run(db, "DELETE FROM sessions WHERE node = ?1 AND id = ?2",
-		      ARGS(TEXT(node), TEXT(id)), e);
+		      ARGS(TEXT(node), TEXT(s->id)), e);
 }
 
 static int write_session(struct db *db, const char *node, const struct session_row *s,
 			 struct err *e)
 {
 	if (s->gone)
-		return end_session(db, node, s->id, e);
+		return end_session(db, node, s, e);
 	return db_run(
 		db,
 		"INSERT INTO sessions (node, id, name, proto, peer, side, state, doing, since,"

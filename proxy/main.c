@@ -208,7 +208,7 @@ static void close_parts(struct node *n)
 	sessions_shut_down(p, true);
 	endings_release(p);
 	traces_release(p);
-	session_free_closed(p); /* their rows go through the follower */
+	session_free_closed(p); /* what they still say goes through the follower */
 	uses_write(p);
 	lookup_free(&p->lookup);
 	follower_stop(&p->follower);

@@ -78,6 +78,7 @@ static void end(struct session *s, enum meter_end how, const char *why)
 		 (double)(clock_real_ms() - s->since_ms) / 1000,
 		 (unsigned long long)s->bytes_up, (unsigned long long)s->bytes_down);
 	metrics_add(p->metrics, METER_CLOSED, AT(s->protocol->kind, how), 1);
+	session_end_row(s);
 	session_enter(s, SESSION_CLOSED);
 	session_forget_login(s);
 	guard_leave(p->guard, &s->guarded);

@@ -52,6 +52,9 @@ void session_proved(struct session *s);
 void session_forget_backend(struct session *s);
 /* Why it was led to its side, when it was: "new: flipped at 2026-11-24T05:00:00Z". */
 void session_describe_route(const struct session *s, char *out, size_t size);
+/* Before it is closed: its row goes, and the store learns when a client that was let in went,
+ * however short it was there. */
+void session_end_row(struct session *s);
 void session_count_hold(struct session *s, const char *released_to);
 void session_to_auth(struct session *s);
 

@@ -19,9 +19,6 @@ void session_free_closed(struct proxy *p)
 	struct session *s;
 
 	while ((s = TAILQ_FIRST(&p->closed))) {
-		if (s->row_written)
-			follower_session(p->follower,
-					 &(struct session_row){ .id = s->id, .gone = true });
 		TAILQ_REMOVE(&p->closed, s, link);
 		overlay_end(s);
 		validity_end(s);
@@ -157,6 +154,18 @@ static bool look_quiet(struct session *s, int64_t now)
 static int64_t quiet_since(const struct session *s, int64_t now)
 {
 	return clock_real_ms() - (now - MAX(s->busy_ms, s->state_ms));
+}
+
+void session_end_row(struct session *s)
+{
+	bool was_in = s->state >= SESSION_RELAY;
+
+	if (!s->row_written && !was_in)
+		return;
+	follower_session(s->proxy->follower,
+			 &(struct session_row){ .id = s->id,
+						.name = was_in ? s->login.name : NULL,
+						.gone = true });
 }
 
 static void write_row(struct session *s, bool quiet, int64_t now)

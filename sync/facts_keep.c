@@ -14,20 +14,40 @@ static bool was_in_step(const struct user *u)
 	return u->state == USER_READY && u->progress.pass_clean;
 }
 
+/* Nodes have had the time to tell of who made the changes that were found. */
+static void judge(struct facts *f, int64_t last_session, int64_t now)
+{
+	if (f->found == 0 || now < f->found_at + FACTS_TOLD_MS)
+		return;
+	if (last_session < f->found_since) {
+		f->unseen = f->found;
+		f->unseen_at = f->found_at;
+	}
+	f->found = f->found_at = f->found_since = 0;
+}
+
+static void find(struct facts *f, int64_t changed, int64_t since, int64_t now)
+{
+	if (changed > 0 && f->found == 0) {
+		f->found_at = now;
+		f->found_since = since;
+	}
+	f->found += changed;
+}
+
 void facts_carry_on(struct facts *f, const struct facts *before, const struct user *u,
 		    const struct job_result *r, int64_t last_session, int64_t now)
 {
-	int64_t changed = r->flags + r->deleted;
-
 	f->unseen = before->unseen;
 	f->unseen_at = before->unseen_at;
+	f->found = before->found;
+	f->found_at = before->found_at;
+	f->found_since = before->found_since;
+	judge(f, last_session, now);
 	if (!was_in_step(u))
 		return;
 	add_time(f, before, r->took_ms);
-	if (changed > 0 && last_session < u->progress.pass_ended) {
-		f->unseen = changed;
-		f->unseen_at = now;
-	}
+	find(f, r->flags + r->deleted, u->progress.pass_ended, now);
 }
 
 static int read_before(struct store *st, const char *name, struct facts *out, struct err *e)

@@ -5,10 +5,14 @@
 #include "common/store.h"
 #include "sync/job.h"
 
+/* Nodes tell of a session within a second, and the store may make them wait. */
+#define FACTS_TOLD_MS 3000
+
 /*
  * After a pass that told facts: writes them into the store. u is the row from before the pass:
  * whether mail was in step already decides whether its time counts, and the end of the pass
- * before decides whether a node can have seen what changed.
+ * before decides whether a node can have seen what changed. That is judged by a later pass,
+ * FACTS_TOLD_MS after.
  */
 int facts_keep(struct store *st, const struct user *u, const struct job_result *r,
 	       struct err *e) MUST_CHECK;

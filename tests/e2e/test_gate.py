@@ -182,9 +182,25 @@ def test_what_passes_by_itself(stage, strict, person, imap):
     c.login(person.name, person.password)
     c.command(b"SELECT INBOX")
     c.command(b"STORE 1:2 +FLAGS.SILENT (by-the-client)")
-    passes = strict.user(person.name)["progress"]["passes"]
-    processes.wait_until(lambda: strict.user(person.name)["progress"]["passes"] > passes + 1, 30, "two more passes")
-    assert item(strict, person, "unseen")["state"] == "ok"
+    was_seen(strict, person)
+
+
+def test_a_session_shorter_than_a_second_was_seen(stage, strict, person, imap):
+    """As a webmail's: it is gone before the node tells of those that are there."""
+    ready(stage, strict, person, {"INBOX": 4})
+    c = imap(strict)
+    c.login(person.name, person.password)
+    c.command(b"SELECT INBOX")
+    c.command(b"STORE 1:2 +FLAGS.SILENT (by-webmail)")
+    c.logout()
+    was_seen(strict, person)
+
+
+def was_seen(f, person):
+    """What his client changed has been judged by now (sync/facts_keep.c), and a node had it."""
+    passes = f.user(person.name)["progress"]["passes"]
+    processes.wait_until(lambda: f.user(person.name)["progress"]["passes"] > passes + 5, 60, "six more passes")
+    assert item(f, person, "unseen")["state"] == "ok"
 
 
 def test_what_cannot_be_waived(strict, person):

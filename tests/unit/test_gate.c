@@ -367,17 +367,38 @@ static void test_times_of_deltas(void **state UNUSED)
 	assert_true(f.took_ms[0] == 9 && f.took_ms[1] == 1 && f.took_ms[2] == 2);
 }
 
+/* Nodes tell of their sessions once a second: what a pass finds is judged when they have. */
 static void test_who_was_there(void **state UNUSED)
 {
 	const struct facts before = { .unseen = 1, .unseen_at = 5 };
 	const struct job_result r = { .flags = 2, .deleted = 1 }, none = { .copied = 4 };
+	int64_t since = u.progress.pass_ended, told = NOW + FACTS_TOLD_MS;
+	struct facts found = { 0 }, more = { 0 }, f = { 0 };
+
+	facts_carry_on(&f, &before, &u, &none, 0, NOW); /* mail may come at any time */
+	assert_true(f.unseen == 1 && f.unseen_at == 5 && f.found == 0);
+	facts_carry_on(&found, &before, &u, &r, 0, NOW);
+	assert_true(found.unseen == 1 && found.found == 3);
+	u.progress.pass_ended = NOW; /* the next one comes at once */
+	facts_carry_on(&more, &found, &u, &r, 0, told - 1);
+	assert_true(more.unseen == 1 && more.found == 6);
+	u.progress.pass_ended = told - 1;
+	facts_carry_on(&f, &more, &u, &none, since, told); /* a node's session */
+	assert_true(f.unseen == 1 && f.unseen_at == 5 && f.found == 0);
+	facts_carry_on(&f, &more, &u, &none, since - 1, told);
+	assert_true(f.unseen == 6 && f.unseen_at == NOW && f.found == 0);
+	facts_carry_on(&f, &more, &u, &r, since - 1, told); /* and the next question */
+	assert_true(f.unseen == 6 && f.found == 3 && f.found_since == told - 1);
+}
+
+static void test_a_move_does_not_forget_what_was_found(void **state UNUSED)
+{
+	const struct facts before = { .found = 3, .found_at = NOW, .found_since = 7 };
+	const struct job_result none = { .copied = 4 };
 	struct facts f = { 0 };
 
-	facts_carry_on(&f, &before, &u, &r, u.progress.pass_ended, NOW); /* a node's session */
-	assert_true(f.unseen == 1 && f.unseen_at == 5);
-	facts_carry_on(&f, &before, &u, &none, 0, NOW); /* mail may come at any time */
-	assert_true(f.unseen == 1 && f.unseen_at == 5);
-	facts_carry_on(&f, &before, &u, &r, u.progress.pass_ended - 1, NOW);
+	u.state = USER_SYNCING;
+	facts_carry_on(&f, &before, &u, &none, 6, NOW + FACTS_TOLD_MS);
 	assert_true(f.unseen == 3 && f.unseen_at == NOW);
 }
 
@@ -405,6 +426,7 @@ int main(void)
 		T(test_bad_facts),
 		T(test_times_of_deltas),
 		T(test_who_was_there),
+		T(test_a_move_does_not_forget_what_was_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

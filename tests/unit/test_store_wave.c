@@ -377,6 +377,8 @@ static void test_since_when_a_user_is_quiet(void **state UNUSED)
 	session("p2", "b", 0, false); /* of a node that dies */
 	clock_test_advance(STORE_LEASE_MS + 1);
 	assert_int_equal(quiet_since(), end);
+	session("p1", "c", 0, true); /* too short for a row of its own */
+	assert_int_equal(quiet_since(), clock_real_ms());
 }
 
 int main(void)
