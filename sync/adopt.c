@@ -3,6 +3,7 @@
  * tool was here, the journal is lost, or a UIDVALIDITY has changed. Never a blind second copy.
  */
 #include "sync/ahead.h"
+#include "sync/found.h"
 
 #define PART 8192 /* messages, about, whose digests are held at once */
 
@@ -218,6 +219,8 @@ static int write_row(struct work *w, const struct seen *here, const struct seen 
 	if (orphan_at(w, there->uid, &row.id, e) < 0)
 		return -1;
 	w->adopted += !row.id;
+	if (found_adopted(w, d, e) < 0)
+		return -1;
 	return journal_msg_write(p->journal, w->f, &row, d, NULL, e);
 }
 

@@ -1,6 +1,7 @@
 /* Hides: one folder: its identity, and the order in which what differs is mended. */
 #include "sync/ahead.h"
 #include "sync/exceptions.h"
+#include "sync/found.h"
 #include "sync/journal_suspect.h"
 
 /* ---- the folder's identity */
@@ -9,12 +10,10 @@
 static int forget_rows(struct work *w, struct err *e)
 {
 	struct journal *j = w->pass->journal;
-	const char *names[SIDES] = { w->f->name[SIDE_OLD], w->f->name[SIDE_NEW] };
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	if (journal_folder_drop(j, w->f->id, e) < 0 ||
-	    journal_folder_add(j, names, &w->f->id, e) < 0) {
+	if (journal_folder_renew(j, w->f, w->pass->to, e) < 0) {
 		journal_rollback(j);
 		return -1;
 	}
@@ -107,6 +106,8 @@ static int open_folder(struct work *w, struct err *e)
 			       ? NULL
 			       : mem_str(w->selected[p->to].permanent_flags);
 	w->next_uid = w->first_uid = MAX(w->selected[p->to].uidnext, 1u);
+	if (journal_lost(p->journal, w->f->id, &w->lost, e) < 0)
+		return -1;
 	return settle_batches(w, e);
 }
 
@@ -208,7 +209,7 @@ static int work_trailing(struct work *w, struct err *e)
 
 static int work_in_step(struct work *w, bool *equal, struct err *e)
 {
-	if (uids_recover(w, e) < 0 || exceptions_retry(w, e) < 0 ||
+	if (uids_recover(w, e) < 0 || found_there(w, e) < 0 || exceptions_retry(w, e) < 0 ||
 	    copy_gather(w, both_sides, e) < 0)
 		return -1;
 	if (w->sweep.on)
@@ -234,6 +235,9 @@ static int settle(struct work *w, bool equal, struct err *e)
 	unsigned from = 1U << p->from, to = 1U << p->to;
 	struct journal_counts now;
 
+	/* What is surplus there is removed when the direction turns. */
+	if (w->lost.surplus[p->from])
+		w->f->settled &= from;
 	if (pass_is_trailing(p)) { /* has not looked at new */
 		w->f->settled = (w->f->settled & to) | from;
 		return 0;
@@ -243,7 +247,9 @@ static int settle(struct work *w, bool equal, struct err *e)
 		return 0;
 	if (journal_count(p->journal, w->f, &now, e) < 0)
 		return -1;
-	w->f->settled = from | (now.at[p->to] == w->f->state[p->to].messages ? to : 0);
+	w->f->settled = from;
+	if (now.at[p->to] == w->f->state[p->to].messages && !w->lost.surplus[p->from])
+		w->f->settled |= to;
 	return 0;
 }
 

@@ -255,6 +255,24 @@ int deletes_changed(struct work *w, const struct delete_plan *d,
 	return 0;
 }
 
+int copy_expunge(struct work *w, const struct uid_list *uids, bool *gone, struct err *e)
+{
+	struct delete_plan d = { .count = uids->count, .uids = *uids };
+	struct message_change changes[DELETE_CHANGES];
+	size_t n = deletes_changes(w, &d, changes);
+	int rc = 0;
+
+	*gone = false;
+	w->touched = true;
+	pass_step();
+	if (n)
+		rc = mailbox_change_all(w->lane->box[w->pass->to], changes, n, e);
+	if (rc == 0)
+		rc = deletes_changed(w, &d, changes, n, gone, e);
+	pass_step();
+	return rc;
+}
+
 int deletes_write(struct work *w, const struct delete_plan *d, struct err *e)
 {
 	for (size_t i = 0; i < d->count; i++)
@@ -317,8 +335,11 @@ int lost_is_purge(const struct work *w, const struct lost *sum, bool *out, struc
 
 static int drop_one(struct work *w, struct journal_msg *row, bool purged, struct err *e)
 {
-	if (!purged)
+	if (!purged) {
+		if (journal_lost_note(w->pass->journal, row->id, w->pass->to, e) < 0)
+			return -1;
 		return journal_msg_drop(w->pass->journal, row->id, e);
+	}
 	row->state = MSG_SKIPPED;
 	row->uid[w->pass->to] = 0;
 	return journal_msg_write(w->pass->journal, w->f, row, NULL, "removed there for its age",

@@ -102,6 +102,27 @@ int copy_list(struct work *w, enum side s, struct err *e)
 	return 0;
 }
 
+int copy_unknown_there(struct work *w, uint32_t from_uid, struct uid_list *out, struct err *e)
+{
+	enum side to = w->pass->to;
+	uint32_t *known = NULL;
+	size_t n = 0, k = 0, kept = 0;
+
+	if (mailbox_uids(w->lane->box[to], from_uid, 0, out, e) < 0 ||
+	    journal_uids_between(w->pass->journal, w->f->id, to, from_uid, UINT32_MAX, &known,
+				 &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < out->count; i++) {
+		while (k < n && known[k] < out->at[i])
+			k++;
+		if (k == n || known[k] != out->at[i])
+			out->at[kept++] = out->at[i];
+	}
+	out->count = kept;
+	mem_free(&known);
+	return 0;
+}
+
 /* ---- what the journal knows */
 
 static int by_side_uid(const void *a, const void *b, void *side);

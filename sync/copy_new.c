@@ -3,6 +3,7 @@
  */
 #include "sync/ahead.h"
 #include "sync/exceptions.h"
+#include "sync/found.h"
 #include "sync/readahead.h"
 #include "sync/sender.h"
 #include "sync/suspects.h"
@@ -83,15 +84,17 @@ static int write_one(struct work *w, struct batch_message *m, struct journal_msg
 {
 	enum exception_kind kind;
 	char *reason = unfit(m, &kind);
-	bool moved = false;
+	bool moved = false, back = false;
 	int rc = 0;
 
 	m->skip = true;
 	if (m->fetched == FETCH_OK)
 		rc = is_moved(w, m, &moved, e);
+	if (rc == 0 && m->fetched == FETCH_OK && !moved)
+		rc = found_here(w, m, &back, e);
 	if (rc == 0 && (reason || moved)) {
 		rc = write_unsent(w, m, row, reason, kind, e);
-	} else if (rc == 0 && m->fetched == FETCH_OK) {
+	} else if (rc == 0 && m->fetched == FETCH_OK && !back) {
 		*row = intent_row(w, m, batch, (*pos)++);
 		m->skip = false;
 		mem_free(&m->flags);

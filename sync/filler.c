@@ -60,8 +60,7 @@ static int take_uids(struct burning *b, const uint32_t *uids, size_t n)
 {
 	struct uids *u = &b->w->uids;
 
-	if (uids[0] < b->at || (b->exact && uids[0] != b->at) ||
-	    uids[n - 1] - uids[0] != n - 1)
+	if (uids[0] < b->at || (b->exact && uids[0] != b->at) || uids[n - 1] - uids[0] != n - 1)
 		return gave_up(b, "something else came into the folder");
 	if (u->base_count && u->base + u->base_count == uids[0])
 		u->base_count += (uint32_t)n; /* all in one row, as one range in a command */
@@ -175,46 +174,6 @@ static void digest_one(struct digest *out)
 	digest_stream_free(&d);
 }
 
-/* UIDs there, from this one on, that no row has; *out is the caller's. */
-static int list_unknown(struct work *w, uint32_t from, struct uid_list *out, struct err *e)
-{
-	enum side to = w->pass->to;
-	uint32_t *known = NULL;
-	size_t n = 0, k = 0, kept = 0;
-
-	if (mailbox_uids(w->lane->box[to], from, 0, out, e) < 0 ||
-	    journal_uids_between(w->pass->journal, w->f->id, to, from, UINT32_MAX, &known, &n,
-				 e) < 0)
-		return -1;
-	for (size_t i = 0; i < out->count; i++) {
-		while (k < n && known[k] < out->at[i])
-			k++;
-		if (k == n || known[k] != out->at[i])
-			out->at[kept++] = out->at[i];
-	}
-	out->count = kept;
-	mem_free(&known);
-	return 0;
-}
-
-/* The mark once more, for a server that did not take it with the message. */
-static int expunge(struct mailbox *box, const uint32_t *uids, size_t n, struct err *e)
-{
-	struct message_change both[] = {
-		{ .uids = uids, .n = n, .how = STORE_ADD, .flags = "\\Deleted" },
-		{ .uids = uids, .n = n, .how = UID_EXPUNGE },
-	};
-
-	if (mailbox_change_all(box, both, COUNT(both), e) < 0)
-		return -1;
-	for (size_t i = 0; i < COUNT(both); i++)
-		if (both[i].rc < 0) {
-			*e = both[i].e;
-			return -1;
-		}
-	return 0;
-}
-
 int filler_remove(struct work *w, uint32_t from, struct err *e)
 {
 	enum side to = w->pass->to;
@@ -226,7 +185,7 @@ int filler_remove(struct work *w, uint32_t from, struct err *e)
 	if (rc == 0 && !mailbox_quirks(box)->appends_seen)
 		rc = mailbox_noop(box, e);
 	if (rc == 0)
-		rc = list_unknown(w, from, &found, e);
+		rc = copy_unknown_there(w, from, &found, e);
 	if (rc == 0 && found.count) {
 		digest_one(&x.one);
 		x.uids = mem_array(found.count, sizeof *x.uids);
@@ -234,10 +193,12 @@ int filler_remove(struct work *w, uint32_t from, struct err *e)
 				     e);
 	}
 	if (rc == 0 && x.count) {
-		w->touched = true;
-		pass_step();
-		rc = expunge(box, x.uids, x.count, e);
-		pass_step();
+		const struct uid_list fillers = { x.uids, x.count };
+		bool gone;
+
+		rc = copy_expunge(w, &fillers, &gone, e);
+		if (rc == 0 && !gone)
+			rc = err_set(e, ERR_TEMP, "the server has no UIDPLUS any more");
 	}
 	uid_list_release(&found);
 	free(x.uids);

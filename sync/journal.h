@@ -18,7 +18,7 @@
 #include "sync/digest.h"
 #include "sync/flags.h"
 
-#define JOURNAL_SCHEMA	   11 /* see steps[] in journal_schema.c */
+#define JOURNAL_SCHEMA	   12 /* see steps[] in journal_schema.c */
 #define JOURNAL_REASON_MAX 256
 
 struct journal;
@@ -73,6 +73,10 @@ int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) 
  * what it had is GONE. */
 int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left,
 		      struct err *e) MUST_CHECK;
+/* Its side s has other UIDs, and nothing holds any more that is known of it: f is a new one of
+ * these names. What stood on s is missed there (sync/journal_lost.h). */
+int journal_folder_renew(struct journal *j, struct journal_folder *f, enum side s,
+			 struct err *e) MUST_CHECK;
 /* Forgets it with all its messages. */
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 

@@ -1,5 +1,6 @@
 /* Hides: the rows of folders and subscriptions. */
 #include "sync/journal_impl.h"
+#include "sync/journal_lost.h"
 
 bool journal_is_settled(const struct journal_folder *f, enum side s)
 {
@@ -102,6 +103,34 @@ int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, str
 	if (left)
 		return journal_with_id(j, old ? LEAVE_OLD : LEAVE_NEW, id, e);
 	return journal_with_id(j, old ? LOSE_OLD : LOSE_NEW, id, e);
+}
+
+/* Names are there once: the former one steps aside until it goes. */
+static int step_aside(struct journal *j, int64_t id, struct err *e)
+{
+	sqlite3_stmt *st = journal_prepare(
+		j,
+		"UPDATE folder SET old_name = char(10) || id, new_name = char(10) || id"
+		" WHERE id = ?1",
+		e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, id);
+	return journal_finish(j, st, e) < 0 ? -1 : 0;
+}
+
+int journal_folder_renew(struct journal *j, struct journal_folder *f, enum side s,
+			 struct err *e)
+{
+	HELD(j);
+	const char *names[SIDES] = { f->name[SIDE_OLD], f->name[SIDE_NEW] };
+	const int64_t former = f->id;
+
+	if (step_aside(j, former, e) < 0 || journal_folder_add(j, names, &f->id, e) < 0 ||
+	    journal_lost_pass(j, former, f->id, s, e) < 0)
+		return -1;
+	return journal_folder_drop(j, former, e);
 }
 
 int journal_folder_drop(struct journal *j, int64_t id, struct err *e)

@@ -5,7 +5,7 @@
  *	journal_schema.c the tables, and how older ones become ours
  *	journal_sql.c	 the statements' texts
  *	journal_folder.c, journal_msg.c, journal_batch.c, journal_exception.c, journal_place.c,
- *	journal_pop3.c, journal_suspect.c, journal_uidl.c	 rows
+ *	journal_pop3.c, journal_suspect.c, journal_uidl.c, journal_lost.c	 rows
  *	journal_mark.c	 the file as a whole, as it is kept for other hosts
  */
 #ifndef SYNC_JOURNAL_IMPL_H
@@ -73,6 +73,7 @@ enum statement {
 	BATCHES,
 	FIRST_UID,
 	EXCEPTIONS,
+	LOST,
 	SUSPECTS,
 	MARK,
 	MARK_WRITE,

@@ -15,6 +15,7 @@
  *	uids.c, filler.c	under which UIDs
  *	refused.c, exceptions.c	what a server will not take
  *	suspects.c	what servers end the connection at
+ *	found.c	 what was missed on the other side, was sent again, and came back
  *	copy_mend.c, copy_flags.c, copy_delete.c	what changed in mail that is on both sides
  *	probe.c	 what became of a batch whose answers never came
  *	adopt.c	 mail that is on both sides already, but in no journal
@@ -28,6 +29,7 @@
 #include "sync/folders.h"
 #include "sync/job.h"
 #include "sync/journal.h"
+#include "sync/journal_lost.h"
 #include "sync/lanes.h"
 #include "sync/pipeline.h"
 #include "sync/quota.h"
@@ -133,6 +135,7 @@ struct work {
 	int refusals; /* messages refused in a row */
 	struct uids uids;
 
+	struct journal_lost lost;
 	bool renumbered; /* `from` has other UIDs now: rows without one may be found again */
 	bool whole;
 	bool told[SIDES]; /* seen comes from what the server told of changes */
@@ -273,6 +276,9 @@ void copy_tell(const struct work *w, size_t done, size_t total);
 
 /* copy_list.c. Lists one side: w->seen, w->adds_up. */
 int copy_list(struct work *w, enum side s, struct err *e) MUST_CHECK;
+/* UIDs of `to`, from this one on, that no row has; the caller releases *out in any case. */
+int copy_unknown_there(struct work *w, uint32_t from_uid, struct uid_list *out,
+		       struct err *e) MUST_CHECK;
 /* Adds to w->seen; copy_tidy_seen() sorts, each UID once. */
 void copy_see(struct work *w, enum side s, const struct message_info *i);
 int copy_take(const struct message_info *i, void *side_of, struct err *e); /* copy_see() */
@@ -339,6 +345,10 @@ size_t lost_count(const struct work *w, struct lost *sum);
 int lost_is_purge(const struct work *w, const struct lost *sum, bool *out,
 		  struct err *e) MUST_CHECK;
 int lost_drop(struct work *w, bool purged, struct err *e) MUST_CHECK;
+/* Takes these away on `to`. *gone: they are; false: without UIDPLUS they had better stay, and it
+ * is said. */
+int copy_expunge(struct work *w, const struct uid_list *uids, bool *gone,
+		 struct err *e) MUST_CHECK;
 /* May so many follow, in this folder and in all? If not, it is said why. */
 bool deletes_allowed(struct work *w, size_t n);
 

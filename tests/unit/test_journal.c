@@ -105,6 +105,27 @@ static void a_later_schema_is_left_alone(void **state UNUSED)
 	assert_non_null(strstr(e.text, "schema 1000"));
 }
 
+/* settled meant both sides then. */
+static void what_was_settled_of_both_sides_is_looked_at_again(void **state UNUSED)
+{
+	const char *const names[SIDES] = { "INBOX", "INBOX" };
+	struct journal_folder *f, settled = { .settled = 3 };
+	struct journal *j = opened();
+	struct err e = { 0 };
+	size_t n;
+
+	assert_int_equal(journal_folder_add(j, names, &settled.id, &e), 0);
+	assert_int_equal(journal_folder_write(j, &settled, &e), 0);
+	journal_close(&j);
+	by_hand("DROP TABLE lost; PRAGMA user_version = 11");
+	j = opened();
+	assert_int_equal(journal_folders(j, &f, &n, &e), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(f[0].settled, 0);
+	journal_folders_free(&f, &n);
+	journal_close(&j);
+}
+
 /* ---- messages */
 
 static struct journal_folder inbox(struct journal *j)
@@ -330,6 +351,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MADE(the_first_schema_opens),	    MADE(a_later_schema_is_left_alone),
+		MADE(what_was_settled_of_both_sides_is_looked_at_again),
 		MADE(narrow_writes_leave_the_rest), MADE(digests_come_together),
 		MADE(contents_are_known),	    MADE(uids_between_are_of_every_state),
 		MADE(marks_are_every_nth_uid),	    MADE(rows_without_a_uid),

@@ -1,0 +1,24 @@
+/*
+ * Mail that was missed on the side that is written to, was sent again, and has come back
+ * (sync/journal_lost.h). Private to the copier.
+ */
+#ifndef SYNC_FOUND_H
+#define SYNC_FOUND_H
+
+#include "sync/pass.h"
+
+/*
+ * Before the folder is gathered: of what came back on `to` one of two equal ones is removed,
+ * always the one that was sent the second time.
+ */
+int found_there(struct work *w, struct err *e) MUST_CHECK;
+/*
+ * The direction has turned meanwhile, and it came back on `from`, where it looks like new mail:
+ * *yes, and it is in the journal. Within a transaction.
+ */
+int found_here(struct work *w, const struct batch_message *m, bool *yes,
+	       struct err *e) MUST_CHECK;
+/* A message that was in the listing of `to` without a row has one now. Within a transaction. */
+int found_adopted(struct work *w, const struct digest *d, struct err *e) MUST_CHECK;
+
+#endif

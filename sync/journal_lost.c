@@ -1,0 +1,201 @@
+/* Hides: the table of what is missed, and how a message and its second copy change places. */
+#include "sync/journal_lost.h"
+
+#include "sync/journal_impl.h"
+
+#define UID_OF(row) "CASE ?2 WHEN 0 THEN " row ".old_uid ELSE " row ".new_uid END"
+_Static_assert(SIDE_OLD == 0 && MSG_DONE == 1 && MSG_SKIPPED == 4,
+	       "numbers inside the statements");
+
+static sqlite3_stmt *prepare(struct journal *j, const char *sql, int64_t first, int64_t second,
+			     struct err *e)
+{
+	sqlite3_stmt *st = journal_prepare(j, sql, e);
+
+	if (!st)
+		return NULL;
+	sqlite3_bind_int64(st, 1, first);
+	sqlite3_bind_int64(st, 2, second);
+	return st;
+}
+
+static int run(struct journal *j, sqlite3_stmt *st, struct err *e)
+{
+	return st && journal_finish(j, st, e) >= 0 ? 0 : -1;
+}
+
+int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_get(j, LOST, e);
+	int rc;
+
+	*out = (struct journal_lost){ 0 };
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, folder);
+	while ((rc = journal_row(j, st, e)) > 0) {
+		enum side s = sqlite3_column_int(st, 0) ? SIDE_NEW : SIDE_OLD;
+
+		if (sqlite3_column_int(st, 1))
+			out->surplus[s] = true;
+		else
+			out->missed[s] = true;
+	}
+	return rc;
+}
+
+int journal_lost_note(struct journal *j, int64_t msg, enum side s, struct err *e)
+{
+	HELD(j);
+	return run(
+		j,
+		prepare(j,
+			"INSERT INTO lost(folder, side, uid, canon) SELECT folder, ?2, " UID_OF(
+				"msg") ", canon_sha FROM msg WHERE id = ?1"
+				       " AND canon_sha IS NOT NULL",
+			msg, s, e),
+		e);
+}
+
+int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum side s,
+		      struct err *e)
+{
+	HELD(j);
+	static const char *const steps[] = {
+		"UPDATE lost SET uid = 0, surplus = 0 WHERE folder = ?1 AND side = ?2",
+		"INSERT INTO lost(folder, side, uid, canon) SELECT folder, ?2, 0, canon_sha"
+		" FROM msg WHERE folder = ?1 AND state = 1 AND canon_sha IS NOT NULL"
+		" AND " UID_OF("msg") " IS NOT NULL",
+		"UPDATE lost SET folder = ?2 WHERE folder = ?1",
+	};
+	const int64_t second[COUNT(steps)] = { s, s, to_folder };
+
+	for (size_t i = 0; i < COUNT(steps); i++)
+		if (run(j, prepare(j, steps[i], folder, second[i], e), e) < 0)
+			return -1;
+	return 0;
+}
+
+/* The entry, the row that was made when its message was sent again, and where that stands. */
+struct pair {
+	int64_t entry;
+	struct journal_msg row;
+};
+
+static int find(struct journal *j, int64_t folder, enum side s,
+		const unsigned char canon[DIGEST_SIZE], struct pair *out, struct err *e)
+{
+	sqlite3_stmt *st = prepare(
+		j,
+		"SELECT lost.id, msg.id, " UID_OF(
+			"msg") " AS there FROM lost JOIN msg"
+			       " ON msg.folder = lost.folder AND msg.canon_sha = lost.canon"
+			       " WHERE lost.folder = ?1 AND lost.side = ?2 AND lost.canon = ?3"
+			       " AND lost.surplus = 0 AND msg.state = 1 AND NOT msg.adopted"
+			       " AND there > lost.uid ORDER BY there LIMIT 1",
+		folder, s, e);
+	int rc;
+
+	*out = (struct pair){ 0 };
+	if (!st)
+		return -1;
+	sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
+	rc = journal_row(j, st, e);
+	if (rc > 0) {
+		out->entry = sqlite3_column_int64(st, 0);
+		out->row = (struct journal_msg){ .id = sqlite3_column_int64(st, 1),
+						 .state = MSG_DONE };
+		out->row.uid[s] = (uint32_t)sqlite3_column_int64(st, 2);
+	}
+	sqlite3_finalize(st);
+	return rc < 0 ? -1 : 0;
+}
+
+static int change_places(struct journal *j, struct pair *p, enum side s, uint32_t uid,
+			 struct err *e)
+{
+	sqlite3_stmt *st = prepare(j, "UPDATE lost SET surplus = ?2 WHERE id = ?1", p->entry,
+				   p->row.uid[s], e);
+
+	if (run(j, st, e) < 0)
+		return -1;
+	p->row.uid[s] = uid;
+	return journal_msg_placed(j, &p->row, s, e);
+}
+
+int journal_lost_back(struct journal *j, int64_t folder, enum side s,
+		      const unsigned char canon[DIGEST_SIZE], uint32_t uid, uint32_t *surplus,
+		      struct err *e)
+{
+	HELD(j);
+	struct pair p;
+	bool known = false;
+
+	*surplus = 0;
+	/* It has the index of contents made, too. */
+	if (journal_knows(j, folder, canon, 0, &known, e) < 0)
+		return -1;
+	if (!known)
+		return 0;
+	if (find(j, folder, s, canon, &p, e) < 0)
+		return -1;
+	*surplus = p.row.uid[s];
+	return p.entry ? change_places(j, &p, s, uid, e) : 0;
+}
+
+int journal_lost_found(struct journal *j, int64_t folder, enum side s,
+		       const unsigned char canon[DIGEST_SIZE], struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = prepare(j,
+				   "DELETE FROM lost WHERE id = (SELECT id FROM lost WHERE"
+				   " folder = ?1 AND side = ?2 AND canon = ?3 AND surplus = 0"
+				   " LIMIT 1)",
+				   folder, s, e);
+
+	if (st)
+		sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
+	return run(j, st, e);
+}
+
+int journal_lost_surplus(struct journal *j, int64_t folder, enum side s, uint32_t **out,
+			 size_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = prepare(j,
+				   "SELECT DISTINCT surplus FROM lost WHERE folder = ?1"
+				   " AND side = ?2 AND surplus <> 0 ORDER BY surplus",
+				   folder, s, e);
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (!st)
+		return -1;
+	while ((rc = journal_row(j, st, e)) > 0) {
+		*out = mem_grow(*out, *n + 1, sizeof **out);
+		(*out)[(*n)++] = (uint32_t)sqlite3_column_int64(st, 0);
+	}
+	sqlite3_finalize(st);
+	if (rc < 0)
+		mem_free(out);
+	return rc;
+}
+
+int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e)
+{
+	HELD(j);
+	if (run(j,
+		prepare(j,
+			"DELETE FROM msg WHERE folder = ?1 AND state = 4 AND " UID_OF(
+				"msg") " IN (SELECT surplus FROM lost WHERE folder = ?1 AND side = ?2)",
+			folder, s, e),
+		e) < 0)
+		return -1;
+	return run(j,
+		   prepare(j,
+			   "DELETE FROM lost WHERE folder = ?1 AND side = ?2 AND surplus <> 0",
+			   folder, s, e),
+		   e);
+}

@@ -1,0 +1,46 @@
+/*
+ * Messages that were missed on the side that is written to: their rows are forgotten, and they
+ * are sent again. What is kept of them here is their content, so that they are recognised if
+ * they come back: a server whose disk was full may show a folder empty and say OK to everything,
+ * and give all of it new UIDs when it has recovered (Dovecot 2.3 with Maildir). Each of them
+ * then stands there twice: the row gets the one that came back, and the other one is surplus,
+ * which is to be removed there. The fallible return 0, or -1 with ERR_STORE.
+ */
+#ifndef SYNC_JOURNAL_LOST_H
+#define SYNC_JOURNAL_LOST_H
+
+#include "sync/journal.h"
+
+/* Of a folder, by side. */
+struct journal_lost {
+	bool missed[SIDES];  /* there are some that did not come back yet */
+	bool surplus[SIDES]; /* something is to be removed there */
+};
+int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out,
+		 struct err *e) MUST_CHECK;
+
+/* Before the row is dropped: its message is missed on this side. Within a transaction, as are
+ * all that follow. */
+int journal_lost_note(struct journal *j, int64_t msg, enum side s, struct err *e) MUST_CHECK;
+/* All of them are, for the side has other UIDs now; they pass to another folder, with those that
+ * were missed before. Before the first one is dropped. */
+int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum side s,
+		      struct err *e) MUST_CHECK;
+/*
+ * A message of these canonical bytes that no row knows stands on side s under this UID. If one
+ * is missed there that was sent again since, its row gets the UID, and *surplus is the one that
+ * it had; else 0.
+ */
+int journal_lost_back(struct journal *j, int64_t folder, enum side s,
+		      const unsigned char canon[DIGEST_SIZE], uint32_t uid, uint32_t *surplus,
+		      struct err *e) MUST_CHECK;
+/* One of these bytes is not missed any more: it has a row. */
+int journal_lost_found(struct journal *j, int64_t folder, enum side s,
+		       const unsigned char canon[DIGEST_SIZE], struct err *e) MUST_CHECK;
+/* UIDs, ascending; released by the caller. */
+int journal_lost_surplus(struct journal *j, int64_t folder, enum side s, uint32_t **out,
+			 size_t *n, struct err *e) MUST_CHECK;
+/* They are removed, and with them rows that they may have. */
+int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,189 @@
+"""
+Mail that is gone for a while and comes back under new UIDs, as Dovecot's Maildir has it after its disk was full: the same
+UIDVALIDITY, OK to everything, an empty folder; later all is there again. What was sent a second time meanwhile must not
+stay there twice, on whichever side, and whatever became of the user's direction.
+"""
+
+import collections
+import itertools
+
+import pytest
+
+from lib import mail
+from lib.copier import KILLED, Copier
+from lib.fakemail import FakeMail
+
+ANNA, SECRET = "anna@example.com", "secret"
+PLAIN = {b"IMAP4rev1", b"LITERAL+", b"UIDPLUS", b"UNSELECT", b"NAMESPACE"}
+CONDSTORE = PLAIN | {b"CONDSTORE", b"ENABLE", b"LIST-EXTENDED", b"LIST-STATUS"}
+WINDOW = 4      # messages; a folder of more than two windows is swept
+TWINS = b"Subject: twin\r\n\r\nthe same\r\n"
+
+
+class Forgetful(FakeMail):
+    def lose(self):
+        box = self.box(ANNA)
+        with self.lock:
+            self.kept = list(box.mails)
+            box.remove(m.uid for m in self.kept)
+
+    def find(self):
+        with self.lock:
+            for m in self.kept:
+                self.box(ANNA).add(m.data, m.flags, m.date)
+
+    def held(self):
+        return collections.Counter((m.data, frozenset(m.flags)) for m in self.box(ANNA).mails)
+
+
+@pytest.fixture
+def two(ca, tmp_path):
+    """two(capabilities, window): old with eight messages, two of them twins; new, which has them; copier."""
+    made = []
+
+    def make(capabilities=CONDSTORE, window=0, **changes):
+        old, new = (Forgetful(name, str(tmp_path), ca, {ANNA: SECRET}, capabilities=set(capabilities))
+                    for name in ("old", "new"))
+        made.extend((old, new))
+        copier = Copier(old, new, ca, ANNA, SECRET, str(tmp_path), fence_s=0, **changes)
+        copier.env["MAILFERRY_WINDOW"] = str(window)
+        for i in range(6):
+            old.put(ANNA, b"INBOX", mail.message("m%d" % i), (b"\\Seen",) if i % 2 else (b"\\Flagged",))
+        for _ in range(2):
+            old.put(ANNA, b"INBOX", TWINS)
+        copier.until_clean()
+        assert old.held() == new.held()
+        return old, new, copier
+    yield make
+    for f in made:
+        f.stop()
+
+
+def brought_again(copier, server, n=8, **changes):
+    """All that it had is gone, and is sent again; then it is back."""
+    server.lose()
+    code, result = copier.run(**changes)
+    assert code == 0 and result["copied"] == n, result
+    server.find()
+    assert len(server.box(ANNA).mails) == 2 * n
+
+
+@pytest.mark.parametrize("window", [0, WINDOW])
+@pytest.mark.parametrize("capabilities", [CONDSTORE, PLAIN, PLAIN - {b"UIDPLUS"}], ids=["told", "listed", "no UIDPLUS"])
+def test_nothing_stays_twice(two, capabilities, window):
+    old, new, copier = two(capabilities, window)
+    brought_again(copier, new)
+    appends = new.count("APPEND")
+    copier.until_clean()
+    assert new.held() == old.held() and new.count("APPEND") == appends
+    assert copier.run()[1]["clean"]
+    assert len(old.box(ANNA).mails) == 8
+
+
+def test_flags_are_those_of_the_side_that_counts(two):
+    old, new, copier = two()
+    new.lose()
+    copier.run()
+    with old.lock:
+        first = old.box(ANNA).mails[0]
+        first.flags = {b"\\Answered"}
+        old.box(ANNA).changed(first)
+    new.find()
+    copier.until_clean()
+    assert new.held() == old.held()
+
+
+def test_deleted_meanwhile_is_not_removed_by_us(two):
+    """The original is gone and nothing stands for it: what came back is a stranger, and said; nobody deletes it."""
+    old, new, copier = two()
+    new.lose()
+    copier.run()
+    old.box(ANNA).remove([1])
+    copier.until_clean()
+    new.find()
+    copier.until_clean()
+    assert new.held() - old.held() == collections.Counter({(mail.message("m0"), frozenset({b"\\Flagged"})): 1})
+    assert not old.held() - new.held()
+
+
+def test_only_a_part_comes_back(two):
+    old, new, copier = two()
+    new.lose()
+    copier.run()
+    new.kept = new.kept[3:]
+    new.find()
+    copier.until_clean()
+    assert new.held() == old.held()
+
+
+def test_gone_twice(two):
+    old, new, copier = two()
+    brought_again(copier, new)
+    new.lose()      # those that came back, too
+    copier.run()
+    new.find()
+    copier.until_clean(6)
+    assert new.held() == old.held()
+
+
+def test_mail_of_others_stays(two):
+    """What was there of somebody else goes and comes back with ours, and is nobody's second copy."""
+    old, new, copier = two()
+    others = [mail.message("other%d" % i) for i in range(3)]
+    for data in others:
+        new.put(ANNA, b"INBOX", data)
+    new.lose()
+    new.kept, theirs = new.kept[:8], new.kept[8:]
+    copier.run()
+    new.kept += theirs
+    new.find()
+    copier.until_clean()
+    assert new.held() - old.held() == collections.Counter((d, frozenset()) for d in others)
+
+
+def test_another_uidvalidity_and_all_comes_back(two):
+    """Empty under a new UIDVALIDITY: what was known is forgotten, and yet what comes back is no second copy."""
+    old, new, copier = two()
+    new.lose()
+    new.box(ANNA).uidvalidity += 7
+    new.box(ANNA).uidnext = 1
+    copier.run()
+    copier.run()
+    assert new.held() == old.held()
+    new.find()
+    copier.until_clean()
+    assert new.held() == old.held()
+
+
+@pytest.mark.parametrize("back", ["trailing", "pass"])
+def test_direction_turned(two, back):
+    """Lost on old while the user was on his way back to it; found when old is read again: no arrivals."""
+    old, new, copier = two()
+    copier.changes["from"] = "new"
+    copier.until_clean()
+    brought_again(copier, old)
+    copier.changes["from"] = "old"
+    result = copier.run(back)[1]
+    assert result["copied"] == 0 and len(new.box(ANNA).mails) == 8, result
+    assert copier.run(back)[1]["copied"] == 0
+    copier.changes["from"] = "new"
+    copier.until_clean()
+    assert new.held() == old.held() and len(old.box(ANNA).mails) == 8
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_killed_at_every_step(two, turned):
+    old, new, copier = two(PLAIN)
+    if turned:
+        copier.changes["from"] = "new"
+        copier.until_clean()
+    there = old if turned else new
+    for step in itertools.count(1):
+        brought_again(copier, there)
+        code, _ = copier.run(stop_at=step)
+        assert code in (0, KILLED)
+        copier.until_clean(6)
+        assert new.held() == old.held() and len(there.box(ANNA).mails) == 8, step
+        if code == 0:
+            break
+    assert step > 3     # what came back is written, what is surplus is about to go, and has gone
