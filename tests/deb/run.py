@@ -357,9 +357,16 @@ class Booted(System):
         super().__init__()
         self.run("apt-get", "-q", "install", "-y", "--no-install-recommends", "systemd", "dbus")
         self.install(deb)
-        self.cgroup = cgroup
+        self.cgroup, self.process = cgroup, None
         os.mkdir(cgroup)
-        self.process = subprocess.Popen(["sh", "-c", BOOT, "sh", self.root, cgroup], stdin=subprocess.DEVNULL)
+        try:
+            self._boot()
+        except BaseException:
+            self.end()
+            raise
+
+    def _boot(self):
+        self.process = subprocess.Popen(["sh", "-c", BOOT, "sh", self.root, self.cgroup], stdin=subprocess.DEVNULL)
         self.first = processes.wait_until(self._find_first, UP_S, "systemd to start")
         net = os.open("/proc/%d/ns/net" % self.first, os.O_RDONLY)
         if ctypes.CDLL(None, use_errno=True).setns(net, 0) != 0:
@@ -380,8 +387,9 @@ class Booted(System):
                 "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command]
 
     def end(self):
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
         for place, _, _ in os.walk(self.cgroup, topdown=False):
             processes.wait_until(lambda p=place: self._removed(p), END_S, "the cgroup to be empty")
 
@@ -407,8 +415,9 @@ def runs_under_systemd(deb):
     if not place:
         print("  --  not under systemd: there is no cgroup2 here")
         return
-    system, world = Booted(deb, os.path.join(place, "mailferry-test-%d" % os.getpid())), World()
+    system, world = Booted(deb, os.path.join(place, "mailferry-test-%d" % os.getpid())), None
     try:
+        world = World()
         world.start_servers()
         port, = processes.free_ports(1)
         ferry = Installed(system, world, port=port, more='run { user = "mailferry" }')
@@ -434,7 +443,8 @@ def runs_under_systemd(deb):
         print(system.run("journalctl", "-u", "mailferry", "--no-pager", "-n", "60", check=False))
         raise
     finally:
-        world.end()
+        if world:
+            world.end()
         system.end()
 
 
