@@ -362,34 +362,55 @@ void ctl_param(struct ctl *c, char **path, const char *key, const char *value)
 	*path = longer;
 }
 
-int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **users)
+/* The page of those behind *after, which then is its last one; NULL: it was the last page. */
+static int next_users(struct ctl *c, const char *wave, const char *state, char **after,
+		      json_t **page)
+{
+	char *path = mem_printf("/v1/users?limit=%d", API_PAGE_MAX);
+	const json_t *list;
+	size_t n;
+	int status;
+
+	ctl_param(c, &path, "wave", wave);
+	ctl_param(c, &path, "state", state);
+	ctl_param(c, &path, "after", *after);
+	status = ctl_ask(c, path, NULL, page);
+	mem_free(&path);
+	mem_free(after);
+	list = json_object_get(*page, "users");
+	n = json_array_size(list);
+	if (ctl_true(*page, "more") && n > 0)
+		*after = mem_str(ctl_text(json_array_get(list, n - 1), "name"));
+	return status;
+}
+
+int ctl_each_users(struct ctl *c, const char *wave, const char *state, ctl_page_fn *fn,
+		   void *arg)
 {
 	char *after = NULL;
-	bool more = true;
-	int status = CTL_OK;
+	json_t *page, *list;
+	int status;
 
-	*users = json_array();
-	while (more && status == CTL_OK) {
-		char *path = mem_printf("/v1/users?limit=%d", API_PAGE_MAX);
-		json_t *page, *list;
-		size_t n;
-
-		ctl_param(c, &path, "wave", wave);
-		ctl_param(c, &path, "state", state);
-		ctl_param(c, &path, "after", after);
-		status = ctl_ask(c, path, NULL, &page);
-		mem_free(&path);
+	do {
+		status = next_users(c, wave, state, &after, &page);
 		list = json_object_get(page, "users");
-		n = json_array_size(list);
-		more = ctl_true(page, "more") && n > 0;
-		mem_free(&after);
-		if (more)
-			after = mem_str(ctl_text(json_array_get(list, n - 1), "name"));
-		json_array_extend(*users, list);
+		if (json_array_size(list) > 0)
+			fn(list, arg);
 		json_decref(page);
-	}
+	} while (status == CTL_OK && after);
 	mem_free(&after);
 	return status;
+}
+
+static void add_page(const json_t *users, void *arg)
+{
+	json_array_extend(arg, (json_t *)(uintptr_t)users);
+}
+
+int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **users)
+{
+	*users = json_array();
+	return ctl_each_users(c, wave, state, add_page, *users);
 }
 
 int ctl_print_list(struct ctl *c, const char *route, const char *key,

@@ -40,7 +40,8 @@ struct ctl {
 	const char *role;					  /* token add */
 	const char *html;					  /* report */
 	bool dry_run, markdown, csv;
-	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running, final, yes;
+	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running,
+		final, yes;
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;
@@ -90,7 +91,14 @@ json_t *ctl_look(struct ctl *c, const char *path);
 char *ctl_user_path(struct ctl *c, const char *name, const char *tail);
 /* Appends "?key=value" or "&key=value", escaped; does nothing if value is NULL. */
 void ctl_param(struct ctl *c, char **path, const char *key, const char *value);
-/* All pages of /v1/users of a wave and state (NULL: any) in one array; a CTL_ status. */
+/*
+ * Hands on, a page after the other, the users of a wave and state (NULL: any) that /v1/users
+ * knows; with nobody, not once. A CTL_ status.
+ */
+typedef void ctl_page_fn(const json_t *users, void *arg);
+int ctl_each_users(struct ctl *c, const char *wave, const char *state, ctl_page_fn *fn,
+		   void *arg);
+/* All of them in one array. */
 int ctl_all_users(struct ctl *c, const char *wave, const char *state, json_t **users);
 /* Asks for a route's longest page, and prints it with --json, else by print, which is handed
  * the list of this key. A CTL_ status. */

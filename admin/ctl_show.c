@@ -46,6 +46,13 @@ static void say_more(struct ctl *c, const json_t *answer)
 
 /* ---- users */
 
+/* A list that is printed while it comes. */
+struct listing {
+	struct ctl *ctl;
+	struct table *table; /* NULL: JSON */
+	bool begun;
+};
+
 static void user_row(struct table *t, const json_t *u)
 {
 	const json_t *p = json_object_get(u, "progress");
@@ -62,26 +69,59 @@ static void user_row(struct table *t, const json_t *u)
 	table_tinted(t, TINT_BAD, "%s", *stuck ? stuck : error);
 }
 
+static void print_page(const json_t *users, void *arg)
+{
+	struct listing *l = arg;
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach (users, i, u)
+		user_row(l->table, u);
+	table_print(l->table, l->ctl->out, l->ctl->terminal);
+	fflush(l->ctl->out);
+}
+
+/* What of a page's text stands between its brackets, behind what is there already. */
+static void dump_page(const json_t *users, void *arg)
+{
+	struct listing *l = arg;
+	char *text = json_dumps(users, JSON_COMPACT);
+
+	ASSERT(text);
+	fprintf(l->ctl->out, "%s%.*s", l->begun ? "," : "{\"users\":[", (int)strlen(text) - 2,
+		text + 1);
+	fflush(l->ctl->out);
+	free(text);
+	l->begun = true;
+	l->ctl->json = false; /* no refusal may come in between: it goes to stderr */
+}
+
+/* One document from pages, and a whole one even where the engine was lost on the way. */
+static int dump_users(struct ctl *c)
+{
+	struct listing l = { .ctl = c };
+	int status = ctl_each_users(c, c->wave, c->state, dump_page, &l);
+
+	if (!l.begun && status == CTL_OK)
+		fputs("{\"users\":[", c->out);
+	if (l.begun || status == CTL_OK)
+		fprintf(c->out, "]%s}\n", status == CTL_OK ? "" : ",\"more\":true");
+	return status;
+}
+
 int ctl_users(struct ctl *c)
 {
-	struct table *t;
-	json_t *users, *u, *whole;
-	size_t i;
-	int status = ctl_all_users(c, c->wave, c->state, &users);
+	struct listing l = { .ctl = c };
+	int status;
 
-	if (status != CTL_OK) {
-		json_decref(users);
-		return status;
-	}
-	whole = json_pack("{s:o}", "users", users);
-	if (!ctl_json(c, whole)) {
-		t = table_new("USER|WAVE|STATE|GO|>MESSAGES|>COMPARED|LAST PASS|TROUBLE");
-		json_array_foreach (users, i, u)
-			user_row(t, u);
-		print_list(c, t, "no such users");
-	}
-	json_decref(whole);
-	return CTL_OK;
+	if (c->json)
+		return dump_users(c);
+	l.table = table_new("USER|WAVE|STATE|GO|>MESSAGES|>COMPARED|LAST PASS|TROUBLE");
+	status = ctl_each_users(c, c->wave, c->state, print_page, &l);
+	if (status == CTL_OK && table_rows(l.table) == 0)
+		fputs("no such users\n", c->out);
+	table_free(&l.table);
+	return status;
 }
 
 /* ---- why */

@@ -14,7 +14,10 @@ struct cell {
 struct table {
 	char *title[TABLE_COLUMNS_MAX];
 	bool right[TABLE_COLUMNS_MAX];
+	size_t width[TABLE_COLUMNS_MAX];
 	size_t columns;
+	bool begun;	/* titles are printed, widths are found */
+	size_t printed; /* rows */
 	struct cell *cells;
 	size_t count;
 };
@@ -64,14 +67,21 @@ struct table *table_new(const char *titles)
 	}
 }
 
+static void forget_rows(struct table *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		mem_free(&t->cells[i].text);
+	t->printed += t->count / t->columns;
+	t->count = 0;
+}
+
 void table_free(struct table **t)
 {
 	if (!*t)
 		return;
 	for (size_t i = 0; i < (*t)->columns; i++)
 		mem_free(&(*t)->title[i]);
-	for (size_t i = 0; i < (*t)->count; i++)
-		mem_free(&(*t)->cells[i].text);
+	forget_rows(*t);
 	mem_free(&(*t)->cells);
 	mem_free(t);
 }
@@ -106,7 +116,7 @@ void table_tinted(struct table *t, enum table_tint tint, const char *fmt, ...)
 
 size_t table_rows(const struct table *t)
 {
-	return t->count / t->columns;
+	return t->printed + t->count / t->columns;
 }
 
 /* Code points, which is what most terminals show for the names of mailboxes. */
@@ -124,10 +134,10 @@ static void pad(FILE *to, size_t n)
 	fprintf(to, "%*s", (int)n, "");
 }
 
-static void print_cell(const struct table *t, size_t column, const char *text, size_t width,
-		       const char *tint, const char *end, FILE *to)
+static void print_cell(const struct table *t, size_t column, const char *text, const char *tint,
+		       const char *end, FILE *to)
 {
-	size_t fill = width - width_of(text);
+	size_t n = width_of(text), fill = t->width[column] - MIN(n, t->width[column]);
 
 	if (t->right[column])
 		pad(to, fill);
@@ -138,25 +148,38 @@ static void print_cell(const struct table *t, size_t column, const char *text, s
 		pad(to, TABLE_GAP + (t->right[column] ? 0 : fill));
 }
 
-void table_print(const struct table *t, FILE *to, bool colour)
+static void find_widths(struct table *t)
 {
-	size_t width[TABLE_COLUMNS_MAX];
-
-	ASSERT(t->count % t->columns == 0);
 	for (size_t i = 0; i < t->columns; i++)
-		width[i] = width_of(t->title[i]);
+		t->width[i] = width_of(t->title[i]);
 	for (size_t i = 0; i < t->count; i++)
-		width[i % t->columns] = MAX(width[i % t->columns], width_of(t->cells[i].text));
+		t->width[i % t->columns] =
+			MAX(t->width[i % t->columns], width_of(t->cells[i].text));
+}
+
+static void print_titles(const struct table *t, FILE *to, bool colour)
+{
 	for (size_t i = 0; i < t->columns; i++)
-		print_cell(t, i, t->title[i], width[i], table_tint_code(TINT_DIM, colour),
+		print_cell(t, i, t->title[i], table_tint_code(TINT_DIM, colour),
 			   table_tint_code(TINT_NONE, colour), to);
+}
+
+void table_print(struct table *t, FILE *to, bool colour)
+{
+	ASSERT(t->count % t->columns == 0);
+	if (!t->begun) {
+		find_widths(t);
+		print_titles(t, to, colour);
+		t->begun = true;
+	}
 	for (size_t i = 0; i < t->count; i++) {
 		bool tinted = colour && t->cells[i].tint != TINT_NONE;
 
-		print_cell(t, i % t->columns, t->cells[i].text, width[i % t->columns],
+		print_cell(t, i % t->columns, t->cells[i].text,
 			   table_tint_code(t->cells[i].tint, tinted),
 			   table_tint_code(TINT_NONE, tinted), to);
 	}
+	forget_rows(t);
 }
 
 /* ---- small texts */

@@ -23,9 +23,13 @@ void table_free(struct table **t);
 void table_cell(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void table_tinted(struct table *t, enum table_tint tint, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
-size_t table_rows(const struct table *t);
-/* Prints the titles and the rows; the last row must be whole. */
-void table_print(const struct table *t, FILE *to, bool colour);
+size_t table_rows(const struct table *t); /* printed or not */
+/*
+ * Prints the rows that have come since the last time, and forgets them; the last one must be
+ * whole. The first time it prints the titles too, and finds the widths: what comes later and is
+ * wider stands out.
+ */
+void table_print(struct table *t, FILE *to, bool colour);
 
 /* Small texts for cells; each writes to out and returns it. */
 #define TEXT_SMALL 48

@@ -212,6 +212,50 @@ def test_users_pages(config, engine):
     assert [u["name"] for u in json.loads(done.stdout)["users"]] == ["anna", "bob", "carl"]
 
 
+def answer_slowly(engine, second):
+    """Two pages, of which the other is not answered before the returned event is set."""
+    goes_on = threading.Event()
+
+    def answer(handler):
+        if "after=bob" not in handler.path:
+            return 200, {"users": [user("anna"), user("bob")], "more": True}
+        assert goes_on.wait(30)
+        return second
+    engine.answers["/v1/users"] = answer
+    return goes_on
+
+
+def test_users_are_printed_while_they_come(config, engine):
+    goes_on = answer_slowly(engine, (200, {"users": [user("carl-of-the-longer-name")], "more": False}))
+    with subprocess.Popen([MAILFERRY, "users", "--config", config], stdout=subprocess.PIPE, text=True) as p:
+        early = [p.stdout.readline() for _ in range(3)]
+        goes_on.set()
+        late = p.stdout.read()
+        assert p.wait(30) == 0
+    assert [line.split()[0] for line in early] == ["USER", "anna", "bob"]
+    assert late.startswith("carl-of-the-longer-name  ") and late.count("\n") == 1
+
+
+@pytest.mark.parametrize("second,status,more", [
+    ((200, {"users": [user("carl")], "more": False}), 0, {}),
+    ((503, {"error": "the store is away", "remedy": "wait"}), 1, {"more": True})], ids=["whole", "broken off"])
+def test_users_as_one_document(config, engine, second, status, more):
+    goes_on = answer_slowly(engine, second)
+    goes_on.set()
+    done = mailferry("users", "--json", config=config)
+    names = ["anna", "bob"] + [u["name"] for u in second[1].get("users", [])]
+    said = json.loads(done.stdout)
+    assert done.returncode == status and [u["name"] for u in said.pop("users")] == names and said == more
+    assert ("the store is away" in done.stderr) == bool(more)
+
+
+def test_nobody_as_a_document(config, engine):
+    engine.answers["/v1/users"] = (200, {"users": [], "more": False})
+    assert json.loads(mailferry("users", "--json", config=config).stdout) == {"users": []}
+    engine.answers["/v1/users"] = (503, {"error": "the store is away"})
+    assert json.loads(mailferry("users", "--json", config=config).stdout) == {"error": "the store is away"}
+
+
 def test_names_cannot_move_the_cursor(config, engine):
     engine.answers["/v1/users"] = (200, {"users": [user("a\x1b[2Jb")], "more": False})
     assert "\x1b" not in mailferry("users", config=config).stdout

@@ -191,6 +191,31 @@ static void test_table(void **state UNUSED)
 	free(text);
 }
 
+static int print_in_parts(FILE *to)
+{
+	struct table *t = table_new("USER|>COUNT|NOTE");
+
+	for (int i = 0; i < 2; i++) {
+		table_cell(t, i ? "somebody else" : "anna");
+		table_cell(t, "%d", 7 * i);
+		table_cell(t, "x");
+		table_print(t, to, false);
+	}
+	assert_int_equal(table_rows(t), 2);
+	table_free(&t);
+	return CTL_OK;
+}
+
+static void test_table_in_parts(void **state UNUSED)
+{
+	char *text = printed(print_in_parts);
+
+	assert_string_equal(text, "USER  COUNT  NOTE\n"
+				  "anna      0  x\n"
+				  "somebody else      7  x\n");
+	free(text);
+}
+
 static int print_coloured(FILE *to)
 {
 	struct table *t = table_new("A");
@@ -241,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_completion_knows_the_sessions),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_in_parts),
 		cmocka_unit_test(test_colour),
 		cmocka_unit_test(test_small_texts),
 	};
