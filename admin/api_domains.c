@@ -5,7 +5,8 @@
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct api_domain *)a)->name, ((const struct api_domain *)b)->name);
+	return strcmp(((const struct api_domain *)a)->name,
+		      ((const struct api_domain *)b)->name);
 }
 
 static struct api_domain *get(struct api_domains *l, const char *name)
@@ -84,10 +85,16 @@ void api_domains_release(struct api_domains *l)
 	l->count = 0;
 }
 
+static int add_name(const char *name, void *arg)
+{
+	get(arg, name);
+	return 0;
+}
+
 int api_each_domain(struct api *a, api_domain_fn *fn, void *arg, struct err *e)
 {
 	struct api_domains l = { 0 };
-	int rc = read_all(a, &l, e);
+	int rc = store_domains_each(a->store, add_name, &l, e);
 
 	for (size_t i = 0; i < l.count && rc == 0; i++)
 		rc = fn(l.at[i].name, arg);

@@ -178,43 +178,27 @@ static int add_history(const struct history_row *h, void *arg)
 	return api_page_add(arg, api_json_history(h));
 }
 
-/* Everybody's past is long: its end is found by number. A number may be missing, never two. */
-static int skip_to_last(struct api_call *c, size_t count, int64_t *after, struct err *e)
-{
-	int64_t last;
-
-	if (store_history_last(c->api->store, &last, e) < 0)
-		return -1;
-	*after = MAX(*after, last - (int64_t)count);
-	return 0;
-}
-
 int api_get_history(struct api_call *c)
 {
-	const char *name = c->name[0] ? c->name : NULL;
+	struct history_filter f = { .name = c->name[0] ? c->name : NULL };
 	struct err e = { 0 };
-	int64_t after;
 	struct api_page p;
-	int status = api_asked_page_after(c, &p, &after);
+	int status = api_asked_page_after(c, &p, &f.after);
 
 	if (status)
 		return status;
-	if (!name && p.last && skip_to_last(c, p.limit, &after, &e) < 0) {
-		json_decref(p.list);
-		return api_fail(c, &e);
-	}
+	f.limit = (int)p.limit + 1; /* one says that there is more */
+	f.newest = p.last;
 	return api_finish(c, &p, "history",
-			  store_history_each(c->api->store, name, after, add_history, &p, &e),
-			  &e);
+			  store_history_each(c->api->store, &f, add_history, &p, &e), &e);
 }
 
 int api_put_history_tail(struct api_call *c, const char *name, size_t count, struct err *e)
 {
+	const struct history_filter f = { .name = name, .limit = (int)count, .newest = true };
 	struct api_page p = api_page_new(c->api, count);
-	int rc;
+	int rc = store_history_each(c->api->store, &f, add_history, &p, e);
 
-	p.last = true;
-	rc = store_history_each(c->api->store, name, 0, add_history, &p, e);
 	json_object_set_new(c->out, "history", p.list);
 	return rc < 0 ? -1 : 0;
 }

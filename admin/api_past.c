@@ -1,6 +1,7 @@
 /* Hides: how the past of a user, or of a wave, is put together. */
 #include "admin/api_parts.h"
 #include "common/store_past.h"
+#include "common/store_sums.h"
 #include "common/store_wave.h"
 
 /* ---- a user */
@@ -63,19 +64,6 @@ int api_get_drops(struct api_call *c)
 
 /* ---- a wave */
 
-struct exceptions {
-	int64_t users, messages;
-};
-
-static int count_exceptions(const struct user *u, void *arg)
-{
-	struct exceptions *x = arg;
-
-	x->users += u->progress.exceptions > 0;
-	x->messages += u->progress.exceptions;
-	return 0;
-}
-
 static int add_undo(const char *why, int64_t count, void *arg)
 {
 	json_array_append_new(arg, json_pack("{s:o, s:I}", "why", api_json_text(why), "count",
@@ -99,21 +87,20 @@ static int add_waiver(const struct waiver_row *w, void *arg)
 	return 0;
 }
 
-static void put_counts(json_t *out, const struct wave_count *n, const struct exceptions *x)
+static void put_counts(json_t *out, const struct wave_count *n, const struct user_sums *s)
 {
 	json_object_set_new(out, "users", json_integer(n->users));
 	json_object_set_new(out, "on_new", json_integer(n->on_new));
 	json_object_set_new(out, "go", json_integer(n->go));
-	json_object_set_new(out, "exceptions", json_integer(x->messages));
-	json_object_set_new(out, "users_with_exceptions", json_integer(x->users));
+	json_object_set_new(out, "exceptions", json_integer(s->exceptions));
+	json_object_set_new(out, "users_with_exceptions", json_integer(s->with_exceptions));
 }
 
 static int put_report(struct api_call *c, const char *wave, struct err *e)
 {
 	struct store *st = c->api->store;
-	struct user_filter f = { .wave = wave };
 	json_t *undos = json_array(), *clients = json_array(), *waivers = json_array();
-	struct exceptions x = { 0 };
+	struct user_sums sums;
 	struct wave_count n;
 	struct wave_flips flips;
 	struct spread holds;
@@ -128,9 +115,9 @@ static int put_report(struct api_call *c, const char *wave, struct err *e)
 	    store_wave_undos(st, wave, add_undo, undos, e) < 0 ||
 	    store_wave_backs(st, wave, add_back, clients, e) < 0 ||
 	    store_wave_waivers(st, wave, add_waiver, waivers, e) < 0 ||
-	    store_users_each(st, &f, count_exceptions, &x, e) < 0)
+	    store_sums_of(st, wave, &sums, e) < 0)
 		return -1;
-	put_counts(c->out, &n, &x);
+	put_counts(c->out, &n, &sums);
 	json_object_set_new(c->out, "flips", json_integer(flips.forward));
 	json_object_set_new(c->out, "returns", json_integer(flips.back));
 	json_object_set_new(c->out, "first_flip", json_integer(flips.first));

@@ -44,6 +44,8 @@ CREATE TABLE users (
 CREATE INDEX users_by_state ON users (state);
 CREATE INDEX users_by_wave ON users (wave);
 CREATE UNIQUE INDEX users_by_change ON users (change);
+-- What the last @ of the name begins; where there is none, the whole name. As STORE_TAIL has it.
+CREATE INDEX users_by_domain ON users (substr(name, length(rtrim(name, replace(name, '@', '')))));
 
 CREATE TABLE aliases (			-- other names that lead to the same user
 	alias		TEXT PRIMARY KEY,
@@ -240,6 +242,7 @@ CREATE TABLE strangers (		-- logins that nobody imported
 	last_seen	BIGINT NOT NULL,
 	logins		BIGINT NOT NULL
 );
+CREATE INDEX strangers_by_domain ON strangers (substr(name, length(rtrim(name, replace(name, '@', '')))));
 
 CREATE TABLE usage (			-- in how many sessions a client used an extension
 	proto		TEXT NOT NULL,

@@ -88,11 +88,11 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	[9] = "CREATE TABLE shadow_logins (name TEXT PRIMARY KEY, next_at BIGINT NOT NULL,"
 	      " at BIGINT NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0);",
 	[10] = "ALTER TABLE nodes ADD COLUMN host TEXT NOT NULL DEFAULT '';"
-	      "ALTER TABLE nodes ADD COLUMN place TEXT NOT NULL DEFAULT '';"
-	      "CREATE TABLE engines (place TEXT PRIMARY KEY, host TEXT NOT NULL,"
-	      " pid INTEGER NOT NULL, started BIGINT NOT NULL, seen BIGINT NOT NULL);"
-	      "CREATE TABLE engine_lease (one INTEGER PRIMARY KEY, place TEXT NOT NULL,"
-	      " epoch BIGINT NOT NULL, lease_until BIGINT NOT NULL);",
+	       "ALTER TABLE nodes ADD COLUMN place TEXT NOT NULL DEFAULT '';"
+	       "CREATE TABLE engines (place TEXT PRIMARY KEY, host TEXT NOT NULL,"
+	       " pid INTEGER NOT NULL, started BIGINT NOT NULL, seen BIGINT NOT NULL);"
+	       "CREATE TABLE engine_lease (one INTEGER PRIMARY KEY, place TEXT NOT NULL,"
+	       " epoch BIGINT NOT NULL, lease_until BIGINT NOT NULL);",
 	[11] = "CREATE TABLE learned (name TEXT PRIMARY KEY, at BIGINT NOT NULL,"
 	       " sealed TEXT NOT NULL);",
 	[12] = "ALTER TABLE users ADD COLUMN strays BIGINT NOT NULL DEFAULT 0;"
@@ -112,6 +112,10 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	       "CREATE INDEX journals_by_folder ON journals (away, folder);"
 	       "CREATE TABLE journal_parts (name TEXT NOT NULL, digest TEXT NOT NULL, body TEXT"
 	       " NOT NULL, PRIMARY KEY (name, digest));",
+	[17] = "CREATE INDEX users_by_domain ON users (" STORE_TAIL(
+		"name") ");"
+			"CREATE INDEX strangers_by_domain ON strangers (" STORE_TAIL(
+				"name") ");",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

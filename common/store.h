@@ -22,7 +22,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 17
+#define STORE_SCHEMA_VERSION 18
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -168,6 +168,10 @@ int store_users_count(struct store *st, const char *wave, int64_t out[USER_STATE
 /* How many users with a name behind this @ are in each state. */
 int store_domain_count(struct store *st, const char *domain, int64_t out[USER_STATES],
 		       struct err *e) MUST_CHECK;
+/* Domains of users; "", for each of the names that have none. fn may not ask the store. */
+typedef int store_domain_fn(const char *domain, void *arg);
+int store_domains_each(struct store *st, store_domain_fn *fn, void *arg,
+		       struct err *e) MUST_CHECK;
 
 /*
  * One move of one user: a compare-and-set of state and change, a new change, a history row, all
@@ -208,8 +212,8 @@ int store_users_go(struct store *st, const char *name, const char *wave, bool go
  */
 int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The way back is taken back: the user is trailing again. 1, or 0: he is not returning, or at its
- * pause, or not known. */
+/* The way back is taken back: the user is trailing again. 1, or 0: he is not returning, or at
+ * its pause, or not known. */
 int store_user_stay(struct store *st, const char *name, const char *actor,
 		    struct err *e) MUST_CHECK;
 /*
@@ -245,8 +249,15 @@ struct history_row {
 	const char *name, *from_state, *to_state, *direction, *actor, *why;
 };
 typedef int store_history_fn(const struct history_row *h, void *arg);
-/* Of one user (or NULL: all), oldest first, rows with id > after. */
-int store_history_each(struct store *st, const char *name, int64_t after, store_history_fn *fn,
+/* Rows with id > after: the first `limit` of them or, with newest, the last. */
+struct history_filter {
+	const char *name; /* one user; NULL: all */
+	int64_t after;
+	int limit; /* 0: none */
+	bool newest;
+};
+/* Oldest first. */
+int store_history_each(struct store *st, const struct history_filter *f, store_history_fn *fn,
 		       void *arg, struct err *e) MUST_CHECK;
 /* The highest id so far; 0 if there is no row. */
 int store_history_last(struct store *st, int64_t *out, struct err *e) MUST_CHECK;
@@ -654,17 +665,19 @@ struct phase_note {
 int store_phase_note(struct store *st, const struct phase_note *n, bool *changed,
 		     struct err *e) MUST_CHECK;
 typedef int store_phase_fn(const struct phase_note *n, void *arg);
-/* All that was ever said of the domain's items, the oldest first: an item's last word counts. */
+/* All that was ever said of the domain's items, the oldest first: an item's last word counts.
+ */
 int store_phases_each(struct store *st, const char *domain, store_phase_fn *fn, void *arg,
 		      struct err *e) MUST_CHECK;
 
 /* Of a domain's users, as the store has them now. */
 struct phase_counts {
 	int64_t state[USER_STATES];
-	int64_t seen, imap, pop3; /* users in a login that is remembered, or a session; by protocol */
-	int64_t strangers;	  /* names that logged in and nobody imported */
-	int64_t waived;		  /* users for whom a check of the gate is let pass */
-	int64_t left_on_old;	  /* sessions there of users who live on new */
+	int64_t seen, imap,
+		pop3;	   /* users in a login that is remembered, or a session; by protocol */
+	int64_t strangers; /* names that logged in and nobody imported */
+	int64_t waived;	   /* users for whom a check of the gate is let pass */
+	int64_t left_on_old; /* sessions there of users who live on new */
 };
 int store_phase_counts(struct store *st, const char *domain, struct phase_counts *out,
 		       struct err *e) MUST_CHECK;
@@ -717,20 +730,20 @@ int store_learned_erase(struct store *st, int64_t keep_ms, struct err *e) MUST_C
 
 /* ---- copiers' journals (store_journal.c): copies, for the engine of another host */
 
-#define STORE_EDITION_MAX 33		/* hex and a NUL */
-#define STORE_JOURNAL_PART (32 * 1024)	/* bytes of the file in one part */
+#define STORE_EDITION_MAX   33		/* hex and a NUL */
+#define STORE_JOURNAL_PART  (32 * 1024) /* bytes of the file in one part */
 #define STORE_JOURNAL_PARTS 16384	/* of one journal */
-#define STORE_PART_DIGEST 64		/* SHA-256 in hex */
+#define STORE_PART_DIGEST   64		/* SHA-256 in hex */
 
 /*
- * Which copy of a user's journal the store has, and who may have gone further. parts: the digests
- * of the file's parts, in order, with nothing between them.
+ * Which copy of a user's journal the store has, and who may have gone further. parts: the
+ * digests of the file's parts, in order, with nothing between them.
  */
 struct store_journal {
 	char edition[STORE_EDITION_MAX]; /* of the copy; "": there is none yet */
-	bool away;			 /* at work in a folder of journals: the copy may be stale */
-	char folder[PLACE_ID_MAX];	 /* that folder; else the one that the copy came from */
-	char host[PLACE_HOST_MAX];	 /* the same, for people */
+	bool away;		   /* at work in a folder of journals: the copy may be stale */
+	char folder[PLACE_ID_MAX]; /* that folder; else the one that the copy came from */
+	char host[PLACE_HOST_MAX]; /* the same, for people */
 	int64_t at, size;
 	char *parts; /* owned; never NULL */
 };
@@ -745,7 +758,8 @@ int store_journal_get(struct store *st, const char *name, struct store_journal *
  */
 int store_journal_take(struct store *st, const char *name, const struct store_journal *seen,
 		       const struct place *folder, struct err *e) MUST_CHECK;
-/* It is back from copy->folder, where it began as `before`; all its parts are written. 1, 0, -1.
+/* It is back from copy->folder, where it began as `before`; all its parts are written. 1, 0,
+ * -1.
  */
 int store_journal_put(struct store *st, const char *name, const struct store_journal *copy,
 		      const char *before, struct err *e) MUST_CHECK;

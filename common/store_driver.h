@@ -24,6 +24,10 @@ struct db_value {
 	((const struct db_value[]){ __VA_ARGS__ }), COUNT(((struct db_value[]){ __VA_ARGS__ }))
 #define NO_ARGS NULL, 0
 
+/* Of a login name what its last @ begins; where there is none, all of it. Indexes of schema.sql
+ * have it to the letter. */
+#define STORE_TAIL(name) "substr(" name ", length(rtrim(" name ", replace(" name ", '@', ''))))"
+
 /* For columns that are never NULL. */
 static inline const char *text_of(const char *s)
 {

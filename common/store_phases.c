@@ -72,7 +72,7 @@ int store_phases_each(struct store *st, const char *domain, store_phase_fn *fn, 
 
 /* ---- what is counted; ?1 is "@" and the domain */
 
-#define OF_DOMAIN(name) " substr(" name ", length(" name ") - length(?1) + 1) = ?1"
+#define OF_DOMAIN(name) " " STORE_TAIL(name) " = ?1"
 #define READS_BY(proto)                                                         \
 	"CASE WHEN EXISTS (SELECT 1 FROM logins WHERE logins.name = users.name" \
 	" AND proto = '" proto "') OR EXISTS (SELECT 1 FROM sessions"           \

@@ -79,20 +79,16 @@ static int take_row(const struct rows *r, struct wave_sums *w, store_sums_fn *fn
 	return rc;
 }
 
-int store_sums_each(struct store *st, store_sums_fn *fn, void *arg, struct err *e)
+/* Those of a condition, by wave and state. */
+#define SUMS(condition)                                                                                                                                                                                       \
+	"SELECT wave, state, COUNT(*), " COUNT_IF("stuck_reason <> ''") ", " COUNT_IF("attempts > 0 AND stuck_reason = ''") ", " SUM("go") ", " COUNT_IF("exceptions > 0") ", " SUM(                          \
+		"messages") ", " SUM("copied") ", " SUM("verified") ", " SUM("exceptions") ", " SUM("bytes") ", " SUM("CASE WHEN messages > verified THEN messages - verified ELSE 0 END") " FROM"            \
+																							   " users" condition \
+																							   " GROUP BY wave, state ORDER BY wave, state"
+
+/* r NULL: the query failed. */
+static int take_sums(struct rows *r, store_sums_fn *fn, void *arg, struct err *e)
 {
-	struct rows *r = db_query(
-		st->db,
-		"SELECT wave, state, COUNT(*), " COUNT_IF(
-			"stuck_reason <> ''") ","
-					      " " COUNT_IF("attempts > 0 AND stuck_reason = ''") ", " SUM(
-						      "go") ","
-							    " " COUNT_IF("exceptions > 0") ", " SUM("messages") ", " SUM(
-								    "copied") ","
-									      " " SUM("verified") ", " SUM("exceptions") ", " SUM(
-										      "bytes") ","
-											       " " SUM("CASE WHEN messages > verified THEN messages - verified ELSE 0 END") " FROM users GROUP BY wave, state ORDER BY wave, state",
-		NO_ARGS, e);
 	struct wave_sums w = { 0 };
 	int got, rc = 0;
 
@@ -105,6 +101,24 @@ int store_sums_each(struct store *st, store_sums_fn *fn, void *arg, struct err *
 	rows_end(&r);
 	mem_free(&w.name);
 	return rc;
+}
+
+int store_sums_each(struct store *st, store_sums_fn *fn, void *arg, struct err *e)
+{
+	return take_sums(db_query(st->db, SUMS(""), NO_ARGS, e), fn, arg, e);
+}
+
+static int put_sums(const char *wave UNUSED, const struct user_sums *s, void *arg)
+{
+	*(struct user_sums *)arg = *s;
+	return 0;
+}
+
+int store_sums_of(struct store *st, const char *wave, struct user_sums *out, struct err *e)
+{
+	*out = (struct user_sums){ 0 };
+	return take_sums(db_query(st->db, SUMS(" WHERE wave = ?1"), ARGS(TEXT(wave)), e),
+			 put_sums, out, e);
 }
 
 int store_session_sums_each(struct store *st, store_session_sum_fn *fn, void *arg,

@@ -18,6 +18,9 @@ struct user_sums {
 typedef int store_sums_fn(const char *wave, const struct user_sums *s, void *arg);
 /* By name. Nonzero from fn stops and is returned. */
 int store_sums_each(struct store *st, store_sums_fn *fn, void *arg, struct err *e) MUST_CHECK;
+/* Of one wave. */
+int store_sums_of(struct store *st, const char *wave, struct user_sums *out,
+		  struct err *e) MUST_CHECK;
 void user_sums_add(struct user_sums *to, const struct user_sums *s);
 
 /* side "": neither; waiting: for a cutover. */

@@ -270,15 +270,32 @@ int store_domain_count(struct store *st, const char *domain, int64_t out[USER_ST
 		       struct err *e)
 {
 	char *tail = mem_printf("@%s", domain);
-	int rc = take_counts(
-		db_query(
-			st->db,
-			"SELECT state, COUNT(*) FROM users"
-			" WHERE substr(name, length(name) - length(?1) + 1) = ?1 GROUP BY state",
-			ARGS(TEXT(tail)), e),
-		out, e);
+	int rc = take_counts(db_query(st->db,
+				      "SELECT state, COUNT(*) FROM users WHERE " STORE_TAIL(
+					      "name") " = ?1"
+						      " GROUP BY state",
+				      ARGS(TEXT(tail)), e),
+			     out, e);
 
 	mem_free(&tail);
+	return rc;
+}
+
+int store_domains_each(struct store *st, store_domain_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r =
+		db_query(st->db, "SELECT DISTINCT " STORE_TAIL("name") " FROM users ORDER BY 1",
+			 NO_ARGS, e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		const char *tail = got > 0 ? rows_text(r, 0) : "";
+
+		rc = got < 0 ? -1 : fn(*tail == '@' ? tail + 1 : "", arg);
+	}
+	rows_end(&r);
 	return rc;
 }
 
@@ -633,15 +650,32 @@ int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg, st
 	return rc;
 }
 
-int store_history_each(struct store *st, const char *name, int64_t after, store_history_fn *fn,
+#define HISTORY(condition, order)                                                       \
+	"SELECT id, at, change, name, from_state, to_state, direction, actor, why FROM" \
+	" (SELECT * FROM history WHERE id > ?1" condition " ORDER BY id " order         \
+	" LIMIT ?2) h ORDER BY id"
+
+/* Texts of their own for one and for all: an index serves only a condition that always stands.
+ */
+static struct rows *query_history(struct store *st, const struct history_filter *f,
+				  struct err *e)
+{
+	static const char of_one[] = HISTORY(" AND name = ?3", "ASC"),
+			  of_one_newest[] = HISTORY(" AND name = ?3", "DESC"),
+			  of_all[] = HISTORY("", "ASC"), of_all_newest[] = HISTORY("", "DESC");
+	const int64_t limit = f->limit ? f->limit : INT64_MAX;
+
+	if (f->name)
+		return db_query(st->db, f->newest ? of_one_newest : of_one,
+				ARGS(INT(f->after), INT(limit), TEXT(f->name)), e);
+	return db_query(st->db, f->newest ? of_all_newest : of_all,
+			ARGS(INT(f->after), INT(limit)), e);
+}
+
+int store_history_each(struct store *st, const struct history_filter *f, store_history_fn *fn,
 		       void *arg, struct err *e)
 {
-	struct rows *r =
-		db_query(st->db,
-			 "SELECT id, at, change, name, from_state, to_state, direction,"
-			 " actor, why FROM history WHERE id > ?1 AND (?2 = 0 OR name = ?3)"
-			 " ORDER BY id",
-			 ARGS(INT(after), INT(name != NULL), TEXT(name)), e);
+	struct rows *r = query_history(st, f, e);
 	int got, rc = 0;
 
 	if (!r)

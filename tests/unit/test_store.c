@@ -535,21 +535,48 @@ static int count_history(const struct history_row *h, void *arg)
 
 static void test_history(void **state UNUSED)
 {
+	static const struct history_filter all;
 	struct seen seen = { 0 };
 
 	add_user("anna");
 	add_user("bob");
 	go_up_to("anna", USER_SYNCING);
 	go_up_to("bob", USER_READY);
-	OK(store_history_each(st, "anna", 0, count_history, &seen, &err));
+	OK(store_history_each(st, &(struct history_filter){ .name = "anna" }, count_history,
+			      &seen, &err));
 	assert_int_equal(seen.count, 2);
 	assert_string_equal(seen.last, "syncing");
 	seen = (struct seen){ 0 };
-	OK(store_history_each(st, NULL, 1, count_history, &seen, &err));
+	OK(store_history_each(st, &(struct history_filter){ .after = 1 }, count_history, &seen,
+			      &err));
 	assert_int_equal(seen.count, 4);
 	seen = (struct seen){ .stop_at = 1 };
-	assert_int_equal(store_history_each(st, NULL, 0, count_history, &seen, &err), 7);
+	assert_int_equal(store_history_each(st, &all, count_history, &seen, &err), 7);
 	assert_int_equal(seen.count, 1);
+}
+
+static void assert_history(struct history_filter f, int count, const char *last)
+{
+	struct seen seen = { 0 };
+
+	OK(store_history_each(st, &f, count_history, &seen, &err));
+	assert_int_equal(seen.count, count);
+	assert_string_equal(seen.last, last);
+}
+
+static void test_a_part_of_the_history(void **state UNUSED)
+{
+	add_user("anna");
+	add_user("bob");
+	go_up_to("anna", USER_READY);
+	go_up_to("bob", USER_SYNCING);
+	assert_history((struct history_filter){ .limit = 2 }, 2, "syncing");
+	assert_history((struct history_filter){ .limit = 3, .newest = true }, 3, "syncing");
+	assert_history((struct history_filter){ .name = "anna", .limit = 1 }, 1, "provisioned");
+	assert_history((struct history_filter){ .name = "anna", .limit = 1, .newest = true }, 1,
+		       "ready");
+	assert_history((struct history_filter){ .limit = 9, .newest = true, .after = 4 }, 1,
+		       "syncing");
 }
 
 static void test_go(void **state UNUSED)
@@ -648,6 +675,7 @@ int main(void)
 		TEST(test_flip_in_time_only),
 		TEST(test_flip_excludes_undo),
 		TEST(test_history),
+		TEST(test_a_part_of_the_history),
 		TEST(test_go),
 		TEST(test_progress_and_failures),
 	};

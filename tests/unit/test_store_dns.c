@@ -97,13 +97,31 @@ static void test_users_of_a_domain(void **state UNUSED)
 	assert_int_equal(n[USER_PENDING], 0);
 }
 
+static int note_domain(const char *domain, void *arg UNUSED)
+{
+	size_t n = strlen(seen);
+
+	snprintf(seen + n, sizeof seen - n, "%s;", domain);
+	return 0;
+}
+
+static void test_domains_of_users(void **state UNUSED)
+{
+	seen[0] = '\0';
+	add_user("anna@a.test");
+	add_user("bert@a.test");
+	add_user("odd@name@b.test");
+	add_user("dora");
+	OK(store_domains_each(st, note_domain, NULL, &err));
+	assert_string_equal(seen, "a.test;b.test;;");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_change_is_a_row),
-		TEST(test_a_second_look_prolongs),
-		TEST(test_no_more_than_that_are_kept),
-		TEST(test_users_of_a_domain),
+		TEST(test_each_change_is_a_row),       TEST(test_a_second_look_prolongs),
+		TEST(test_no_more_than_that_are_kept), TEST(test_users_of_a_domain),
+		TEST(test_domains_of_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

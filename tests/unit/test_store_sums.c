@@ -29,6 +29,8 @@ static int note_sums(const char *wave, const struct user_sums *s, void *arg UNUS
 
 static void test_users_of_waves(void **state UNUSED)
 {
+	struct user_sums one;
+
 	seen[0] = '\0';
 	OK(store_sums_each(st, note_sums, NULL, &err));
 	assert_string_equal(seen, "");
@@ -49,6 +51,12 @@ static void test_users_of_waves(void **state UNUSED)
 		      /* What is on new is not left to compare. */
 		      "2: 1 users, 0 pending, 0 syncing, stuck 1, failing 0, go 0, messages 7,"
 		      " verified 0, left 0, exceptions 0 of 0; ");
+	OK(store_sums_of(st, "1", &one, &err));
+	assert_int_equal(one.users, 2);
+	assert_int_equal(one.exceptions, 3);
+	assert_int_equal(one.with_exceptions, 1);
+	OK(store_sums_of(st, "3", &one, &err));
+	assert_int_equal(one.users, 0);
 	do_sql("UPDATE users SET state = 'nonsense' WHERE name = 'carl'");
 	assert_int_equal(store_sums_each(st, note_sums, NULL, &err), -1);
 }
