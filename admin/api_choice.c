@@ -1,4 +1,4 @@
-/* Hides: how a POST names users: one, a wave, everybody. */
+/* Hides: how a request names users: one, a wave, everybody. */
 #include "admin/api_parts.h"
 
 void api_choice_release(struct choice *w)
@@ -73,6 +73,44 @@ void api_put_choice(struct api_call *c, const struct choice *w)
 {
 	json_object_set_new(c->out, "count", json_integer((json_int_t)w->count));
 	json_object_set(c->out, "users", w->users);
+}
+
+/* user NULL: those of the wave, or all; as store_user_get() says it. */
+static int each_of(struct api_call *c, const char *user, const char *wave, store_user_fn *fn,
+		   struct err *e)
+{
+	struct user_filter f = { .wave = wave };
+	struct user u = { 0 };
+	int got;
+
+	if (!user)
+		return store_users_each(c->api->store, &f, fn, c, e) < 0 ? -1 : 1;
+	got = store_user_get(c->api->store, user, &u, e);
+	if (got > 0)
+		fn(&u, c);
+	user_release(&u);
+	return got;
+}
+
+int api_each_chosen(struct api_call *c, const struct choice *w, store_user_fn *fn,
+		    struct err *e)
+{
+	return each_of(c, w->name[0] ? w->name : NULL, w->wave, fn, e);
+}
+
+int api_each_asked(struct api_call *c, store_user_fn *fn)
+{
+	const char *wave = http_param(c->request, "wave"), *user = NULL;
+	struct err e = { 0 };
+	int got, status = api_asked_user(c, &user);
+
+	if (status)
+		return status;
+	if (!user == !wave)
+		return api_refuse(c, 400, "give ?user= or ?wave=", "whom is this about?");
+	json_object_set_new(c->out, "users", json_array());
+	got = each_of(c, user, wave, fn, &e);
+	return got < 0 ? api_fail(c, &e) : got ? 200 : api_no_user(c, user);
 }
 
 void api_poke(struct api *a)

@@ -17,21 +17,6 @@ static int sync_one(const struct user *u, void *arg)
 	return 0;
 }
 
-static int sync_chosen(struct api_call *c, const struct choice *w, struct err *e)
-{
-	struct user_filter f = { .wave = w->wave };
-	struct user u = { 0 };
-	int rc;
-
-	if (!w->name[0])
-		return store_users_each(c->api->store, &f, sync_one, c, e);
-	rc = store_user_get(c->api->store, w->name, &u, e);
-	if (rc > 0)
-		sync_one(&u, c);
-	user_release(&u);
-	return rc;
-}
-
 int api_post_sync(struct api_call *c)
 {
 	struct choice w;
@@ -41,7 +26,7 @@ int api_post_sync(struct api_call *c)
 	if (status == 0) {
 		api_put_choice(c, &w);
 		json_object_set_new(c->out, "refused", json_array());
-		status = sync_chosen(c, &w, &e) < 0 ? api_fail(c, &e) : 202;
+		status = api_each_chosen(c, &w, sync_one, &e) < 0 ? api_fail(c, &e) : 202;
 		api_poke(c->api);
 	}
 	api_choice_release(&w);
@@ -115,52 +100,30 @@ int api_post_verify(struct api_call *c)
 	return status;
 }
 
-static void put_verified(struct api_call *c, const char *name, bool with_document, json_t *list)
+/* With the report where one user is asked for. */
+static int add_verified(const struct user *u, void *arg)
 {
+	struct api_call *c = arg;
 	struct api_verified v = { .state = "none", .text = "", .grade = "" };
 	json_t *j;
 
 	if (c->api->hooks->verified)
-		c->api->hooks->verified(name, with_document, &v, c->api->arg);
-	j = json_pack("{s:o, s:s, s:o, s:s, s:I, s:I, s:I, s:I}", "name", api_json_text(name),
-		      "state", v.state, "text", api_json_text(v.text), "grade", v.grade, "same",
-		      (json_int_t)v.same, "missing", (json_int_t)v.missing, "altered",
-		      (json_int_t)v.altered, "other", (json_int_t)v.other);
+		c->api->hooks->verified(u->name, http_param(c->request, "user") != NULL, &v,
+					c->api->arg);
+	j = json_pack("{s:o, s:s, s:o, s:s, s:I, s:I, s:I, s:I}", "name",
+		      api_json_text(u->name), "state", v.state, "text", api_json_text(v.text),
+		      "grade", v.grade, "same", (json_int_t)v.same, "missing",
+		      (json_int_t)v.missing, "altered", (json_int_t)v.altered, "other",
+		      (json_int_t)v.other);
 	if (v.document)
 		json_object_set_new(j, "document", v.document);
-	json_array_append_new(list, j);
-}
-
-static int one_verified(const struct user *u, void *arg)
-{
-	struct api_call *c = arg;
-
-	put_verified(c, u->name, false, json_object_get(c->out, "users"));
+	json_array_append_new(json_object_get(c->out, "users"), j);
 	return 0;
 }
 
 int api_get_verify(struct api_call *c)
 {
-	const char *wave = http_param(c->request, "wave"), *user = NULL;
-	struct user_filter f = { .wave = wave };
-	struct user u = { 0 };
-	struct err e = { 0 };
-	int got, status = api_asked_user(c, &user);
-
-	if (status)
-		return status;
-	if (!user == !wave)
-		return api_refuse(c, 400, "give ?user= or ?wave=", "whom is this about?");
-	json_object_set_new(c->out, "users", json_array());
-	if (wave)
-		return store_users_each(c->api->store, &f, one_verified, c, &e) < 0
-			       ? api_fail(c, &e)
-			       : 200;
-	got = store_user_get(c->api->store, user, &u, &e);
-	if (got > 0)
-		put_verified(c, u.name, true, json_object_get(c->out, "users"));
-	user_release(&u);
-	return got < 0 ? api_fail(c, &e) : got ? 200 : api_no_user(c, user);
+	return api_each_asked(c, add_verified);
 }
 
 /* ---- reload */

@@ -133,6 +133,14 @@ int api_choose(struct api_call *c, bool all_too, struct choice *w);
 void api_choice_release(struct choice *w);
 /* Puts "count" and "users" into the answer. */
 void api_put_choice(struct api_call *c, const struct choice *w);
+/* Calls fn, with the call, for each of the chosen. 0: it was one, and there is none; -1. */
+int api_each_chosen(struct api_call *c, const struct choice *w, store_user_fn *fn,
+		    struct err *e) MUST_CHECK;
+/*
+ * A GET about ?user= or ?wave=: calls fn, with the call, for each of them, to fill the list
+ * "users" of the answer. Returns the status.
+ */
+int api_each_asked(struct api_call *c, store_user_fn *fn);
 /* Tells the engine to look. */
 void api_poke(struct api *a);
 

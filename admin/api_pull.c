@@ -56,7 +56,8 @@ int api_post_pull(struct api_call *c)
 static int add_user(const struct user *u, void *arg)
 {
 	struct api_call *c = arg;
-	json_t *shown = c->api->hooks->pulled ? c->api->hooks->pulled(u->name, c->api->arg) : NULL;
+	json_t *shown =
+		c->api->hooks->pulled ? c->api->hooks->pulled(u->name, c->api->arg) : NULL;
 
 	if (shown)
 		json_array_append_new(json_object_get(c->out, "users"), shown);
@@ -65,23 +66,5 @@ static int add_user(const struct user *u, void *arg)
 
 int api_get_pull(struct api_call *c)
 {
-	const char *wave = http_param(c->request, "wave"), *user = NULL;
-	struct user_filter f = { .wave = wave };
-	struct user u = { 0 };
-	struct err e = { 0 };
-	int got, status = api_asked_user(c, &user);
-
-	if (status)
-		return status;
-	if (!user == !wave)
-		return api_refuse(c, 400, "give ?user= or ?wave=", "whom is this about?");
-	json_object_set_new(c->out, "users", json_array());
-	if (wave)
-		return store_users_each(c->api->store, &f, add_user, c, &e) < 0 ? api_fail(c, &e)
-										: 200;
-	got = store_user_get(c->api->store, user, &u, &e);
-	if (got > 0)
-		add_user(&u, c);
-	user_release(&u);
-	return got < 0 ? api_fail(c, &e) : got ? 200 : api_no_user(c, user);
+	return api_each_asked(c, add_user);
 }
