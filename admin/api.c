@@ -89,8 +89,7 @@ static const struct api_route {
 	  "the last run, and what it says" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/pull", api_post_pull,
 	  "{user | wave, dry_run, undo}: OpenSRS's own tool copies" },
-	{ HTTP_GET, ROLE_VIEW, "/v1/pull", api_get_pull,
-	  "?user= | wave=: how that stands" },
+	{ HTTP_GET, ROLE_VIEW, "/v1/pull", api_get_pull, "?user= | wave=: how that stands" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/drop", api_post_drop,
 	  "{user, force, seconds}: ends sessions, moves nobody" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/drain", api_post_drain,
@@ -280,17 +279,18 @@ static int dispatch(struct api_call *c)
 	return r->answer(c);
 }
 
-/* What was asked to be changed, and by whom, whatever came of it. */
+/* What was asked to be changed, by whom who may, whatever came of it. Who may not changes
+ * nothing, and shall not fill the log. */
 static void note(const struct http_request *r, int status)
 {
 	const char *between = r->from[0] ? " from " : "";
 
-	if (r->method == HTTP_POST)
+	if (r->method == HTTP_POST && status != 401 && status != 403)
 		log_info(&(struct log_about){ .what = "operator" }, "POST %s: %d (%s%s%s)",
 			 r->path, status, r->who, between, r->from);
 	else
-		log_debug(NULL, "api: GET %s: %d (%s%s%s)", r->path, status, r->who, between,
-			  r->from);
+		log_debug(NULL, "api: %s %s: %d (%s%s%s)", http_method_name(r->method), r->path,
+			  status, r->who, between, r->from);
 }
 
 int api_answer(const struct http_request *r, struct http_answer *a, void *arg)

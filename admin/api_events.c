@@ -33,6 +33,7 @@ struct api_events {
 	json_t *waves; /* by name, as last told */
 	char *summary;
 	int64_t summary_due;
+	bool failing; /* the store could not be looked at, and that was told */
 };
 
 /* ---- the text of an event */
@@ -88,17 +89,13 @@ static int tell(struct follower *f, struct buf *text)
 struct moves {
 	struct buf *out;
 	int64_t last;
-	int count;
 };
 
 static int add_move(const struct history_row *h, void *arg)
 {
 	struct moves *m = arg;
-	json_t *j;
+	json_t *j = api_json_history(h);
 
-	if (m->count++ == MOVES_MAX)
-		return 1;
-	j = api_json_history(h);
 	put_event(m->out, "move", h->id, j);
 	json_decref(j);
 	m->last = h->id;
@@ -108,11 +105,12 @@ static int add_move(const struct history_row *h, void *arg)
 static int put_moves(struct api_events *v, struct follower *f, int64_t last, struct buf *out,
 		     struct err *e)
 {
+	const struct history_filter filter = { .after = f->heard, .limit = MOVES_MAX };
 	struct moves m = { .out = out, .last = f->heard };
 
 	if (f->heard >= last)
 		return 0;
-	if (store_history_each(v->api->store, NULL, f->heard, add_move, &m, e) < 0)
+	if (store_history_each(v->api->store, &filter, add_move, &m, e) < 0)
 		return -1;
 	f->heard = m.last;
 	return 0;
@@ -178,24 +176,49 @@ static int put_summary(struct api_events *v, struct buf *changed, struct buf *al
 
 /* ---- the tick */
 
-static int tell_one(struct api_events *v, struct follower *f, int64_t last, struct buf *changed,
-		    struct buf *all, struct err *e)
+/* What there is, or now and then a comment. -1: it has gone. */
+static int tell_or_comment(struct follower *f, struct buf *text)
 {
+	if (buf_len(text) == 0 && clock_mono_ms() - f->said_ms >= SILENCE_MS)
+		buf_add_str(text, ":\n\n");
+	return tell(f, text);
+}
+
+static int tell_one(struct api_events *v, struct follower *f, int64_t last,
+		    const struct buf *changed, const struct buf *all, struct err *e)
+{
+	const struct slice state = buf_slice(f->fresh ? all : changed);
 	struct buf text = { 0 };
 	int rc;
 
-	if (put_moves(v, f, last, &text, e) < 0) {
-		buf_release(&text);
-		return 0;
-	}
-	buf_add(&text, buf_slice(f->fresh ? all : changed).p,
-		buf_len(f->fresh ? all : changed));
-	f->fresh = false;
-	if (buf_len(&text) == 0 && clock_mono_ms() - f->said_ms >= SILENCE_MS)
-		buf_add_str(&text, ":\n\n");
-	rc = tell(f, &text);
+	f->fresh = put_moves(v, f, last, &text, e) < 0;
+	if (!f->fresh)
+		buf_add(&text, state.p, state.n);
+	rc = tell_or_comment(f, &text);
 	buf_release(&text);
 	return rc;
+}
+
+/* What has changed meanwhile may be lost to them: they are told everything, once we can. */
+static int tell_none(struct follower *f)
+{
+	struct buf none = { 0 };
+	int rc;
+
+	f->fresh = true;
+	rc = tell_or_comment(f, &none);
+	buf_release(&none);
+	return rc;
+}
+
+/* Once, and that it is over: this comes each second. */
+static void note_trouble(struct api_events *v, const struct err *e)
+{
+	if (e->kind && !v->failing)
+		log_error(NULL, "api: events: %s", e->text);
+	else if (!e->kind && v->failing)
+		log_info(NULL, "api: events are told again");
+	v->failing = e->kind != 0;
 }
 
 static void tell_all(struct api_events *v)
@@ -204,13 +227,16 @@ static void tell_all(struct api_events *v)
 	struct err e = { 0 };
 	int64_t last = 0;
 	size_t i = 0;
+	bool known = store_history_last(v->api->store, &last, &e) == 0 &&
+		     put_waves(v, &changed, &all, &e) == 0 &&
+		     put_summary(v, &changed, &all, &e) == 0;
 
-	if (store_history_last(v->api->store, &last, &e) == 0 &&
-	    put_waves(v, &changed, &all, &e) == 0 && put_summary(v, &changed, &all, &e) == 0)
-		while (i < v->count)
-			i += tell_one(v, v->at[i], last, &changed, &all, &e) == 0;
-	if (e.kind)
-		log_error(NULL, "api: events: %s", e.text);
+	while (i < v->count) {
+		struct follower *f = v->at[i];
+
+		i += (known ? tell_one(v, f, last, &changed, &all, &e) : tell_none(f)) == 0;
+	}
+	note_trouble(v, &e);
 	buf_release(&changed);
 	buf_release(&all);
 }

@@ -119,7 +119,15 @@ static int check_rights(int fd, struct stat *st, struct err *e)
 	return 0;
 }
 
-static int read_lines(FILE *f, struct bearers *out, struct err *e)
+/* errno, for which the file could not be read, goes to *trouble: it says nothing of the file.
+ */
+static int failed(const char *what, int *trouble, struct err *e)
+{
+	*trouble = errno;
+	return err_set(e, ERR_INPUT, "%s%s%s", strerror(errno), *what ? ": " : "", what);
+}
+
+static int read_lines(FILE *f, struct bearers *out, int *trouble, struct err *e)
 {
 	char line[512];
 	int number = 0, rc = 0;
@@ -129,31 +137,44 @@ static int read_lines(FILE *f, struct bearers *out, struct err *e)
 		number++;
 		rc = take_line(out, line, e);
 	}
+	if (rc == 0 && ferror(f))
+		return failed("", trouble, e);
 	return rc < 0 ? err_wrap(e, "line %d", number) : 0;
 }
 
-static int read_file(const char *path, struct bearers *out, struct stat *st, struct err *e)
+static int read_open(int fd, struct bearers *out, struct stat *st, int *trouble, struct err *e)
+{
+	FILE *f;
+	int rc;
+
+	if (check_rights(fd, st, e) < 0) {
+		close(fd);
+		return -1;
+	}
+	f = fdopen(fd, "r");
+	ASSERT(f);
+	rc = read_lines(f, out, trouble, e);
+	fclose(f);
+	return rc;
+}
+
+static int read_file(const char *path, struct bearers *out, struct stat *st, int *trouble,
+		     struct err *e)
 {
 	int rc, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	FILE *f;
 
 	*out = (struct bearers){ 0 };
 	*st = (struct stat){ 0 };
+	*trouble = 0;
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0)
-		return err_set(e, ERR_INPUT, "%s: %s%s", path, strerror(errno),
-			       errno == EACCES ? ": the account of run.user must own it, and "
-						 "reach it"
-					       : "");
-	rc = check_rights(fd, st, e);
-	f = rc == 0 ? fdopen(fd, "r") : NULL;
-	if (f) {
-		rc = read_lines(f, out, e);
-		fclose(f);
-	} else {
-		close(fd);
-	}
+		rc = failed(errno == EACCES
+				    ? "the account of run.user must own it, and reach it"
+				    : "",
+			    trouble, e);
+	else
+		rc = read_open(fd, out, st, trouble, e);
 	if (rc == 0)
 		return 0;
 	out->count = 0;
@@ -163,8 +184,9 @@ static int read_file(const char *path, struct bearers *out, struct stat *st, str
 int bearers_read(const char *path, struct bearers *out, struct err *e)
 {
 	struct stat st;
+	int trouble;
 
-	return read_file(path, out, &st, e);
+	return read_file(path, out, &st, &trouble, e);
 }
 
 static void write_lines(FILE *f, const struct bearers *t)
@@ -310,13 +332,22 @@ void bearer_file_look(struct bearer_file *f, const char *path)
 {
 	struct err e = { 0 };
 	struct stat now = { 0 }, read;
+	int trouble, rc;
+	bool same;
 
-	if (stat(path, &now) == 0 && same_file(&now, &f->seen))
+	if (stat(path, &now) < 0)
+		now = (struct stat){ 0 };
+	same = same_file(&now, &f->seen);
+	if (same && now.st_ino && !f->trouble)
 		return;
-	if (read_file(path, &f->tokens, &read, &e) < 0)
+	rc = read_file(path, &f->tokens, &read, &trouble, &e);
+	if (same && trouble == f->trouble)
+		return; /* none, or as unreadable as before, which was told */
+	if (rc < 0)
 		log_error(NULL, "api: no token is taken: %s", e.text);
-	else if (f->seen.st_ino || read.st_ino)
+	else
 		log_info(NULL, "api: %zu tokens in %s", f->tokens.count, path);
-	f->edition += f->seen.st_ino || now.st_ino;
+	f->edition++;
 	f->seen = now;
+	f->trouble = trouble;
 }

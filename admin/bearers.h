@@ -54,6 +54,7 @@ const struct bearer *bearers_find(const struct bearers *t, struct slice text);
 struct bearer_file {
 	struct bearers tokens; /* empty while the file is bad */
 	struct stat seen;
+	int trouble;	  /* errno: it could not be read, and is tried again each time */
 	unsigned edition; /* another one whenever it was read */
 };
 /* Reads it again if it has changed; what is wrong with it goes to the log, once. */

@@ -1,8 +1,8 @@
 /*
  * Hides: in which order the store, the journals and the kept reports are looked through.
  *
- * It is no picture of one moment: users may be moved while it is made. Who asks for it after the
- * move asks when nothing moves any more.
+ * It is no picture of one moment: users may be moved while it is made. Who asks for it after
+ * the move asks when nothing moves any more.
  */
 #include "admin/final.h"
 
@@ -17,6 +17,8 @@
 #define SLICE_MS    20	 /* at most, about; then the loop may do something else */
 #define SLICE_ROWS  1000 /* of a list of the past */
 #define SLICE_USERS 500
+#define LATER_MS    500 /* then a journal that is on its way is asked for again, … */
+#define LATER_MAX   120 /* … so often; then it counts as one that cannot be read */
 
 struct final {
 	struct api *api;
@@ -37,6 +39,8 @@ struct final {
 	char after[STORE_NAME_MAX + 1];
 	int64_t users;
 	int in_slice;
+	bool later; /* the next user's journal is on its way */
+	int waited; /* so often for that one */
 	json_t *report, *waivers, *waived_users, *strays, *not_verified, *doubtful;
 	struct {
 		json_t *users, *unread;
@@ -162,24 +166,38 @@ static int step_logins(struct final *f, struct err *e)
 /* ---- users */
 
 struct counted {
-	struct final *f;
-	int64_t messages, waived;
+	int64_t messages[EXCEPTION_KINDS], waived[EXCEPTION_KINDS];
 };
 
 static int add_exception(const struct journal_exception *x, void *arg)
 {
 	struct counted *c = arg;
 
-	c->messages++;
-	c->waived += x->waived;
-	c->f->exceptions.messages[x->kind]++;
-	c->f->exceptions.waived[x->kind] += x->waived;
+	c->messages[x->kind]++;
+	c->waived[x->kind] += x->waived;
 	return 0;
 }
 
-static void look_at_exceptions(struct final *f, const char *name)
+static void add_counted(struct final *f, const char *name, const struct counted *c)
 {
-	struct counted c = { .f = f };
+	int64_t messages = 0, waived = 0;
+
+	for (int k = 0; k < EXCEPTION_KINDS; k++) {
+		f->exceptions.messages[k] += c->messages[k];
+		f->exceptions.waived[k] += c->waived[k];
+		messages += c->messages[k];
+		waived += c->waived[k];
+	}
+	if (messages)
+		list_add(f, f->exceptions.users,
+			 json_pack("{s:o, s:I, s:I}", "user", api_json_text(name), "messages",
+				   (json_int_t)messages, "waived", (json_int_t)waived));
+}
+
+/* false: the journal is on its way, and the user is to be looked at later. */
+static bool look_at_exceptions(struct final *f, const char *name)
+{
+	struct counted c = { 0 };
 	struct journal *j = NULL;
 	struct err e = { 0 };
 	int rc = api_open_journal(f->api, name, &j, &e);
@@ -187,14 +205,16 @@ static void look_at_exceptions(struct final *f, const char *name)
 	if (rc > 0)
 		rc = journal_exceptions_each(j, 0, add_exception, &c, &e);
 	api_close_journal(f->api, name, &j);
+	f->later = rc < 0 && e.kind == ERR_TEMP && f->waited++ < LATER_MAX;
+	if (f->later)
+		return false;
+	f->waited = 0;
 	if (rc < 0)
 		list_add(f, f->exceptions.unread,
 			 json_pack("{s:o, s:o}", "user", api_json_text(name), "why",
 				   api_json_text(e.text)));
-	if (c.messages)
-		list_add(f, f->exceptions.users,
-			 json_pack("{s:o, s:I, s:I}", "user", api_json_text(name), "messages",
-				   (json_int_t)c.messages, "waived", (json_int_t)c.waived));
+	add_counted(f, name, &c);
+	return true;
 }
 
 /* A kept report that was changed by others proves nothing. */
@@ -204,8 +224,7 @@ static const char *kept_grade(const struct final *f, const json_t *document)
 
 	if (!document || report_check(document, signer_public_key(f->signer), &e) < 0)
 		return "";
-	return json_string_value(
-		json_object_get(json_object_get(document, "report"), "grade"));
+	return json_string_value(json_object_get(json_object_get(document, "report"), "grade"));
 }
 
 static int grade_find(const char *name)
@@ -254,14 +273,15 @@ static int look_at_user(const struct user *u, void *arg)
 	struct final *f = arg;
 	struct final_wave *w = final_wave_get(&f->sums, u->wave);
 
+	if ((u->progress.exceptions || json_object_get(f->waived_users, u->name)) &&
+	    !look_at_exceptions(f, u->name))
+		return 1;
 	snprintf(f->after, sizeof f->after, "%s", u->name);
 	f->in_slice++;
 	f->users++;
 	api_domains_add(&f->domains, u);
 	look_at_strays(f, w, u);
 	look_at_grade(f, w, u->name);
-	if (u->progress.exceptions || json_object_get(f->waived_users, u->name))
-		look_at_exceptions(f, u->name);
 	return slice_is_over(f);
 }
 
@@ -271,6 +291,7 @@ static int step_users(struct final *f, struct err *e)
 	int rc;
 
 	f->in_slice = 0;
+	f->later = false;
 	rc = store_users_each(f->api->store, &filter, look_at_user, f, e);
 	if (rc < 0)
 		return -1;
@@ -302,10 +323,10 @@ static int add_word(const struct phase_note *n, void *arg)
 	struct words *w = arg;
 
 	list_add(w->f, json_object_get(w->f->report, "acknowledgements"),
-		 json_pack("{s:o, s:o, s:b, s:o, s:o, s:I}", "domain",
-			   api_json_text(w->domain), "item", api_json_text(n->item), "done",
-			   n->done, "note", api_json_text(n->note), "by",
-			   api_json_text(n->actor), "at", (json_int_t)n->at));
+		 json_pack("{s:o, s:o, s:b, s:o, s:o, s:I}", "domain", api_json_text(w->domain),
+			   "item", api_json_text(n->item), "done", n->done, "note",
+			   api_json_text(n->note), "by", api_json_text(n->actor), "at",
+			   (json_int_t)n->at));
 	return 0;
 }
 
@@ -317,8 +338,7 @@ static int step_domains(struct final *f, struct err *e)
 
 		if (slice_is_over(f))
 			return 0;
-		list_add(f, json_object_get(f->report, "domains"),
-			 api_json_domain(f->api, d));
+		list_add(f, json_object_get(f->report, "domains"), api_json_domain(f->api, d));
 		if (store_phases_each(f->api->store, d->name, add_word, &w, e) < 0)
 			return -1;
 	}
@@ -363,9 +383,9 @@ static void put_exceptions(struct final *f)
 		waived += f->exceptions.waived[k];
 		json_array_append_new(
 			kinds, json_pack("{s:s, s:I, s:I}", "kind",
-					 exception_kind_name((enum exception_kind)k), "messages",
-					 (json_int_t)f->exceptions.messages[k], "waived",
-					 (json_int_t)f->exceptions.waived[k]));
+					 exception_kind_name((enum exception_kind)k),
+					 "messages", (json_int_t)f->exceptions.messages[k],
+					 "waived", (json_int_t)f->exceptions.waived[k]));
 	}
 	json_object_set_new(x, "messages", json_integer(messages));
 	json_object_set_new(x, "waived", json_integer(waived));
@@ -392,7 +412,7 @@ static int step_sign(struct final *f, struct err *e UNUSED)
 
 static int (*const steps[])(struct final *f, struct err *e) = {
 	step_history, step_holds,   step_logins, step_users,
-	step_sums,    step_domains, step_lists,  step_sign,
+	step_sums,    step_domains, step_lists,	 step_sign,
 };
 
 static void release(struct final *f)
@@ -421,7 +441,7 @@ static void end(struct final *f, const struct err *e)
 
 static void on_more(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
-	const struct timeval at_once = { 0 };
+	const struct timeval at_once = { 0 }, later = { .tv_usec = 1000 * LATER_MS };
 	struct final *f = arg;
 	struct err e = { 0 };
 	int rc;
@@ -435,7 +455,7 @@ static void on_more(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	else if (f->step == COUNT(steps))
 		end(f, NULL);
 	else
-		event_add(f->more, &at_once);
+		event_add(f->more, f->later ? &later : &at_once);
 }
 
 static void prepare(struct final *f)
@@ -448,6 +468,8 @@ static void prepare(struct final *f)
 	f->step_begun = f->cut = false;
 	f->after[0] = '\0';
 	f->users = 0;
+	f->later = false;
+	f->waited = 0;
 	memset(&f->exceptions, 0, sizeof f->exceptions);
 	f->waived_users = json_object();
 	f->report = json_pack("{s:s, s:s, s:I, s:o, s:o}", "kind", "final", "store",

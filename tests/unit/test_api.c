@@ -6,8 +6,10 @@
 #include "admin/client.h"
 #include "common/log.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,7 +27,7 @@ static json_t *last;
 
 /* What the hooks have seen: written by the server's thread before it answers. */
 static struct {
-	int pokes, syncs;
+	int pokes, syncs, journals;
 	char traced[64];
 } seen;
 
@@ -90,7 +92,14 @@ static bool hook_reload(const struct api_reload *r, void *arg UNUSED)
 	return good_settings;
 }
 
+/* Twice on its way from another host; then there is none. */
+static int hook_journal(const char *name UNUSED, void *arg UNUSED, struct err *e)
+{
+	return seen.journals++ < 2 ? err_set(e, ERR_TEMP, "on its way") : 0;
+}
+
 static const struct api_hooks hooks = {
+	.journal = hook_journal,
 	.poke = hook_poke,
 	.sync_now = hook_sync,
 	.why = hook_why,
@@ -183,6 +192,7 @@ static int set_up(void **state UNUSED)
 	snprintf(socket_path, sizeof socket_path, "%s/api.sock", dir);
 	settings.users.default_domain = mem_str("example.com");
 	settings.api.subscribers = 2;
+	settings.sync.dir = settings.sync.reports = dir;
 	pthread_create(&thread, NULL, serve, NULL);
 	if (read(ready[0], &c, 1) != 1 || failure[0])
 		return -1;
@@ -756,6 +766,111 @@ static void test_events(void **state UNUSED)
 	close(two);
 }
 
+static void assert_history(const char *tail, size_t count, bool more)
+{
+	char *path = mem_printf("/v1/%s", tail);
+	json_t *j = ask(CLIENT_OK, path, NULL);
+
+	mem_free(&path);
+	assert_int_equal(json_array_size(json_object_get(j, "history")), count);
+	assert_true(json_is_boolean(json_object_get(j, "more")));
+	assert_int_equal(json_is_true(json_object_get(j, "more")), more);
+}
+
+static void test_the_end_of_the_history(void **state UNUSED)
+{
+	int64_t rows;
+
+	write_moves(3, 10);
+	ask(CLIENT_OK, "/v1/history", NULL);
+	rows = (int64_t)json_array_size(json_object_get(last, "history"));
+	assert_true(rows >= 3);
+	assert_history("history?last=2", 2, true);
+	assert_history("history?limit=2", 2, true);
+	assert_history("history?last=1000", (size_t)rows, false);
+	assert_history("users/anna@example.com/history?last=2", 2, true);
+	assert_history("users/carl@example.com/history?last=2", 0, false);
+}
+
+static void change_store(const char *sql)
+{
+	sqlite3 *lite;
+
+	assert_int_equal(sqlite3_open(store_path, &lite), SQLITE_OK);
+	sqlite3_busy_timeout(lite, 5000);
+	assert_int_equal(sqlite3_exec(lite, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(lite);
+}
+
+/* Reads the log, which goes to this file, until the words are in it. */
+static const char *await_log(int file, const char *words)
+{
+	static char text[8192];
+	ssize_t n;
+
+	for (int i = 0; i < 1000; i++) {
+		n = pread(file, text, sizeof text - 1, 0);
+		text[MAX(n, 0)] = '\0';
+		if (strstr(text, words))
+			return text;
+		poll(NULL, 0, 10);
+	}
+	fail_msg("no \"%s\" in: %s", words, text);
+	return text;
+}
+
+/* What has changed while the store could not be read is told once it can. */
+static void test_events_after_a_failure(void **state UNUSED)
+{
+	char *path = mem_printf("%s/log", dir);
+	int fd = follow(""), kept = dup(2),
+	    file = open(path, O_RDWR | O_CREAT | O_APPEND, 0600);
+	struct pollfd more = { .fd = fd, .events = POLLIN };
+	const char *log;
+
+	hear(fd, (const char *[]){ "event: summary", NULL });
+	log_set_level(LOG_INFO);
+	dup2(file, 2);
+	change_store("ALTER TABLE sessions RENAME TO gone");
+	await_log(file, "api: events: ");
+	change_store(
+		"INSERT INTO timetables (kind, name, why) VALUES ('wave', 'w9', 'meanwhile')");
+	assert_int_equal(poll(&more, 1, 2500), 0); /* two ticks that fail */
+	change_store("ALTER TABLE gone RENAME TO sessions");
+	hear(fd, (const char *[]){ "meanwhile", NULL });
+	log = await_log(file, "api: events are told again");
+	dup2(kept, 2);
+	assert_null(strstr(strstr(log, "api: events: ") + 1, "api: events: "));
+	change_store("DELETE FROM timetables WHERE name = 'w9'");
+	close(kept);
+	close(file);
+	close(fd);
+	mem_free(&path);
+}
+
+static void test_final_report_waits_for_a_journal(void **state UNUSED)
+{
+	json_t *said, *x;
+	json_int_t users;
+
+	change_store("UPDATE users SET exceptions = 1 WHERE name = 'bob@example.com'");
+	seen.journals = 0;
+	said = ask(CLIENT_OK, "/v1/report/final", json_object());
+	while (strcmp(text_at(said, "state"), "making") == 0) {
+		poll(NULL, 0, 20);
+		said = ask(CLIENT_OK, "/v1/report/final", NULL);
+	}
+	assert_string_equal(text_at(said, "state"), "done");
+	assert_int_equal(seen.journals, 3);
+	x = json_object_get(json_object_get(json_object_get(said, "document"), "report"),
+			    "exceptions");
+	assert_int_equal(json_array_size(json_object_get(x, "unread")), 0);
+	users = int_at(said, "users");
+	said = ask(CLIENT_OK, "/v1/users", NULL);
+	assert_int_equal(json_array_size(json_object_get(said, "users")), users);
+	change_store("UPDATE users SET exceptions = 0");
+}
+
 static void test_slow_reader_of_events(void **state UNUSED)
 {
 	int fd = follow("?after=0");
@@ -823,7 +938,10 @@ int main(void)
 		cmocka_unit_test(test_import_errors),
 		cmocka_unit_test(test_http_errors),
 		cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_the_end_of_the_history),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_events_after_a_failure),
+		cmocka_unit_test(test_final_report_waits_for_a_journal),
 		cmocka_unit_test(test_slow_reader_of_events),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_no_engine),

@@ -3,6 +3,7 @@
 #include "admin/strikes.h"
 #include "common/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -116,6 +117,30 @@ static void a_file_is_followed(void **state UNUSED)
 	assert_int_equal(f.tokens.count, 0);
 }
 
+/* A loop of links, for nobody may be root's lack of rights. */
+static void a_file_that_cannot_be_read_is_told_once(void **state UNUSED)
+{
+	struct bearer_file f = { 0 };
+	struct err e = { 0 };
+	struct bearers t;
+
+	assert_int_equal(bearers_read("/proc/self/mem", &t, &e), -1);
+	assert_non_null(strstr(e.text, "Input/output error"));
+	unlink(path);
+	assert_int_equal(symlink(path, path), 0);
+	bearer_file_look(&f, path);
+	assert_int_equal(f.edition, 1);
+	assert_int_equal(f.trouble, ELOOP);
+	bearer_file_look(&f, path);
+	assert_int_equal(f.edition, 1);
+	unlink(path);
+	put("a view " HASH " 2026-11-30\n", 0600);
+	bearer_file_look(&f, path);
+	assert_int_equal(f.tokens.count, 1);
+	assert_int_equal(f.edition, 2);
+	unlink(path);
+}
+
 static struct endpoint at(const char *ip)
 {
 	struct endpoint e = { .port = 1 };
@@ -160,6 +185,7 @@ int main(void)
 		cmocka_unit_test(there_and_back),
 		cmocka_unit_test(bad_files),
 		cmocka_unit_test(a_file_is_followed),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_told_once),
 		cmocka_unit_test(strikes_by_address),
 	};
 
