@@ -6,7 +6,6 @@
  */
 #include "admin/http_parts.h"
 
-#include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/keyvalq_struct.h>
@@ -15,19 +14,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admin/listen.h"
 #include "admin/strikes.h"
 #include "certs/server.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #define CONNECTIONS_MAX 1000 /* as api.connections may say */
+#define CUT_MAX		100  /* that are on their way out, besides */
 #define SWEEP_MS	1000
-#define BACKLOG		64
 
-/* One that came in; since: then, or when its last request was answered. */
+/*
+ * One that came in; since: then, or when the last request with a right token was answered. Who
+ * shows none has that one time for all he asks, and makes room when there are too many.
+ */
 struct visitor {
 	struct bufferevent *bev; /* a reference */
+	struct endpoint from;	 /* as strikes are counted; not known at first */
 	int64_t since;		 /* clock_mono_ms() */
+	bool known;		 /* showed a right token */
+	bool cut;		 /* is on its way out */
 	bool follows;		 /* its answer goes on */
 	unsigned edition;	 /* … and these were the tokens */
 };
@@ -38,10 +44,11 @@ struct http_tcp {
 	struct evhttp *http;
 	struct evconnlistener *listener; /* of http */
 	struct tls_server *tls;		 /* NULL: plain */
-	struct event *sweep;
+	struct event *sweep, *newcomers;
 	struct bearer_file tokens;
 	struct strikes strikes;
-	struct visitor visitors[CONNECTIONS_MAX];
+	bool shown; /* the request at hand came with a right token */
+	struct visitor visitors[CONNECTIONS_MAX + CUT_MAX];
 	size_t visitor_count;
 };
 
@@ -57,6 +64,22 @@ static bool is_given_up(struct bufferevent *bev)
 	return !on_read && !on_write && !on_event;
 }
 
+static size_t here(const struct http_tcp *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->visitor_count; i++)
+		n += !t->visitors[i].cut;
+	return n;
+}
+
+/* There is room, for one who is welcome, and in our table. */
+static bool has_room(const struct http_tcp *t)
+{
+	return here(t) < (size_t)t->settings->api.connections &&
+	       t->visitor_count < COUNT(t->visitors);
+}
+
 static void drop_the_gone(struct http_tcp *t)
 {
 	size_t kept = 0;
@@ -68,19 +91,25 @@ static void drop_the_gone(struct http_tcp *t)
 			t->visitors[kept++] = t->visitors[i];
 	}
 	t->visitor_count = kept;
-	if (kept < (size_t)t->settings->api.connections)
+	if (has_room(t))
 		evconnlistener_enable(t->listener);
 }
 
-/* evhttp's own time-out begins anew with each byte. It finds the end of the file, and closes.
- */
+/* evhttp finds the end of the file, and closes. */
+static void cut(struct visitor *v)
+{
+	v->cut = true;
+	shutdown(bufferevent_getfd(v->bev), SHUT_RDWR);
+}
+
+/* evhttp's own time-out begins anew with each byte. */
 static void cut_the_slow(struct http_tcp *t)
 {
 	int64_t due = clock_mono_ms() - HTTP_REQUEST_S * 1000;
 
 	for (size_t i = 0; i < t->visitor_count; i++)
 		if (!t->visitors[i].follows && t->visitors[i].since < due)
-			shutdown(bufferevent_getfd(t->visitors[i].bev), SHUT_RDWR);
+			cut(&t->visitors[i]);
 }
 
 /* Whose token was taken away is still hearing. All come back, and miss nothing; he does not. */
@@ -89,7 +118,71 @@ static void cut_followers(struct http_tcp *t)
 	bearer_file_look(&t->tokens, t->settings->api.tokens);
 	for (size_t i = 0; i < t->visitor_count; i++)
 		if (t->visitors[i].follows && t->visitors[i].edition != t->tokens.edition)
-			shutdown(bufferevent_getfd(t->visitors[i].bev), SHUT_RDWR);
+			cut(&t->visitors[i]);
+}
+
+/* The oldest that nobody knows; NULL: there are none but the newest. They are in order. */
+static struct visitor *oldest_unknown(struct http_tcp *t)
+{
+	for (size_t i = 0; i + 1 < t->visitor_count; i++)
+		if (!t->visitors[i].known && !t->visitors[i].cut)
+			return &t->visitors[i];
+	return NULL;
+}
+
+static void make_room(struct http_tcp *t)
+{
+	struct visitor *v;
+
+	while (!has_room(t) && (v = oldest_unknown(t)))
+		cut(v);
+	if (!has_room(t))
+		evconnlistener_disable(t->listener);
+}
+
+/* Others of his address that have shown no token. */
+static int unknown_of(const struct http_tcp *t, const struct visitor *one)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < t->visitor_count; i++) {
+		const struct visitor *v = &t->visitors[i];
+
+		n += v != one && !v->known && !v->cut && endpoint_known(&v->from) &&
+		     endpoint_same_ip(&v->from, &one->from);
+	}
+	return n;
+}
+
+static struct endpoint address_of(struct bufferevent *bev)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_storage room;
+	} a;
+	socklen_t n = sizeof a;
+	struct endpoint at;
+
+	if (getpeername(bufferevent_getfd(bev), &a.any, &n) < 0)
+		return (struct endpoint){ 0 };
+	at = endpoint_of(&a.any);
+	return strikes_key(&at);
+}
+
+/* Once evhttp has told their bufferevents which sockets they have. */
+static void on_newcomers(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct http_tcp *t = arg;
+
+	for (size_t i = 0; i < t->visitor_count; i++) {
+		struct visitor *v = &t->visitors[i];
+
+		if (endpoint_known(&v->from) || v->cut || is_given_up(v->bev))
+			continue;
+		v->from = address_of(v->bev);
+		if (!v->known && unknown_of(t, v) >= t->settings->api.connections_per_address)
+			cut(v);
+	}
 }
 
 static void on_sweep(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -116,19 +209,22 @@ static struct bufferevent *on_visitor(struct event_base *base, void *arg)
 	if (t->tls)
 		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
 	bufferevent_incref(bev);
+	ASSERT(t->visitor_count < COUNT(t->visitors));
 	t->visitors[t->visitor_count++] =
 		(struct visitor){ .bev = bev, .since = clock_mono_ms() };
-	if (t->visitor_count >= (size_t)t->settings->api.connections)
-		evconnlistener_disable(t->listener);
+	make_room(t);
+	event_active(t->newcomers, EV_TIMEOUT, 0);
 	return bev;
 }
 
+/* A request with a right token was answered. */
 static void note_answered(struct http_tcp *t, const struct bufferevent *bev, bool follows)
 {
 	for (size_t i = 0; i < t->visitor_count; i++) {
 		if (t->visitors[i].bev != bev)
 			continue;
 		t->visitors[i].since = clock_mono_ms();
+		t->visitors[i].known = true;
 		t->visitors[i].follows = follows;
 		t->visitors[i].edition = t->tokens.edition;
 	}
@@ -193,6 +289,7 @@ static int admit_token(struct http_tcp *t, struct evhttp_request *ev,
 		return refuse_token(t, from, body);
 	snprintf(r->who, sizeof r->who, "%s", token->name);
 	r->role = token->role;
+	t->shown = true;
 	return 0;
 }
 
@@ -237,7 +334,12 @@ static void on_request(struct evhttp_request *ev, void *arg)
 	struct bufferevent *bev =
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev));
 
-	note_answered(t, bev, http_serve(t->server, ev, admit, t));
+	bool follows;
+
+	t->shown = false;
+	follows = http_serve(t->server, ev, admit, t);
+	if (t->shown)
+		note_answered(t, bev, follows);
 }
 
 /* ---- the listener */
@@ -246,26 +348,15 @@ static int listen_at(const char *text, int *out, struct endpoint *at, struct err
 {
 	union endpoint_sockaddr a;
 	socklen_t n;
-	int fd, on = 1, off = 0;
 
 	if (endpoint_parse(at, slice_of(text)) < 0)
 		return err_set(e, ERR_INPUT, "%s is no address with a port", text);
 	n = endpoint_sockaddr(at, &a);
-	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_set(e, ERR_TEMP, "socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (a.any.sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, &a.any, n) < 0 || listen(fd, BACKLOG) < 0 ||
-	    getsockname(fd, &a.any, &(socklen_t){ sizeof a }) < 0) {
-		err_set(e, ERR_INPUT, "%s: %s%s", text, strerror(errno),
-			errno == EACCES ? ": choose a port above 1023" : "");
-		close(fd);
-		return -1;
-	}
-	*at = endpoint_of(&a.any);
-	*out = fd;
+	*out = listen_bind(&a.any, n, false, e);
+	if (*out < 0)
+		return err_wrap(e, "%s", text);
+	if (getsockname(*out, &a.any, &(socklen_t){ sizeof a }) == 0)
+		*at = endpoint_of(&a.any);
 	return 0;
 }
 
@@ -329,6 +420,7 @@ int http_tcp_open(struct http_server *s, const struct settings *set, struct http
 	}
 	bearer_file_look(&t->tokens, set->api.tokens);
 	t->sweep = event_new(s->base, -1, EV_PERSIST, on_sweep, t);
+	t->newcomers = event_new(s->base, -1, 0, on_newcomers, t);
 	event_add(t->sweep, &every);
 	*out = t;
 	return 0;
@@ -354,6 +446,8 @@ void http_tcp_close(struct http_tcp **t)
 		bufferevent_decref((*t)->visitors[i].bev);
 	if ((*t)->sweep)
 		event_free((*t)->sweep);
+	if ((*t)->newcomers)
+		event_free((*t)->newcomers);
 	tls_server_free(&(*t)->tls);
 	mem_free(t);
 }

@@ -89,19 +89,20 @@ static const char *remedy(int error)
 	}
 }
 
-static int bind_to(const struct addrinfo *a, struct err *e)
+int listen_bind(const struct sockaddr *at, socklen_t n, bool shared, struct err *e)
 {
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1, off = 0;
 
 	if (fd < 0)
 		return err_set(e, ERR_TEMP, "socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 	/* "::" takes IPv4 as well, whatever the system's default is. */
-	if (a->ai_family == AF_INET6)
+	if (at->sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
+	if (bind(fd, at, n) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
 		return fd;
 	err_set(e, ERR_INPUT, "%s%s", strerror(errno), remedy(errno));
 	close(fd);
@@ -120,7 +121,7 @@ static int open_own(const struct listener_conf *c, struct err *e)
 	rc = getaddrinfo(c->address, port, &hints, &found);
 	if (rc)
 		return err_set(e, ERR_INPUT, "address %s: %s", c->address, gai_strerror(rc));
-	fd = bind_to(found, e);
+	fd = listen_bind(found->ai_addr, found->ai_addrlen, true, e);
 	freeaddrinfo(found);
 	return fd < 0 ? err_wrap(e, "%s port %d", c->address, c->port) : fd;
 }

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 
-static struct endpoint key_of(const struct endpoint *from)
+struct endpoint strikes_key(const struct endpoint *from)
 {
 	struct endpoint key = *from;
 
@@ -15,7 +15,7 @@ static struct endpoint key_of(const struct endpoint *from)
 
 int strikes_add(struct strikes *s, const struct endpoint *from, int64_t window_ms)
 {
-	struct endpoint key = key_of(from);
+	struct endpoint key = strikes_key(from);
 	int64_t now = clock_mono_ms();
 	size_t found = 0;
 

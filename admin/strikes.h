@@ -18,6 +18,8 @@ struct strikes {
 	} at[STRIKES_TRACKED];
 };
 
+/* Whose they are: without the port, and of IPv6 only the /64. */
+struct endpoint strikes_key(const struct endpoint *from);
 /* One more; how many there are within the last window_ms. */
 int strikes_add(struct strikes *s, const struct endpoint *from, int64_t window_ms);
 

@@ -200,7 +200,7 @@ struct settings {
 		char *certificate, *key; /* NULL: those of section tls */
 		char *names;  /* that it is called by, besides addresses; NULL: none */
 		char *tokens; /* admin/bearers.h; set if listen is */
-		int connections, subscribers;
+		int connections, connections_per_address, subscribers;
 	} api;
 	struct {			     /* dns { … } */
 		char *resolvers;	     /* NULL: those of /etc/resolv.conf */
@@ -220,7 +220,8 @@ struct settings {
 		bool create;	     /* pending users' accounts, if they are missing */
 		bool session_tokens; /* the copier logs in on new with them */
 		int token_hours, parallel, answer_s;
-		char *pull_server, *pull_method; /* of OpenSRS's own tool; NULL: by backend old */
+		char *pull_server,
+			*pull_method; /* of OpenSRS's own tool; NULL: by backend old */
 		int pull_poll_s, pull_still_s;
 	} opensrs;
 	struct { /* limits { … }: seconds, counts, bytes */

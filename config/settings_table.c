@@ -394,7 +394,12 @@ const struct setting_row setting_rows[] = {
 	PATH("tokens", AT(SECTION_API, api.tokens), NULL, true,
 	     "File of those who may ask, as `mailferry token add` writes it."),
 	INT("connections", AT(SECTION_API, api.connections), "100", 1, 1000, "",
-	    "Most at once; more wait."),
+	    "Most at once. Then the oldest that has shown no token makes room; if all have, more "
+	    "wait."),
+	INT("connections_per_address", AT(SECTION_API, api.connections_per_address), "20", 1,
+	    1000, "",
+	    "Of one IPv4 address or one IPv6 /64, most that have shown no token; more are "
+	    "closed."),
 	INT("subscribers", AT(SECTION_API, api.subscribers), "20", 1, 1000, "",
 	    "Of them, most that follow /v1/events."),
 
@@ -510,7 +515,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 195, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 196, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -175,23 +175,81 @@ def test_certificate_is_renewed(desk, stage):
 def test_limits(desk):
     f = desk(connections=3, **PLAIN)
     bearer = token(f, "anna", "operate")
-    port = address(f)[1]
     api = Api(f, bearer=bearer)
     assert api.status("/v1/pause", b'{"wave": "' + b"x" * 600000 + b'"}') == 413
     assert api.status("/v1/pause", b"x" * (1 << 20) + b"x") == 413
     assert api.status("/v1/status?" + "a" * 3000) == 400
     assert api.status("/v1/status", headers={"X": "a" * 17000}) in (400, 413)
-    idle = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(3)]
-    late = socket.create_connection(("127.0.0.1", port), 10)
-    late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+
+def visit(port, words=b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+    s = socket.create_connection(("127.0.0.1", port), 10)
+    s.sendall(words)
+    return s
+
+
+def is_closed(s):
+    return s.recv(1000) == b""
+
+
+def test_strangers_crowd_out_nobody(desk):
+    """The oldest of them makes room; who showed a token stays, and can still come."""
+    f = desk(connections=4, **PLAIN)
+    port, bearer = address(f)[1], token(f, "anna", "operate")
+    known = Api(f, bearer=bearer, keep=True)
+    assert known.status("/v1") == 200
+    crowd = []
+    for _ in range(8):
+        crowd.append(visit(port))
+        assert crowd[-1].recv(1000).startswith(b"HTTP/1.1 200")
+    assert all(is_closed(s) for s in crowd[:5])
+    assert Api(f, bearer=bearer).status("/v1") == 200 and known.status("/v1") == 200
+    for s in crowd:
+        s.close()
+
+
+def test_known_ones_wait_for_each_other(desk):
+    f = desk(connections=2, **PLAIN)
+    port, bearer = address(f)[1], token(f, "anna", "operate")
+    known = [Api(f, bearer=bearer, keep=True) for _ in range(2)]
+    assert [k.status("/v1") for k in known] == [200, 200]
+    late = visit(port)
     late.settimeout(1)
     with pytest.raises(TimeoutError):
         late.recv(1)
-    idle.pop().close()
+    known[0]._open.close()
     late.settimeout(10)
     assert late.recv(100).startswith(b"HTTP/1.1 200")
-    for s in idle + [late]:
+    late.close()
+
+
+def test_connections_per_address(desk):
+    """Of those that have shown no token."""
+    f = desk(connections_per_address=3, **PLAIN)
+    port, bearer = address(f)[1], token(f, "anna", "operate")
+    known = [Api(f, bearer=bearer, keep=True) for _ in range(5)]
+    assert [k.status("/v1") for k in known] == [200] * 5
+    few = [visit(port) for _ in range(3)]
+    assert all(s.recv(1000).startswith(b"HTTP/1.1 200") for s in few)
+    more = socket.create_connection(("127.0.0.1", port), 10)
+    assert is_closed(more)
+    assert [k.status("/v1") for k in known] == [200] * 5
+    few.pop().close()
+    processes.wait_until(lambda: visit(port).recv(100).startswith(b"HTTP/1.1 200"), 10, "room again")
+    for s in few:
         s.close()
+
+
+@pytest.mark.full
+def test_an_hour_of_healthz_is_no_stay(desk):
+    """Who shows no token has one minute, however often he asks."""
+    f = desk(**PLAIN)
+    begin, s = time.monotonic(), visit(address(f)[1])
+    while s.recv(1000):
+        assert time.monotonic() - begin < 90
+        time.sleep(2)
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert time.monotonic() - begin > 55
 
 
 @pytest.mark.full
@@ -219,7 +277,7 @@ def test_a_port_that_is_taken_stops_nothing(desk):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         f = desk(listen="127.0.0.1:%d" % taken.getsockname()[1], tls=False)
-        assert "in use" in f.log_text(10000) and f.cli("status")
+        assert "another program has it" in f.log_text(10000) and f.cli("status")
 
 
 # ---- server-sent events
