@@ -33,6 +33,12 @@ export function headers() {
 	return value ? { Authorization: `Bearer ${value}` } : {};
 }
 
+/* What an answer says to who has signed out or in since it was asked for is nobody's business. */
+function stillAsks(sent) {
+	if (token() !== sent)
+		throw new DOMException("somebody else is signed in", "AbortError");
+}
+
 async function send(path, options) {
 	const late = AbortSignal.timeout(ANSWER_MS);
 	const signal = options.signal ? AbortSignal.any([options.signal, late]) : late;
@@ -48,7 +54,7 @@ async function send(path, options) {
 
 /* GET, or with a body POST; returns the answer's object. */
 export async function ask(path, body, signal) {
-	const options = { headers: headers(), signal };
+	const options = { headers: headers(), signal }, sent = token();
 
 	if (body) {
 		options.method = "POST";
@@ -65,6 +71,7 @@ export async function ask(path, body, signal) {
 			throw e;
 		throw new Unreachable(`the engine's answer cannot be read (${answer.status})`);
 	}
+	stillAsks(sent);
 	if (!answer.ok)
 		throw new Refused(answer.status, told.error ?? `status ${answer.status}`, told.remedy);
 	return told;

@@ -22,7 +22,7 @@ const main = document.getElementById("main"), banner = document.getElementById("
 const head = el("div", { id: "head" }), body = el("div", { id: "body" });
 const dot = el("span", { id: "dot", role: "status" });
 
-let view = null, loading = null, drawn = "", drawnAt = 0, lastAnswer = 0, countdown = 0;
+let view = null, loading = null, drawn = "", drawnAt = 0, answeredAt = 0, lastAnswer = 0, countdown = 0;
 
 /* ---- views */
 
@@ -100,15 +100,17 @@ function refused(e) {
 async function look() {
 	const mine = view;
 
-	if (drawn && mine.every_ms > Date.now() - drawnAt)
+	if (drawn && mine.every_ms > Date.now() - answeredAt)
 		return;
 	loading = new AbortController();
 	try {
 		const data = await mine.load(loading.signal);
 
 		lastAnswer = Date.now();
-		if (mine === view)
-			draw(data);
+		if (mine !== view)
+			return;
+		answeredAt = lastAnswer;
+		draw(data);
 	} catch (e) {
 		if (e.name === "AbortError" || mine !== view)
 			return;
@@ -190,6 +192,8 @@ async function begin() {
 	try {
 		told = await ask("/v1");
 	} catch (e) {
+		if (e.name === "AbortError")
+			return;
 		if (e instanceof Refused) {
 			keepToken("");
 			signIn(e.message);

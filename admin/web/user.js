@@ -1,6 +1,6 @@
 /* One user: what she waits for, what has happened to her, who is connected, what was not copied. */
 import { userActions } from "./actions.js";
-import { ask, userPath } from "./api.js";
+import { ask, Refused, userPath } from "./api.js";
 import { el, panel, table } from "./dom.js";
 import { bytes, count, date, percent, some, span } from "./format.js";
 import { waveLink } from "./overview.js";
@@ -92,7 +92,20 @@ function timeline(d) {
 
 /* ---- the rest */
 
+/* The journal may be in other hands for a moment; all else is known. */
+async function exceptionsOf(get) {
+	try {
+		return await get("/exceptions?limit=100");
+	} catch (e) {
+		if (!(e instanceof Refused) || e.status === 401)
+			throw e;
+		return { trouble: e.message };
+	}
+}
+
 function exceptionsPanel(x) {
+	if (x.trouble)
+		return panel("Messages that were not copied", el("p", { class: "trouble", role: "alert" }, `Not known now: ${x.trouble}`));
 	return panel("Messages that were not copied", table([
 		{ title: "Folder", cell: (e) => e.folder },
 		{ title: "UID", number: true, cell: (e) => e.uid },
@@ -112,7 +125,7 @@ export function user(params, name) {
 		load: async (signal) => {
 			const get = (tail) => ask(userPath(name, tail), null, signal);
 			const [why, moves, logins, drops, exceptions] = await Promise.all([get("/why"), get("/history?last=200"),
-				get(`/logins?last=${LOGINS}`), get("/drops?last=100"), get("/exceptions?limit=100").catch((e) => ({ exceptions: [], repairs: [], trouble: e }))]);
+				get(`/logins?last=${LOGINS}`), get("/drops?last=100"), exceptionsOf(get)]);
 
 			return { why, moves: moves.history, logins: logins.logins, drops: drops.drops, exceptions };
 		},

@@ -15,6 +15,7 @@ function timetableText(t) {
 export function waves() {
 	return {
 		title: "Waves",
+		every_ms: 15000, /* sums over everybody */
 		head: [el("h1", {}, "Waves")],
 		load: (signal) => ask("/v1/status", null, signal),
 		body: (d) => [el("section", { class: "panel" }, table([

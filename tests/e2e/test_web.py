@@ -250,3 +250,65 @@ def test_numbers_follow_by_themselves(desk, people):
     rows = json.loads(b.evaluate("JSON.stringify([...document.querySelectorAll('.timeline .what')].map((e) => e.textContent))"))
     assert rows[0].startswith("finalizing → trailing"), rows
     desk.quiet()
+
+
+# Requests whose path begins so wait for release(): then they have this status, or go on if it is 0.
+HELD = """(() => {
+    const real = window.fetch, waiting = [], held = %s;
+    window.fetch = (path, options) => {
+        const [start, status] = held.find(([p]) => path.startsWith(p) && (p !== "/v1" || path === p)) ?? [];
+        if (start === undefined)
+            return real(path, options);
+        return new Promise((done) => waiting.push([start, () => done(status
+            ? new Response(JSON.stringify({ error: "not now" }), { status }) : real(path, options))]));
+    };
+    window.held = (start) => waiting.some(([s]) => s === start);
+    window.release = (start) => waiting.filter(([s]) => s === start).forEach(([, go]) => go());
+})()"""
+
+
+def hold(b, **paths):
+    b.evaluate(HELD % json.dumps(list(paths.items())))
+
+
+def test_exceptions_that_cannot_be_read_are_not_said_to_be_none(desk, people):
+    b, path = desk.browser, "/v1/users/" + people[0].name.replace("@", "%40") + "/exceptions"
+    desk.look("users")
+    hold(b, **{path: 503})
+    b.evaluate("location.hash = '#/user/%s'" % people[0].name)
+    processes.wait_until(lambda: b.evaluate("held('%s')" % path), 10, "the exceptions to be asked for")
+    b.evaluate("release('%s')" % path)
+    b.wait("text=Not known now")
+    b.wait("h1:has-text('%s')" % people[0].name)
+    b.wait(".facts .badge:has-text('ready')")
+
+
+def test_a_late_refusal_throws_nobody_out(desk, people):
+    """Of a request of the one who was signed in before."""
+    b = desk.browser
+    desk.look("users")
+    hold(b, **{"/v1/users?state=ready": 401, "/v1": 0})
+    b.evaluate("location.hash = '#/users?state=ready'")
+    processes.wait_until(lambda: b.evaluate("held('/v1/users?state=ready')"), 10, "the users to be asked for")
+    b.click("button:has-text('Sign out')")
+    b.fill("#token", desk.view)
+    b.click("button:has-text('Sign in')")
+    processes.wait_until(lambda: b.evaluate("held('/v1')"), 10, "the new token to be shown")
+    b.evaluate("release('/v1/users?state=ready')")
+    b.evaluate("release('/v1')")
+    b.wait("text=may look")
+    assert b.evaluate("sessionStorage.getItem('mailferry.token')") == desk.view
+
+
+def test_waves_are_summed_up_seldom(desk, people):
+    """However much happens meanwhile."""
+    b = desk.browser
+    desk.look("waves")
+    b.wait("#dot.live")
+    asked = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/v1/status')).length"
+    before = b.evaluate(asked)
+    desk.f.command("cutover", people[0].name)
+    desk.f.wait_state([people[0].name], "trailing")
+    b.wait("#dot.live")
+    b.evaluate("new Promise((done) => setTimeout(done, 4000))")     # an event is followed within a second
+    assert b.evaluate(asked) == before
