@@ -55,16 +55,44 @@ int api_post_pull(struct api_call *c)
 
 static int add_user(const struct user *u, void *arg)
 {
-	struct api_call *c = arg;
+	struct api_page *p = arg;
 	json_t *shown =
-		c->api->hooks->pulled ? c->api->hooks->pulled(u->name, c->api->arg) : NULL;
+		p->api->hooks->pulled ? p->api->hooks->pulled(u->name, p->api->arg) : NULL;
 
-	if (shown)
-		json_array_append_new(json_object_get(c->out, "users"), shown);
-	return 0;
+	return shown ? api_page_add(p, shown) : 0;
+}
+
+static int add_one(struct api_page *p, const char *name, struct err *e)
+{
+	struct user u = { 0 };
+	int got = store_user_get(p->api->store, name, &u, e);
+
+	if (got > 0)
+		(void)add_user(&u, p);
+	user_release(&u);
+	return got;
 }
 
 int api_get_pull(struct api_call *c)
 {
-	return api_each_asked(c, add_user);
+	const char *wave = http_param(c->request, "wave"), *user = NULL;
+	struct user_filter f = { .wave = wave, .after = http_param(c->request, "after") };
+	struct err e = { 0 };
+	struct api_page p;
+	int got, status = api_asked_user(c, &user);
+
+	if (status)
+		return status;
+	if (!user == !wave)
+		return api_refuse(c, 400, "give ?user= or ?wave=", "whom is this about?");
+	status = api_asked_page(c, &p);
+	if (status)
+		return status;
+	got = wave ? store_users_each(c->api->store, &f, add_user, &p, &e)
+		   : add_one(&p, user, &e);
+	if (!wave && got == 0) {
+		json_decref(p.list);
+		return api_no_user(c, user);
+	}
+	return api_finish(c, &p, "users", MIN(got, 0), &e);
 }

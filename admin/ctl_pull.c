@@ -1,6 +1,7 @@
 /* Hides: how OpenSRS's own tool is set to work, followed and summed up. */
 #include <poll.h>
 
+#include "admin/api.h"
 #include "admin/ctl_sure.h"
 #include "admin/table.h"
 
@@ -73,9 +74,9 @@ static bool is_open(const json_t *u)
 
 static void say_end(struct ctl *c, const json_t *u)
 {
-	char text[400], a[TEXT_SMALL], b[TEXT_SMALL];
+	char text[800], a[TEXT_SMALL], b[TEXT_SMALL];
 
-	snprintf(text, sizeof text, "%s messages pulled, %s skipped%s%.300s",
+	snprintf(text, sizeof text, "%s messages pulled, %s skipped%s%.600s",
 		 text_count(ctl_int(u, "migrated"), a), text_count(ctl_int(u, "skipped"), b),
 		 *ctl_text(u, "text") ? "; " : "", ctl_text(u, "text"));
 	say(c, ctl_text(u, "user"), ctl_text(u, "state"), text);
@@ -98,16 +99,37 @@ static void say_work(struct ctl *c, const json_t *u, json_t *said)
 	mem_free(&now);
 }
 
-static int look(struct ctl *c, json_t **last)
+static int look_at_page(struct ctl *c, const char *after, json_t **page)
 {
-	char *path = mem_str("/v1/pull");
+	char *path = mem_printf("/v1/pull?limit=%d", API_PAGE_MAX);
 	int status;
 
 	ctl_param(c, &path, "wave", c->wave);
 	ctl_param(c, &path, "user", c->wave ? NULL : c->arg[0]);
-	json_decref(*last);
-	status = ctl_ask(c, path, NULL, last);
+	ctl_param(c, &path, "after", after);
+	status = ctl_ask(c, path, NULL, page);
 	mem_free(&path);
+	return status;
+}
+
+/* *last: {users: […]}, all pages. */
+static int look(struct ctl *c, json_t **last)
+{
+	json_t *users = json_array(), *page;
+	bool more = true;
+	int status = CTL_OK;
+
+	while (more && status == CTL_OK) {
+		size_t n = json_array_size(users);
+
+		status = look_at_page(
+			c, n ? ctl_text(json_array_get(users, n - 1), "user") : NULL, &page);
+		json_array_extend(users, json_object_get(page, "users"));
+		more = ctl_true(page, "more") && json_array_size(users) > n;
+		json_decref(page);
+	}
+	json_decref(*last);
+	*last = json_pack("{s:o}", "users", users);
 	return status;
 }
 
