@@ -65,6 +65,37 @@ int store_pull_drop(struct store *st, const char *name, struct err *e)
 		st, db_run(st->db, "DELETE FROM pulls WHERE name = ?1", ARGS(TEXT(name)), e), e);
 }
 
+#define LONG_OVER                                                                            \
+	" FROM pulls WHERE state IN ('done', 'failed') AND asked < ?1 AND EXISTS (SELECT 1"    \
+	" FROM users WHERE users.name = pulls.name AND users.state = 'done')"
+
+static int tell_names(struct rows *r, store_pull_name_fn *fn, void *arg, struct err *e)
+{
+	int got, rc = 0;
+
+	while (rc == 0 && (got = rows_next(r, e)) != 0)
+		rc = got < 0 ? -1 : fn(rows_text(r, 0), arg);
+	return rc;
+}
+
+int store_pulls_erase(struct store *st, int64_t keep_ms, store_pull_name_fn *fn, void *arg,
+		      struct err *e)
+{
+	int64_t before = db_now_ms(st->db) - keep_ms;
+	struct rows *r;
+	int rc;
+
+	if (store_begin_work(st, e) < 0)
+		return -1;
+	r = db_query(st->db, "SELECT name" LONG_OVER, ARGS(INT(before)), e);
+	rc = r ? tell_names(r, fn, arg, e) : -1;
+	if (r)
+		rows_end(&r);
+	if (rc == 0)
+		rc = db_run(st->db, "DELETE" LONG_OVER, ARGS(INT(before)), e);
+	return store_end_work(st, rc, e);
+}
+
 int store_pulls_each(struct store *st, store_pull_fn *fn, void *arg, struct err *e)
 {
 	struct rows *r = db_query(st->db,

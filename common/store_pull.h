@@ -11,7 +11,7 @@
 
 enum pull_state {
 	PULL_WAITING, /* for a batch */
-	PULL_RUNNING, /* in the batch `job` */
+	PULL_RUNNING, /* in the batch `job`, or may be */
 	PULL_DONE,
 	PULL_FAILED,
 	PULL_STUCK, /* the job stands still, and nobody can stop it there: a person decides */
@@ -35,6 +35,10 @@ struct pull_row {
 int store_pulls_write(struct store *st, const struct pull_row *rows, size_t n,
 		      struct err *e) MUST_CHECK;
 int store_pull_drop(struct store *st, const char *name, struct err *e) MUST_CHECK;
+/* Of users who are done, what was asked for longer ago and has ended; each is told to fn. */
+typedef int store_pull_name_fn(const char *name, void *arg);
+int store_pulls_erase(struct store *st, int64_t keep_ms, store_pull_name_fn *fn, void *arg,
+		      struct err *e) MUST_CHECK;
 /* In the order in which they were asked for. */
 typedef int store_pull_fn(const struct pull_row *r, void *arg);
 int store_pulls_each(struct store *st, store_pull_fn *fn, void *arg, struct err *e) MUST_CHECK;

@@ -368,6 +368,7 @@ struct engine *engine_new(const struct engine_opts *o)
 						    .settings = o->settings,
 						    .learned = o->learned,
 						    .shop = &en->o.shop,
+						    .depot = o->depot,
 						    .busy = is_busy,
 						    .ended = pull_ended,
 						    .arg = en });

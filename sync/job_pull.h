@@ -31,7 +31,7 @@ struct job_pull {
 	char *method;	/* "imap4s" … */
 	char *rules;	/* file of folder rules; NULL: none */
 	int poll_s;	/* between two looks */
-	int still_s;	/* figures that do not move for so long: it has got stuck */
+	bool again;	/* the job may have been given to OpenSRS before */
 	char **own;	/* where our listeners are: "127.0.0.1 993" */
 	size_t own_count;
 	struct job_pull_user *users;
@@ -47,7 +47,7 @@ int job_pull_read(json_t *j, struct job_pull *out) MUST_CHECK;
 /* How it stands with one user. */
 struct pull_item {
 	const char *user;
-	enum pull_state state; /* never PULL_WAITING */
+	enum pull_state state; /* PULL_WAITING: was not given to the tool, and may be later */
 	int64_t migrated, skipped, failed, total, bytes;
 	const char *folder; /* that is at work; "" */
 	const char *text;   /* what went wrong; "" */

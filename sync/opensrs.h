@@ -28,11 +28,14 @@
 #define OPENSRS_CLIENT	     "mailferry" /* what their logs call us */
 
 /* Error numbers that decide something (sync/opensrs_errors.c has all). */
-#define OPENSRS_NONE	-1
-#define OPENSRS_LOGIN	1
-#define OPENSRS_MISSING 2
-#define OPENSRS_EXISTS	7
-#define OPENSRS_FOREIGN 9
+#define OPENSRS_NONE	  -1
+#define OPENSRS_LOGIN	  1
+#define OPENSRS_MISSING	  2
+#define OPENSRS_ALIAS	  3
+#define OPENSRS_MALFORMED 5
+#define OPENSRS_ATTRIBUTE 6
+#define OPENSRS_EXISTS	  7
+#define OPENSRS_FOREIGN	  9
 
 enum opensrs_method {
 	OPENSRS_AUTHENTICATE,

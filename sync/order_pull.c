@@ -220,8 +220,7 @@ int order_pull(struct job *out, const char *name, const struct user *first,
 				       .server = server_of(s),
 				       .method = mem_str(method_of(s)),
 				       .rules = mem_str(s->sync.folders),
-				       .poll_s = s->opensrs.pull_poll_s,
-				       .still_s = s->opensrs.pull_still_s };
+				       .poll_s = s->opensrs.pull_poll_s };
 	add_own(&out->pull, s);
 	return 0;
 }

@@ -16,8 +16,7 @@ struct one {
 	const struct job_pull_user *u;
 	struct pull_folders folders; /* .wanted NULL: they could not be looked at */
 	struct pull_status now;
-	int steady;	  /* looks that showed the same */
-	int64_t moved_ms; /* when the figures last moved */
+	int steady; /* looks that showed the same */
 	bool ended;
 };
 
@@ -26,6 +25,7 @@ struct batch {
 	const struct job_pull *job;
 	struct one *all;
 	size_t count;
+	int absent; /* looks in a row that found no such job */
 };
 
 /* ---- telling */
@@ -167,23 +167,38 @@ static int look(const struct batch *b, struct one *o, struct err *e)
 	return rc;
 }
 
-/* Those who cannot be let in are told, unless the job is under way all the same. */
-static void look_at_all(struct batch *b, bool under_way)
+/* What has to do with the user, and not with the way to a server or with ourselves. */
+static bool is_of_the_user(const struct err *e)
+{
+	return e->kind == ERR_AUTH || e->kind == ERR_INPUT;
+}
+
+/* Those who cannot be let in are left out, unless the job is under way all the same. -1: it may
+ * be, and the trouble may go by: nobody is left out of a job that has them. */
+static int look_at_all(struct batch *b, bool under_way, struct err *e)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		struct err e = { 0 };
+		struct one *o = &b->all[i];
+		struct err why = { 0 };
 
 		pulse_beat();
-		if (look(b, &b->all[i], &e) == 0)
+		if (look(b, o, &why) == 0 || under_way)
 			continue;
-		if (!under_way)
-			fail(b, &b->all[i], e.text);
+		if (is_of_the_user(&why)) {
+			fail(b, o, why.text);
+		} else if (!b->job->again) {
+			end(b, o, PULL_WAITING, why.text, "");
+		} else {
+			*e = why;
+			return err_wrap(e, "user %s", o->u->user);
+		}
 	}
+	return 0;
 }
 
 /* ---- beginning */
 
-static int find_job(const struct batch *b, bool *found, struct err *e)
+static int list_has_job(const struct batch *b, bool *found, struct err *e)
 {
 	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_JOBS, NULL);
 	const json_t *jobs;
@@ -196,6 +211,27 @@ static int find_job(const struct batch *b, bool *found, struct err *e)
 
 		*found |= name && strcmp(name, b->job->job) == 0;
 	}
+	if (rc == 0 && !json_is_array(jobs))
+		rc = err_set(e, ERR_PROTOCOL, "OpenSRS's list of jobs is none");
+	opensrs_call_release(&c);
+	return rc;
+}
+
+/* The list has only the jobs of the administrator who asks. */
+static int find_job(const struct batch *b, bool to_be_sure, bool *found, struct err *e)
+{
+	struct opensrs_call c;
+	int rc;
+
+	if (list_has_job(b, found, e) < 0)
+		return -1;
+	if (*found || !to_be_sure)
+		return 0;
+	c = opensrs_call(OPENSRS_MIGRATION_STATUS, b->job->job);
+	rc = opensrs_do(b->p->api, &c, e);
+	*found = rc == 0;
+	if (c.number == OPENSRS_MISSING)
+		rc = 0;
 	opensrs_call_release(&c);
 	return rc;
 }
@@ -232,46 +268,61 @@ static int add_job(const struct batch *b, int *number, struct err *e)
 	return rc;
 }
 
+/* OpenSRS does not want the job as it is: about rights, or that there is one, another look says
+ * more. */
+static bool is_refusal(int number)
+{
+	return number == OPENSRS_MISSING || number == OPENSRS_ALIAS ||
+	       number == OPENSRS_MALFORMED || number == OPENSRS_ATTRIBUTE;
+}
+
 /* An answer that was lost on the way is no refusal: the job may be there. */
+static int not_added(struct batch *b, int number, struct err *e)
+{
+	struct err ignored = { 0 };
+	bool found;
+
+	if (number == OPENSRS_LOGIN || find_job(b, true, &found, &ignored) < 0)
+		return -1;
+	if (found)
+		return 0;
+	if (!is_refusal(number))
+		return -1;
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended)
+			fail(b, &b->all[i], e->text);
+	return 0;
+}
+
 static int begin(struct batch *b, struct err *e)
 {
-	struct err again = { 0 };
 	bool found;
 	int number;
 
-	if (find_job(b, &found, e) < 0)
+	if (find_job(b, b->job->again, &found, e) < 0 || look_at_all(b, found, e) < 0)
 		return -1;
-	look_at_all(b, found);
-	if (found || add_job(b, &number, e) == 0)
+	if (found)
 		return 0;
-	if (number == OPENSRS_LOGIN)
-		return -1;
-	if (number != OPENSRS_NONE) {
-		e->kind = number == 0 ? ERR_TEMP : ERR_INPUT;
-		return -1;
-	}
-	return find_job(b, &found, &again) == 0 && found ? 0 : -1;
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended)
+			tell(b, &b->all[i], PULL_RUNNING, "", "");
+	return add_job(b, &number, e) == 0 ? 0 : not_added(b, number, e);
 }
 
 /* ---- following */
 
-static void keep(struct one *o, struct pull_status *fresh, int64_t now)
+static void keep(struct one *o, struct pull_status *fresh)
 {
-	if (pull_status_same(&o->now, fresh)) {
-		o->steady++;
-	} else {
-		o->steady = 1;
-		o->moved_ms = now;
-	}
+	o->steady = pull_status_same(&o->now, fresh) ? o->steady + 1 : 1;
 	pull_status_release(&o->now);
 	o->now = *fresh;
 }
 
-static void judge_end(const struct batch *b, struct one *o, bool whole)
+static void judge_end(const struct batch *b, struct one *o)
 {
 	char text[ERR_TEXT_MAX];
 
-	if (whole && o->now.failed == 0 && o->now.critical == 0) {
+	if (o->now.failed == 0 && o->now.critical == 0) {
 		end(b, o, PULL_DONE, "", "");
 		return;
 	}
@@ -283,22 +334,40 @@ static void judge_end(const struct batch *b, struct one *o, bool whole)
 	fail(b, o, text);
 }
 
-static void take(const struct batch *b, struct one *o, struct pull_status *fresh, int64_t now)
+static void tell_work(const struct batch *b, const struct one *o)
+{
+	char text[80] = "";
+
+	if (o->now.critical)
+		snprintf(text, sizeof text, "the tool tells of %lld critical errors",
+			 (long long)o->now.critical);
+	else if (o->now.there && !o->now.sound)
+		snprintf(text, sizeof text, "the tool's figures contradict each other");
+	tell(b, o, PULL_RUNNING, text, "");
+}
+
+/* Without figures that add up nobody is ended, whatever else is said: the tool may be at it. */
+static void take(const struct batch *b, struct one *o, struct pull_status *fresh)
 {
 	bool adds_up, all_there;
 	int looks;
 
-	keep(o, fresh, now);
+	if (o->now.there && !fresh->there) { /* a user does not leave a job */
+		o->steady = 0;
+		pull_status_release(fresh);
+		return;
+	}
+	keep(o, fresh);
 	adds_up = pull_status_whole(&o->now, NULL, o->folders.skip);
 	all_there = o->folders.wanted &&
 		    pull_status_whole(&o->now, o->folders.wanted, o->folders.skip);
 	looks = o->now.critical ? PULL_UNSURE_LOOKS
 		: all_there	? PULL_STEADY_LOOKS
 				: PULL_MISSING_LOOKS;
-	if ((adds_up || o->now.critical) && o->steady >= looks)
-		judge_end(b, o, adds_up);
+	if (adds_up && o->steady >= looks)
+		judge_end(b, o);
 	else if (o->steady == 1)
-		tell(b, o, PULL_RUNNING, "", "");
+		tell_work(b, o);
 }
 
 /* Who is not in it when all others are through was not taken. */
@@ -321,46 +390,53 @@ static void end_missing(struct batch *b)
 			     "the account is there (`mailferry provision`)");
 }
 
-/* What does not move any more for this long is not going to; but nobody can be sure. */
-static void end_stuck(struct batch *b, int64_t now)
+/* -1: the job may be there all the same. */
+static int is_absent(struct batch *b, struct err *e)
 {
-	int64_t moved = 0;
+	bool found;
 
+	if (list_has_job(b, &found, e) < 0)
+		return -1;
+	if (found)
+		return err_set(e, ERR_PROTOCOL,
+			       "OpenSRS lists the job, and says that there is none");
+	if (++b->absent < PULL_UNSURE_LOOKS)
+		return 0;
 	for (size_t i = 0; i < b->count; i++)
-		moved = MAX(moved, b->all[i].moved_ms);
-	if (now - moved < (int64_t)b->job->still_s * 1000)
-		return;
-	for (size_t i = 0; i < b->count; i++) {
-		struct one *o = &b->all[i];
+		if (!b->all[i].ended)
+			fail(b, &b->all[i], "OpenSRS knows no such job any more");
+	return 0;
+}
 
-		if (!o->ended)
-			end(b, o, PULL_STUCK,
-			    o->now.started ? "the tool has begun and does not go on"
-					   : "the tool does not begin",
-			    "");
+static int take_all(struct batch *b, const json_t *answer, struct err *e)
+{
+	if (!pull_status_lists_all(answer))
+		return err_set(e, ERR_PROTOCOL,
+			       "OpenSRS's answer about the job lacks users, or cannot be read");
+	b->absent = 0;
+	for (size_t i = 0; i < b->count; i++) {
+		struct pull_status fresh;
+
+		if (b->all[i].ended)
+			continue;
+		pull_status_read(answer, b->all[i].u->login[SIDE_OLD], &fresh);
+		take(b, &b->all[i], &fresh);
 	}
+	end_missing(b);
+	return 0;
 }
 
 /* -1: it could not be asked; it is asked again. */
 static int look_at_job(struct batch *b, struct err *e)
 {
 	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_STATUS, b->job->job);
-	int64_t now = clock_mono_ms();
 	int rc = opensrs_do(b->p->api, &c, e);
 
-	for (size_t i = 0; rc == 0 && i < b->count; i++) {
-		struct pull_status fresh;
-
-		if (b->all[i].ended)
-			continue;
-		pull_status_read(c.answer, b->all[i].u->login[SIDE_OLD], &fresh);
-		take(b, &b->all[i], &fresh, now);
-	}
+	if (rc == 0)
+		rc = take_all(b, c.answer, e);
+	else if (c.number == OPENSRS_MISSING)
+		rc = is_absent(b, e);
 	opensrs_call_release(&c);
-	if (rc == 0) {
-		end_missing(b);
-		end_stuck(b, now);
-	}
 	return rc;
 }
 
@@ -386,10 +462,6 @@ static void nap(int seconds)
  * this worker, and the next one goes on. */
 static int follow(struct batch *b, struct err *e)
 {
-	int64_t start = clock_mono_ms();
-
-	for (size_t i = 0; i < b->count; i++)
-		b->all[i].moved_ms = start;
 	while (!is_ended(b)) {
 		if (look_at_job(b, e) < 0)
 			return -1;

@@ -3,7 +3,9 @@
  * it is through with each of them. Afterwards our own passes take over what it brought.
  *
  * A job that is there under its name already is followed, and not begun again: whoever was
- * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work.
+ * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work, and a
+ * trouble of ours ends nobody: only what OpenSRS says of the user does, or that it knows no such
+ * job. A job that stands still is followed on.
  */
 #ifndef SYNC_PULL_H
 #define SYNC_PULL_H
@@ -13,10 +15,14 @@
 
 /* Looks that show the same figures: the end where they add up, … */
 #define PULL_STEADY_LOOKS  2
-#define PULL_UNSURE_LOOKS  5  /* … where there was a critical error, or the user is not in the job, */
+#define PULL_UNSURE_LOOKS  5  /* … where there was a critical error, or who or what is not there, */
 #define PULL_MISSING_LOOKS 20 /* … where a folder that should be among them is not */
 
-/* Called when something has changed; ended users are told once more, and last. */
+/*
+ * Called when something has changed; ended users are told once more, and last. Before a job is
+ * given to OpenSRS each of its users is told to be PULL_RUNNING: of a worker that has told
+ * nobody so, OpenSRS has heard nothing. PULL_WAITING: was left out of it.
+ */
 typedef void pull_fn(const struct pull_item *i, void *arg);
 
 struct pull {
@@ -31,8 +37,8 @@ struct pull {
 int pull_read_rules(struct job_pull *p, struct err *e) MUST_CHECK;
 /* ERR_INPUT: the address that OpenSRS is to be given leads to one of our listeners. */
 int pull_check_address(const struct job_pull *p, struct err *e) MUST_CHECK;
-/* 0: each user was told to be done, failed or stuck. -1: it could not go on; where e is
- * ERR_INPUT, another try is of no use. */
+/* 0: each user was told to be done, failed or left out. -1: it could not go on; where OpenSRS
+ * has heard nothing and e is ERR_INPUT, another try is of no use. */
 int pull_run(const struct pull *p, struct err *e) MUST_CHECK;
 
 #endif

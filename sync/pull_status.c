@@ -5,11 +5,17 @@
 
 #define COUNT_MAX ((int64_t)1 << 50) /* sums of them stay numbers */
 
-static int64_t figure(const json_t *o, const char *key)
+/* 0 where it is missing; *sound stays only if it is none or a number. */
+static int64_t figure(const json_t *o, const char *key, bool *sound)
 {
-	int64_t n;
+	const json_t *v = json_object_get(o, key);
+	int64_t n = 0;
 
-	return opensrs_number(json_object_get(o, key), &n) == 0 && n > 0 ? MIN(n, COUNT_MAX) : 0;
+	if (v && (opensrs_number(v, &n) < 0 || n < 0 || n > COUNT_MAX)) {
+		*sound = false;
+		return 0;
+	}
+	return n;
 }
 
 static int by_name(const void *a, const void *b)
@@ -23,15 +29,16 @@ static void add_folder(struct pull_status *s, const char *name, const json_t *j)
 	struct pull_folder *f = &s->at[s->count++];
 
 	*f = (struct pull_folder){ .name = mem_str(name),
-				   .migrated = figure(j, "migrate_count"),
-				   .skipped = figure(j, "skip_count"),
-				   .failed = figure(j, "fail_count"),
-				   .total = figure(j, "remote_count") };
+				   .migrated = figure(j, "migrate_count", &s->sound),
+				   .skipped = figure(j, "skip_count", &s->sound),
+				   .failed = figure(j, "fail_count", &s->sound),
+				   .total = figure(j, "remote_count", &s->sound) };
+	s->sound &= json_object_get(j, "remote_count") != NULL; /* the tool always has it */
 	s->migrated += f->migrated;
 	s->skipped += f->skipped;
 	s->failed += f->failed;
 	s->total += f->total;
-	s->bytes += figure(j, "bytes");
+	s->bytes += figure(j, "bytes", &s->sound);
 }
 
 static void read_folders(const json_t *folders, struct pull_status *out)
@@ -44,7 +51,42 @@ static void read_folders(const json_t *folders, struct pull_status *out)
 	json_object_foreach ((json_t *)(uintptr_t)folders, name, j)
 		if (out->count < PULL_FOLDERS_MAX && json_is_object(j))
 			add_folder(out, name, j);
+		else
+			out->sound = false;
 	qsort(out->at, out->count, sizeof *out->at, by_name);
+}
+
+/* Its own sum, where it names one, is what we count. */
+static void compare(struct pull_status *s, const json_t *status, const char *key, int64_t ours)
+{
+	if (json_object_get(status, key) && figure(status, key, &s->sound) != ours)
+		s->sound = false;
+}
+
+static void compare_sums(struct pull_status *s, const json_t *status)
+{
+	compare(s, status, "foldercount", (int64_t)s->count);
+	compare(s, status, "migrate_count", s->migrated);
+	compare(s, status, "skip_count", s->skipped);
+	compare(s, status, "fail_count", s->failed);
+	compare(s, status, "remote_count", s->total);
+}
+
+static const char *login_of(const json_t *user)
+{
+	const json_t *data = json_object_get(user, "data");
+
+	return opensrs_text(json_object_get(data, "config"), "username");
+}
+
+bool pull_status_lists_all(const json_t *answer)
+{
+	const json_t *users = json_object_get(answer, "users");
+
+	for (size_t i = 0; i < json_array_size(users); i++)
+		if (!login_of(json_array_get(users, i)))
+			return false;
+	return json_array_size(users) > 0;
 }
 
 void pull_status_read(const json_t *answer, const char *login, struct pull_status *out)
@@ -55,15 +97,15 @@ void pull_status_read(const json_t *answer, const char *login, struct pull_statu
 	for (size_t i = 0; i < json_array_size(users) && !out->there; i++) {
 		const json_t *data = json_object_get(json_array_get(users, i), "data");
 		const json_t *status = json_object_get(data, "status");
-		const char *name =
-			opensrs_text(json_object_get(data, "config"), "username");
+		const char *name = login_of(json_array_get(users, i));
 
 		if (!name || strcmp(name, login) != 0)
 			continue;
-		out->there = true;
+		out->there = out->sound = true;
 		out->started = json_is_object(status);
-		out->critical = figure(status, "critical_errors");
+		out->critical = figure(status, "critical_errors", &out->sound);
 		read_folders(json_object_get(data, "folders"), out);
+		compare_sums(out, status);
 	}
 }
 
@@ -83,8 +125,8 @@ static bool same_folder(const struct pull_folder *a, const struct pull_folder *b
 
 bool pull_status_same(const struct pull_status *a, const struct pull_status *b)
 {
-	if (a->there != b->there || a->started != b->started || a->count != b->count ||
-	    a->bytes != b->bytes || a->critical != b->critical)
+	if (a->there != b->there || a->started != b->started || a->sound != b->sound ||
+	    a->count != b->count || a->bytes != b->bytes || a->critical != b->critical)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
 		if (!same_folder(&a->at[i], &b->at[i]))
@@ -105,7 +147,7 @@ bool pull_names_have(const json_t *names, const char *name)
 
 static bool adds_up(const struct pull_folder *f)
 {
-	return f->migrated + f->skipped + f->failed >= f->total;
+	return f->migrated + f->skipped + f->failed == f->total;
 }
 
 static bool has_folder(const struct pull_status *s, const char *name)
@@ -117,7 +159,7 @@ static bool has_folder(const struct pull_status *s, const char *name)
 
 bool pull_status_whole(const struct pull_status *s, const json_t *wanted, const json_t *skip)
 {
-	if (!s->started || s->count == 0)
+	if (!s->started || !s->sound || s->count == 0)
 		return false;
 	for (size_t i = 0; i < s->count; i++)
 		if (!adds_up(&s->at[i]) && !pull_names_have(skip, s->at[i].name))

@@ -1,9 +1,10 @@
 /*
  * What migration_status says of one user, and when OpenSRS's tool is through with him. Pure.
  *
- * No mark of an end is known. A user is ended when all folders that are wanted are there, in each
- * of them what was pulled, skipped and given up adds up to what the old server has, and the
- * figures are the same for a few looks; where they do not add up, for a few looks more.
+ * No mark of an end is known. A user is ended when all folders that are wanted are there, in
+ * each of them what was pulled, skipped and given up is what the old server has, and the
+ * figures are the same for a few looks. An answer that was cut, or contradicts itself, is no
+ * end: the tool may be at work, and a mailbox that is let go too early gets its mail twice.
  */
 #ifndef SYNC_PULL_STATUS_H
 #define SYNC_PULL_STATUS_H
@@ -22,19 +23,23 @@ struct pull_folder {
 struct pull_status {
 	bool there;   /* the job knows the user */
 	bool started; /* and has begun */
+	bool sound;   /* nothing is missing, makes no sense, or contradicts the rest */
 	int64_t migrated, skipped, failed, total, bytes, critical; /* of all folders */
-	struct pull_folder *at; /* by name */
+	struct pull_folder *at;					   /* by name */
 	size_t count;
 };
 
+/* Is it an answer about a job, in which each user can be told from the others? Else who is not
+ * in it may be in the job all the same. */
+bool pull_status_lists_all(const json_t *answer);
 /* Of the user with this login on old. Figures may be numbers or texts; one that is missing, or
  * makes no sense, is 0. */
 void pull_status_read(const json_t *answer, const char *login, struct pull_status *out);
 void pull_status_release(struct pull_status *s);
 bool pull_status_same(const struct pull_status *a, const struct pull_status *b);
 
-/* Do the figures add up, and is each of the names (an array; NULL: not known) among them? skip:
- * names that need not. */
+/* Is all sound, do the figures add up, and is each of the names (an array; NULL: not known)
+ * among them? skip: names that need not. */
 bool pull_status_whole(const struct pull_status *s, const json_t *wanted, const json_t *skip);
 /* The one that is being pulled, or NULL. Borrowed. */
 const struct pull_folder *pull_status_at_work(const struct pull_status *s, const json_t *skip);

@@ -1,5 +1,5 @@
 /* Hides: which batch is made when, and what becomes of those in it. */
-#include "sync/pulls.h"
+#include "sync/pulls_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,32 +12,9 @@
 #include "sync/order_pull.h"
 #include "sync/planner.h"
 
-#define LOOK_MS 1000 /* between two looks at who may be pulled */
-
-/* A user, as the store has it; and what only this engine knows. */
-struct pulled {
-	char *name, *job, *text;
-	enum pull_state state;
-	int tries;
-	int64_t asked, migrated, skipped, failed, total, bytes;
-	int64_t due; /* clock_mono_ms(); not tried again before */
-	char *folder;
-	json_t *folders; /* as the worker tells them; NULL: not yet */
-};
-
-struct pulls {
-	struct pulls_opts o;
-	bool read; /* all[] is what the store has */
-	struct pulled **all;
-	size_t count;
-	void *by_name; /* tsearch() */
-	struct worker *worker;
-	char job[STORE_PULL_JOB_MAX]; /* that it is at */
-	int failures;		      /* of the batch, in a row */
-	int64_t next_look;
-	size_t due; /* who could go when it was looked last */
-	char error[ERR_TEXT_MAX]; /* why the batch does not go on; "" */
-};
+#define LOOK_MS	1000		/* between two looks at who may be pulled */
+#define ERASE_MS (3600 * 1000) /* between two of what is over */
+#define KEEP_MS	((int64_t)30 * 24 * 3600 * 1000)
 
 static const struct log_about about = { .what = "pull" };
 
@@ -48,7 +25,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct pulled *)a)->name, ((const struct pulled *)b)->name);
 }
 
-static struct pulled *find(const struct pulls *p, const char *name)
+struct pulled *pulls_find(const struct pulls *p, const char *name)
 {
 	const struct pulled key = { .name = (char *)(uintptr_t)name };
 	struct pulled *const *x = tfind(&key, &p->by_name, by_name);
@@ -56,7 +33,7 @@ static struct pulled *find(const struct pulls *p, const char *name)
 	return x ? *x : NULL;
 }
 
-static void set_text(char **to, const char *text)
+void pulls_set_text(char **to, const char *text)
 {
 	char *fresh = mem_str(text);
 
@@ -64,7 +41,7 @@ static void set_text(char **to, const char *text)
 	*to = fresh;
 }
 
-static struct pulled *add(struct pulls *p, const char *name)
+struct pulled *pulls_add(struct pulls *p, const char *name)
 {
 	struct pulled *x = mem_new(sizeof *x);
 
@@ -88,7 +65,7 @@ static void pulled_free(struct pulled *x)
 	free(x);
 }
 
-static void drop(struct pulls *p, struct pulled *x)
+void pulls_drop(struct pulls *p, struct pulled *x)
 {
 	size_t i = 0;
 
@@ -115,7 +92,7 @@ static struct pull_row row_of(const struct pulled *x)
 }
 
 /* What is not written now is what the next engine does not know: it follows the job once more. */
-static void write_row(struct pulls *p, const struct pulled *x)
+void pulls_write(struct pulls *p, const struct pulled *x)
 {
 	const struct pull_row row = row_of(x);
 	struct err e = { 0 };
@@ -126,7 +103,7 @@ static void write_row(struct pulls *p, const struct pulled *x)
 
 static int take_row(const struct pull_row *r, void *arg)
 {
-	struct pulled *x = add(arg, r->name);
+	struct pulled *x = pulls_add(arg, r->name);
 
 	x->state = r->state;
 	x->tries = r->tries;
@@ -136,19 +113,19 @@ static int take_row(const struct pull_row *r, void *arg)
 	x->failed = r->failed;
 	x->total = r->total;
 	x->bytes = r->bytes;
-	set_text(&x->job, r->job);
-	set_text(&x->text, r->text);
+	pulls_set_text(&x->job, r->job);
+	pulls_set_text(&x->text, r->text);
 	return 0;
 }
 
 static void forget_all(struct pulls *p)
 {
 	while (p->count)
-		drop(p, p->all[p->count - 1]);
+		pulls_drop(p, p->all[p->count - 1]);
 	mem_free(&p->all);
 }
 
-static int read_rows(struct pulls *p, struct err *e)
+int pulls_read(struct pulls *p, struct err *e)
 {
 	if (p->read)
 		return 0;
@@ -158,6 +135,27 @@ static int read_rows(struct pulls *p, struct err *e)
 	}
 	p->read = true;
 	return 0;
+}
+
+/* ---- journals */
+
+/* The worker reads the names that folders have on new. 1: it is here, 0: it will be, -1. */
+static int borrow(struct pulls *p, struct pulled *x, struct err *e)
+{
+	bool doubt;
+	int got = x->lent ? 1 : depot_take(p->o.depot, x->name, &doubt, e);
+
+	x->lent = got > 0;
+	return got;
+}
+
+static void return_all(struct pulls *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->all[i]->lent)
+			depot_return(p->o.depot, p->all[i]->name);
+		p->all[i]->lent = false;
+	}
 }
 
 /* ---- life */
@@ -188,6 +186,8 @@ void pulls_stop(struct pulls *p)
 {
 	if (p->worker)
 		p->o.shop->stop(p->worker);
+	else
+		return_all(p);
 }
 
 bool pulls_hold(struct pulls *p, const char *user)
@@ -195,12 +195,26 @@ bool pulls_hold(struct pulls *p, const char *user)
 	const struct pulled *x;
 	struct err e = { 0 };
 
-	if (read_rows(p, &e) < 0) {
+	if (pulls_read(p, &e) < 0) {
 		log_error(&about, "%s", e.text);
 		return true;
 	}
-	x = find(p, user);
+	x = pulls_find(p, user);
 	return x && pull_state_holds(x->state);
+}
+
+static bool in_batch(const struct pulls *p, const struct pulled *x)
+{
+	return (x->state == PULL_RUNNING || x->state == PULL_STUCK) &&
+	       strcmp(x->job, p->job) == 0;
+}
+
+bool pulls_has_batch(const struct pulls *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (in_batch(p, p->all[i]))
+			return true;
+	return false;
 }
 
 /* ---- how one ends */
@@ -223,12 +237,14 @@ static void settle(struct pulls *p, struct pulled *x, enum pull_state state, con
 	const struct log_about user = { .what = "user", .user = x->name, .doing = "pull" };
 	bool again = state == PULL_FAILED && ++x->tries < PULLS_TRIES;
 
+	p->moved = clock_mono_ms();
+	x->put_off = 0;
 	x->state = again ? PULL_WAITING : state;
-	set_text(&x->text, text);
-	set_text(&x->folder, "");
+	pulls_set_text(&x->text, text);
+	pulls_set_text(&x->folder, "");
 	x->due = clock_mono_ms() +
 		 (again ? plan_backoff_ms(p->o.settings->sync.retry_s, x->tries - 1) : 0);
-	write_row(p, x);
+	pulls_write(p, x);
 	if (state == PULL_DONE)
 		log_info(&user, "OpenSRS's tool: done: %" PRId64 " messages pulled, %" PRId64
 				" skipped", x->migrated, x->skipped);
@@ -238,8 +254,54 @@ static void settle(struct pulls *p, struct pulled *x, enum pull_state state, con
 	if (again)
 		return;
 	note(p, x);
-	if (!pull_state_holds(x->state))
-		p->o.ended(x->name, p->o.arg);
+	p->o.ended(x->name, p->o.arg);
+}
+
+/* Nothing of the user was given to OpenSRS, and the trouble may go by. */
+static void put_off(struct pulls *p, struct pulled *x, const char *why)
+{
+	const struct log_about user = { .what = "user", .user = x->name, .doing = "pull" };
+
+	x->state = PULL_WAITING;
+	pulls_set_text(&x->job, "");
+	pulls_set_text(&x->text, why);
+	x->due = clock_mono_ms() + plan_backoff_ms(p->o.settings->sync.retry_s, x->put_off++);
+	pulls_write(p, x);
+	log_warn(&user, "OpenSRS's tool: goes into another batch: %s", why);
+}
+
+/* ---- one that stands still */
+
+/* As far as is known; that it is over, nobody can say. */
+static void stand_still(struct pulls *p, struct pulled *x)
+{
+	int64_t seen = x->moved ? x->moved : clock_real_ms() - (clock_mono_ms() - p->moved);
+	char since[CLOCK_TEXT_MAX];
+	char *text = mem_printf("%s; %" PRId64 " of %" PRId64 " messages were seen last, at %s",
+				*p->error  ? p->error
+				: x->total ? "the tool has begun and does not go on"
+					   : "the tool does not begin",
+				x->migrated + x->skipped, x->total,
+				clock_utc_text(seen, since));
+
+	if (x->state != PULL_STUCK)
+		log_warn(&about, "job %s stands still: %s: %s", x->job, x->name, text);
+	x->state = PULL_STUCK;
+	pulls_set_text(&x->text, text);
+	pulls_write(p, x);
+	mem_free(&text);
+}
+
+/* Figures that do not move for so long are not going to; but the job is followed on. */
+static void look_for_stillness(struct pulls *p, int64_t now)
+{
+	if (!p->job[0] || now < p->next_still ||
+	    now - p->moved < (int64_t)p->o.settings->opensrs.pull_still_s * 1000)
+		return;
+	p->next_still = now + LOOK_MS;
+	for (size_t i = 0; i < p->count; i++)
+		if (in_batch(p, p->all[i]) && p->all[i]->state == PULL_RUNNING)
+			stand_still(p, p->all[i]);
 }
 
 /* sync.dir/NAME.trace: it is read by who looks for the reason. */
@@ -263,6 +325,42 @@ static void keep_trace(const struct pulls *p, const struct pulled *x, const char
 
 /* ---- what the worker says */
 
+static void take_figures(struct pulls *p, struct pulled *x, const struct pull_item *i)
+{
+	bool moved = x->migrated != i->migrated || x->skipped != i->skipped ||
+		     x->failed != i->failed || x->total != i->total || x->bytes != i->bytes;
+
+	x->migrated = i->migrated;
+	x->skipped = i->skipped;
+	x->failed = i->failed;
+	x->total = i->total;
+	x->bytes = i->bytes;
+	pulls_set_text(&x->folder, i->folder);
+	json_decref(x->folders);
+	x->folders = json_incref(i->folders);
+	if (!moved)
+		return;
+	x->moved = clock_real_ms();
+	p->moved = clock_mono_ms();
+	if (x->state == PULL_STUCK) {
+		x->state = PULL_RUNNING;
+		pulls_set_text(&x->text, "");
+		pulls_write(p, x);
+		log_info(&about, "job %s: %s: it goes on", x->job, x->name);
+	}
+}
+
+/* remark: of the tool's answer; "". */
+static void goes_on(struct pulls *p, struct pulled *x, const char *remark)
+{
+	p->given = true;
+	return_all(p); /* the worker has looked at folders by now */
+	if (x->state == PULL_RUNNING)
+		pulls_set_text(&x->text, remark);
+	else if (x->moved)
+		stand_still(p, x); /* the reason may be another now */
+}
+
 static void take_item(struct pulls *p, const json_t *j)
 {
 	struct pull_item i;
@@ -273,29 +371,40 @@ static void take_item(struct pulls *p, const json_t *j)
 		p->o.shop->stop(p->worker);
 		return;
 	}
-	x = find(p, i.user);
-	if (!x || x->state != PULL_RUNNING || strcmp(x->job, p->job) != 0)
+	p->error[0] = '\0'; /* it goes on */
+	x = pulls_find(p, i.user);
+	if (!x || !in_batch(p, x))
 		return;
-	x->migrated = i.migrated;
-	x->skipped = i.skipped;
-	x->failed = i.failed;
-	x->total = i.total;
-	x->bytes = i.bytes;
-	set_text(&x->folder, i.folder);
-	json_decref(x->folders);
-	x->folders = json_incref(i.folders);
+	take_figures(p, x, &i);
 	if (*i.trace)
 		keep_trace(p, x, i.trace);
-	if (i.state != PULL_RUNNING)
+	if (i.state == PULL_DONE || i.state == PULL_FAILED)
 		settle(p, x, i.state, i.text);
+	else if (i.state == PULL_RUNNING)
+		goes_on(p, x, i.text);
+	else if (i.state == PULL_WAITING && p->fresh && !p->given)
+		put_off(p, x, i.text);
 }
 
-/* Another try of the same job is of no use. */
-static void fail_batch(struct pulls *p, const char *why)
+/* OpenSRS has heard nothing of it. */
+static void take_back_batch(struct pulls *p, const struct job_result *r)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (p->all[i]->state == PULL_RUNNING && strcmp(p->all[i]->job, p->job) == 0)
-			settle(p, p->all[i], PULL_FAILED, why);
+	for (size_t i = 0; i < p->count; i++) {
+		struct pulled *x = p->all[i];
+
+		if (!in_batch(p, x))
+			continue;
+		if (r->kind == ERR_INPUT)
+			settle(p, x, PULL_FAILED, r->text);
+		else
+			put_off(p, x, r->text);
+	}
+}
+
+static void wait_longer(struct pulls *p)
+{
+	p->next_look = clock_mono_ms() +
+		       plan_backoff_ms(p->o.settings->sync.retry_s, p->failures++);
 }
 
 static void batch_ended(struct pulls *p, const struct worker_event *ev)
@@ -303,21 +412,18 @@ static void batch_ended(struct pulls *p, const struct worker_event *ev)
 	const struct job_result *r = ev->result;
 
 	p->worker = NULL;
-	if (r && r->ok) {
+	return_all(p);
+	if (r && !r->ok && p->fresh && !p->given)
+		take_back_batch(p, r);
+	if ((r && r->ok) || !pulls_has_batch(p)) {
 		p->failures = 0;
 		p->error[0] = '\0';
-		log_info(&about, "job %s is through", p->job);
+		log_info(&about, "job %s: nobody is followed any more", p->job);
 		return;
 	}
 	if (!p->error[0] || r)
 		snprintf(p->error, sizeof p->error, "%s", r ? r->text : ev->text);
-	if (r && r->kind == ERR_INPUT) {
-		fail_batch(p, p->error);
-		p->error[0] = '\0';
-		return;
-	}
-	p->next_look = clock_mono_ms() +
-		       plan_backoff_ms(p->o.settings->sync.retry_s, p->failures++);
+	wait_longer(p);
 	log_warn(&about, "job %s: %s; it goes on in %" PRId64 " s", p->job, p->error,
 		 (p->next_look - clock_mono_ms()) / 1000);
 }
@@ -339,30 +445,52 @@ static void give_up(struct pulls *p, struct pulled *x, const char *why)
 	settle(p, x, PULL_FAILED, why);
 }
 
+/* Who is in a job stays there whatever is missing here: the tool may be at it. */
+static void not_added(struct pulls *p, struct pulled *x, const struct err *why)
+{
+	if (in_batch(p, x)) {
+		if (strcmp(p->error, why->text) != 0)
+			log_warn(&about, "job %s: %s cannot be followed: %s", x->job, x->name,
+				 why->text);
+		snprintf(p->error, sizeof p->error, "%s", why->text);
+	} else if (why->kind == ERR_INPUT) {
+		give_up(p, x, why->text);
+	} else {
+		put_off(p, x, why->text);
+	}
+}
+
 /* 1: in it. 0: not now. */
 static int add_user(struct pulls *p, struct job *j, struct pulled *x, const struct user *u)
 {
 	struct err e = { 0 };
-	int rc = 0;
+	int rc = 0, here;
 
 	if (u->state == USER_PENDING && x->state == PULL_WAITING)
 		return 0; /* until the account lets us in */
 	if (u->state != USER_PROVISIONED && u->state != USER_SYNCING && u->state != USER_READY)
 		rc = err_set(&e, ERR_INPUT, "the user is %s: not on old any more",
 			     user_state_name(u->state));
+	if (rc == 0) {
+		here = borrow(p, x, &e);
+		p->coming |= here == 0;
+		if (here == 0)
+			return 0;
+		rc = MIN(here, 0);
+	}
 	if (rc == 0 && !j->pull.on)
 		rc = order_pull(j, p->job, u, p->o.settings, p->o.learned, &e);
 	if (rc == 0)
 		rc = order_pull_user(j, u, p->o.settings, p->o.learned, &e);
 	if (rc < 0)
-		give_up(p, x, e.text);
+		not_added(p, x, &e);
 	return rc > 0;
 }
 
 static bool is_due(const struct pulls *p, const struct pulled *x, bool running)
 {
 	if (running)
-		return x->state == PULL_RUNNING && strcmp(x->job, p->job) == 0;
+		return in_batch(p, x);
 	return x->state == PULL_WAITING && x->due <= clock_mono_ms() &&
 	       !p->o.busy(x->name, p->o.arg);
 }
@@ -371,6 +499,7 @@ static bool is_due(const struct pulls *p, const struct pulled *x, bool running)
 static void fill(struct pulls *p, struct job *j, bool running, struct pulled **in, size_t *n)
 {
 	*n = 0;
+	p->coming = false;
 	for (size_t i = 0; i < p->count && *n < JOB_PULL_MAX; i++) {
 		struct pulled *x = p->all[i];
 		struct user u = { 0 };
@@ -405,8 +534,9 @@ static int mark(struct pulls *p, struct pulled *const *in, size_t n, struct err 
 	rc = store_pulls_write(p->o.store, rows, n, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		in[i]->state = PULL_RUNNING;
-		set_text(&in[i]->job, p->job);
-		set_text(&in[i]->text, "");
+		in[i]->moved = clock_real_ms();
+		pulls_set_text(&in[i]->job, p->job);
+		pulls_set_text(&in[i]->text, "");
 		json_decref(in[i]->folders);
 		in[i]->folders = NULL;
 	}
@@ -414,6 +544,7 @@ static int mark(struct pulls *p, struct pulled *const *in, size_t n, struct err 
 	return rc;
 }
 
+/* running: a job that is there, or may be. */
 static void begin(struct pulls *p, bool running)
 {
 	struct pulled **in = mem_array(JOB_PULL_MAX, sizeof(struct pulled *));
@@ -423,10 +554,19 @@ static void begin(struct pulls *p, bool running)
 	int rc = 0;
 
 	fill(p, &j, running, in, &n);
+	if (p->coming)
+		n = 0; /* it is filled anew then */
+	else if (running && n == 0)
+		wait_longer(p);
+	j.pull.again = running;
+	p->fresh = !running;
+	p->given = false;
 	if (n && !running)
 		rc = mark(p, in, n, &e);
 	if (n && rc == 0)
 		rc = p->o.shop->start(&p->worker, &j, on_worker, p, p->o.shop, &e);
+	if (!p->worker && !p->coming)
+		return_all(p);
 	if (rc < 0)
 		log_error(&about, "job %s: %s", p->job, e.text);
 	else if (n)
@@ -436,20 +576,52 @@ static void begin(struct pulls *p, bool running)
 	mem_free(&in);
 }
 
-/* The state that somebody is in, and whose it is; NULL: nobody. */
-static const struct pulled *first_in(const struct pulls *p, enum pull_state s)
+/* Somebody in a job, or NULL. */
+static const struct pulled *first_at_work(const struct pulls *p)
 {
 	for (size_t i = 0; i < p->count; i++)
-		if (p->all[i]->state == s)
+		if (p->all[i]->state == PULL_RUNNING || p->all[i]->state == PULL_STUCK)
 			return p->all[i];
 	return NULL;
+}
+
+static void set_job(struct pulls *p, const char *name)
+{
+	if (strcmp(p->job, name) == 0)
+		return;
+	snprintf(p->job, sizeof p->job, "%s", name);
+	p->moved = clock_mono_ms();
 }
 
 /* No two of an installation have the same: the store's name and its clock are in it. */
 static void name_job(struct pulls *p)
 {
-	snprintf(p->job, sizeof p->job, "mailferry-%.8s-%" PRId64, store_id(p->o.store),
+	char name[STORE_PULL_JOB_MAX];
+
+	snprintf(name, sizeof name, "mailferry-%.8s-%" PRId64, store_id(p->o.store),
 		 store_now_ms(p->o.store));
+	set_job(p, name);
+}
+
+static int drop_row(const char *name, void *arg)
+{
+	struct pulled *x = pulls_find(arg, name);
+
+	if (x)
+		pulls_drop(arg, x);
+	return 0;
+}
+
+/* Of users who are done, long after. */
+static void erase_old(struct pulls *p, int64_t now)
+{
+	struct err e = { 0 };
+
+	if (now < p->next_erase)
+		return;
+	p->next_erase = now + ERASE_MS;
+	if (store_pulls_erase(p->o.store, KEEP_MS, drop_row, p, &e) < 0)
+		log_error(&about, "what is long over is not erased: %s", e.text);
 }
 
 /* Accounts and free users come one after the other: a batch begins when no more do, or is full. */
@@ -469,180 +641,21 @@ void pulls_tick(struct pulls *p)
 	const struct pulled *x;
 	struct err e = { 0 };
 
+	look_for_stillness(p, now);
 	if (p->worker || now < p->next_look)
 		return;
 	p->next_look = now + LOOK_MS;
-	if (read_rows(p, &e) < 0) {
+	if (pulls_read(p, &e) < 0) {
 		log_error(&about, "%s", e.text);
 		return;
 	}
-	x = first_in(p, PULL_RUNNING);
+	erase_old(p, now);
+	x = first_at_work(p);
 	if (x) {
-		snprintf(p->job, sizeof p->job, "%s", x->job);
+		set_job(p, x->job);
 		begin(p, true);
-	} else if (!first_in(p, PULL_STUCK) && are_gathered(p)) {
+	} else if (are_gathered(p)) {
 		name_job(p);
 		begin(p, false);
 	}
-}
-
-/* ---- asking */
-
-static int may_be_pulled(const struct pulls *p, const struct user *u, struct err *e)
-{
-	switch (u->state) {
-	case USER_PENDING:
-	case USER_PROVISIONED:
-	case USER_SYNCING:
-	case USER_READY:
-		return order_pull_check(u, p->o.settings, p->o.learned, e);
-	case USER_FREEZING:
-	case USER_FINALIZING:
-		return err_set(e, ERR_INPUT,
-			       "the user is being moved; remedy: ask again if that is undone");
-	case USER_TRAILING:
-	case USER_DONE:
-	case USER_RETURNING:
-	case USER_STATES:
-		break;
-	}
-	return err_set(e, ERR_INPUT,
-		       "the user is on new already, where the tool would bring back what was "
-		       "deleted; what still comes on old is brought by our own passes");
-}
-
-static json_t *verdict(const char *user, const char *result, const char *text)
-{
-	json_t *said = json_string(text);
-
-	return json_pack("{s:s, s:s, s:o}", "user", user, "result", result, "text",
-			 said ? said : json_string("?"));
-}
-
-static json_t *ask_one(struct pulls *p, const struct user *u, bool only_try)
-{
-	struct pulled *x = find(p, u->name);
-	struct err e = { 0 };
-
-	if (x && pull_state_holds(x->state))
-		return verdict(u->name, "open", pull_state_name(x->state));
-	if (may_be_pulled(p, u, &e) < 0)
-		return verdict(u->name, "refused", e.text);
-	if (only_try)
-		return verdict(u->name, "would wait", "");
-	if (!x)
-		x = add(p, u->name);
-	x->state = PULL_WAITING;
-	x->tries = 0;
-	x->due = 0;
-	x->asked = store_now_ms(p->o.store);
-	x->migrated = x->skipped = x->failed = x->total = x->bytes = 0;
-	set_text(&x->text, "");
-	write_row(p, x);
-	return verdict(u->name, "waits", "");
-}
-
-/* A job under way cannot be stopped, and must not be met by our own passes. */
-static json_t *undo_one(struct pulls *p, const char *user)
-{
-	struct pulled *x = find(p, user);
-	struct err e = { 0 };
-
-	if (!x || !pull_state_holds(x->state))
-		return verdict(user, "none", "nothing is open");
-	if (x->state == PULL_RUNNING && p->worker)
-		return verdict(user, "refused",
-			       "OpenSRS's tool is at it, and nobody can stop it there; remedy: wait "
-			       "until it is through, or has got stuck");
-	if (store_pull_drop(p->o.store, user, &e) < 0)
-		return verdict(user, "refused", e.text);
-	drop(p, x);
-	p->o.ended(user, p->o.arg);
-	return verdict(user, "undone", "");
-}
-
-json_t *pulls_ask(struct pulls *p, char *const *users, size_t n, enum pulls_ask what,
-		  struct err *e)
-{
-	json_t *list;
-
-	if (read_rows(p, e) < 0)
-		return NULL;
-	list = json_array();
-	for (size_t i = 0; i < n; i++) {
-		struct user u = { 0 };
-		int got = store_user_get(p->o.store, users[i], &u, e);
-
-		if (got > 0)
-			json_array_append_new(list, what == PULLS_UNDO
-							    ? undo_one(p, u.name)
-							    : ask_one(p, &u, what == PULLS_TRY));
-		user_release(&u);
-		if (got < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-/* ---- for people */
-
-json_t *pulls_show(const struct pulls *p, const char *user)
-{
-	const struct pulled *x = find(p, user);
-	const char *text;
-	json_t *said;
-
-	if (!x)
-		return NULL;
-	text = x->state == PULL_RUNNING ? p->error : x->text;
-	said = json_string(text);
-	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "user",
-			 x->name, "state", pull_state_name(x->state), "job", x->job, "tries",
-			 x->tries, "migrated", (json_int_t)x->migrated, "skipped",
-			 (json_int_t)x->skipped, "failed", (json_int_t)x->failed, "total",
-			 (json_int_t)x->total, "bytes", (json_int_t)x->bytes, "folder", x->folder,
-			 "text", said ? said : json_string("?"), "folders",
-			 x->folders ? json_incref(x->folders) : json_array());
-}
-
-bool pulls_text(const struct pulls *p, const char *user, char *out, size_t size)
-{
-	const struct pulled *x = find(p, user);
-
-	if (!x)
-		return false;
-	switch (x->state) {
-	case PULL_WAITING:
-		snprintf(out, size, "OpenSRS's tool: waits for a batch%s%s",
-			 *x->text ? ", once more: " : "", x->text);
-		break;
-	case PULL_RUNNING:
-		snprintf(out, size,
-			 "OpenSRS's tool: job %s: %" PRId64 " of %" PRId64
-			 " messages%s%.60s%s%.200s",
-			 x->job, x->migrated + x->skipped, x->total, *x->folder ? ", at " : "",
-			 x->folder, *p->error ? "; " : "", p->error);
-		break;
-	case PULL_STUCK:
-		snprintf(out, size,
-			 "OpenSRS's tool: job %s: %s; remedy: look at it in the control panel, and "
-			 "when it is sure to be over, `mailferry pull %s --undo`: our own copier "
-			 "does the rest",
-			 x->job, x->text, x->name);
-		break;
-	case PULL_FAILED:
-		snprintf(out, size, "OpenSRS's tool failed: %s; our own copier does the rest",
-			 x->text);
-		break;
-	case PULL_DONE:
-		snprintf(out, size,
-			 "OpenSRS's tool has pulled %" PRId64 " messages and skipped %" PRId64,
-			 x->migrated, x->skipped);
-		break;
-	case PULL_STATES:
-		break;
-	}
-	return true;
 }

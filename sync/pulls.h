@@ -5,8 +5,11 @@
  *
  * One batch is under way at a time, of at most JOB_PULL_MAX users. Whoever waits or is in it is
  * left alone by our own passes, and not moved: two copiers at the same time would make
- * duplicates. Who failed is put into another batch, PULLS_TRIES times. A batch that stands still
- * holds up all others until a person has said of its users that they are no longer waited for.
+ * duplicates. Who failed is put into another batch, PULLS_TRIES times.
+ *
+ * Nobody can stop a job at OpenSRS. So who may be in one stays in it, whatever trouble there is
+ * here, until OpenSRS says that it is over. A batch that stands still is followed on, and holds
+ * up all others until a person has said of its users that they are no longer waited for.
  */
 #ifndef SYNC_PULLS_H
 #define SYNC_PULLS_H
@@ -15,6 +18,7 @@
 
 #include "common/store_pull.h"
 #include "config/settings.h"
+#include "sync/depot.h"
 #include "sync/learned.h"
 #include "sync/worker.h"
 
@@ -25,6 +29,7 @@ struct pulls_opts {
 	const struct settings *settings;
 	const struct learned *learned;
 	const struct workshop *shop;
+	struct depot *depot; /* may be NULL */
 	/* Is a worker at this user? */
 	bool (*busy)(const char *user, void *arg);
 	/* It has ended for this user: our own passes may go on. */

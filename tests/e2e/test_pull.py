@@ -7,10 +7,12 @@ import subprocess
 
 import pytest
 
+from fakes import opensrs
 from lib import processes
 from lib.imapclient import ImapClient
 from lib.mailferry import CommandFailed, build_folder
 from test_copy import expunge
+from test_openapi import ask
 from test_opensrs import PASSWORD, api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
 pytestmark = pytest.mark.any_servers
@@ -170,6 +172,189 @@ def test_killed_and_followed(pulling, stage, api):     # noqa: F811
         assert mail_of(stage, api, p) == {"INBOX": 3, "Sent": 2}
 
 
+def looks(api, n=1, method="migration_status"):     # noqa: F811
+    """Until OpenSRS was asked so often again."""
+    asked = len(api.asked(method))
+    processes.wait_until(lambda: len(api.asked(method)) >= asked + n, 40, "%d calls of %s" % (n, method))
+
+
+def under_way(h, people):
+    """Nobody is let go: our own copier waits, and nobody can say that it need not."""
+    counts = h.ferry.cli("status")["pull"]
+    undone = h.ferry.command("pull", "--wave", "1", "--undo", check=False)
+    return (counts["running"] == len(people) and undone.stdout.count(": refused: OpenSRS's tool may be at it") == len(people)
+            and {u["state"] for u in h.ferry.cli("users")["users"]} == {"provisioned"})
+
+
+def ends_well(h, people, stage, api):       # noqa: F811
+    h.ferry.command("pull", "--wave", "1")
+    h.ferry.wait_state([p.name for p in people], "ready", 20)
+    assert sorted(u["local"] for r in api.asked("migration_add") for u in r["users"]) == sorted(p.name for p in people)
+    for p in people:
+        assert mail_of(stage, api, p) == {"INBOX": 3, "Sent": 2}
+        assert h.ferry.user(p.name)["progress"]["copied"] == 0
+
+
+@pytest.mark.parametrize("trouble", ["rules"] + [
+    pytest.param(t, marks=pytest.mark.full) for t in ("api", "password", "list", "gone")])
+def test_our_trouble_lets_nobody_go(pulling, stage, api, trouble):     # noqa: F811
+    """The tool may be at it: what we lack, or cannot ask, is shown, and the job followed on when it is mended."""
+    rules = os.path.join(stage.folder, "trouble-rules")
+    with open(rules, "w") as f:
+        f.write("# none\n")
+    h, people = pulling(2, sync={"folders": rules})
+    api.pull_go.clear()
+    begin(h)
+    looks(api)
+    if trouble == "rules":
+        with open(rules, "w") as f:
+            f.write("nonsense\n")
+    elif trouble == "api":
+        api.fail("503", times=10 ** 6)
+    elif trouble == "password":
+        for p in people:
+            os.unlink(h.ferry.secret_file(p.name, p.password))
+    elif trouble == "list":
+        api.list_lags = True
+    else:
+        jobs = dict(api.jobs)
+        api.jobs.clear()
+        looks(api, 2)
+        api.jobs.update(jobs)
+    for pid in h.ferry.workers() if trouble != "password" else [h.ferry.engine()]:
+        h.ferry.kill(pid)
+    if trouble == "api":
+        processes.wait_until(lambda: h.ferry.log_text(4000).count("it goes on in ") >= 3, 20, "the next workers to give up")
+    elif trouble in ("rules", "password"):
+        processes.wait_until(lambda: "cannot be followed" in h.ferry.log_text(4000), 20, "it to be missed")
+    else:
+        looks(api, 2)
+    with open(rules, "w") as f:
+        f.write("# none\n")
+    assert under_way(h, people), (h.ferry.cli("status")["pull"], [shown(h, p) for p in people])
+    if trouble in ("api", "password"):
+        assert {"api": "HTTP 503", "password": "password"}[trouble] in shown(h, people[0])
+    for p in people:
+        h.ferry.secret_file(p.name, p.password)
+    api.faults.clear()
+    api.pull_go.set()
+    ends_well(h, people, stage, api)
+
+
+@pytest.mark.full
+def test_left_out_for_a_while(pulling, stage, api):     # noqa: F811
+    """What goes by is no failure of anybody: nothing was given to the tool, and it is tried on."""
+    h, people = pulling(2)
+
+    def put_off(times):
+        processes.wait_until(lambda: h.ferry.log_text(4000).count("goes into another batch: ") >= times * len(people), 60,
+                             "%d batches that were not begun" % times)
+
+    api.fail("503", "migration_jobs", times=10 ** 6)
+    begin(h)
+    put_off(1)
+    token = opensrs.Fault("503", "generate_token", 10 ** 6, None)
+    api.faults = [token]
+    put_off(4)
+    assert h.ferry.cli("status")["pull"]["waiting"] == len(people)
+    assert "waits for a batch, once more: " in shown(h, people[0])
+    assert not api.asked("migration_add")
+    api.faults = []
+    ends_well(h, people, stage, api)
+
+
+@pytest.mark.full
+def test_it_stands_still_and_goes_on(pulling, stage, api):      # noqa: F811
+    """What was seen last and when is said; it is followed on, and nobody has to say anything when it moves again."""
+    h, people = pulling(2, opensrs={"pull_still_s": 10})
+    api.pull_go.clear()
+    begin(h)
+    processes.wait_until(lambda: "stands still: the tool does not begin; 0 of 0 messages were seen last, at 2" in shown(h, people[0]),
+                         30, "it to be told")
+    for victim in (h.ferry.workers(), [h.ferry.engine()]):
+        for pid in victim:
+            h.ferry.kill(pid)
+        looks(api, 2)
+        assert h.ferry.cli("status")["pull"]["stuck"] == 2
+    assert {u["state"] for u in h.ferry.cli("users")["users"]} == {"provisioned"}
+    api.pull_go.set()
+    h.ferry.wait_state([p.name for p in people], "ready", 40)
+    assert h.ferry.cli("status")["pull"]["done"] == 2 and len(api.asked("migration_add")) == 1
+    assert all(mail_of(stage, api, p) == {"INBOX": 3, "Sent": 2} for p in people)
+
+
+def cut_folders(answer):
+    """As if all were over, but the figures are gone."""
+    for u in answer["users"]:
+        u["data"]["folders"] = {"INBOX": {}, "INBOX.Sent": {}}
+        u["data"]["status"] = {"critical_errors": "0"}
+
+
+def cut_users(answer):
+    answer["users"] = []
+
+
+@pytest.mark.parametrize("cut", [cut_folders, pytest.param(cut_users, marks=pytest.mark.full)])
+def test_a_cut_answer_is_no_end(pulling, stage, api, cut):       # noqa: F811
+    h, people = pulling(2)
+    api.pull_go.clear()
+    api.forge_status = cut
+    begin(h)
+    looks(api, 7 if cut is cut_folders else 6)
+    assert under_way(h, people), [shown(h, p) for p in people]
+    api.forge_status = None
+    api.pull_go.set()
+    ends_well(h, people, stage, api)
+
+
+def test_pages(pulling, api):       # noqa: F811
+    h, people = pulling(3)
+    h.ferry.command("pull", "--wave", "1", "--no-wait")
+    names, after, sizes, more = [], "", [], True
+    while more:
+        page = ask(h.ferry, "/v1/pull?wave=1&limit=2" + after)[2]
+        names += [u["user"] for u in page["users"]]
+        sizes.append(len(page["users"]))
+        after, more = "&after=" + names[-1], page["more"]
+    assert sizes == [2, 1] and names == sorted(p.name for p in people)
+
+
+def test_the_journal_comes_along(stage, api, postgres, hosted_ferry):     # noqa: F811
+    """Another host's engine: what folders are called on new is in the journal, which it takes from the store first."""
+    api.pull_context = stage.context
+    postgres.empty()
+    p = stage.take()
+    rules = os.path.join(stage.folder, "journal-rules")
+    with open(rules, "w") as f:
+        f.write('map "INBOX.Work" = "Job"\n')
+
+    def host(name, **sync):
+        h = hosted_ferry(opensrs={"create": False, "pull_poll_s": 1}, run={"host": name, "nodes": 1},
+                         store={"url": postgres.url}, gate={"uids": "warn", "uidvalidity": "warn"}, sync=sync)
+        h.write([{"user": p.name, "hash": hashed(p.password, "$5$")}])
+        h.ferry.secret_file(p.name, p.password)
+        return h
+
+    first = host("mx1", folders=rules)
+    stage.fill(p, {"INBOX": 2, "INBOX.Work": 1})
+    first.ferry.import_users([{"user": p.name, "wave": "1",
+                               "old_password_file": first.ferry.secret_file(p.name, p.password)}])
+    first.provision()
+    first.ferry.command("retry", p.name)
+    first.ferry.wait_state(p.name, "ready", 20)
+    second = host("mx2")
+    api.fail("503", "migration_jobs", times=10 ** 6)     # so that no pass of the other host is before the pull
+    first.ferry.command("pull", p.name, "--no-wait")
+    processes.wait_until(lambda: api.asked("migration_jobs"), 20, "the first to have tried")
+    first.ferry.stop()
+    api.faults = []
+    processes.wait_until(lambda: not second.ferry.cli("status")["engine"]["stands_by"], 10, "the stand-by to be at work")
+    second.ferry.command("pull", "--wave", "1")
+    assert api.asked("migration_add")[0]["users"][0]["translate"] == {"INBOX.Work": "Job"}
+    second.ferry.wait_state(p.name, "ready", 20)
+    assert mail_of(stage, api, p) == {"INBOX": 2, "Job": 1}
+
+
 @pytest.mark.parametrize("kind", ["reset"] + [
     pytest.param(k, marks=pytest.mark.full) for k in ("500", "502", "503", "empty", "html", "truncated", "late")])
 def test_faults_of_the_api(pulling, stage, api, kind):     # noqa: F811
@@ -213,7 +398,7 @@ def test_it_never_starts(pulling, stage, api):     # noqa: F811
     begin(h, a.name)
     with pytest.raises(CommandFailed) as failed:
         h.ferry.command("pull", a.name)
-    assert "stuck" in failed.value.out and "the tool does not begin" in failed.value.out
+    assert "stuck" in failed.value.out and "the tool does not begin; 0 of 0 messages were seen last" in failed.value.out
     begin(h, later.name)
     assert "`mailferry pull %s --undo`" % a.name in shown(h, a)
     assert "OpenSRS's tool: 1 users wait for it, 0 are being pulled, 1 are stuck" in h.ferry.command("status").stdout

@@ -39,6 +39,8 @@ static struct pull_status read_shape(const char *migrated, const char *failed, c
 
 #define BEGUN	",\"status\":{\"foldercount\":2,\"critical_errors\":\"0\"}"
 #define TRASHED "\"skip_count\":\"1\","
+#define SUMS(folders, migrated) \
+	",\"status\":{\"foldercount\":" folders ",\"migrate_count\":" migrated ",\"critical_errors\":\"0\"}"
 
 static void the_known_shape(void **state UNUSED)
 {
@@ -69,6 +71,14 @@ static void when_it_is_over(void **state UNUSED)
 		{ "5", "0", TRASHED, "", false, false, false, NULL }, /* not begun */
 		{ "5", "0", TRASHED, BEGUN, false, true, false, NULL }, /* a folder does not show */
 		{ "\"x\"", "-3", TRASHED, BEGUN, false, false, false, "INBOX" },
+		{ "6", "0", TRASHED, BEGUN, false, false, false, "INBOX" }, /* more than there is */
+		{ "5", "\"x\"", TRASHED, BEGUN, false, false, false, NULL },
+		{ "5", "null", TRASHED, BEGUN, false, false, false, NULL },
+		{ "5", "0", TRASHED, SUMS("2", "5"), false, false, true, NULL },
+		{ "5", "0", TRASHED, SUMS("\"3\"", "5"), false, false, false, NULL }, /* one is missing */
+		{ "5", "0", TRASHED, SUMS("2", "\"6\""), false, false, false, NULL },
+		{ "5", "0", TRASHED, SUMS("2", "\"\""), false, false, false, NULL },
+		{ "5", "0", TRASHED, ",\"status\":{\"critical_errors\":\"?\"}", false, false, false, NULL },
 	};
 	json_t *skip = parsed("[\"Trash\"]"), *wanted = parsed("[\"INBOX\",\"Sent\"]");
 
@@ -84,6 +94,40 @@ static void when_it_is_over(void **state UNUSED)
 	}
 	json_decref(skip);
 	json_decref(wanted);
+}
+
+/* Cut off somewhere, it is no end. */
+static void answers_that_were_cut(void **state UNUSED)
+{
+	static const struct {
+		const char *answer;
+		bool lists_all, there;
+	} rows[] = {
+		{ "{}", false, false },
+		{ "{\"users\":[]}", false, false },
+		{ "{\"users\":{}}", false, false },
+		{ "{\"users\":[{}]}", false, false },
+		{ "{\"users\":[{\"data\":{\"config\":{\"username\":\"bert\"}}}]}", true, false },
+		{ "{\"users\":[{\"data\":{\"config\":{\"username\":\"ann\"}}},{\"data\":{}}]}", false, true },
+		{ "{\"users\":[{\"data\":{\"config\":{\"username\":\"ann\"},\"status\":{},"
+		  "\"folders\":{\"INBOX\":{}}}}]}",
+		  true, true },
+		{ "{\"users\":[{\"data\":{\"config\":{\"username\":\"ann\"},\"status\":{},"
+		  "\"folders\":{\"INBOX\":{\"remote_count\":0},\"Sent\":null}}}]}",
+		  true, true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		json_t *j = parsed(rows[i].answer);
+		struct pull_status s;
+
+		assert_int_equal(pull_status_lists_all(j), rows[i].lists_all);
+		pull_status_read(j, "ann", &s);
+		assert_int_equal(s.there, rows[i].there);
+		assert_false(pull_status_whole(&s, NULL, NULL));
+		pull_status_release(&s);
+		json_decref(j);
+	}
 }
 
 static void figures_that_move(void **state UNUSED)
@@ -106,7 +150,7 @@ static void figures_that_move(void **state UNUSED)
 
 static struct job_pull sample(void)
 {
-	struct job_pull p = { .on = true, .poll_s = 30, .still_s = 3600, .count = 1, .own_count = 1 };
+	struct job_pull p = { .on = true, .poll_s = 30, .again = true, .count = 1, .own_count = 1 };
 
 	p.job = mem_str("mailferry-1");
 	p.server = mem_str("old.example.net:993");
@@ -134,6 +178,7 @@ static void there_and_back(void **state UNUSED)
 	assert_string_equal(back.job, p.job);
 	assert_string_equal(back.own[0], p.own[0]);
 	assert_null(back.rules);
+	assert_true(back.again);
 	assert_int_equal(back.count, 1);
 	assert_string_equal(back.users[0].login[SIDE_OLD], "ann");
 	assert_int_equal(back.users[0].password[SIDE_OLD].n, 4);
@@ -170,6 +215,9 @@ static void items(void **state UNUSED)
 	assert_int_equal(back.total, 5);
 	assert_string_equal(back.trace, i.trace);
 	json_object_set_new(j, "state", json_string("waiting"));
+	assert_int_equal(job_pull_item_read(j, &back), 0);
+	assert_int_equal(back.state, PULL_WAITING);
+	json_object_set_new(j, "state", json_string("asleep"));
 	assert_int_equal(job_pull_item_read(j, &back), -1);
 	json_object_set_new(j, "state", json_string("done"));
 	json_object_set_new(j, "total", json_integer(-1));
@@ -215,7 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_known_shape), cmocka_unit_test(when_it_is_over),
-		cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
+		cmocka_unit_test(answers_that_were_cut), cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
 		cmocka_unit_test(items),	   cmocka_unit_test(whose_address),
 	};
 

@@ -47,6 +47,35 @@ static void test_rows_in_the_order_of_asking(void **state UNUSED)
 	assert_rows("anna@a.test stuck  \"\" 0 0/0\n");
 }
 
+static int note_name(const char *name, void *arg UNUSED)
+{
+	snprintf(seen, sizeof seen, "%s", name);
+	return 0;
+}
+
+static void test_what_is_long_over(void **state UNUSED)
+{
+	const struct pull_row rows[] = {
+		{ .name = "anna@a.test", .state = PULL_DONE, .asked = 1 }, /* she is not done */
+		{ .name = "bob@a.test", .state = PULL_DONE, .asked = 2 },
+		{ .name = "carl@a.test", .state = PULL_STUCK, .asked = 3 },
+		{ .name = "dora@a.test", .state = PULL_FAILED, .asked = store_now_ms(st) },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		add_user(rows[i].name);
+	do_sql("UPDATE users SET state = 'done' WHERE name <> 'anna@a.test'");
+	OK(store_pulls_write(st, rows, COUNT(rows), &err));
+	OK(store_pulls_erase(st, 60000, note_name, NULL, &err));
+	assert_string_equal(seen, "bob@a.test");
+	seen[0] = '\0';
+	OK(store_pulls_each(st, add_row, NULL, &err));
+	assert_null(strstr(seen, "bob"));
+	assert_non_null(strstr(seen, "anna@a.test done"));
+	assert_non_null(strstr(seen, "carl@a.test stuck"));
+	assert_non_null(strstr(seen, "dora@a.test failed"));
+}
+
 static void test_who_is_left_alone(void **state UNUSED)
 {
 	assert_true(pull_state_holds(PULL_WAITING) && pull_state_holds(PULL_RUNNING) &&
@@ -58,6 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_rows_in_the_order_of_asking),
+		TEST(test_what_is_long_over),
 		TEST(test_who_is_left_alone),
 	};
 

@@ -1,0 +1,180 @@
+/* Hides: who may be pulled, what is taken back, and how it is told. */
+#include <inttypes.h>
+
+#include "common/clock.h"
+#include "sync/order_pull.h"
+#include "sync/pulls_impl.h"
+
+/* ---- asking */
+
+static int may_be_pulled(const struct pulls *p, const struct user *u, struct err *e)
+{
+	switch (u->state) {
+	case USER_PENDING:
+	case USER_PROVISIONED:
+	case USER_SYNCING:
+	case USER_READY:
+		return order_pull_check(u, p->o.settings, p->o.learned, e);
+	case USER_FREEZING:
+	case USER_FINALIZING:
+		return err_set(e, ERR_INPUT,
+			       "the user is being moved; remedy: ask again if that is undone");
+	case USER_TRAILING:
+	case USER_DONE:
+	case USER_RETURNING:
+	case USER_STATES:
+		break;
+	}
+	return err_set(e, ERR_INPUT,
+		       "the user is on new already, where the tool would bring back what was "
+		       "deleted; what still comes on old is brought by our own passes");
+}
+
+static json_t *verdict(const char *user, const char *result, const char *text)
+{
+	json_t *said = json_string(text);
+
+	return json_pack("{s:s, s:s, s:o}", "user", user, "result", result, "text",
+			 said ? said : json_string("?"));
+}
+
+static json_t *ask_one(struct pulls *p, const struct user *u, bool only_try)
+{
+	struct pulled *x = pulls_find(p, u->name);
+	struct err e = { 0 };
+
+	if (x && pull_state_holds(x->state))
+		return verdict(u->name, "open", pull_state_name(x->state));
+	if (may_be_pulled(p, u, &e) < 0)
+		return verdict(u->name, "refused", e.text);
+	if (only_try)
+		return verdict(u->name, "would wait", "");
+	if (!x)
+		x = pulls_add(p, u->name);
+	x->state = PULL_WAITING;
+	x->tries = 0;
+	x->due = 0;
+	x->put_off = 0;
+	x->asked = store_now_ms(p->o.store);
+	x->migrated = x->skipped = x->failed = x->total = x->bytes = 0;
+	pulls_set_text(&x->text, "");
+	pulls_write(p, x);
+	return verdict(u->name, "waits", "");
+}
+
+/* A job under way cannot be stopped, and must not be met by our own passes: not either while
+ * nobody here can follow it. */
+static json_t *undo_one(struct pulls *p, const char *user)
+{
+	struct pulled *x = pulls_find(p, user);
+	struct err e = { 0 };
+
+	if (!x || !pull_state_holds(x->state))
+		return verdict(user, "none", "nothing is open");
+	if (x->state == PULL_RUNNING)
+		return verdict(user, "refused",
+			       "OpenSRS's tool may be at it, and nobody can stop it there; remedy: "
+			       "wait until it is through, or stands still "
+			       "(opensrs.pull_still_s)");
+	if (store_pull_drop(p->o.store, user, &e) < 0)
+		return verdict(user, "refused", e.text);
+	if (x->lent)
+		depot_return(p->o.depot, user);
+	pulls_drop(p, x);
+	if (p->worker && !pulls_has_batch(p))
+		p->o.shop->stop(p->worker); /* there is nobody to follow */
+	p->o.ended(user, p->o.arg);
+	return verdict(user, "undone", "");
+}
+
+json_t *pulls_ask(struct pulls *p, char *const *users, size_t n, enum pulls_ask what,
+		  struct err *e)
+{
+	json_t *list;
+
+	if (pulls_read(p, e) < 0)
+		return NULL;
+	list = json_array();
+	for (size_t i = 0; i < n; i++) {
+		struct user u = { 0 };
+		int got = store_user_get(p->o.store, users[i], &u, e);
+
+		if (got > 0)
+			json_array_append_new(list, what == PULLS_UNDO
+							    ? undo_one(p, u.name)
+							    : ask_one(p, &u, what == PULLS_TRY));
+		user_release(&u);
+		if (got < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/* ---- for people */
+
+/* Why it does not go on, or a remark of the tool; "". */
+static const char *trouble(const struct pulls *p, const struct pulled *x)
+{
+	return x->state == PULL_RUNNING && *p->error ? p->error : x->text;
+}
+
+json_t *pulls_show(const struct pulls *p, const char *user)
+{
+	const struct pulled *x = pulls_find(p, user);
+	const char *text;
+	json_t *said;
+
+	if (!x)
+		return NULL;
+	text = trouble(p, x);
+	said = json_string(text);
+	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "user",
+			 x->name, "state", pull_state_name(x->state), "job", x->job, "tries",
+			 x->tries, "migrated", (json_int_t)x->migrated, "skipped",
+			 (json_int_t)x->skipped, "failed", (json_int_t)x->failed, "total",
+			 (json_int_t)x->total, "bytes", (json_int_t)x->bytes, "folder", x->folder,
+			 "text", said ? said : json_string("?"), "folders",
+			 x->folders ? json_incref(x->folders) : json_array());
+}
+
+bool pulls_text(const struct pulls *p, const char *user, char *out, size_t size)
+{
+	const struct pulled *x = pulls_find(p, user);
+
+	if (!x)
+		return false;
+	switch (x->state) {
+	case PULL_WAITING:
+		snprintf(out, size, "OpenSRS's tool: waits for a batch%s%s",
+			 *x->text ? ", once more: " : "", x->text);
+		break;
+	case PULL_RUNNING:
+		snprintf(out, size,
+			 "OpenSRS's tool: job %s: %" PRId64 " of %" PRId64
+			 " messages%s%.60s%s%.200s",
+			 x->job, x->migrated + x->skipped, x->total, *x->folder ? ", at " : "",
+			 x->folder, *trouble(p, x) ? "; " : "", trouble(p, x));
+		break;
+	case PULL_STUCK:
+		snprintf(out, size,
+			 "OpenSRS's tool: job %s stands still: %s; remedy: look at it in the "
+			 "control panel, and when it is sure to be over, `mailferry pull %s "
+			 "--undo`: our own copier does the rest",
+			 x->job, x->text, x->name);
+		break;
+	case PULL_FAILED:
+		snprintf(out, size, "OpenSRS's tool failed: %s; our own copier does the rest",
+			 x->text);
+		break;
+	case PULL_DONE:
+		snprintf(out, size,
+			 "OpenSRS's tool has pulled %" PRId64 " messages and skipped %" PRId64,
+			 x->migrated, x->skipped);
+		break;
+	case PULL_STATES:
+		break;
+	}
+	return true;
+}
