@@ -91,8 +91,8 @@ static void say_work(struct ctl *c, const json_t *u, json_t *said)
 	if (!is(said, ctl_text(u, "user"), now) && is(u, "state", "running")) {
 		snprintf(text, sizeof text, "%s of %s messages%s%.80s",
 			 text_count(ctl_int(u, "migrated") + ctl_int(u, "skipped"), a),
-			 text_count(ctl_int(u, "total"), b), *ctl_text(u, "folder") ? ", at " : "",
-			 ctl_text(u, "folder"));
+			 text_count(ctl_int(u, "total"), b),
+			 *ctl_text(u, "folder") ? ", at " : "", ctl_text(u, "folder"));
 		say(c, ctl_text(u, "user"), "running", text);
 	}
 	json_object_set_new(said, ctl_text(u, "user"), json_string(now));

@@ -32,18 +32,19 @@ static int find_state(const char *name, enum pull_state *out, struct err *e)
 
 static int write_row(struct db *db, const struct pull_row *r, struct err *e)
 {
-	return db_run(db,
-		      "INSERT INTO pulls (name, state, job, text, tries, asked, migrated, skipped,"
-		      " failed, total, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-		      " ON CONFLICT (name) DO UPDATE SET state = excluded.state,"
-		      " job = excluded.job, text = excluded.text, tries = excluded.tries,"
-		      " asked = excluded.asked, migrated = excluded.migrated,"
-		      " skipped = excluded.skipped, failed = excluded.failed,"
-		      " total = excluded.total, bytes = excluded.bytes",
-		      ARGS(TEXT(r->name), TEXT(state_names[r->state]), TEXT(text_of(r->job)),
-			   TEXT(text_of(r->text)), INT(r->tries), INT(r->asked), INT(r->migrated),
-			   INT(r->skipped), INT(r->failed), INT(r->total), INT(r->bytes)),
-		      e);
+	return db_run(
+		db,
+		"INSERT INTO pulls (name, state, job, text, tries, asked, migrated, skipped,"
+		" failed, total, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+		" ON CONFLICT (name) DO UPDATE SET state = excluded.state,"
+		" job = excluded.job, text = excluded.text, tries = excluded.tries,"
+		" asked = excluded.asked, migrated = excluded.migrated,"
+		" skipped = excluded.skipped, failed = excluded.failed,"
+		" total = excluded.total, bytes = excluded.bytes",
+		ARGS(TEXT(r->name), TEXT(state_names[r->state]), TEXT(text_of(r->job)),
+		     TEXT(text_of(r->text)), INT(r->tries), INT(r->asked), INT(r->migrated),
+		     INT(r->skipped), INT(r->failed), INT(r->total), INT(r->bytes)),
+		e);
 }
 
 int store_pulls_write(struct store *st, const struct pull_row *rows, size_t n, struct err *e)
@@ -62,11 +63,12 @@ int store_pull_drop(struct store *st, const char *name, struct err *e)
 	if (store_begin_work(st, e) < 0)
 		return -1;
 	return store_end_work(
-		st, db_run(st->db, "DELETE FROM pulls WHERE name = ?1", ARGS(TEXT(name)), e), e);
+		st, db_run(st->db, "DELETE FROM pulls WHERE name = ?1", ARGS(TEXT(name)), e),
+		e);
 }
 
-#define LONG_OVER                                                                            \
-	" FROM pulls WHERE state IN ('done', 'failed') AND asked < ?1 AND EXISTS (SELECT 1"    \
+#define LONG_OVER                                                                           \
+	" FROM pulls WHERE state IN ('done', 'failed') AND asked < ?1 AND EXISTS (SELECT 1" \
 	" FROM users WHERE users.name = pulls.name AND users.state = 'done')"
 
 static int tell_names(struct rows *r, store_pull_name_fn *fn, void *arg, struct err *e)
@@ -98,10 +100,11 @@ int store_pulls_erase(struct store *st, int64_t keep_ms, store_pull_name_fn *fn,
 
 int store_pulls_each(struct store *st, store_pull_fn *fn, void *arg, struct err *e)
 {
-	struct rows *r = db_query(st->db,
-				  "SELECT name, state, job, text, tries, asked, migrated, skipped,"
-				  " failed, total, bytes FROM pulls ORDER BY asked, name",
-				  NO_ARGS, e);
+	struct rows *r =
+		db_query(st->db,
+			 "SELECT name, state, job, text, tries, asked, migrated, skipped,"
+			 " failed, total, bytes FROM pulls ORDER BY asked, name",
+			 NO_ARGS, e);
 	int got, rc = 0;
 
 	if (!r)

@@ -1,6 +1,6 @@
 /*
- * Users whose mail OpenSRS's migration tool is to pull: what was asked, under which job, and how
- * it ended. Only the engine writes it.
+ * Users whose mail OpenSRS's migration tool is to pull: what was asked, under which job, and
+ * how it ended. Only the engine writes it.
  */
 #ifndef COMMON_STORE_PULL_H
 #define COMMON_STORE_PULL_H

@@ -6,7 +6,7 @@
 #define SCAN_GAP_MS 100	 /* nodes nudge once a second each; not every nudge is worth a look */
 #define SCAN_MS	    1000 /* without a nudge */
 #define SCAN_SLICE  1000 /* users looked at before the loop may do something else */
-#define SCAN_REST   3	 /* after a scan that took n ms, the next comes no sooner than n × this */
+#define SCAN_REST   3 /* after a scan that took n ms, the next comes no sooner than n × this */
 
 static void undo_orphan(struct engine *en, const struct user *u)
 {
@@ -443,9 +443,10 @@ int engine_sync_now(struct engine *en, const struct user *u, struct err *e)
 			       user_state_name(u->state));
 	if (user_route(u->state) == ROUTE_OLD && u->state != USER_PENDING &&
 	    pulls_hold(en->pulls, u->name))
-		return err_set(e, ERR_INPUT,
-			       "user %s: OpenSRS's tool is to pull the mail, see `mailferry why`",
-			       u->name);
+		return err_set(
+			e, ERR_INPUT,
+			"user %s: OpenSRS's tool is to pull the mail, see `mailferry why`",
+			u->name);
 	if (names_add(&en->asked, u->name, e) < 0)
 		return -1;
 	en->nudged = true;

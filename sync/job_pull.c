@@ -7,7 +7,15 @@
 #define TEXT_MAX    4096
 #define SECONDS_MAX 604800
 
-enum { USER_NAME, USER_WAVE, USER_LOGIN_OLD, USER_LOGIN_NEW, USER_PASS_OLD, USER_PASS_NEW, USER_FIELDS };
+enum {
+	USER_NAME,
+	USER_WAVE,
+	USER_LOGIN_OLD,
+	USER_LOGIN_NEW,
+	USER_PASS_OLD,
+	USER_PASS_NEW,
+	USER_FIELDS
+};
 
 void job_pull_user_release(struct job_pull_user *u)
 {
@@ -73,8 +81,8 @@ void job_pull_write(const struct job_pull *p, struct buf *out)
 	for (size_t i = 0; i < p->own_count; i++)
 		json_array_append_new(own, json_string(p->own[i]));
 	j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:o, s:o}", "job", p->job, "server",
-		      p->server, "method", p->method, "rules", p->rules ? p->rules : "", "poll_s",
-		      p->poll_s, "again", p->again, "own", own, "users", users);
+		      p->server, "method", p->method, "rules", p->rules ? p->rules : "",
+		      "poll_s", p->poll_s, "again", p->again, "own", own, "users", users);
 	ASSERT(j && json_dump_callback(j, add_bytes, out, JSON_COMPACT) == 0);
 	json_decref(j);
 	json_set_alloc_funcs(old_malloc, old_free);
@@ -141,7 +149,8 @@ static int take_own(const json_t *own, struct job_pull *out)
 		return -1;
 	out->own = mem_array(json_array_size(own) + 1, sizeof *out->own);
 	json_array_foreach (own, i, one) {
-		if (!json_is_string(one) || !is_clean(json_string_value(one), ENDPOINT_TEXT_MAX))
+		if (!json_is_string(one) ||
+		    !is_clean(json_string_value(one), ENDPOINT_TEXT_MAX))
 			return -1;
 		out->own[out->own_count++] = mem_str(json_string_value(one));
 	}
@@ -187,7 +196,8 @@ json_t *job_pull_item_json(const struct pull_item *i)
 			 (json_int_t)i->migrated, "skipped", (json_int_t)i->skipped, "failed",
 			 (json_int_t)i->failed, "total", (json_int_t)i->total, "bytes",
 			 (json_int_t)i->bytes, "folder", text_json(i->folder), "text",
-			 text_json(i->text), "trace", text_json(i->trace), "folders", i->folders);
+			 text_json(i->text), "trace", text_json(i->trace), "folders",
+			 i->folders);
 }
 
 static bool are_folders(const json_t *folders)
@@ -226,9 +236,9 @@ int job_pull_item_read(const json_t *j, struct pull_item *out)
 
 	if (json_unpack((json_t *)(uintptr_t)j,
 			"{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o !}", "user",
-			&out->user, "state", &state, "migrated", &n[0], "skipped", &n[1], "failed",
-			&n[2], "total", &n[3], "bytes", &n[4], "folder", &out->folder, "text",
-			&out->text, "trace", &out->trace, "folders", &out->folders) < 0)
+			&out->user, "state", &state, "migrated", &n[0], "skipped", &n[1],
+			"failed", &n[2], "total", &n[3], "bytes", &n[4], "folder", &out->folder,
+			"text", &out->text, "trace", &out->trace, "folders", &out->folders) < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT(n); i++)
 		if (n[i] < 0)
@@ -241,7 +251,8 @@ int job_pull_item_read(const json_t *j, struct pull_item *out)
 	return take_state(state, &out->state) && strlen(out->user) <= STORE_NAME_MAX &&
 			       strlen(out->folder) <= JOB_PULL_FOLDER_MAX &&
 			       strlen(out->text) < ERR_TEXT_MAX &&
-			       strlen(out->trace) <= JOB_PULL_TRACE_MAX && are_folders(out->folders)
+			       strlen(out->trace) <= JOB_PULL_TRACE_MAX &&
+			       are_folders(out->folders)
 		       ? 0
 		       : -1;
 }

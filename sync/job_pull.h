@@ -11,12 +11,12 @@
 #include "common/store_pull.h"
 #include "config/folder_rules.h"
 
-#define JOB_PULL_MAX	    500	      /* users of a batch, as OpenSRS has it */
+#define JOB_PULL_MAX	    500		/* users of a batch, as OpenSRS has it */
 #define JOB_PULL_BYTES	    (96 * 1024) /* of all their texts; the line has to hold them */
-#define JOB_PULL_OWN_MAX    64	      /* listeners of ours */
-#define JOB_PULL_FOLDERS    200	      /* of a user that are told */
+#define JOB_PULL_OWN_MAX    64		/* listeners of ours */
+#define JOB_PULL_FOLDERS    200		/* of a user that are told */
 #define JOB_PULL_TRACE_MAX  (32 * 1024) /* bytes: the end of it */
-#define JOB_PULL_FOLDER_MAX 512	      /* bytes of a folder's name that are told */
+#define JOB_PULL_FOLDER_MAX 512		/* bytes of a folder's name that are told */
 
 struct job_pull_user {
 	char *user, *wave, *login[SIDES];
@@ -25,14 +25,14 @@ struct job_pull_user {
 };
 
 struct job_pull {
-	bool on;	/* all else counts only then */
-	char *job;	/* its name there */
-	char *server;	/* old's own address: "old.example.net:993" */
-	char *method;	/* "imap4s" … */
-	char *rules;	/* file of folder rules; NULL: none */
-	int poll_s;	/* between two looks */
-	bool again;	/* the job may have been given to OpenSRS before */
-	char **own;	/* where our listeners are: "127.0.0.1 993" */
+	bool on;      /* all else counts only then */
+	char *job;    /* its name there */
+	char *server; /* old's own address: "old.example.net:993" */
+	char *method; /* "imap4s" … */
+	char *rules;  /* file of folder rules; NULL: none */
+	int poll_s;   /* between two looks */
+	bool again;   /* the job may have been given to OpenSRS before */
+	char **own;   /* where our listeners are: "127.0.0.1 993" */
 	size_t own_count;
 	struct job_pull_user *users;
 	size_t count;

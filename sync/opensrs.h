@@ -9,8 +9,8 @@
  *
  * Many calls run side by side on a few connections, which are kept. What failed on the way is
  * tried again with growing waits where that is safe. A create_only may have been carried out by
- * a try whose answer was lost: whoever hears OPENSRS_EXISTS looks what is there. For one thread;
- * blocks: for workers only.
+ * a try whose answer was lost: whoever hears OPENSRS_EXISTS looks what is there. For one
+ *thread; blocks: for workers only.
  */
 #ifndef SYNC_OPENSRS_H
 #define SYNC_OPENSRS_H
@@ -25,7 +25,7 @@
 #define OPENSRS_PARALLEL_MAX 16			/* calls at once; OpenSRS names no limit */
 #define OPENSRS_TRIES	     4			/* of one call */
 #define OPENSRS_BACKOFF_MS   250		/* before the second try; doubles */
-#define OPENSRS_CLIENT	     "mailferry" /* what their logs call us */
+#define OPENSRS_CLIENT	     "mailferry"	/* what their logs call us */
 
 /* Error numbers that decide something (sync/opensrs_errors.c has all). */
 #define OPENSRS_NONE	  -1

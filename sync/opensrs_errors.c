@@ -118,21 +118,24 @@ static int refused(json_t *answer, int number, struct err *e)
 static int no_answer(long status, bool *again, struct err *e)
 {
 	if (status == 404)
-		return err_set(e, ERR_INPUT,
-			       "there is no such method at this address (HTTP 404); remedy: "
-			       "opensrs.cluster must be A, B, test or an address that ends in /api");
+		return err_set(
+			e, ERR_INPUT,
+			"there is no such method at this address (HTTP 404); remedy: "
+			"opensrs.cluster must be A, B, test or an address that ends in /api");
 	if (status == 400)
 		return err_set(e, ERR_PROTOCOL,
 			       "OpenSRS does not understand the request (HTTP 400); remedy: "
 			       "report this as a mistake of mailferry");
 	if (status == 429 || status >= 500) {
 		*again = true;
-		return err_set(e, ERR_TEMP, "OpenSRS cannot answer just now (HTTP %ld); remedy: "
-					    "try again later",
+		return err_set(e, ERR_TEMP,
+			       "OpenSRS cannot answer just now (HTTP %ld); remedy: "
+			       "try again later",
 			       status);
 	}
-	return err_set(e, ERR_PROTOCOL, "this is no answer of OpenSRS's API (HTTP %ld); remedy: "
-					"see what is between us and opensrs.cluster",
+	return err_set(e, ERR_PROTOCOL,
+		       "this is no answer of OpenSRS's API (HTTP %ld); remedy: "
+		       "see what is between us and opensrs.cluster",
 		       status);
 }
 

@@ -96,35 +96,38 @@ static int own_password(const struct user *u, const struct settings *s, const st
 	const struct backend_conf *b = &s->backend[SIDE_OLD];
 
 	if (b->token_command || (b->auth && sasl_mech_find(slice_of(b->auth)) != SASL_PLAIN))
-		return err_set(e, ERR_INPUT,
-			       "old takes tokens, and OpenSRS's tool has only passwords; remedy: "
-			       "leave the user to our own copier");
+		return err_set(
+			e, ERR_INPUT,
+			"old takes tokens, and OpenSRS's tool has only passwords; remedy: "
+			"leave the user to our own copier");
 	if (u->password_file[SIDE_OLD]
 		    ? secret_read_file(out, u->password_file[SIDE_OLD], e) < 0
 		    : learned_find(l, u->name, out, e) < 0)
 		return -1;
 	if (!secret_is_set(out))
-		return err_set(e, ERR_INPUT,
-			       "OpenSRS's tool needs the user's own password on old in clear text, "
-			       "and none is known; remedy: old_password_file in the import, or "
-			       "section learn of the settings and a login of the user; or leave the "
-			       "user to our own copier");
+		return err_set(
+			e, ERR_INPUT,
+			"OpenSRS's tool needs the user's own password on old in clear text, "
+			"and none is known; remedy: old_password_file in the import, or "
+			"section learn of the settings and a login of the user; or leave the "
+			"user to our own copier");
 	if (!is_text(out))
-		return err_set(e, ERR_INPUT,
-			       "the user's password on old is not UTF-8 or has control characters, "
-			       "which the API cannot be told; remedy: leave the user to our own "
-			       "copier");
+		return err_set(
+			e, ERR_INPUT,
+			"the user's password on old is not UTF-8 or has control characters, "
+			"which the API cannot be told; remedy: leave the user to our own "
+			"copier");
 	return 0;
 }
 
 /* As OpenSRS knows the account. */
-static int local_name(const struct user *u, const struct settings *s, char out[STORE_NAME_MAX + 1],
-		      struct err *e)
+static int local_name(const struct user *u, const struct settings *s,
+		      char out[STORE_NAME_MAX + 1], struct err *e)
 {
 	const struct login_name_rules rules = settings_login_rules(s);
 
-	if (login_name_normalise(slice_of(u->login[SIDE_NEW]), &rules, out, STORE_NAME_MAX + 1) <
-	    0)
+	if (login_name_normalise(slice_of(u->login[SIDE_NEW]), &rules, out,
+				 STORE_NAME_MAX + 1) < 0)
 		return err_set(e, ERR_INPUT, "the login on new is no address");
 	return 0;
 }
@@ -200,8 +203,8 @@ static void add_own(struct job_pull *p, const struct settings *s)
 {
 	p->own = mem_array(s->listener_count + 1, sizeof *p->own);
 	for (size_t i = 0; i < s->listener_count && i < JOB_PULL_OWN_MAX; i++)
-		p->own[p->own_count++] = mem_printf("%s %d", s->listeners[i].address,
-						    s->listeners[i].port);
+		p->own[p->own_count++] =
+			mem_printf("%s %d", s->listeners[i].address, s->listeners[i].port);
 }
 
 int order_pull(struct job *out, const char *name, const struct user *first,

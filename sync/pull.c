@@ -239,8 +239,8 @@ static int find_job(const struct batch *b, bool to_be_sure, bool *found, struct 
 static json_t *element(const struct batch *b, const struct one *o)
 {
 	struct slice password = secret_slice(&o->u->password[SIDE_OLD]);
-	json_t *j = json_pack("{s:s, s:s, s:o, s:s, s:s}", "local", o->u->login[SIDE_NEW], "remote",
-			      o->u->login[SIDE_OLD], "password",
+	json_t *j = json_pack("{s:s, s:s, s:o, s:s, s:s}", "local", o->u->login[SIDE_NEW],
+			      "remote", o->u->login[SIDE_OLD], "password",
 			      json_stringn(password.p, password.n), "server", b->job->server,
 			      "method", b->job->method);
 
@@ -326,11 +326,12 @@ static void judge_end(const struct batch *b, struct one *o)
 		end(b, o, PULL_DONE, "", "");
 		return;
 	}
-	snprintf(text, sizeof text,
-		 "OpenSRS's tool gave up on %lld messages, with %lld critical errors, at %lld of "
-		 "%lld",
-		 (long long)o->now.failed, (long long)o->now.critical,
-		 (long long)(o->now.migrated + o->now.skipped), (long long)o->now.total);
+	snprintf(
+		text, sizeof text,
+		"OpenSRS's tool gave up on %lld messages, with %lld critical errors, at %lld of "
+		"%lld",
+		(long long)o->now.failed, (long long)o->now.critical,
+		(long long)(o->now.migrated + o->now.skipped), (long long)o->now.total);
 	fail(b, o, text);
 }
 
@@ -458,8 +459,8 @@ static void nap(int seconds)
 	}
 }
 
-/* Failures on the way were tried again by opensrs_do(); a look that stays without an answer ends
- * this worker, and the next one goes on. */
+/* Failures on the way were tried again by opensrs_do(); a look that stays without an answer
+ * ends this worker, and the next one goes on. */
 static int follow(struct batch *b, struct err *e)
 {
 	while (!is_ended(b)) {

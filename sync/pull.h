@@ -1,11 +1,11 @@
 /*
- * OpenSRS's own migration tool as the copier: a batch of users is given to it, and followed until
- * it is through with each of them. Afterwards our own passes take over what it brought.
+ * OpenSRS's own migration tool as the copier: a batch of users is given to it, and followed
+ * until it is through with each of them. Afterwards our own passes take over what it brought.
  *
  * A job that is there under its name already is followed, and not begun again: whoever was
  * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work, and a
- * trouble of ours ends nobody: only what OpenSRS says of the user does, or that it knows no such
- * job. A job that stands still is followed on.
+ * trouble of ours ends nobody: only what OpenSRS says of the user does, or that it knows no
+ * such job. A job that stands still is followed on.
  */
 #ifndef SYNC_PULL_H
 #define SYNC_PULL_H
@@ -14,8 +14,9 @@
 #include "sync/opensrs.h"
 
 /* Looks that show the same figures: the end where they add up, … */
-#define PULL_STEADY_LOOKS  2
-#define PULL_UNSURE_LOOKS  5  /* … where there was a critical error, or who or what is not there, */
+#define PULL_STEADY_LOOKS 2
+#define PULL_UNSURE_LOOKS \
+	5 /* … where there was a critical error, or who or what is not there, */
 #define PULL_MISSING_LOOKS 20 /* … where a folder that should be among them is not */
 
 /*

@@ -12,9 +12,9 @@
 #include "sync/order_pull.h"
 #include "sync/planner.h"
 
-#define LOOK_MS	1000		/* between two looks at who may be pulled */
+#define LOOK_MS	 1000	       /* between two looks at who may be pulled */
 #define ERASE_MS (3600 * 1000) /* between two of what is over */
-#define KEEP_MS	((int64_t)30 * 24 * 3600 * 1000)
+#define KEEP_MS	 ((int64_t)30 * 24 * 3600 * 1000)
 
 static const struct log_about about = { .what = "pull" };
 
@@ -91,7 +91,8 @@ static struct pull_row row_of(const struct pulled *x)
 				  .bytes = x->bytes };
 }
 
-/* What is not written now is what the next engine does not know: it follows the job once more. */
+/* What is not written now is what the next engine does not know: it follows the job once more.
+ */
 void pulls_write(struct pulls *p, const struct pulled *x)
 {
 	const struct pull_row row = row_of(x);
@@ -246,8 +247,10 @@ static void settle(struct pulls *p, struct pulled *x, enum pull_state state, con
 		 (again ? plan_backoff_ms(p->o.settings->sync.retry_s, x->tries - 1) : 0);
 	pulls_write(p, x);
 	if (state == PULL_DONE)
-		log_info(&user, "OpenSRS's tool: done: %" PRId64 " messages pulled, %" PRId64
-				" skipped", x->migrated, x->skipped);
+		log_info(&user,
+			 "OpenSRS's tool: done: %" PRId64 " messages pulled, %" PRId64
+			 " skipped",
+			 x->migrated, x->skipped);
 	else
 		log_warn(&user, "OpenSRS's tool: %s%s: %s", pull_state_name(state),
 			 again ? ", goes into another batch" : "", text);
@@ -277,12 +280,12 @@ static void stand_still(struct pulls *p, struct pulled *x)
 {
 	int64_t seen = x->moved ? x->moved : clock_real_ms() - (clock_mono_ms() - p->moved);
 	char since[CLOCK_TEXT_MAX];
-	char *text = mem_printf("%s; %" PRId64 " of %" PRId64 " messages were seen last, at %s",
-				*p->error  ? p->error
-				: x->total ? "the tool has begun and does not go on"
-					   : "the tool does not begin",
-				x->migrated + x->skipped, x->total,
-				clock_utc_text(seen, since));
+	char *text =
+		mem_printf("%s; %" PRId64 " of %" PRId64 " messages were seen last, at %s",
+			   *p->error  ? p->error
+			   : x->total ? "the tool has begun and does not go on"
+				      : "the tool does not begin",
+			   x->migrated + x->skipped, x->total, clock_utc_text(seen, since));
 
 	if (x->state != PULL_STUCK)
 		log_warn(&about, "job %s stands still: %s: %s", x->job, x->name, text);
@@ -308,8 +311,8 @@ static void look_for_stillness(struct pulls *p, int64_t now)
 static void keep_trace(const struct pulls *p, const struct pulled *x, const char *trace)
 {
 	char *journal = order_journal_path(p->o.settings->sync.dir, x->name);
-	char *path = mem_printf("%.*s.trace", (int)(strlen(journal) - strlen(".journal")),
-				journal);
+	char *path =
+		mem_printf("%.*s.trace", (int)(strlen(journal) - strlen(".journal")), journal);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
@@ -403,8 +406,8 @@ static void take_back_batch(struct pulls *p, const struct job_result *r)
 
 static void wait_longer(struct pulls *p)
 {
-	p->next_look = clock_mono_ms() +
-		       plan_backoff_ms(p->o.settings->sync.retry_s, p->failures++);
+	p->next_look =
+		clock_mono_ms() + plan_backoff_ms(p->o.settings->sync.retry_s, p->failures++);
 }
 
 static void batch_ended(struct pulls *p, const struct worker_event *ev)
@@ -519,7 +522,8 @@ static void fill(struct pulls *p, struct job *j, bool running, struct pulled **i
 	}
 }
 
-/* Before the job exists there: an engine that dies now finds it under this name, or makes it. */
+/* Before the job exists there: an engine that dies now finds it under this name, or makes it.
+ */
 static int mark(struct pulls *p, struct pulled *const *in, size_t n, struct err *e)
 {
 	struct pull_row *rows = mem_array(n, sizeof *rows);
@@ -624,7 +628,8 @@ static void erase_old(struct pulls *p, int64_t now)
 		log_error(&about, "what is long over is not erased: %s", e.text);
 }
 
-/* Accounts and free users come one after the other: a batch begins when no more do, or is full. */
+/* Accounts and free users come one after the other: a batch begins when no more do, or is full.
+ */
 static bool are_gathered(struct pulls *p)
 {
 	size_t before = p->due;

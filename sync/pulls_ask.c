@@ -72,10 +72,11 @@ static json_t *undo_one(struct pulls *p, const char *user)
 	if (!x || !pull_state_holds(x->state))
 		return verdict(user, "none", "nothing is open");
 	if (x->state == PULL_RUNNING)
-		return verdict(user, "refused",
-			       "OpenSRS's tool may be at it, and nobody can stop it there; remedy: "
-			       "wait until it is through, or stands still "
-			       "(opensrs.pull_still_s)");
+		return verdict(
+			user, "refused",
+			"OpenSRS's tool may be at it, and nobody can stop it there; remedy: "
+			"wait until it is through, or stands still "
+			"(opensrs.pull_still_s)");
 	if (store_pull_drop(p->o.store, user, &e) < 0)
 		return verdict(user, "refused", e.text);
 	if (x->lent)
@@ -100,9 +101,9 @@ json_t *pulls_ask(struct pulls *p, char *const *users, size_t n, enum pulls_ask 
 		int got = store_user_get(p->o.store, users[i], &u, e);
 
 		if (got > 0)
-			json_array_append_new(list, what == PULLS_UNDO
-							    ? undo_one(p, u.name)
-							    : ask_one(p, &u, what == PULLS_TRY));
+			json_array_append_new(
+				list, what == PULLS_UNDO ? undo_one(p, u.name)
+							 : ask_one(p, &u, what == PULLS_TRY));
 		user_release(&u);
 		if (got < 0) {
 			json_decref(list);
@@ -134,8 +135,8 @@ json_t *pulls_show(const struct pulls *p, const char *user)
 			 x->name, "state", pull_state_name(x->state), "job", x->job, "tries",
 			 x->tries, "migrated", (json_int_t)x->migrated, "skipped",
 			 (json_int_t)x->skipped, "failed", (json_int_t)x->failed, "total",
-			 (json_int_t)x->total, "bytes", (json_int_t)x->bytes, "folder", x->folder,
-			 "text", said ? said : json_string("?"), "folders",
+			 (json_int_t)x->total, "bytes", (json_int_t)x->bytes, "folder",
+			 x->folder, "text", said ? said : json_string("?"), "folders",
 			 x->folders ? json_incref(x->folders) : json_array());
 }
 

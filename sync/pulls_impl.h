@@ -26,11 +26,11 @@ struct pulls {
 	void *by_name; /* tsearch() */
 	struct worker *worker;
 	char job[STORE_PULL_JOB_MAX]; /* that it is at, or was */
-	bool fresh;	  /* no worker before this one has been at it */
-	bool given;	  /* the worker has said so: OpenSRS may have heard of the job */
-	bool coming;	  /* a journal is on its way */
-	int64_t moved;	  /* clock_mono_ms(): when any figure of the batch last did */
-	int failures;	  /* of the batch, in a row */
+	bool fresh;		      /* no worker before this one has been at it */
+	bool given;    /* the worker has said so: OpenSRS may have heard of the job */
+	bool coming;   /* a journal is on its way */
+	int64_t moved; /* clock_mono_ms(): when any figure of the batch last did */
+	int failures;  /* of the batch, in a row */
 	int64_t next_look, next_still, next_erase;
 	size_t due;		  /* who could go when it was looked last */
 	char error[ERR_TEXT_MAX]; /* why the batch does not go on; "" */
