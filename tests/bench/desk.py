@@ -10,10 +10,12 @@ loaded anew each time.
 """
 
 import argparse
+import datetime
 import os
 import random
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -104,6 +106,13 @@ def clocked(ask):
     return statistics.median(took), max(took)
 
 
+def first_lines(f):
+    with subprocess.Popen([os.path.join(f.build, "mailferry"), "-c", f.conf, "users"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env=dict(os.environ, **f.env)) as p:
+        assert p.stdout.readline().startswith(b"USER") and p.stdout.readline()
+        p.kill()
+
+
 def questions(f, people):
     api, somebody = Api(f, bearer=token(f, "bench"), keep=True), name_of(people // 2)
     paths = ["/v1/status", "/v1/rates?seconds=86400", "/v1/users?limit=100", "/v1/users?limit=100&after=" + somebody,
@@ -111,8 +120,9 @@ def questions(f, people):
              "/v1/users?limit=100&only=stuck", "/v1/sessions?limit=100", "/v1/history?last=12", "/v1/waves",
              "/v1/report?wave=wave-007", "/v1/phases", "/v1/domains", "/v1/users/%s/why" % somebody,
              "/v1/users/%s/history?last=200" % somebody]
-    for verb in (["status"], ["users", "--wave", "wave-007"], ["users"], ["why", somebody]):
+    for verb in (["status"], ["users", "--wave", "wave-007"], ["users"], ["users", "--json"], ["why", somebody]):
         yield "`mailferry %s`" % " ".join(verb), lambda v=verb: f.command(*v)
+    yield "`mailferry users`, until its first lines", lambda: first_lines(f)
     for path in paths:
         def ask(p=path):
             assert api.status(p) == 200, p
@@ -145,6 +155,7 @@ def main():
     options = parser.parse_args()
     if options.quick:
         options.users, options.sessions = options.users // 10, options.sessions // 10
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="mailferry-bench-") as folder:
         os.chmod(folder, 0o755)
         authority = ca.CA(os.path.join(folder, "ca"))
@@ -157,8 +168,9 @@ def main():
             f.stop()
             fill(os.path.join(f.folder, "store", "mailferry.db"), options.users, options.sessions)
             f.start(new_store=False, within_s=START_S)
-            lines = ["%s. %d users in %d waves and %d domains, %d sessions; milliseconds, the middle and the longest of %d." % (
-                machine(), options.users, WAVES, DOMAINS, options.sessions, TIMES), "", "| | middle | longest |", "|---|--:|--:|"]
+            lines = ["%s. %s; load of the machine before: %.1f." % (datetime.date.today(), machine(), load), "",
+                     "%d users in %d waves and %d domains, %d sessions; milliseconds, the middle and the longest of %d." % (
+                         options.users, WAVES, DOMAINS, options.sessions, TIMES), "", "| | middle | longest |", "|---|--:|--:|"]
             asked = list(questions(f, options.users))
             for what, ask in asked:
                 lines.append("| %s | %.0f | %.0f |" % ((what,) + clocked(ask)))
