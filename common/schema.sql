@@ -113,6 +113,7 @@ CREATE TABLE latency (			-- of live users' commands, as a node sees it
 	at		BIGINT NOT NULL,
 	commands	BIGINT NOT NULL,	-- answered in the last few seconds
 	typical_us	BIGINT NOT NULL,	-- the median of them
+	failed_at	BIGINT NOT NULL DEFAULT 0,	-- the last NO [SERVERBUG] or the like
 	PRIMARY KEY (node, side)
 );
 

@@ -22,7 +22,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 18
+#define STORE_SCHEMA_VERSION 19
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -374,16 +374,18 @@ int store_certificates_each(struct store *st, store_certificate_fn *fn, void *ar
 
 /*
  * How long a server takes to answer live users' commands, as a node sees it: the median over
- * the last few seconds. The copier makes room when it grows.
+ * the last few seconds. The copier makes room when it grows. And when one of the answers said
+ * last that the server itself is in trouble.
  */
 #define STORE_LATENCY_MS 5000 /* nodes write it this often */
 struct latency_row {
 	const char *node;
 	enum side side;
 	int64_t at, commands, typical_us;
+	int64_t failed_at; /* 0: none since the node's start */
 };
 int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
-			int64_t typical_us, struct err *e) MUST_CHECK;
+			int64_t typical_us, bool failed, struct err *e) MUST_CHECK;
 typedef int store_latency_fn(const struct latency_row *l, void *arg);
 int store_latency_each(struct store *st, store_latency_fn *fn, void *arg,
 		       struct err *e) MUST_CHECK;

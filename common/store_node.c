@@ -168,22 +168,28 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 /* ---- latency */
 
 int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
-			int64_t typical_us, struct err *e)
+			int64_t typical_us, bool failed, struct err *e)
 {
-	return done(db_run(st->db,
-			   "INSERT INTO latency (node, side, at, commands, typical_us)"
-			   " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (node, side) DO UPDATE SET"
-			   " at = excluded.at, commands = excluded.commands,"
-			   " typical_us = excluded.typical_us",
-			   ARGS(TEXT(node), TEXT(side_name(side)), INT(db_now_ms(st->db)),
-				INT(commands), INT(typical_us)),
-			   e));
+	int64_t now = db_now_ms(st->db);
+
+	return done(
+		db_run(st->db,
+		       "INSERT INTO latency (node, side, at, commands, typical_us, failed_at)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (node, side) DO UPDATE"
+		       " SET at = excluded.at, commands = excluded.commands,"
+		       " typical_us = excluded.typical_us, failed_at = CASE WHEN"
+		       " excluded.failed_at > 0 THEN excluded.failed_at"
+		       " ELSE latency.failed_at END",
+		       ARGS(TEXT(node), TEXT(side_name(side)), INT(now), INT(commands),
+			    INT(typical_us), INT(failed ? now : 0)),
+		       e));
 }
 
 int store_latency_each(struct store *st, store_latency_fn *fn, void *arg, struct err *e)
 {
 	struct rows *r = db_query(st->db,
-				  "SELECT node, side, at, commands, typical_us FROM latency"
+				  "SELECT node, side, at, commands, typical_us, failed_at"
+				  " FROM latency"
 				  " ORDER BY node, side",
 				  NO_ARGS, e);
 	int got, rc = 0;
@@ -198,6 +204,7 @@ int store_latency_each(struct store *st, store_latency_fn *fn, void *arg, struct
 			.at = rows_int(r, 2),
 			.commands = rows_int(r, 3),
 			.typical_us = rows_int(r, 4),
+			.failed_at = rows_int(r, 5),
 		};
 
 		rc = got < 0 ? -1 : fn(&l, arg);

@@ -145,6 +145,7 @@ struct settings {
 		int fence_s; /* after a lost connection an unseen message is believed lost only
 				after this */
 		int retry_s; /* after a failed pass; doubles, up to 1 h */
+		int trouble_s; /* a server's internal error counts so long; 0: it does not */
 		int trailing_quiet_days; /* then a trailing user is done */
 		int connections;	 /* to each server, for one user */
 		int connect_s, io_s;	 /* towards the servers */

@@ -37,7 +37,8 @@ void follower_answer(struct follower *f, const struct answer_row *a);
 /* Sessions that used each extension since the last call. */
 void follower_uses(struct follower *f, const uint32_t counts[USAGES]);
 /* Answers of this server to live users in the last seconds, and the median time they took. */
-void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us);
+void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us,
+		      bool failed);
 /* A POP3 session was led to old. */
 void follower_pop3_seen(struct follower *f, const char *name);
 /* Wants the map of the user's unique ids: overlay_arrived() follows. */

@@ -185,12 +185,14 @@ void follower_uses(struct follower *f, const uint32_t counts[USAGES])
 	send_order(f, o);
 }
 
-void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us)
+void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us,
+		      bool failed)
 {
 	send_order(f, (struct order){ .kind = ORDER_LATENCY,
 				      .side = side,
 				      .change = commands,
-				      .at = typical_us });
+				      .at = typical_us,
+				      .on = failed });
 }
 
 void follower_leaving(struct follower *f)

@@ -137,7 +137,7 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_LEAVING:
 		return follower_mark(f, true, e);
 	case ORDER_LATENCY:
-		return store_latency_write(f->store, node, o->side, o->change, o->at, e);
+		return store_latency_write(f->store, node, o->side, o->change, o->at, o->on, e);
 	case ORDER_CERTIFICATES:
 		return store_certificates_write(f->store, node, o->certificates,
 						o->certificate_count, e);

@@ -2,6 +2,7 @@
  * pass as they are. */
 #include "proxy/imap.h"
 
+#include "proxy/latency.h"
 #include "proxy/uses.h"
 #include "proxy/trace.h"
 #include "proxy/validity.h"
@@ -177,6 +178,9 @@ void imap_pass_down(struct session *s)
 			break;
 		}
 	}
+	if (b->failed)
+		latency_failed(s);
+	b->failed = false;
 	session_send_down(s, in.p + sent, at - sent);
 	stream_consume(s->backend, at);
 	buf_release(&out);

@@ -7,6 +7,7 @@
 #include "sync/mend.h"
 
 #include "common/clock.h"
+#include "sync/pace.h"
 
 #define PURGE_AGE_S (7 * 86400) /* what is younger was not removed for its age */
 
@@ -177,6 +178,13 @@ bool deletes_allowed(struct work *w, size_t n)
 
 	if (w->renumbered) /* the next pass knows better what has gone */
 		return false;
+	if (pace_is_in_trouble(p->from)) {
+		pass_unclean(p,
+			     "folder %s: %zu messages have gone from %s, which is in trouble: "
+			     "nothing is deleted meanwhile",
+			     w->f->name[p->from], n, side_name(p->from));
+		return false;
+	}
 	if (w->adds_up[p->from])
 		return brake_holds(w, n);
 	pass_unclean(p, "folder %s: the listing of %s does not add up: nothing is deleted",

@@ -288,6 +288,23 @@ static void advance(struct cutover *c)
 
 /* ---- the worker */
 
+/* Behind the last delta, of both directions: it may have believed a server that was ill by
+ * then. */
+static bool servers_are_well(struct cutover *c)
+{
+	char why[sizeof c->why];
+	struct trouble t;
+	struct err e = { 0 };
+
+	if (trouble_read(c->o.store, c->o.settings, &t, &e) < 0)
+		undo(c, UNDO_STORE, "%s", e.text);
+	else if (trouble_is_on(&t, store_now_ms(c->o.store), why, sizeof why))
+		undo(c, UNDO_DELTA, "%s", why);
+	else
+		return true;
+	return false;
+}
+
 /* False: undone. */
 static bool may_flip(struct cutover *c, const struct job_result *r)
 {
@@ -334,7 +351,7 @@ static void take_result(struct cutover *c, const struct job_result *r)
 			     r->text[0] ? r->text : "not clean");
 			break;
 		}
-		if (c->direction == DIR_FORWARD && !may_flip(c, r))
+		if (!servers_are_well(c) || (c->direction == DIR_FORWARD && !may_flip(c, r)))
 			break;
 		c->step = STEP_CLOSING;
 		advance(c);

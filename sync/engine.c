@@ -154,7 +154,8 @@ int engine_look_around(struct engine *en, struct err *e)
 		   planner's. */
 		.worker_free = true,
 	};
-	if (waves_look(en->waves, e) < 0)
+	if (waves_look(en->waves, e) < 0 ||
+	    trouble_read(en->o.store, en->o.settings, &en->view.trouble, e) < 0)
 		return -1;
 	return store_nodes_each(en->o.store, on_node, &en->view, e);
 }

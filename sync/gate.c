@@ -200,13 +200,19 @@ static void check_quota(const struct progress *p, struct gate_item *i)
 		gate_say(i, true, NULL, "the new mailbox has room");
 }
 
-static void check_servers(const struct progress *p, int64_t now, struct gate_item *i)
+static void check_servers(const struct progress *p, const struct gate_view *v,
+			  struct gate_item *i)
 {
-	if (p->not_before > now)
+	char trouble[200];
+
+	if (trouble_is_on(&v->trouble, v->now, trouble, sizeof trouble))
+		gate_say(i, false, "the server's log says what ails it: is its disk full?", "%s",
+			 trouble);
+	else if (p->not_before > v->now)
 		gate_say(i, false, NULL, "a server wants to be left alone for %lld s more",
-			 (long long)(p->not_before - now + 999) / 1000);
+			 (long long)(p->not_before - v->now + 999) / 1000);
 	else
-		gate_say(i, true, NULL, "no server asks us to wait");
+		gate_say(i, true, NULL, "no server asks us to wait, and none is in trouble");
 }
 
 static void check_short(const struct progress *p, const struct settings *s, struct gate_item *i)
@@ -306,7 +312,7 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_verified(p, &out[GATE_VERIFIED]);
 	check_exceptions(p, &out[GATE_EXCEPTIONS]);
 	check_quota(p, &out[GATE_QUOTA]);
-	check_servers(p, v->now, &out[GATE_SERVERS]);
+	check_servers(p, v, &out[GATE_SERVERS]);
 	check_short(p, v->s, &out[GATE_SHORT]);
 	if (v->known)
 		check_phases(u, v, &out[GATE_PHASES]);

@@ -13,6 +13,7 @@
 #include "config/settings.h"
 #include "sync/facts.h"
 #include "sync/phases.h"
+#include "sync/trouble.h"
 #include "sync/wave.h"
 
 enum gate_name {
@@ -87,6 +88,7 @@ struct gate_view {
 	const struct settings *s;
 	int64_t now;
 	char lapsed[64]; /* name of a node that counts and is silent; "" none */
+	struct trouble trouble;
 	int cutovers_running;
 	bool worker_free;
 	const struct gate_known *known; /* of this user; NULL: those items are not asked */

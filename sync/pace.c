@@ -138,6 +138,13 @@ int pace_may_send(struct err *e)
 		       "the engine's lease has run out: another engine may be at work");
 }
 
+bool pace_is_in_trouble(enum side side)
+{
+	int64_t until = page ? atomic_load(&page->trouble_until[side]) : 0;
+
+	return until && clock_mono_ms() < until;
+}
+
 void pace_wait(enum side side, enum pace_what what, int64_t n)
 {
 	struct pace_clock *user = &of_user[side][what], *host;

@@ -4,6 +4,7 @@
  * moves something books it on the clock and waits for its turn (GCRA, the virtual scheduling of
  * a leaky bucket). A worker can harm nothing with the page but speed (no wait for a turn is
  * longer than PACE_WAIT_MAX_MS) and its fellows' end when their engine is no longer at work.
+ * And what else all of them have to know at any moment: whether a server is in trouble.
  */
 #ifndef SYNC_PACE_H
 #define SYNC_PACE_H
@@ -34,6 +35,9 @@ struct pace_page {
 	/* Until then the engine is sure to be the one at work, by the monotonic clock in ms; 0:
 	 * it needs no lease (sync/lease.h). */
 	_Atomic int64_t lease_until;
+	/* Likewise: what is missing there is not believed to be gone (sync/trouble.h); 0: it is.
+	 */
+	_Atomic int64_t trouble_until[SIDES];
 };
 
 /* The engine's: a new page, and the descriptor that workers get as PACE_FD. */
@@ -52,6 +56,8 @@ size_t pace_chunk(enum side side, size_t want);
 /* May another byte be sent? Not when the engine's lease has run out: another one may be at the
  * same user by now. */
 int pace_may_send(struct err *e) MUST_CHECK;
+/* Is this server in trouble? */
+bool pace_is_in_trouble(enum side side);
 /* n units were moved, or are about to be: waits until that is right. Any thread. */
 void pace_wait(enum side side, enum pace_what what, int64_t n);
 

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "sync/ease.h"
 #include "sync/pace.h"
+#include "sync/trouble.h"
 
 #define STALE_MS (3 * STORE_LATENCY_MS) /* a node's older figures tell nothing */
 
@@ -18,6 +19,7 @@ struct speed {
 	int fd;
 	struct ease ease[SIDES];
 	int64_t moved[SIDES], looked; /* at the last look */
+	bool trouble[SIDES];
 };
 
 struct speed *speed_new(struct store *st, const struct settings *s)
@@ -107,6 +109,36 @@ static int on_latency(const struct latency_row *l, void *arg)
 	return 0;
 }
 
+/* The workers' clock is the monotonic one. */
+static void look_for_trouble(struct speed *sp)
+{
+	int64_t now = store_now_ms(sp->store);
+	struct trouble t;
+	struct err e = { 0 };
+
+	if (trouble_read(sp->store, sp->s, &t, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+		return;
+	}
+	for (int i = 0; i < SIDES; i++) {
+		bool on = t.until[i] > now;
+
+		if (on && !sp->trouble[i])
+			log_warn(
+				NULL,
+				"the %s server answers live users with internal errors: until it "
+				"does not, nobody is moved, and what is missing there is not "
+				"taken for deleted",
+				side_name((enum side)i));
+		else if (!on && sp->trouble[i])
+			log_info(NULL, "no more internal errors of the %s server",
+				 side_name((enum side)i));
+		sp->trouble[i] = on;
+		atomic_store(&sp->page->trouble_until[i],
+			     on ? clock_mono_ms() + t.until[i] - now : 0);
+	}
+}
+
 static void look(struct speed *sp, int64_t took_ms)
 {
 	struct seen seen = { .now = store_now_ms(sp->store) };
@@ -142,6 +174,7 @@ void speed_tick(struct speed *sp)
 
 	if (now - sp->looked >= EASE_MS) {
 		look(sp, now - sp->looked);
+		look_for_trouble(sp);
 		sp->looked = now;
 	}
 	set_rates(sp);

@@ -1,13 +1,16 @@
 /* Hides: the two small machines that know, byte by byte, what is open. */
 #include "common/wire/boundary.h"
 
+#include <strings.h>
+
 enum { /* down_state */
        DOWN_START,
-       DOWN_TAG,  /* in the first word of a tagged line */
-       DOWN_STAR, /* behind "*" */
-       DOWN_WORD, /* in the word behind "* " */
-       DOWN_REST, /* of a line that may end in a literal */
-       DOWN_TEXT, /* of a line that may not: status and continuation */
+       DOWN_TAG,    /* in the first word of a tagged line */
+       DOWN_STATUS, /* in the first bytes behind it */
+       DOWN_STAR,   /* behind "*" */
+       DOWN_WORD,   /* in the word behind "* " */
+       DOWN_REST,   /* of a line that may end in a literal */
+       DOWN_TEXT,   /* of a line that may not: status and continuation */
        DOWN_LITERAL
 };
 
@@ -241,6 +244,20 @@ static bool is_status_word(const char *word, size_t n)
 	return false;
 }
 
+/* RFC 5530's codes of a server in trouble, as far as down_first holds them. */
+static void status_byte(struct boundary *b, char c)
+{
+	static const char *const starts[] = { "NO [SERVERBUG]", "NO [UNAVAILABLE]",
+					      "NO [CORRUPTION]" };
+
+	b->down_first[b->down_word++] = c;
+	if (b->down_word < sizeof b->down_first)
+		return;
+	for (size_t i = 0; i < COUNT(starts); i++)
+		b->failed |= strncasecmp(b->down_first, starts[i], sizeof b->down_first) == 0;
+	b->down_state = DOWN_TEXT;
+}
+
 /* The word behind "* " decides whether the line may carry literals: free text may not. */
 static void word_byte(struct boundary *b, char c)
 {
@@ -313,11 +330,14 @@ static void line_byte(struct boundary *b, char c)
 		break;
 	case DOWN_TAG:
 		if (c == ' ') {
-			b->down_state = DOWN_TEXT;
+			b->down_state = DOWN_STATUS;
 			b->down_kind = LINE_TAGGED;
 		} else {
 			b->down_tag = hash_byte(b->down_tag, c);
 		}
+		break;
+	case DOWN_STATUS:
+		status_byte(b, c);
 		break;
 	case DOWN_STAR:
 		b->down_state = DOWN_WORD;

@@ -39,7 +39,10 @@ struct boundary {
 	uint8_t down_word; /* bytes of the word behind "* " so far */
 	bool down_quoted, down_escaped;
 	uint8_t down_brace;
-	char down_first[8]; /* that word */
+	char down_first[8]; /* that word; of a tagged line the first bytes behind its tag */
+	/* A tagged answer said that the server itself is in trouble: NO [SERVERBUG], [UNAVAILABLE]
+	 * or [CORRUPTION] (RFC 5530). Cleared by who takes note. */
+	bool failed;
 	/* commands passed and not completed */
 	uint8_t open;
 	uint8_t verbs[BOUNDARY_OPEN_MAX];

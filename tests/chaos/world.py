@@ -29,7 +29,7 @@ DISKS = {"old": "256M", "new": "256M", "store": "24M"}
 SETTINGS = {
     "cutover": {"budget_s": BUDGET_S, "hold_s": HOLD_S, "retry_s": 1, "tries": 100},
     "sync": {"workers": 6, "connections": 2, "delta_s": 2, "trailing_s": 2, "fence_s": 2, "retry_s": 1, "io_s": 20,
-             "delete_brake": 100000, "delete_brake_percent": 100},
+             "delete_brake": 100000, "delete_brake_percent": 100, "trouble_s": 10},
     "gate": {"uidvalidity": "warn", "strangers": "warn", "unseen": "warn"},
     "pop3": {"uidl": "keep"},
     "tls": {"allow_cleartext": True},

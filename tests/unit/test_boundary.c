@@ -98,6 +98,38 @@ static void test_a_command_is_open_until_its_tag(void **state)
 	(void)state;
 }
 
+/* RFC 5530, of tagged answers alone, cut anywhere; data that looks like one says nothing. */
+static void test_a_server_says_that_it_is_in_trouble(void **state)
+{
+	static const struct {
+		const char *bytes;
+		bool failed;
+	} all[] = {
+		{ "a NO [SERVERBUG] Internal error occurred.\r\n", true },
+		{ "a no [serverbug] x\r\n", true },
+		{ "a NO [UNAVAILABLE] x\r\n", true },
+		{ "a NO [CORRUPTION] x\r\n", true },
+		{ "a NO [OVERQUOTA] x\r\n", false },
+		{ "a NO\r\n", false },
+		{ "a OK [SERVERBUG] x\r\n", false },
+		{ "* NO [SERVERBUG] x\r\n", false },
+		{ "* 1 FETCH (BODY[] {24}\r\na NO [SERVERBUG] x\r\n    )\r\na OK\r\n", false },
+	};
+
+	for (size_t i = 0; i < COUNT(all); i++)
+		for (size_t cut = 0, n = strlen(all[i].bytes); cut <= n; cut++) {
+			struct boundary b = { 0 };
+
+			say(&b, "a NOOP\r\n", 8);
+			hear(&b, all[i].bytes, cut);
+			hear(&b, all[i].bytes + cut, n - cut);
+			if (b.failed != all[i].failed)
+				fail_msg("%s, cut at %zu", all[i].bytes, cut);
+			assert_true(boundary_at_line(&b));
+		}
+	(void)state;
+}
+
 static void test_pipelined_commands_may_end_in_any_order(void **state)
 {
 	static const struct turn turns[] = {
@@ -392,6 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_command_is_open_until_its_tag),
+		cmocka_unit_test(test_a_server_says_that_it_is_in_trouble),
 		cmocka_unit_test(test_pipelined_commands_may_end_in_any_order),
 		cmocka_unit_test(test_an_upload_is_open_to_its_last_line),
 		cmocka_unit_test(test_an_upload_is_told_in_the_unit_of_its_size),

@@ -404,6 +404,16 @@ static void test_a_move_does_not_forget_what_was_found(void **state UNUSED)
 
 #define T(name) cmocka_unit_test_setup(name, set_up)
 
+static void servers_in_trouble_are_not_left(void **state UNUSED)
+{
+	v.trouble = (struct trouble){ .at = { 0, NOW - 5000 }, .until = { 0, NOW + 115000 } };
+	assert_item(GATE_SERVERS, GATE_WAITS,
+		    "the new server answered a live user with an internal error 5 s ago: what it "
+		    "lists is not believed for 115 s more");
+	v.trouble.until[SIDE_NEW] = NOW;
+	assert_item(GATE_SERVERS, GATE_OK, "none is in trouble");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +427,7 @@ int main(void)
 		T(test_pop3_ids),
 		T(test_password),
 		T(test_server),
+		T(servers_in_trouble_are_not_left),
 		T(test_room),
 		T(test_room_for_what_is_to_come),
 		T(test_the_last_three_deltas),

@@ -272,7 +272,7 @@ static void turn(struct store *st, struct speed *sp, int64_t typical_us)
 {
 	struct err e = { 0 };
 
-	assert_int_equal(store_latency_write(st, "p1", SIDE_OLD, 50, typical_us, &e), 0);
+	assert_int_equal(store_latency_write(st, "p1", SIDE_OLD, 50, typical_us, false, &e), 0);
 	clock_test_advance(EASE_MS);
 	speed_tick(sp);
 }
@@ -282,8 +282,9 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 	char path[] = "/tmp/mailferry-pace-XXXXXX", text[200];
 	struct settings s = { .backend = { { .rate = 10 * MB, .connections = 4 },
 					   { .connections = 3 } },
-			      .sync = { .user_message_rate = 9 } };
+			      .sync = { .user_message_rate = 9, .trouble_s = 120 } };
 	struct pace_page *page;
+	struct err e = { 0 };
 	struct store *st;
 	struct speed *sp;
 	int fd = mkstemp(path);
@@ -309,6 +310,20 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 	for (int i = 0; i < 40; i++)
 		turn(st, sp, 1000);
 	assert_int_equal(page->host[SIDE_OLD][PACE_BYTES].rate, 10 * MB);
+
+	pace_use(page);
+	assert_false(pace_is_in_trouble(SIDE_OLD));
+	assert_int_equal(store_latency_write(st, "p1", SIDE_OLD, 1, 1000, true, &e), 0);
+	turn(st, sp, 1000);
+	assert_true(pace_is_in_trouble(SIDE_OLD));
+	assert_false(pace_is_in_trouble(SIDE_NEW));
+	clock_test_advance(120000 - EASE_MS - 1);
+	assert_true(pace_is_in_trouble(SIDE_OLD));
+	clock_test_advance(1);
+	assert_false(pace_is_in_trouble(SIDE_OLD));
+	turn(st, sp, 1000);
+	assert_int_equal(page->trouble_until[SIDE_OLD], 0);
+	pace_use(NULL);
 	munmap(page, sizeof *page);
 	speed_free(&sp);
 	store_close(&st);

@@ -699,6 +699,8 @@ static int sum_latency(const struct latency_row *l, void *arg)
 	int64_t *sum = arg;
 
 	assert_int_equal(l->at, store_now_ms(st));
+	/* later figures without a failure leave it */
+	assert_int_equal(l->failed_at, l->side == SIDE_OLD ? l->at : 0);
 	*sum += l->commands * 1000 + l->typical_us + (l->side == SIDE_NEW ? 100000 : 0);
 	return 0;
 }
@@ -709,9 +711,9 @@ static void test_latency(void **state UNUSED)
 
 	clock_test_freeze();
 	OK(store_node_join(st, "p1", &incarnation, &err));
-	OK(store_latency_write(st, "p1", SIDE_OLD, 7, 900, &err));
-	OK(store_latency_write(st, "p1", SIDE_OLD, 3, 40, &err)); /* the last one counts */
-	OK(store_latency_write(st, "p1", SIDE_NEW, 2, 5, &err));
+	OK(store_latency_write(st, "p1", SIDE_OLD, 7, 900, true, &err));
+	OK(store_latency_write(st, "p1", SIDE_OLD, 3, 40, false, &err)); /* the last one counts */
+	OK(store_latency_write(st, "p1", SIDE_NEW, 2, 5, false, &err));
 	OK(store_latency_each(st, sum_latency, &sum, &err));
 	assert_int_equal(sum, 3040 + 102005);
 	OK(store_node_leave(st, "p1", incarnation, &err)); /* it takes its figures with it */
