@@ -519,7 +519,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 196, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 197, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {
