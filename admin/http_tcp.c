@@ -10,6 +10,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <netinet/tcp.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -344,6 +345,17 @@ static void on_request(struct evhttp_request *ev, void *arg)
 
 /* ---- the listener */
 
+/*
+ * libevent writes a long answer in pieces, and evhttp gives us no accepted socket before it does.
+ * Linux hands the option of a listening socket on to those that it accepts.
+ */
+static void send_at_once(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 static int listen_at(const char *text, int *out, struct endpoint *at, struct err *e)
 {
 	union endpoint_sockaddr a;
@@ -355,6 +367,7 @@ static int listen_at(const char *text, int *out, struct endpoint *at, struct err
 	*out = listen_bind(&a.any, n, false, e);
 	if (*out < 0)
 		return err_wrap(e, "%s", text);
+	send_at_once(*out);
 	if (getsockname(*out, &a.any, &(socklen_t){ sizeof a }) == 0)
 		*at = endpoint_of(&a.any);
 	return 0;
