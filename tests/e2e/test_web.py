@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from lib import processes
 from lib.browser import Browser, SIZES
 from lib.httpapi import address, token
 from lib.mailferry import ROOT
@@ -62,7 +63,7 @@ class Desk:
 
 @pytest.fixture
 def desk(own_ferry, browser):
-    f = own_ferry({"api": {"listen": "127.0.0.1:0", "tls": False, "tokens": "tokens"},
+    f = own_ferry({"api": {"listen": "127.0.0.1:%d" % processes.free_ports(1)[0], "tls": False, "tokens": "tokens"},
                    "sync": {"delta_s": 1}, "run": {"nodes": 1}})
     return Desk(f, browser)
 
