@@ -43,7 +43,7 @@ static const struct api_route {
 	{ HTTP_POST, ROLE_OPERATE, "/v1/report/final", api_post_final,
 	  "{}: makes the signed report of the whole move" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/report/final", api_get_final,
-	  "how that stands, and the document once it is done" },
+	  "how that stands, and the document once it is done; ?part=state | document" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/history", api_get_history,
 	  "moves of all users; ?after= limit= last=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/sessions", api_get_sessions,
@@ -161,6 +161,13 @@ bool api_is_live(const struct api *a, const char *name, struct api_live *out)
 	return a->hooks->live && a->hooks->live(name, out, a->arg);
 }
 
+/* What the settings make possible there: nobody need offer what cannot be. */
+static json_t *opensrs_json(const struct settings *s)
+{
+	return json_pack("{s:b, s:b}", "provision", s->opensrs.cluster && s->opensrs.accounts,
+			 "pull", s->opensrs.cluster != NULL);
+}
+
 static int get_routes(struct api_call *c)
 {
 	json_t *list = json_array();
@@ -174,6 +181,7 @@ static int get_routes(struct api_call *c)
 	json_object_set_new(c->out, "routes", list);
 	json_object_set_new(c->out, "who", api_json_text(c->request->who));
 	json_object_set_new(c->out, "role", json_string(role_name(c->request->role)));
+	json_object_set_new(c->out, "opensrs", opensrs_json(c->api->settings));
 	return 200;
 }
 

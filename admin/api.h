@@ -27,11 +27,13 @@
 
 /* What a user's cutover waits for, in the words of `mailferry why`. */
 struct api_gate_item {
-	const char *name;   /* "pass", "verified", "nodes", "parallel", … */
-	bool open;	    /* nothing to wait for here */
-	const char *text;   /* "1,204 of 1,210 messages compared" */
-	const char *state;  /* "ok", "warns", "waived", "waits"; NULL: as open says */
-	const char *remedy; /* NULL: none is needed, or waiting is enough */
+	const char *name;	/* "pass", "verified", "nodes", "parallel", … */
+	bool open;		/* nothing to wait for here */
+	const char *text;	/* "1,204 of 1,210 messages compared" */
+	const char *state;	/* "ok", "warns", "waived", "waits"; NULL: as open says */
+	const char *remedy;	/* NULL: none is needed, or waiting is enough */
+	bool waivable;		/* a person may let it pass */
+	const char *waived_for; /* "user", "wave"; NULL: nobody does */
 };
 typedef void api_gate_fn(const struct api_gate_item *i, void *to);
 
@@ -68,7 +70,8 @@ struct api_reload {
 	void *to;
 };
 
-/* What is asked of OpenSRS's own tool: may these users be pulled; pull them; do not wait any more. */
+/* What is asked of OpenSRS's own tool: may these users be pulled; pull them; do not wait any
+ * more. */
 enum api_pull { API_PULL_TRY, API_PULL_ASK, API_PULL_UNDO };
 
 /*
@@ -81,8 +84,8 @@ struct api_hooks {
 	/* Start a pass (or the probe) of this user as soon as a slot is free, back-off or not.
 	 */
 	int (*sync_now)(const struct user *u, void *arg, struct err *e);
-	/* The user's journal is to be read or written to here, until it is let go; ERR_TEMP: it is
-	 * on its way. NULL: it is always here. */
+	/* The user's journal is to be read or written to here, until it is let go; ERR_TEMP: it
+	 * is on its way. NULL: it is always here. */
 	int (*journal)(const char *name, void *arg, struct err *e);
 	void (*journal_done)(const char *name, void *arg);
 	/* Calls item for each thing that the user's next step waits for. */

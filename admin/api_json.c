@@ -231,6 +231,8 @@ json_t *api_json_gate_item(const struct api_gate_item *i)
 	put(j, "state", json_string(i->state ? i->state : i->open ? "ok" : "waits"));
 	put(j, "remedy", api_json_text_or_null(i->remedy));
 	put(j, "text", api_json_text(i->text));
+	put(j, "waivable", json_boolean(i->waivable));
+	put(j, "waived_for", api_json_text_or_null(i->waived_for));
 	return j;
 }
 

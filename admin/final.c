@@ -512,13 +512,24 @@ void final_put(const struct final *f, json_t *out)
 	static const char *const names[] = {
 		[NONE] = "none", [MAKING] = "making", [FAILED] = "failed", [DONE] = "done"
 	};
+	json_t *made = json_object_get(json_object_get(f->document, "report"), "made");
 
 	json_object_set_new(out, "state", json_string(names[f->state]));
 	json_object_set_new(out, "text",
 			    api_json_text(f->state == FAILED && f->text ? f->text : ""));
 	json_object_set_new(out, "users", json_integer(f->users));
+	json_object_set_new(out, "made", made ? json_incref(made) : json_null());
+}
+
+void final_put_document(const struct final *f, json_t *out)
+{
 	json_object_set_new(out, "document",
 			    f->state == DONE ? json_incref(f->document) : json_null());
+}
+
+const json_t *final_document(const struct final *f)
+{
+	return f->document;
 }
 
 struct final *final_new(struct api *a, struct event_base *base)
@@ -549,11 +560,33 @@ static int refuse_without(struct api_call *c)
 	return api_refuse(c, 501, "start the engine", "nothing happens here");
 }
 
+/* What is answered is what is kept: the same bytes each time. */
+static int get_document(struct api_call *c)
+{
+	const json_t *document = final_document(c->api->final);
+
+	if (!document)
+		return api_refuse(c, 404, "POST /v1/report/final makes it",
+				  "no final report was made since the engine was started");
+	json_object_update(c->out, (json_t *)(uintptr_t)document);
+	return 200;
+}
+
+/* The document may be large: who follows how it is made asks for the state, then for it alone.
+ */
 int api_get_final(struct api_call *c)
 {
+	const char *part = http_param(c->request, "part");
+
 	if (!c->api->final)
 		return refuse_without(c);
+	if (part && strcmp(part, "document") == 0)
+		return get_document(c);
+	if (part && strcmp(part, "state") != 0)
+		return api_refuse(c, 400, "parts: state, document", "no such part");
 	final_put(c->api->final, c->out);
+	if (!part)
+		final_put_document(c->api->final, c->out);
 	return 200;
 }
 
@@ -563,5 +596,6 @@ int api_post_final(struct api_call *c)
 		return refuse_without(c);
 	final_begin(c->api->final);
 	final_put(c->api->final, c->out);
+	final_put_document(c->api->final, c->out);
 	return 202;
 }

@@ -28,9 +28,13 @@ void final_free(struct final **f);
 
 /* Makes it anew; nothing if one is being made. */
 void final_begin(struct final *f);
-/* {"state": "none" | "making" | "failed" | "done", "text", "users", "document"}; text: why it
- * failed; users: looked at so far; document: NULL unless it is done. */
+/* {"state": "none" | "making" | "failed" | "done", "text", "users", "made"}; text: why it
+ * failed; users: looked at so far; made: when the last one that was signed was begun, or NULL. */
 void final_put(const struct final *f, json_t *out);
+/* Besides: "document", NULL unless it is done. */
+void final_put_document(const struct final *f, json_t *out);
+/* The last one that was signed; borrowed; NULL: none. */
+const json_t *final_document(const struct final *f);
 
 /* final_page.c: the document as a page. */
 void final_html(const json_t *document, struct buf *out);

@@ -346,8 +346,8 @@ static void on_request(struct evhttp_request *ev, void *arg)
 /* ---- the listener */
 
 /*
- * libevent writes a long answer in pieces, and evhttp gives us no accepted socket before it does.
- * Linux hands the option of a listening socket on to those that it accepts.
+ * libevent writes a long answer in pieces, and evhttp gives us no accepted socket before it
+ * does. Linux hands the option of a listening socket on to those that it accepts.
  */
 static void send_at_once(int fd)
 {

@@ -206,8 +206,8 @@ static void check_servers(const struct progress *p, const struct gate_view *v,
 	char trouble[200];
 
 	if (trouble_is_on(&v->trouble, v->now, trouble, sizeof trouble))
-		gate_say(i, false, "the server's log says what ails it: is its disk full?", "%s",
-			 trouble);
+		gate_say(i, false, "the server's log says what ails it: is its disk full?",
+			 "%s", trouble);
 	else if (p->not_before > v->now)
 		gate_say(i, false, NULL, "a server wants to be left alone for %lld s more",
 			 (long long)(p->not_before - v->now + 999) / 1000);
@@ -277,6 +277,7 @@ static void start_items(struct gate_item out[GATE_ITEMS])
 	memset(out, 0, GATE_ITEMS * sizeof *out);
 	for (int i = 0; i < GATE_ITEMS; i++) {
 		out[i].name = rows[i].name;
+		out[i].waivable = rows[i].waivable;
 		gate_say(&out[i], true, NULL, "not looked at yet");
 	}
 }
@@ -288,6 +289,7 @@ static void apply_waiver(const struct gate_waiver *w, struct gate_item *i)
 	if (!w->on || i->state == GATE_OK)
 		return;
 	i->state = GATE_WAIVED;
+	i->of_wave = w->of_wave;
 	i->ok = true;
 	i->remedy = NULL;
 	snprintf(i->text + n, sizeof i->text - n, "; waived %s", w->text);

@@ -61,12 +61,15 @@ struct gate_item {
 	enum gate_state state;
 	char text[560];	    /* what is so, or what is waited for */
 	const char *remedy; /* for people; NULL: none is needed, or waiting is enough */
+	bool waivable;	    /* a person may let it pass */
+	bool of_wave;	    /* GATE_WAIVED: for all of the wave */
 };
 
 #define GATE_NOTE_MAX 200 /* bytes of a waiver that are shown; longer ones are cut */
 
 struct gate_waiver {
 	bool on;
+	bool of_wave;
 	char text[GATE_NOTE_MAX]; /* "for wave 1 by operator uid 0: ticket 4711" */
 };
 

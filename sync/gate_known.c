@@ -9,6 +9,7 @@ static int add_waiver(const struct waiver_row *w, void *arg)
 	if (i < 0 || waived[i].on) /* a user's own comes first */
 		return 0;
 	waived[i].on = true;
+	waived[i].of_wave = w->is_wave;
 	snprintf(waived[i].text, sizeof waived[i].text, "%s%s%sby %s: %s",
 		 w->is_wave ? "for wave " : "", w->is_wave ? w->name : "",
 		 w->is_wave ? " " : "", w->actor, w->note);

@@ -57,6 +57,13 @@ struct why_to {
 	void *to;
 };
 
+static const char *waived_for(const struct gate_item *i)
+{
+	if (i->state != GATE_WAIVED)
+		return NULL;
+	return i->of_wave ? "wave" : "user";
+}
+
 static void pass_item(const struct gate_item *i, void *arg)
 {
 	struct why_to *w = arg;
@@ -68,7 +75,9 @@ static void pass_item(const struct gate_item *i, void *arg)
 				       .open = i->ok,
 				       .text = text,
 				       .state = i->ok ? gate_state_name(i->state) : "waits",
-				       .remedy = i->remedy },
+				       .remedy = i->remedy,
+				       .waivable = i->waivable,
+				       .waived_for = waived_for(i) },
 	      w->to);
 }
 
