@@ -16,16 +16,21 @@
 	FILE(app, "app.js", JS)		\
 	FILE(dialog, "dialog.js", JS)	\
 	FILE(dom, "dom.js", JS)		\
+	FILE(drops, "drops.js", JS)	\
 	FILE(format, "format.js", JS)	\
 	FILE(live, "live.js", JS)	\
+	FILE(opensrs, "opensrs.js", JS)	\
 	FILE(overview, "overview.js", JS) \
 	FILE(phases, "phases.js", JS)	\
 	FILE(plot, "plot.js", JS)	\
+	FILE(reports, "reports.js", JS)	\
 	FILE(sessions, "sessions.js", JS) \
 	FILE(states, "states.js", JS)	\
 	FILE(theme, "theme.js", JS)	\
 	FILE(user, "user.js", JS)	\
 	FILE(users, "users.js", JS)	\
+	FILE(verify, "verify.js", JS)	\
+	FILE(waivers, "waivers.js", JS)	\
 	FILE(waves, "waves.js", JS)
 /* clang-format on */
 

@@ -6,7 +6,7 @@ import { count, some } from "./format.js";
 import { soon } from "./live.js";
 import { onNew } from "./states.js";
 
-const NOTE = { name: "note", label: "Note", hint: "goes into the history", max: 200 };
+export const NOTE = { name: "note", label: "Note", hint: "goes into the history", max: 200 };
 const WHEN = [
 	{ name: "at", label: "Not before", type: "datetime-local", hint: "empty: at once" },
 	{ name: "rate", label: "Users a minute", type: "number", hint: "empty: as many as there are slots" },
@@ -21,11 +21,11 @@ export function mayOperate(yes) {
 }
 
 /* who: {user} or {wave}, for the API and in words. */
-function named(who) {
+export function named(who) {
 	return who.user ?? `wave ${who.wave === "" ? "(none)" : who.wave}`;
 }
 
-async function post(path, body) {
+export async function post(path, body) {
 	const told = await ask(path, body);
 
 	soon(0);
@@ -169,17 +169,22 @@ function resume(who, facts) {
 	});
 }
 
-function bar(rows) {
+/* A button of what only an operator may do. */
+export function allowed(text, act, props = {}) {
+	return button(text, act, { disabled: !operate, title: operate ? null : "your token may only look", ...props });
+}
+
+/* rows: [[shown, text, act, danger], …] */
+export function bar(rows) {
 	const there = rows.filter(([shown]) => shown);
 
 	return el("div", { class: "actions", role: "group", "aria-label": "Actions" },
-		there.map(([, text, act, danger]) => button(text, act, { disabled: !operate, class: danger ? "danger" : "", id: `do-${text.replaceAll(" ", "-").toLowerCase()}`,
-									 title: operate ? null : "your token may only look" })),
+		there.map(([, text, act, danger]) => allowed(text, act, { class: danger ? "danger" : "", id: `do-${text.replaceAll(" ", "-").toLowerCase()}` })),
 		!operate && el("span", { class: "muted" }, "Your token may only look."));
 }
 
-/* u: a user as the API tells it */
-export function userActions(u) {
+/* u: a user as the API tells it; more: rows of other things that may be done */
+export function userActions(u, more) {
 	const who = { user: u.name }, moved = onNew({ [u.state]: 1 }), held = u.direction !== null;
 	const facts = { users: 1, onNew: 1, stuck: 1 };
 
@@ -189,12 +194,13 @@ export function userActions(u) {
 		[!moved && u.go, "Take back the go", () => withdraw(who)],
 		[u.stuck, "Try again", () => retry(who, facts)],
 		[u.state === "returning" || (held && u.direction === "back"), "Stay on new", () => stay(who)],
+		...more,
 		[moved && u.state !== "returning", "Roll back", () => rollback(who, facts), true],
 	]);
 }
 
 /* sums: of the status; wave: of /v1/waves */
-export function waveActions(sums, wave) {
+export function waveActions(sums, wave, more) {
 	const who = { wave: sums.wave }, moved = onNew(sums.states);
 	const facts = { users: sums.users, onNew: moved - sums.states.returning, stuck: sums.stuck, go: wave?.go ?? sums.go };
 	const paused = wave?.timetable?.paused;
@@ -207,6 +213,7 @@ export function waveActions(sums, wave) {
 		[paused, "Resume", () => resume(who, facts)],
 		[sums.stuck > 0, "Try again", () => retry(who, facts)],
 		[sums.states.returning > 0, "Stay on new", () => stay(who)],
+		...more,
 		[facts.onNew > 0, "Roll back", () => rollback(who, facts), true],
 	]);
 }
@@ -242,7 +249,6 @@ export function phaseButton(domain, item) {
 		return null;
 	const back = item.by !== undefined && item.state === "done";
 
-	return button(back ? "Take back" : "It is done", () => (back ? takeBack : vouch)(domain, item),
-		{ disabled: !operate, id: `item-${item.id}`, class: "small", title: operate ? null : "your token may only look",
-		  "aria-label": `${back ? "Take back" : "It is done"}: ${item.what}` });
+	return allowed(back ? "Take back" : "It is done", () => (back ? takeBack : vouch)(domain, item),
+		{ id: `item-${item.id}`, class: "small", "aria-label": `${back ? "Take back" : "It is done"}: ${item.what}` });
 }

@@ -52,8 +52,11 @@ async function send(path, options) {
 	}
 }
 
-/* GET, or with a body POST; returns the answer's object. */
-export async function ask(path, body, signal) {
+/*
+ * GET, or with a body POST; the answer's text and the object in it. Who wants to keep what was
+ * signed keeps the text: an object written anew need not be the same.
+ */
+export async function askWhole(path, body, signal) {
 	const options = { headers: headers(), signal }, sent = token();
 
 	if (body) {
@@ -62,10 +65,11 @@ export async function ask(path, body, signal) {
 		options.body = JSON.stringify(body);
 	}
 	const answer = await send(path, options);
-	let told;
+	let text, told;
 
 	try {
-		told = await answer.json();
+		text = await answer.text();
+		told = JSON.parse(text);
 	} catch (e) {
 		if (e.name === "AbortError")
 			throw e;
@@ -74,7 +78,29 @@ export async function ask(path, body, signal) {
 	stillAsks(sent);
 	if (!answer.ok)
 		throw new Refused(answer.status, told.error ?? `status ${answer.status}`, told.remedy);
-	return told;
+	return { text, told };
+}
+
+export async function ask(path, body, signal) {
+	return (await askWhole(path, body, signal)).told;
+}
+
+/* What costs much or changes seldom: asked for again after ms, or once it was forgotten. */
+export function seldom(ms, load) {
+	let told, until = 0;
+
+	return {
+		async get(signal) {
+			if (Date.now() >= until) {
+				told = await load(signal);
+				until = Date.now() + ms;
+			}
+			return told;
+		},
+		forget() {
+			until = 0;
+		},
+	};
 }
 
 /* The parameters that have a value, as "?a=b&c=d". */

@@ -4,8 +4,10 @@ import { ask, keepToken, Refused, token } from "./api.js";
 import { button, el, show } from "./dom.js";
 import { clock, span } from "./format.js";
 import * as live from "./live.js";
+import { opensrsOffers } from "./opensrs.js";
 import { overview } from "./overview.js";
 import { phase, phases } from "./phases.js";
+import { reports } from "./reports.js";
 import { sessions } from "./sessions.js";
 import { themeSwitch } from "./theme.js";
 import { user } from "./user.js";
@@ -13,9 +15,10 @@ import { users } from "./users.js";
 import { wave, waves } from "./waves.js";
 
 const STALE_MS = 30000; /* what has not changed is drawn anew so often, for its times */
-const NAV = [["", "Overview"], ["users", "Users"], ["waves", "Waves"], ["phases", "Phases"], ["sessions", "Sessions"]];
+const NAV = [["", "Overview"], ["users", "Users"], ["waves", "Waves"], ["phases", "Phases"], ["sessions", "Sessions"], ["reports", "Reports"]];
 /* The first word of the address, without and with a name behind it. */
-const VIEWS = { "": [overview], users: [users], user: [null, user], waves: [waves], wave: [null, wave], phases: [phases, phase], sessions: [sessions] };
+const VIEWS = { "": [overview], users: [users], user: [null, user], waves: [waves], wave: [null, wave], phases: [phases, phase],
+		sessions: [sessions], reports: [reports] };
 const PARENT = { user: "users", wave: "waves" };
 
 const main = document.getElementById("main"), banner = document.getElementById("banner");
@@ -204,6 +207,7 @@ async function begin() {
 		return;
 	}
 	show(banner);
+	opensrsOffers(told.opensrs);
 	frame(told.role ?? "operate");
 	live.start(look, onState, told.routes.some((r) => r.path === "/v1/events"));
 	enter();

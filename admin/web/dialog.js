@@ -12,15 +12,22 @@ export function toast(tone, text, remedy) {
 		setTimeout(() => box.remove(), TOAST_MS);
 }
 
-/* fields: [{name, label, type, hint, required, max}] */
+function input(f, props) {
+	if (f.options)
+		return el("select", props, f.options.map(([value, text]) => el("option", { value }, text)));
+	if (f.type === "area")
+		return el("textarea", { ...props, rows: 3 });
+	return el("input", { ...props, type: f.type ?? "text", autocomplete: "off" });
+}
+
+/* fields: [{name, label, type, hint, required, max, options: [[value, text], …]}] */
 function control(f) {
 	const props = { id: `f-${f.name}`, name: f.name, required: f.required, maxlength: f.max,
 			"aria-describedby": f.hint && `h-${f.name}` };
 
 	if (f.type === "number")
 		Object.assign(props, { min: 1, step: 1 });
-	return el("p", { class: "field" }, el("label", { for: props.id }, f.label),
-		f.type === "area" ? el("textarea", { ...props, rows: 3 }) : el("input", { ...props, type: f.type ?? "text", autocomplete: "off" }),
+	return el("p", { class: "field" }, el("label", { for: props.id }, f.label), input(f, props),
 		f.hint && el("small", { id: `h-${f.name}` }, f.hint));
 }
 

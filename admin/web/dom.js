@@ -67,6 +67,14 @@ export function panel(title, ...children) {
 	return el("section", { class: "panel" }, el("h2", {}, title), ...children);
 }
 
+/* Gives the browser a file to keep. */
+export function save(name, text) {
+	const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+
+	el("a", { href: url, download: name }).click();
+	setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
 export function button(text, act, props = {}) {
 	return el("button", { type: "button", onclick: act, ...props }, text);
 }

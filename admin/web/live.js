@@ -14,6 +14,7 @@ const NO_STREAM_MS = 60000; /* a refused stream is tried again so seldom */
 
 let look = async () => {};
 let tell = () => {};
+let laterTimer = 0;
 let timer = 0, due = 0, running = false, again = false, failures = 0;
 let streaming = false, abort = null;
 
@@ -36,6 +37,7 @@ export function start(onLook, onState, events) {
 
 export function stop() {
 	clearTimeout(timer);
+	clearTimeout(laterTimer);
 	abort?.abort();
 	look = async () => {};
 	tell = () => {};
@@ -55,6 +57,12 @@ export function soon(ms) {
 	clearTimeout(timer);
 	due = at;
 	timer = setTimeout(run, ms);
+}
+
+/* Looks again in ms, also when asked for in a look: for what no event tells. */
+export function later(ms) {
+	clearTimeout(laterTimer);
+	laterTimer = setTimeout(() => soon(0), ms);
 }
 
 async function run() {

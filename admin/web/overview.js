@@ -1,6 +1,7 @@
 /* Everything at a glance. */
 import { ask, query } from "./api.js";
 import { el, panel, table } from "./dom.js";
+import { nodeButton } from "./drops.js";
 import { bytes, clock, count, date, percent, some, span } from "./format.js";
 import { plot } from "./plot.js";
 import { badge, mark, MEANING, onNew, progressBar, stateBar, STATES } from "./states.js";
@@ -135,6 +136,7 @@ function nodesPanel({ nodes, engine: g, engines, certificates, now }) {
 		{ title: "Sessions", number: true, cell: (n) => count(n.sessions) },
 		{ title: "Up", cell: (n) => span(now - n.started) },
 		{ title: "Build", class: "muted", cell: (n) => n.build },
+		{ title: "Clients", cell: (n) => nodeButton(n, nodes) },
 	], nodes, "No node is known.", "Nodes"),
 	g && el("p", {}, `Engine: up ${span(now - g.started)}, `, g.stands_by ? "stands by" :
 		`${g.workers} of ${g.workers_max} workers busy, ${some(g.queued, "user", "users")} queued, ${some(g.cutovers, "cutover", "cutovers")} under way`),

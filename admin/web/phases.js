@@ -12,7 +12,7 @@ function users(states) {
 	return Object.values(states).reduce((n, v) => n + v, 0);
 }
 
-function mx(m) {
+export function mx(m) {
 	if (!m)
 		return el("span", { class: "muted" }, "not looked at");
 	return m.on_new ? [mark("good", "new"), ` since ${date(m.since)}`] : mark("plain", "old");

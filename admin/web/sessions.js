@@ -1,6 +1,7 @@
 /* Who is connected, in pages. */
 import { ask, query } from "./api.js";
 import { button, el, table } from "./dom.js";
+import { dropButton } from "./drops.js";
 import { bytes, count, date } from "./format.js";
 import { userLink } from "./overview.js";
 
@@ -23,7 +24,9 @@ const COLUMNS = [
 export function sessionTable(list, named) {
 	const user = { title: "User", class: "name", cell: (s) => userLink(s.user) };
 
-	return table(named ? [user, ...COLUMNS] : COLUMNS, list, "Nobody is connected.", "Sessions");
+	const end = { title: "End", cell: dropButton };
+
+	return table(named ? [user, ...COLUMNS, end] : COLUMNS, list, "Nobody is connected.", "Sessions");
 }
 
 export function sessions(params) {

@@ -1,11 +1,14 @@
 /* One user: what she waits for, what has happened to her, who is connected, what was not copied. */
 import { userActions } from "./actions.js";
 import { ask, Refused, userPath } from "./api.js";
+import { drop } from "./drops.js";
 import { el, panel, table } from "./dom.js";
 import { bytes, count, date, percent, some, span } from "./format.js";
 import { waveLink } from "./overview.js";
 import { sessionTable } from "./sessions.js";
 import { badge, mark } from "./states.js";
+import { comparison, comparisonPanel } from "./verify.js";
+import { exceptionButtons, waiverButton } from "./waivers.js";
 
 const LOGINS = 100;
 const TONES = { ok: "good", waits: "busy", warns: "warn", waived: "plain" };
@@ -19,12 +22,12 @@ function withoutRemedy(w) {
 	return w.remedy && w.text.endsWith(tail) ? w.text.slice(0, -tail.length) : w.text;
 }
 
-function waits(list) {
+function waits(list, user) {
 	if (!list.length)
 		return el("p", { class: "empty" }, "Nothing is waited for.");
 	return el("ul", { class: "checks" }, list.map((w) => el("li", {},
 		el("span", { class: "what" }, mark(TONES[w.state] ?? "busy", w.state), " ", el("strong", {}, w.name)),
-		el("span", {}, withoutRemedy(w)), w.remedy && el("span", { class: "remedy" }, w.remedy))));
+		el("span", {}, withoutRemedy(w)), w.remedy && el("span", { class: "remedy" }, w.remedy), waiverButton(user, w))));
 }
 
 function whyPanel(d) {
@@ -32,7 +35,7 @@ function whyPanel(d) {
 
 	return panel("Why", el("p", { class: "summary" }, d.why.summary),
 		q && el("p", {}, `${count(q.acked)} of ${some(q.nodes, "node is", "nodes are")} quiet`, q.waiting && `; ${q.waiting}`),
-		waits(d.why.waits_for.toSorted((a, b) => a.open - b.open)));
+		waits(d.why.waits_for.toSorted((a, b) => a.open - b.open), d.why.user));
 }
 
 /* ---- facts */
@@ -103,7 +106,7 @@ async function exceptionsOf(get) {
 	}
 }
 
-function exceptionsPanel(x) {
+function exceptionsPanel(user, x) {
 	if (x.trouble)
 		return panel("Messages that were not copied", el("p", { class: "trouble", role: "alert" }, `Not known now: ${x.trouble}`));
 	return panel("Messages that were not copied", table([
@@ -114,23 +117,27 @@ function exceptionsPanel(x) {
 		{ title: "Kind", cell: (e) => e.kind },
 		{ title: "Reason", class: "grow", cell: (e) => e.reason },
 		{ title: "Waived", cell: (e) => (e.waived ? mark("plain", "waived") : e.retry ? mark("busy", "again") : "") },
-	], x.exceptions, "None.", "Exceptions"),
+	], x.exceptions, "None.", "Exceptions"), exceptionButtons(user, x.exceptions),
 	x.repairs.length > 0 && el("p", {}, `${some(x.repairs.length, "message was", "messages were")} repaired on the way; mailferry exceptions shows what was changed.`));
 }
 
 export function user(params, name) {
+	const compared = comparison(name);
+
 	return {
 		title: name,
 		head: [el("p", { class: "crumbs" }, el("a", { href: "#/users" }, "Users")), el("h1", {}, name)],
 		load: async (signal) => {
 			const get = (tail) => ask(userPath(name, tail), null, signal);
-			const [why, moves, logins, drops, exceptions] = await Promise.all([get("/why"), get("/history?last=200"),
-				get(`/logins?last=${LOGINS}`), get("/drops?last=100"), exceptionsOf(get)]);
+			const [why, moves, logins, drops, exceptions, verified] = await Promise.all([get("/why"), get("/history?last=200"),
+				get(`/logins?last=${LOGINS}`), get("/drops?last=100"), exceptionsOf(get), compared.get(signal)]);
 
-			return { why, moves: moves.history, logins: logins.logins, drops: drops.drops, exceptions };
+			return { why, moves: moves.history, logins: logins.logins, drops: drops.drops, exceptions, verified };
 		},
-		body: (d) => [userActions(d.why.user),
+		body: (d) => [userActions(d.why.user, [
+			[true, "Compare now", compared.begin],
+			[d.why.sessions.length > 0, "Drop sessions", () => drop(name)]]),
 			el("div", { class: "pair" }, whyPanel(d), factsPanel(d.why.user)),
-			panel("History", timeline(d)), panel("Sessions", sessionTable(d.why.sessions)), exceptionsPanel(d.exceptions)],
+			panel("History", timeline(d)), panel("Sessions", sessionTable(d.why.sessions)), comparisonPanel(d.verified), exceptionsPanel(name, d.exceptions)],
 	};
 }

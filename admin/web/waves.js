@@ -1,10 +1,12 @@
 /* The waves, and one wave with its report. */
 import { waveActions } from "./actions.js";
 import { ask, query } from "./api.js";
-import { button, el, panel, table } from "./dom.js";
+import { button, el, panel, save, table } from "./dom.js";
 import { count, date, percent, some, span } from "./format.js";
+import { opensrsActions, pullPanel, pullsOf } from "./opensrs.js";
 import { waveLink } from "./overview.js";
 import { badge, mark, onNew, stateBar, STATES } from "./states.js";
+import { letWavePass, waiverTable } from "./waivers.js";
 
 function timetableText(t) {
 	if (!t)
@@ -37,13 +39,6 @@ function statesOf(w) {
 		el("li", {}, badge(s), el("a", { href: `#/users${query({ wave: w.wave, state: s })}` }, count(w.states[s]))))));
 }
 
-function download(name, data) {
-	const url = URL.createObjectURL(new Blob([JSON.stringify(data, null, 1)], { type: "application/json" }));
-
-	el("a", { href: url, download: name }).click();
-	setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
 function figures(r) {
 	const h = r.holds;
 
@@ -69,14 +64,8 @@ function reportPanel(r) {
 			{ title: "95 % after", number: true, cell: (c) => (c.count ? span(c.p95_ms) : "–") },
 		], r.clients, "None.", "Clients that lost their session"),
 		el("h3", {}, "Checks that were let pass"),
-		table([
-			{ title: "Check", cell: (w) => w.check },
-			{ title: "For", cell: (w) => (w.is_wave ? `wave ${w.name}` : w.name) },
-			{ title: "Note", class: "grow", cell: (w) => w.note },
-			{ title: "By", cell: (w) => w.by },
-			{ title: "When", cell: (w) => date(w.at) },
-		], r.waivers, "None.", "Checks that were let pass"),
-		el("p", { class: "buttons" }, button("Save as JSON", () => download(`report-${r.wave}.json`, r)), button("Print", () => print())));
+		waiverTable(r.waivers, true),
+		el("p", { class: "buttons" }, button("Save as JSON", () => save(`report-${r.wave}.json`, JSON.stringify(r, null, 1))), button("Print", () => print())));
 }
 
 export function wave(params, name) {
@@ -85,15 +74,16 @@ export function wave(params, name) {
 		head: [el("p", { class: "crumbs" }, el("a", { href: "#/waves" }, "Waves")), el("h1", {}, `Wave ${name || "(none)"}`)],
 		load: async (signal) => {
 			const of = `?wave=${encodeURIComponent(name)}`;
-			const [status, told, report] = await Promise.all([ask("/v1/status", null, signal),
-				ask(`/v1/waves${of}`, null, signal), ask(`/v1/report${of}`, null, signal)]);
+			const [status, told, report, pulls] = await Promise.all([ask("/v1/status", null, signal),
+				ask(`/v1/waves${of}`, null, signal), ask(`/v1/report${of}`, null, signal), pullsOf(name, signal)]);
 
-			return { sums: status.waves.find((w) => w.wave === name), plan: told.waves[0], report };
+			return { sums: status.waves.find((w) => w.wave === name), plan: told.waves[0], report, pulls };
 		},
-		body: (d) => [d.sums && waveActions(d.sums, d.plan),
+		body: (d) => [d.sums && waveActions(d.sums, d.plan, [
+			[onNew(d.sums.states) < d.sums.users, "Let a check pass", () => letWavePass(name)], ...opensrsActions(d.sums)]),
 			d.plan?.timetable && el("p", { class: "note" }, timetableText(d.plan.timetable)),
 			d.sums && statesOf(d.sums),
 			el("p", {}, el("a", { href: `#/users${query({ wave: name })}` }, "Its users")),
-			reportPanel(d.report)],
+			pullPanel(name, d.plan?.pull, d.pulls), reportPanel(d.report)],
 	};
 }

@@ -3,6 +3,7 @@ The operator's page in a real browser (`make test-web`): how it looks to a progr
 does with hostile names. Pictures of every page are left in build/web/pictures, for people to look at.
 """
 
+import base64
 import json
 import os
 
@@ -10,8 +11,9 @@ import pytest
 
 from lib import processes
 from lib.browser import Browser, SIZES
-from lib.httpapi import address, token
+from lib.httpapi import Api, address, token
 from lib.mailferry import ROOT
+from test_opensrs import api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
 pytestmark = [pytest.mark.full, pytest.mark.any_servers]
 
@@ -54,18 +56,24 @@ class Desk:
         self.browser.click("button:has-text('%s')" % action)
         self.browser.wait("dialog[open]")
         for name, text in fields.items():
-            self.browser.fill("dialog [name=%s]" % name, text)
+            if self.browser.evaluate("document.querySelector('dialog [name=%s]').tagName" % name) == "SELECT":
+                self.browser.select("dialog [name=%s]" % name, text)
+            else:
+                self.browser.fill("dialog [name=%s]" % name, text)
         said = " ".join(self.browser.text("dialog[open]"))
         self.browser.click("dialog button:has-text('%s')" % yes)
         self.browser.gone("dialog")
         return said
 
 
+def opened():
+    """Settings of section api; the port is the same after a restart."""
+    return {"listen": "127.0.0.1:%d" % processes.free_ports(1)[0], "tls": False, "tokens": "tokens"}
+
+
 @pytest.fixture
 def desk(own_ferry, browser):
-    f = own_ferry({"api": {"listen": "127.0.0.1:%d" % processes.free_ports(1)[0], "tls": False, "tokens": "tokens"},
-                   "sync": {"delta_s": 1}, "run": {"nodes": 1}})
-    return Desk(f, browser)
+    return Desk(own_ferry({"api": opened(), "sync": {"delta_s": 1}, "run": {"nodes": 1}}), browser)
 
 
 @pytest.fixture
@@ -87,7 +95,10 @@ def test_every_page_in_every_light(stage, desk, people):
     stage.client(desk.f, moved, EVIL_CLIENT)
     os.makedirs(PICTURES, exist_ok=True)
     pages = {"overview": "", "users": "users", "user": "user/" + moved.name, "waves": "waves", "wave": "wave/1",
-             "phases": "phases", "plan": "phases/example.com", "sessions": "sessions"}
+             "phases": "phases", "plan": "phases/example.com", "sessions": "sessions", "reports": "reports"}
+    desk.f.command("verify", moved.name)
+    desk.f.command("waive", "--wave", "1", "quota", "--note", "as agreed")
+    desk.f.cli("report", "--final")
     faults = []
     for scheme in ("light", "dark"):
         for size in SIZES:
@@ -167,6 +178,142 @@ def test_a_wave_there_and_back(desk, people, stage):
     desk.quiet()
 
 
+def test_the_final_report(desk, people, tmp_path):
+    b = desk.browser
+    desk.f.command("waive", people[0].name, "quota", "--note", EVIL_NOTE)
+    desk.look("reports")
+    b.wait("text=No final report was made")
+    assert "3 users" not in desk.do("Make the final report", "Make the report")     # the evil one is a fourth
+    b.wait("h2:has-text('The whole move')")
+    b.wait("td:has-text('%s')" % EVIL_NOTE)
+    b.wait("#body td a:has-text('%s')" % EVIL_WAVE)
+    kept = base64.b64decode(b.saved("button:has-text('Save as JSON')"))
+    caller = Api(desk.f).connect()
+    caller.request("GET", "/v1/report/final?part=document", headers={"Authorization": "Bearer " + desk.view})
+    assert kept == caller.getresponse().read()
+    caller.close()
+    file = tmp_path / "final.json"
+    file.write_bytes(kept)
+    assert "as it was signed" in desk.f.command("verify", "--check-file", str(file)).stdout
+
+    # Made anew, it is another one; the waves have their own.
+    desk.do("Make it anew", "Make the report")
+    made = json.loads(kept)["report"]["made"]
+    processes.wait_until(lambda: json.loads(base64.b64decode(b.saved("button:has-text('Save as JSON')")))["report"]["made"] > made, 10,
+                         "the second report")
+    assert b.inspect() == []
+    b.click(".choices a:text-is('1')")
+    b.wait("h2:has-text('Report')")
+    desk.quiet()
+
+
+def test_a_check_is_let_pass(stage, own_ferry, browser):
+    """For a user, then for the wave; each time taken back."""
+    desk, b, p = Desk(own_ferry({"api": opened(), "gate": {"phases": "require"}, "sync": {"delta_s": 1}, "run": {"nodes": 1}}), browser), browser, stage.take()
+    desk.f.import_users([p.name], wave="1")
+    desk.f.wait_state(p.name, "ready")
+
+    def state():
+        return next(i["state"] for i in desk.f.cli("why", p.name)["waits_for"] if i["name"] == "phases")
+    desk.look("user/" + p.name)
+    b.click("#waive-phases")
+    b.click("dialog button:has-text('Let it pass')")
+    b.wait("dialog [name=note]:invalid")
+    b.fill("dialog [name=note]", "as agreed")
+    b.click("dialog button:has-text('Let it pass')")
+    b.wait(".checks li:has-text('as agreed') .badge:has-text('waived')")
+    assert state() == "waived"
+    b.click("#waive-phases:has-text('Take back')")
+    b.click("dialog button:has-text('Take it back')")
+    b.wait("#waive-phases:has-text('Let it pass')")
+    assert state() == "waits"
+
+    desk.goto("wave/1")
+    assert "phases: 1 user waits" in desk.do("Let a check pass", "Let it pass", check="phases", note="for all")
+    b.wait("td:has-text('for all')")
+    assert state() == "waived"
+    desk.goto("user/" + p.name)
+    b.click("a:has-text('take it back there')")
+    b.click("td button:has-text('Take back')")
+    b.click("dialog button:has-text('Take it back')")
+    b.gone("td:has-text('for all')")
+    assert state() == "waits"
+    desk.quiet()
+
+
+def test_both_sides_are_compared(desk, people):
+    b, one = desk.browser, people[0]
+    desk.look("user/" + one.name)
+    b.wait("text=Nobody has asked for one yet")
+    desk.do("Compare now", "Compare", level="headers")
+    b.wait("section:has-text('Comparison of both sides') >> text=6 messages are the same, by headers")
+    b.wait(".badge:text-is('perfect')")
+    assert b.inspect() == []
+    desk.quiet()
+
+
+def test_sessions_are_dropped_and_a_node_is_drained(desk, people, imap):
+    b, f, one = desk.browser, desk.f, people[0]
+
+    def connected():
+        c = imap(f)
+        c.login(one.name, one.password)
+        processes.wait_until(lambda: f.cli("sessions", one.name)["sessions"], 10, "the session's row")
+    connected()
+    desk.look("user/" + one.name)
+    desk.do("Drop sessions", "Drop the sessions")
+    b.wait(".toast:has-text('1 session ended')")
+    processes.wait_until(lambda: not f.cli("sessions", one.name)["sessions"], 10, "the row to go")
+    connected()
+    desk.goto("sessions")
+    assert one.name in desk.do("Drop", "Drop the sessions", force="yes")
+    b.wait(".toast:has-text('1 session ended')")
+
+    connected()
+    desk.goto("")
+    said = desk.do("Drain", "Drain")
+    assert "1 session is ended" in said and "nobody can log in" in said
+    b.wait(".badge:has-text('drained')")
+    processes.wait_until(lambda: not f.cli("sessions", one.name)["sessions"], 10, "the row to go")
+    desk.do("Take clients again", "Take clients again")
+    b.gone(".badge:has-text('drained')")
+    connected()
+    assert b.inspect() == []
+    desk.quiet()
+
+
+def test_accounts_and_the_tool_of_opensrs(stage, api, hosted_ferry, browser):      # noqa: F811
+    """Asked for before there are accounts, so that no pass of ours is first."""
+    api.pull_context = stage.context
+    b, p = browser, stage.take()
+    stage.fill(p, {"INBOX": 3})
+    h = hosted_ferry(api=opened(), opensrs={"create": False, "pull_poll_s": 1}, run={"nodes": 1})
+    h.write([{"user": p.name, "hash": hashed(p.password, "$5$")}])
+    h.ferry.import_users([{"user": p.name, "wave": "1", "old_password_file": h.ferry.secret_file(p.name, p.password)}])
+    desk = Desk(h.ferry, browser)
+    desk.look("wave/1")
+    assert "old password of 1 user" in desk.do("Pull by OpenSRS", "Pull 1 user")
+    b.wait("h2:has-text('OpenSRS')")
+    said = desk.do("Provision", "Make 2, change 0")
+    assert "2 to make" in said and p.name in said       # the domain is the other one
+    b.wait(".toast:has-text('2 made')")
+    h.ferry.command("retry", p.name)
+    b.wait("td .badge:text-is('done')")
+    assert b.inspect() == []
+    os.makedirs(PICTURES, exist_ok=True)
+    b.shot(os.path.join(PICTURES, "opensrs-light-wide.png"))
+    b.click("button:has-text('Provision')")
+    b.wait(".toast:has-text('Nothing to change')")
+    desk.quiet()
+
+
+def test_what_cannot_be_done_is_not_offered(desk, people):
+    b = desk.browser
+    desk.look("wave/1")
+    b.wait("button:has-text('Cutover')")
+    assert b.evaluate("document.querySelectorAll('#do-provision, #do-pull-by-opensrs').length") == 0
+
+
 def test_hostile_words_are_text(stage, desk, people):
     b, (_, _, three) = desk.browser, people
     stage.client(desk.f, three, EVIL_CLIENT)
@@ -201,8 +348,10 @@ def test_who_may_only_look(desk, people):
     b = desk.browser
     b.wait("text=Your token may only look")
     assert b.evaluate("document.querySelectorAll('.actions button:not(:disabled)').length") == 0
-    desk.goto("phases/example.com")
-    assert b.evaluate("document.querySelectorAll('#body button:not(:disabled)').length") == 0
+    for place in ("phases/example.com", "", "reports"):
+        desk.goto(place)
+        assert b.evaluate("document.querySelectorAll('#body button').length") > 0
+        assert b.evaluate("document.querySelectorAll('#body button:not(:disabled)').length") == 0, place
     desk.quiet()
 
 

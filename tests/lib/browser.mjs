@@ -2,6 +2,7 @@
  * A Chromium that is told what to do by lines of JSON on stdin, one answer a line on stdout:
  * {"call": "click", "args": ["#id"]}. What the page writes to its console, and errors, are kept.
  */
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 
@@ -55,6 +56,12 @@ const calls = {
 	press: (key) => page.keyboard.press(key),
 	wait: (selector) => page.waitForSelector(selector).then(() => null),
 	gone: (selector) => page.waitForSelector(selector, { state: "detached" }).then(() => null),
+	/* What the page gives to be kept, as bytes of base64. */
+	async saved(selector) {
+		const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+
+		return (await readFile(await file.path())).toString("base64");
+	},
 	text: (selector) => page.locator(selector).allInnerTexts(),
 	evaluate: (text) => page.evaluate(text),
 	inspect: () => page.evaluate(inspect),
