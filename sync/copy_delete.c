@@ -360,11 +360,15 @@ int lost_drop(struct work *w, bool purged, struct err *e)
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	for (size_t i = 0; i < w->row_count; i++)
-		if (is_lost(w, &w->rows[i]) && drop_one(w, &w->rows[i], purged, e) < 0) {
+	for (size_t i = 0; i < w->row_count; i++) {
+		if (!is_lost(w, &w->rows[i]))
+			continue;
+		w->lost.missed[w->pass->to] |= !purged;
+		if (drop_one(w, &w->rows[i], purged, e) < 0) {
 			journal_rollback(j);
 			return -1;
 		}
+	}
 	return journal_commit(j, e);
 }
 

@@ -1,5 +1,6 @@
 /* Hides: that deletes and flags, however many, cost no round trip of their own where there is
  * new mail too, and one transaction. */
+#include "sync/found.h"
 #include "sync/mend.h"
 
 struct mending {
@@ -27,6 +28,8 @@ int copy_mend_begin(struct work *w, struct mending **out, struct err *e)
 
 	*m = (struct mending){ .w = w };
 	*out = m;
+	if (found_left(w, e) < 0)
+		return -1;
 	deletes_plan(w, &m->deletes);
 	flags_plan(w, &m->flags);
 	m->changes = mem_array(DELETE_CHANGES + m->flags.count, sizeof *m->changes);

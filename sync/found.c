@@ -49,15 +49,15 @@ static int take_stranger(uint32_t uid, enum fetch_result r UNUSED, const struct 
 	return x->count == PART ? write_finds(x, e) : 0;
 }
 
-/* Ascending both: of `all` only those stay that are not among the others. */
-static void leave_out(struct uid_list *all, const uint32_t *others, size_t n)
+/* Ascending both. */
+static void leave_out(struct uid_list *all, const struct journal_surplus *others, size_t n)
 {
 	size_t kept = 0, k = 0;
 
 	for (size_t i = 0; i < all->count; i++) {
-		while (k < n && others[k] < all->at[i])
+		while (k < n && others[k].uid < all->at[i])
 			k++;
-		if (k == n || others[k] != all->at[i])
+		if (k == n || others[k].uid != all->at[i])
 			all->at[kept++] = all->at[i];
 	}
 	all->count = kept;
@@ -67,8 +67,8 @@ static int find_back(struct work *w, struct err *e)
 {
 	enum side to = w->pass->to;
 	struct uid_list strangers = { 0 };
+	struct journal_surplus *surplus = NULL;
 	struct finds x = { .w = w };
-	uint32_t *surplus = NULL;
 	size_t n = 0;
 	int rc = copy_unknown_there(w, 1, &strangers, e);
 
@@ -100,23 +100,62 @@ static int forget_surplus(struct work *w, struct err *e)
 	return -1;
 }
 
+struct removal {
+	const struct journal_surplus *all;
+	size_t at;
+	struct uid_list still; /* of these bytes */
+};
+
+static int take_surplus(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d,
+			void *arg, struct err *e UNUSED)
+{
+	struct removal *x = arg;
+	const struct journal_surplus *ours = &x->all[x->at++];
+
+	ASSERT(ours->uid == uid);
+	if (d && memcmp(d->canon, ours->canon, DIGEST_SIZE) == 0)
+		x->still.at[x->still.count++] = uid;
+	return 0;
+}
+
+/* Nothing is removed that is not looked at: it has to be what it was taken for. */
+static int look_at_surplus(struct work *w, struct removal *x, size_t n, struct err *e)
+{
+	uint32_t *uids = mem_array(n + 1, sizeof *uids);
+	int rc;
+
+	x->still.at = mem_array(n + 1, sizeof *x->still.at);
+	for (size_t i = 0; i < n; i++)
+		uids[i] = x->all[i].uid;
+	rc = pipeline_digest(w->lane->box[w->pass->to], uids, n, 0, take_surplus, x, e);
+	free(uids);
+	return rc;
+}
+
 static int remove_surplus(struct work *w, struct err *e)
 {
-	struct uid_list all = { 0 };
-	bool gone = false;
-	int rc = journal_lost_surplus(w->pass->journal, w->f->id, w->pass->to, &all.at,
-				      &all.count, e);
+	struct journal_surplus *all;
+	struct removal x = { 0 };
+	bool gone = true;
+	size_t n;
+	int rc = journal_lost_surplus(w->pass->journal, w->f->id, w->pass->to, &all, &n, e);
 
+	x.all = all;
 	if (rc == 0)
-		rc = copy_expunge(w, &all, &gone, e);
-	if (rc == 0 && gone) {
-		pass_note(w->pass,
-			  "folder %s: %zu messages came back on %s after they had been sent "
-			  "again: one of each two was removed",
-			  w->f->name[w->pass->to], all.count, side_name(w->pass->to));
-		rc = forget_surplus(w, e);
+		rc = look_at_surplus(w, &x, n, e);
+	if (rc == 0 && x.still.count) {
+		rc = copy_expunge(w, &x.still, &gone, e);
+		if (rc == 0 && gone)
+			pass_note(w->pass,
+				  "folder %s: %zu messages came back on %s after they had been "
+				  "sent again: one of each two was removed",
+				  w->f->name[w->pass->to], x.still.count,
+				  side_name(w->pass->to));
 	}
-	uid_list_release(&all);
+	if (rc == 0 && gone)
+		rc = forget_surplus(w, e);
+	uid_list_release(&x.still);
+	mem_free(&all);
 	return rc;
 }
 
@@ -134,12 +173,15 @@ static bool may_be_back(const struct work *w)
 int found_there(struct work *w, struct err *e)
 {
 	enum side to = w->pass->to;
+	bool back = w->lost.surplus[to] || may_be_back(w);
 
-	if (!w->lost.surplus[to] && !may_be_back(w))
+	/* What changed does not tell of the second copy that found_left() needs. */
+	if (back || w->lost.surplus[w->pass->from])
+		w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
+	if (!back)
 		return 0;
 	if (copy_have_open(w, e) < 0)
 		return -1;
-	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
 	if (find_back(w, e) < 0 || (w->lost.surplus[to] && remove_surplus(w, e) < 0))
 		return err_wrap(e, "%s: folder %s", side_name(to), w->f->name[to]);
 	return 0;
@@ -154,7 +196,7 @@ static int write_surplus(struct work *w, const struct batch_message *m, uint32_t
 	struct journal_msg row = { .state = MSG_SKIPPED,
 				   .size = (uint32_t)m->digest.size,
 				   .date = m->date_s,
-				   .flags = flags_of(w->lane->pool, slice_of(m->flags)) };
+				   .flags = flags_of(w->lane->pool, slice_of("")) };
 
 	row.kept = row.flags;
 	row.uid[w->pass->from] = uid;
@@ -176,6 +218,38 @@ int found_here(struct work *w, const struct batch_message *m, bool *yes, struct 
 	*yes = surplus != 0;
 	w->lost.surplus[from] |= *yes;
 	return *yes ? write_surplus(w, m, surplus, e) : 0;
+}
+
+static int stand_in(struct work *w, const struct journal_msg *row, bool *any, struct err *e)
+{
+	enum side from = w->pass->from;
+	bool yes;
+
+	if (row->state != MSG_DONE || copy_find(w, from, row->uid[from]))
+		return 0;
+	if (journal_lost_left(w->pass->journal, w->f->id, from, row->id, &yes, e) < 0)
+		return -1;
+	*any |= yes;
+	return 0;
+}
+
+int found_left(struct work *w, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	bool any = false;
+
+	if (!w->lost.surplus[w->pass->from])
+		return 0;
+	if (journal_begin(j, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->row_count; i++)
+		if (stand_in(w, &w->rows[i], &any, e) < 0) {
+			journal_rollback(j);
+			return -1;
+		}
+	if (journal_commit(j, e) < 0)
+		return -1;
+	return any ? copy_load_rows(w, e) : 0;
 }
 
 int found_adopted(struct work *w, const struct digest *d, struct err *e)

@@ -8,8 +8,8 @@
 #include "sync/pass.h"
 
 /*
- * Before the folder is gathered: of what came back on `to` one of two equal ones is removed,
- * always the one that was sent the second time.
+ * Before the folder is gathered: of what came back on `to` one of two equal ones is removed: one
+ * that has a row, and so was put there, or found there, by us.
  */
 int found_there(struct work *w, struct err *e) MUST_CHECK;
 /*
@@ -18,6 +18,11 @@ int found_there(struct work *w, struct err *e) MUST_CHECK;
  */
 int found_here(struct work *w, const struct batch_message *m, bool *yes,
 	       struct err *e) MUST_CHECK;
+/*
+ * Before deletes are planned: a message has left `from`, and the second copy of it stands there
+ * still. That one counts from now on: its user has thrown away one of two.
+ */
+int found_left(struct work *w, struct err *e) MUST_CHECK;
 /* A message that was in the listing of `to` without a row has one now. Within a transaction. */
 int found_adopted(struct work *w, const struct digest *d, struct err *e) MUST_CHECK;
 

@@ -90,7 +90,8 @@ int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e)
 	HELD(j);
 	bool old = s == SIDE_OLD;
 
-	if (journal_with_id(j, old ? FORGET_ONE_SIDED_OLD : FORGET_ONE_SIDED_NEW, id, e) < 0)
+	if (journal_lost_renumber(j, id, s, e) < 0 ||
+	    journal_with_id(j, old ? FORGET_ONE_SIDED_OLD : FORGET_ONE_SIDED_NEW, id, e) < 0)
 		return -1;
 	return journal_with_id(j, old ? RENUMBER_OLD : RENUMBER_NEW, id, e);
 }
@@ -100,6 +101,8 @@ int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, str
 	HELD(j);
 	bool old = s == SIDE_OLD;
 
+	if (journal_lost_renumber(j, id, s, e) < 0)
+		return -1;
 	if (left)
 		return journal_with_id(j, old ? LEAVE_OLD : LEAVE_NEW, id, e);
 	return journal_with_id(j, old ? LOSE_OLD : LOSE_NEW, id, e);

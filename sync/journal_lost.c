@@ -48,14 +48,14 @@ int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out, st
 int journal_lost_note(struct journal *j, int64_t msg, enum side s, struct err *e)
 {
 	HELD(j);
-	return run(
-		j,
-		prepare(j,
-			"INSERT INTO lost(folder, side, uid, canon) SELECT folder, ?2, " UID_OF(
-				"msg") ", canon_sha FROM msg WHERE id = ?1"
-				       " AND canon_sha IS NOT NULL",
-			msg, s, e),
-		e);
+	return run(j,
+		   prepare(j,
+			   "INSERT INTO lost(folder, side, uid, canon)"
+			   " SELECT folder, ?2, COALESCE(" UID_OF(
+				   "msg") ", 0), canon_sha"
+					  " FROM msg WHERE id = ?1 AND canon_sha IS NOT NULL",
+			   msg, s, e),
+		   e);
 }
 
 int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum side s,
@@ -83,30 +83,60 @@ struct pair {
 	struct journal_msg row;
 };
 
-static int find(struct journal *j, int64_t folder, enum side s,
-		const unsigned char canon[DIGEST_SIZE], struct pair *out, struct err *e)
+/* Of several the one that was missed first: any row may stand for it. *entry: 0, there is none.
+ */
+static int find_entry(struct journal *j, int64_t folder, enum side s,
+		      const unsigned char canon[DIGEST_SIZE], int64_t *entry, int64_t *uid,
+		      struct err *e)
 {
-	sqlite3_stmt *st = prepare(
-		j,
-		"SELECT lost.id, msg.id, " UID_OF(
-			"msg") " AS there FROM lost JOIN msg"
-			       " ON msg.folder = lost.folder AND msg.canon_sha = lost.canon"
-			       " WHERE lost.folder = ?1 AND lost.side = ?2 AND lost.canon = ?3"
-			       " AND lost.surplus = 0 AND msg.state = 1 AND NOT msg.adopted"
-			       " AND there > lost.uid ORDER BY there LIMIT 1",
-		folder, s, e);
+	sqlite3_stmt *st = prepare(j,
+				   "SELECT id, uid FROM lost WHERE folder = ?1 AND side = ?2"
+				   " AND canon = ?3 AND surplus = 0 ORDER BY uid LIMIT 1",
+				   folder, s, e);
 	int rc;
 
-	*out = (struct pair){ 0 };
+	*entry = 0;
 	if (!st)
 		return -1;
 	sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
 	rc = journal_row(j, st, e);
 	if (rc > 0) {
-		out->entry = sqlite3_column_int64(st, 0);
-		out->row = (struct journal_msg){ .id = sqlite3_column_int64(st, 1),
+		*entry = sqlite3_column_int64(st, 0);
+		*uid = sqlite3_column_int64(st, 1);
+	}
+	sqlite3_finalize(st);
+	return rc < 0 ? -1 : 0;
+}
+
+static int find(struct journal *j, int64_t folder, enum side s,
+		const unsigned char canon[DIGEST_SIZE], struct pair *out, struct err *e)
+{
+	sqlite3_stmt *st;
+	int64_t entry, uid = 0;
+	int rc;
+
+	*out = (struct pair){ 0 };
+	if (find_entry(j, folder, s, canon, &entry, &uid, e) < 0)
+		return -1;
+	if (!entry)
+		return 0;
+	st = prepare(
+		j,
+		"SELECT id, " UID_OF(
+			"msg") " AS there FROM msg WHERE folder = ?1"
+			       " AND canon_sha = ?3 AND state = 1 AND NOT adopted AND there > ?4"
+			       " ORDER BY there LIMIT 1",
+		folder, s, e);
+	if (!st)
+		return -1;
+	sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 4, uid);
+	rc = journal_row(j, st, e);
+	if (rc > 0) {
+		out->entry = entry;
+		out->row = (struct journal_msg){ .id = sqlite3_column_int64(st, 0),
 						 .state = MSG_DONE };
-		out->row.uid[s] = (uint32_t)sqlite3_column_int64(st, 2);
+		out->row.uid[s] = (uint32_t)sqlite3_column_int64(st, 1);
 	}
 	sqlite3_finalize(st);
 	return rc < 0 ? -1 : 0;
@@ -159,13 +189,13 @@ int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 	return run(j, st, e);
 }
 
-int journal_lost_surplus(struct journal *j, int64_t folder, enum side s, uint32_t **out,
-			 size_t *n, struct err *e)
+int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
+			 struct journal_surplus **out, size_t *n, struct err *e)
 {
 	HELD(j);
 	sqlite3_stmt *st = prepare(j,
-				   "SELECT DISTINCT surplus FROM lost WHERE folder = ?1"
-				   " AND side = ?2 AND surplus <> 0 ORDER BY surplus",
+				   "SELECT surplus, canon FROM lost WHERE folder = ?1"
+				   " AND side = ?2 AND surplus <> 0 GROUP BY surplus",
 				   folder, s, e);
 	int rc;
 
@@ -174,8 +204,13 @@ int journal_lost_surplus(struct journal *j, int64_t folder, enum side s, uint32_
 	if (!st)
 		return -1;
 	while ((rc = journal_row(j, st, e)) > 0) {
+		struct journal_surplus *x;
+
 		*out = mem_grow(*out, *n + 1, sizeof **out);
-		(*out)[(*n)++] = (uint32_t)sqlite3_column_int64(st, 0);
+		x = &(*out)[(*n)++];
+		*x = (struct journal_surplus){ .uid = (uint32_t)sqlite3_column_int64(st, 0) };
+		if (sqlite3_column_bytes(st, 1) == DIGEST_SIZE)
+			memcpy(x->canon, sqlite3_column_blob(st, 1), DIGEST_SIZE);
 	}
 	sqlite3_finalize(st);
 	if (rc < 0)
@@ -198,4 +233,71 @@ int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct 
 			   "DELETE FROM lost WHERE folder = ?1 AND side = ?2 AND surplus <> 0",
 			   folder, s, e),
 		   e);
+}
+
+/* The surplus one of the row's bytes, with its entry; 0: there is none. */
+static int find_surplus(struct journal *j, int64_t folder, enum side s, int64_t msg,
+			int64_t *entry, uint32_t *uid, struct err *e)
+{
+	sqlite3_stmt *st =
+		prepare(j,
+			"SELECT id, surplus FROM lost WHERE folder = ?1 AND side = ?2"
+			" AND canon = (SELECT canon_sha FROM msg WHERE id = ?3)"
+			" AND surplus <> 0 LIMIT 1",
+			folder, s, e);
+	int rc;
+
+	*entry = 0;
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 3, msg);
+	rc = journal_row(j, st, e);
+	if (rc > 0) {
+		*entry = sqlite3_column_int64(st, 0);
+		*uid = (uint32_t)sqlite3_column_int64(st, 1);
+	}
+	sqlite3_finalize(st);
+	return rc < 0 ? -1 : 0;
+}
+
+static int drop_skipped(struct journal *j, int64_t folder, enum side s, uint32_t uid,
+			struct err *e)
+{
+	sqlite3_stmt *st = prepare(
+		j, "DELETE FROM msg WHERE folder = ?1 AND state = 4 AND " UID_OF("msg") " = ?3",
+		folder, s, e);
+
+	if (st)
+		sqlite3_bind_int64(st, 3, uid);
+	return run(j, st, e);
+}
+
+int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t msg, bool *yes,
+		      struct err *e)
+{
+	HELD(j);
+	struct journal_msg row = { .id = msg, .state = MSG_DONE };
+	int64_t entry;
+
+	*yes = false;
+	if (find_surplus(j, folder, s, msg, &entry, &row.uid[s], e) < 0)
+		return -1;
+	if (!entry)
+		return 0;
+	*yes = true;
+	if (run(j, prepare(j, "DELETE FROM lost WHERE id = ?1", entry, 0, e), e) < 0 ||
+	    drop_skipped(j, folder, s, row.uid[s], e) < 0)
+		return -1;
+	return journal_msg_placed(j, &row, s, e);
+}
+
+int journal_lost_renumber(struct journal *j, int64_t folder, enum side s, struct err *e)
+{
+	HELD(j);
+	return run(
+		j,
+		prepare(j,
+			"UPDATE lost SET uid = 0, surplus = 0 WHERE folder = ?1 AND side = ?2",
+			folder, s, e),
+		e);
 }

@@ -37,10 +37,22 @@ int journal_lost_back(struct journal *j, int64_t folder, enum side s,
 /* One of these bytes is not missed any more: it has a row. */
 int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 		       const unsigned char canon[DIGEST_SIZE], struct err *e) MUST_CHECK;
-/* UIDs, ascending; released by the caller. */
-int journal_lost_surplus(struct journal *j, int64_t folder, enum side s, uint32_t **out,
-			 size_t *n, struct err *e) MUST_CHECK;
+/* By uid; free with mem_free. */
+struct journal_surplus {
+	uint32_t uid;
+	unsigned char canon[DIGEST_SIZE];
+};
+int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
+			 struct journal_surplus **out, size_t *n, struct err *e) MUST_CHECK;
 /* They are removed, and with them rows that they may have. */
 int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e) MUST_CHECK;
+/*
+ * The message of this row has left side s, and one of its bytes is surplus there: that one
+ * stands for it from now on. *yes: so it is.
+ */
+int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t msg, bool *yes,
+		      struct err *e) MUST_CHECK;
+/* Side s has other UIDs now: nothing is known to be surplus there. */
+int journal_lost_renumber(struct journal *j, int64_t folder, enum side s, struct err *e) MUST_CHECK;
 
 #endif

@@ -126,7 +126,7 @@ const char *const journal_sql[] = {
 		       " JOIN folder ON folder.id = msg.folder"
 		       " WHERE msg.state = 2 AND (?1 = 0 OR msg.folder = ?1)"
 		       " ORDER BY msg.folder, old_uid, msg.id",
-	[LOST] = "SELECT side, surplus <> 0 FROM lost WHERE folder = ?1 GROUP BY 1, 2",
+	[LOST] = "SELECT DISTINCT side, surplus <> 0 FROM lost WHERE folder = ?1",
 	[SUSPECTS] = "SELECT uid, side, times FROM suspect WHERE folder = ?1 ORDER BY uid",
 	[MARK] = "SELECT edition, former, doubt, fence FROM mark",
 	[MARK_WRITE] = "INSERT OR REPLACE INTO mark(one, edition, former, doubt, fence)"

@@ -171,6 +171,53 @@ def test_direction_turned(two, back):
     assert new.held() == old.held() and len(old.box(ANNA).mails) == 8
 
 
+def turned_with_both_there(two, capabilities=PLAIN, window=0):
+    """new is read now, and has eight messages twice: UIDs 9 to 16, sent again, and 17 to 24, which came back."""
+    old, new, copier = two(capabilities, window)
+    brought_again(copier, new)
+    copier.changes["from"] = "new"
+    copier.until_clean()
+    assert [m.uid for m in new.box(ANNA).mails] == list(range(9, 25)) and len(old.box(ANNA).mails) == 8
+    return old, new, copier
+
+
+@pytest.mark.parametrize("capabilities, window", [(CONDSTORE, 0), (PLAIN, WINDOW)], ids=["told", "swept"])
+@pytest.mark.parametrize("deleted", [range(17, 25), range(9, 17)], ids=["came back", "sent again"])
+def test_one_of_two_is_deleted_by_its_user(two, deleted, capabilities, window):
+    old, new, copier = turned_with_both_there(two, capabilities, window)
+    before = old.held()
+    new.box(ANNA).remove(deleted)
+    copier.until_clean()
+    assert old.held() == before
+    copier.changes["from"] = "old"
+    copier.until_clean()
+    assert new.held() == old.held() == before
+
+
+def test_both_are_deleted_by_their_user(two):
+    old, new, copier = turned_with_both_there(two)
+    new.box(ANNA).remove([9, 17])
+    copier.until_clean()
+    assert len(old.box(ANNA).mails) == 7
+
+
+def test_a_uid_of_another_numbering_is_nobodys_second_copy(two):
+    old, new, copier = turned_with_both_there(two)
+    box, strangers = new.box(ANNA), [mail.message("stranger%d" % i) for i in range(30)]
+    with new.lock:
+        kept, box.mails = list(box.mails), []
+        box.uidvalidity += 7
+        box.uidnext = 1
+        for data in strangers:
+            box.add(data)
+        for m in kept:
+            box.add(m.data, m.flags, m.date)
+    copier.changes["from"] = "old"
+    for _ in range(3):
+        copier.run()
+    assert not collections.Counter(strangers) - collections.Counter(m.data for m in box.mails)
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_killed_at_every_step(two, turned):
     old, new, copier = two(PLAIN)
