@@ -87,13 +87,27 @@ async function run() {
 
 /* ---- the stream */
 
-function onLine(line) {
-	if (line.startsWith("data:"))
-		soon(SETTLE_MS);
+/*
+ * Lines of one stream. It begins with how waves and the sums stand, up to the first summary: the
+ * look that goes with a stream's beginning has shown that.
+ */
+function listener() {
+	let event = "", begun = false;
+
+	return (line) => {
+		if (line.startsWith("event:"))
+			event = line.slice("event:".length).trim();
+		if (!line.startsWith("data:"))
+			return;
+		if (begun || (event !== "wave" && event !== "summary"))
+			soon(SETTLE_MS);
+		begun ||= event === "summary";
+	};
 }
 
 async function read(body, alive) {
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+	const onLine = listener();
 	let rest = "";
 
 	for (;;) {
@@ -109,7 +123,8 @@ async function read(body, alive) {
 	}
 }
 
-async function once(mine) {
+/* first: a look begins with it. */
+async function once(mine, first) {
 	let silence = 0;
 	const alive = () => {
 		clearTimeout(silence);
@@ -123,6 +138,8 @@ async function once(mine) {
 		if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("text/event-stream"))
 			return NO_STREAM_MS;
 		streaming = true;
+		if (!first)
+			soon(0);
 		alive();
 		await read(answer.body, alive);
 	} catch {
@@ -134,13 +151,14 @@ async function once(mine) {
 
 async function stream() {
 	const mine = new AbortController();
+	let first = true;
 
 	abort?.abort();
 	abort = mine;
 	while (abort === mine) {
-		const wait = await once(new AbortLink(mine.signal));
+		const wait = await once(new AbortLink(mine.signal), first);
 
-		streaming = false;
+		first = streaming = false;
 		if (abort !== mine || mine.signal.aborted)
 			return;
 		soon(0);

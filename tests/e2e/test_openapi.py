@@ -61,6 +61,7 @@ def paths(f, person):
     processes.wait_until(lambda: ask(f, "/v1/report/final")[2]["state"] == "done", 10, "the final report")
     return {
         "/v1/report": ["?wave=openapi"],
+        "/v1/report/final": ["", "?part=state", "?part=document"],
         "/v1/answers": ["?request=%d" % request],
         "/v1/trace": ["?trace=%d" % trace],
         "/v1/verify": ["?user=" + quote(person.name), "?wave=openapi"],

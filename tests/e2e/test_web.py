@@ -450,6 +450,21 @@ def test_a_late_refusal_throws_nobody_out(desk, people):
     assert b.evaluate("sessionStorage.getItem('mailferry.token')") == desk.view
 
 
+def test_a_first_look_asks_once(desk):
+    """The stream's first words are how things stand, which is on the page already. Modules come together, not one by one."""
+    b = desk.browser
+    desk.look()
+    b.wait("#dot.live")
+    b.evaluate("new Promise((done) => setTimeout(done, 3000))")     # the stream begins within a second, and is followed within another
+    asked = json.loads(b.evaluate("JSON.stringify(performance.getEntriesByType('resource').map((e) => e.name))"))
+    for path in ("/v1", "/v1/status", "/v1/rates", "/v1/history"):
+        assert len([a for a in asked if a.split("?")[0].endswith(path)]) == 1, (path, asked)
+    files = {f for f in os.listdir(os.path.join(ROOT, "admin", "web")) if f.endswith(".js")}
+    named = b.evaluate("[...document.querySelectorAll('script[src], link[rel=modulepreload]')].map((e) => e.getAttribute(e.src ? 'src' : 'href')).join()")
+    assert set(named.split(",")) == files
+    desk.quiet()
+
+
 def test_waves_are_summed_up_seldom(desk, people):
     """However much happens meanwhile."""
     b = desk.browser
