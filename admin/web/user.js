@@ -117,7 +117,7 @@ function exceptionsPanel(user, x) {
 		{ title: "Kind", cell: (e) => e.kind },
 		{ title: "Reason", class: "grow", cell: (e) => e.reason },
 		{ title: "Waived", cell: (e) => (e.waived ? mark("plain", "waived") : e.retry ? mark("busy", "again") : "") },
-	], x.exceptions, "None.", "Exceptions"), exceptionButtons(user, x.exceptions),
+	], x.exceptions, "None.", "Exceptions"), exceptionButtons(user, x.exceptions, x.more),
 	x.repairs.length > 0 && el("p", {}, `${some(x.repairs.length, "message was", "messages were")} repaired on the way; mailferry exceptions shows what was changed.`));
 }
 

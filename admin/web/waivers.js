@@ -107,30 +107,32 @@ export async function letWavePass(wave) {
 
 /* ---- messages that could not be copied */
 
-function exceptionsPass(user, n) {
+function exceptionsPass(user, what) {
 	askFirst({
-		title: `Let ${some(n, "message", "messages")} of ${user} pass?`,
+		title: `Let ${what} of ${user} pass?`,
 		lines: ["They are not on new, and will not be. They hold the cutover up no more; a pass begins that counts anew. Where old keeps them, they can still be fetched there."],
 		fields: [WHY],
-		yes: `Let ${some(n, "message", "messages")} pass`,
+		yes: `Let ${what} pass`,
 		danger: true,
 		act: async (values) => `${some((await post("/v1/waive", { user, all: true, ...values })).count, "message is", "messages are")} let pass.`,
 	});
 }
 
-function exceptionsCount(user, n) {
+function exceptionsCount(user, what) {
 	askFirst({
-		title: `Take back that ${some(n, "message", "messages")} of ${user} are let pass?`,
+		title: `Take back that ${what} of ${user} pass?`,
 		lines: ["They count again, and hold the cutover up until they are copied or let pass."],
 		yes: "Take it back",
 		act: async () => `${some((await post("/v1/waive", { user, all: true, undo: true })).count, "message counts", "messages count")} again.`,
 	});
 }
 
-export function exceptionButtons(user, list) {
+/* more: there are others than those of the list */
+export function exceptionButtons(user, list, more) {
 	const waived = list.filter((x) => x.waived).length, open = list.length - waived;
+	const all = (n) => (more ? "all messages that could not be copied" : some(n, "message", "messages"));
 
 	return list.length > 0 && el("p", { class: "buttons" },
-		open > 0 && allowed("Let all pass", () => exceptionsPass(user, open), { class: "small", id: "exceptions-pass" }),
-		waived > 0 && allowed("Take back", () => exceptionsCount(user, waived), { class: "small", id: "exceptions-back", "aria-label": "Take back: messages that are let pass" }));
+		open > 0 && allowed("Let all pass", () => exceptionsPass(user, all(open)), { class: "small", id: "exceptions-pass" }),
+		waived > 0 && allowed("Take back", () => exceptionsCount(user, all(waived)), { class: "small", id: "exceptions-back", "aria-label": "Take back: messages that are let pass" }));
 }

@@ -13,6 +13,7 @@ from lib import processes
 from lib.browser import Browser, SIZES
 from lib.httpapi import Api, address, token
 from lib.mailferry import ROOT
+from test_final import append
 from test_opensrs import api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
 pytestmark = [pytest.mark.full, pytest.mark.any_servers]
@@ -209,13 +210,23 @@ def test_the_final_report(desk, people, tmp_path):
 
 def test_a_check_is_let_pass(stage, own_ferry, browser):
     """For a user, then for the wave; each time taken back."""
-    desk, b, p = Desk(own_ferry({"api": opened(), "gate": {"phases": "require"}, "sync": {"delta_s": 1}, "run": {"nodes": 1}}), browser), browser, stage.take()
+    b, p = browser, stage.take()
+    desk = Desk(own_ferry({"api": opened(), "gate": {"phases": "require"}, "run": {"nodes": 1}, "sync": {"delta_s": 1, "message_max": "8K"}}), browser)
+    append(stage, p, 9000)
     desk.f.import_users([p.name], wave="1")
-    desk.f.wait_state(p.name, "ready")
 
     def state():
         return next(i["state"] for i in desk.f.cli("why", p.name)["waits_for"] if i["name"] == "phases")
     desk.look("user/" + p.name)
+    assert "Let 1 message of" in desk.do("Let all pass", "Let 1 message pass", note="an old advert")
+    b.wait("td .badge:text-is('waived')")
+    desk.f.wait_state(p.name, "ready")
+    desk.do("Take back", "Take it back")
+    b.wait("#exceptions-pass")
+    desk.do("Let all pass", "Let 1 message pass", note="after all")
+    b.wait("td .badge:text-is('waived')")
+    desk.f.wait_state(p.name, "ready")
+
     b.click("#waive-phases")
     b.click("dialog button:has-text('Let it pass')")
     b.wait("dialog [name=note]:invalid")
