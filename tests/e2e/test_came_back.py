@@ -218,7 +218,7 @@ def test_a_uid_of_another_numbering_is_nobodys_second_copy(two):
     assert not collections.Counter(strangers) - collections.Counter(m.data for m in box.mails)
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("turned", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_killed_at_every_step(two, turned):
     old, new, copier = two(PLAIN)
     if turned:

@@ -368,7 +368,7 @@ def odd_drop(trouble):
 
 
 @pytest.mark.parametrize("trouble", ["another order", "ids for two", "hides one", "one of another folder",
-                                     "ids that cannot be kept", "locked"])
+                                     "ids that cannot be kept", pytest.param("locked", marks=pytest.mark.full)])
 def test_what_old_shows_by_pop3(own_ferry, stage, person, pop3, trouble):
     drop, why = odd_drop(trouble)
     with contextlib.closing(FakeDrop({person.name: person.password}, drop)) as fake:
