@@ -113,8 +113,14 @@ CREATE TABLE latency (			-- of live users' commands, as a node sees it
 	at		BIGINT NOT NULL,
 	commands	BIGINT NOT NULL,	-- answered in the last few seconds
 	typical_us	BIGINT NOT NULL,	-- the median of them
-	failed_at	BIGINT NOT NULL DEFAULT 0,	-- the last NO [SERVERBUG] or the like
 	PRIMARY KEY (node, side)
+);
+
+CREATE TABLE server_errors (		-- NO [SERVERBUG] or the like, heard by live users
+	side		TEXT NOT NULL,
+	name		TEXT NOT NULL,		-- of each side the users who heard it last
+	at		BIGINT NOT NULL,
+	PRIMARY KEY (side, name)
 );
 
 CREATE TABLE acks (			-- "none of my sessions of this user can change the side being left"

@@ -116,7 +116,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 		"name") ");"
 			"CREATE INDEX strangers_by_domain ON strangers (" STORE_TAIL(
 				"name") ");",
-	[18] = "ALTER TABLE latency ADD COLUMN failed_at BIGINT NOT NULL DEFAULT 0;",
+	[18] = "CREATE TABLE server_errors (side TEXT NOT NULL, name TEXT NOT NULL,"
+	       " at BIGINT NOT NULL, PRIMARY KEY (side, name));",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

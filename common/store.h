@@ -374,21 +374,37 @@ int store_certificates_each(struct store *st, store_certificate_fn *fn, void *ar
 
 /*
  * How long a server takes to answer live users' commands, as a node sees it: the median over
- * the last few seconds. The copier makes room when it grows. And when one of the answers said
- * last that the server itself is in trouble.
+ * the last few seconds. The copier makes room when it grows.
  */
 #define STORE_LATENCY_MS 5000 /* nodes write it this often */
 struct latency_row {
 	const char *node;
 	enum side side;
 	int64_t at, commands, typical_us;
-	int64_t failed_at; /* 0: none since the node's start */
 };
 int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
-			int64_t typical_us, bool failed, struct err *e) MUST_CHECK;
+			int64_t typical_us, struct err *e) MUST_CHECK;
 typedef int store_latency_fn(const struct latency_row *l, void *arg);
 int store_latency_each(struct store *st, store_latency_fn *fn, void *arg,
 		       struct err *e) MUST_CHECK;
+
+/*
+ * A live user heard from this server, age_ms ago, that it is in trouble itself
+ * (sync/trouble.h). Of each server the users who heard it last are kept, so many of them, each
+ * once.
+ */
+#define STORE_ERROR_USERS 2
+int store_server_error(struct store *st, enum side side, const char *name, int64_t age_ms,
+		       struct err *e) MUST_CHECK;
+struct server_error_row {
+	enum side side;
+	const char *name;
+	int64_t at;
+};
+typedef int store_server_error_fn(const struct server_error_row *x, void *arg);
+/* By side, the last one first. */
+int store_server_errors_each(struct store *st, store_server_error_fn *fn, void *arg,
+			     struct err *e) MUST_CHECK;
 
 /* "Quiet for change": written once all sessions of the user on this node are quiet. */
 int store_ack(struct store *st, const char *node, const char *name, int64_t change,

@@ -167,29 +167,28 @@ int store_nodes_each(struct store *st, store_node_fn *fn, void *arg, struct err 
 
 /* ---- latency */
 
-int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
-			int64_t typical_us, bool failed, struct err *e)
+static enum side side_of(const char *name)
 {
-	int64_t now = db_now_ms(st->db);
+	return strcmp(name, side_name(SIDE_NEW)) == 0 ? SIDE_NEW : SIDE_OLD;
+}
 
-	return done(
-		db_run(st->db,
-		       "INSERT INTO latency (node, side, at, commands, typical_us, failed_at)"
-		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (node, side) DO UPDATE"
-		       " SET at = excluded.at, commands = excluded.commands,"
-		       " typical_us = excluded.typical_us, failed_at = CASE WHEN"
-		       " excluded.failed_at > 0 THEN excluded.failed_at"
-		       " ELSE latency.failed_at END",
-		       ARGS(TEXT(node), TEXT(side_name(side)), INT(now), INT(commands),
-			    INT(typical_us), INT(failed ? now : 0)),
-		       e));
+int store_latency_write(struct store *st, const char *node, enum side side, int64_t commands,
+			int64_t typical_us, struct err *e)
+{
+	return done(db_run(st->db,
+			   "INSERT INTO latency (node, side, at, commands, typical_us)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (node, side) DO UPDATE SET"
+			   " at = excluded.at, commands = excluded.commands,"
+			   " typical_us = excluded.typical_us",
+			   ARGS(TEXT(node), TEXT(side_name(side)), INT(db_now_ms(st->db)),
+				INT(commands), INT(typical_us)),
+			   e));
 }
 
 int store_latency_each(struct store *st, store_latency_fn *fn, void *arg, struct err *e)
 {
 	struct rows *r = db_query(st->db,
-				  "SELECT node, side, at, commands, typical_us, failed_at"
-				  " FROM latency"
+				  "SELECT node, side, at, commands, typical_us FROM latency"
 				  " ORDER BY node, side",
 				  NO_ARGS, e);
 	int got, rc = 0;
@@ -199,15 +198,65 @@ int store_latency_each(struct store *st, store_latency_fn *fn, void *arg, struct
 	while (rc == 0 && (got = rows_next(r, e)) != 0) {
 		struct latency_row l = {
 			.node = rows_text(r, 0),
-			.side = strcmp(rows_text(r, 1), side_name(SIDE_NEW)) == 0 ? SIDE_NEW
-										  : SIDE_OLD,
+			.side = side_of(rows_text(r, 1)),
 			.at = rows_int(r, 2),
 			.commands = rows_int(r, 3),
 			.typical_us = rows_int(r, 4),
-			.failed_at = rows_int(r, 5),
 		};
 
 		rc = got < 0 ? -1 : fn(&l, arg);
+	}
+	rows_end(&r);
+	return rc;
+}
+
+/* ---- servers in trouble */
+
+/* What was told late does not make younger what is known. */
+static int put_server_error(struct db *db, const char *side, const char *name, int64_t at,
+			    struct err *e)
+{
+	if (db_run(db,
+		   "INSERT INTO server_errors (side, name, at) VALUES (?1, ?2, ?3)"
+		   " ON CONFLICT (side, name) DO UPDATE SET at = excluded.at"
+		   " WHERE excluded.at > server_errors.at",
+		   ARGS(TEXT(side), TEXT(name), INT(at)), e) < 0)
+		return -1;
+	return db_run(db,
+		      "DELETE FROM server_errors WHERE side = ?1 AND name NOT IN"
+		      " (SELECT name FROM server_errors WHERE side = ?1"
+		      " ORDER BY at DESC, name LIMIT ?2)",
+		      ARGS(TEXT(side), INT(STORE_ERROR_USERS)), e);
+}
+
+int store_server_error(struct store *st, enum side side, const char *name, int64_t age_ms,
+		       struct err *e)
+{
+	int64_t now = db_now_ms(st->db);
+
+	if (db_begin(st->db, e) < 0)
+		return -1;
+	if (put_server_error(st->db, side_name(side), name, now - age_ms, e) < 0)
+		return db_rollback(st->db);
+	return db_commit(st->db, e);
+}
+
+int store_server_errors_each(struct store *st, store_server_error_fn *fn, void *arg,
+			     struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT side, name, at FROM server_errors"
+				  " ORDER BY side, at DESC, name",
+				  NO_ARGS, e);
+	int got, rc = 0;
+
+	if (!r)
+		return -1;
+	while (rc == 0 && (got = rows_next(r, e)) != 0) {
+		struct server_error_row x = { side_of(rows_text(r, 0)), rows_text(r, 1),
+					      rows_int(r, 2) };
+
+		rc = got < 0 ? -1 : fn(&x, arg);
 	}
 	rows_end(&r);
 	return rc;

@@ -240,9 +240,9 @@ const struct setting_row setting_rows[] = {
 	INT("retry_s", AT(SECTION_SYNC, sync.retry_s), "60", 1, 3600, "s",
 	    "After a failed pass; doubles up to one hour."),
 	INT("trouble_s", AT(SECTION_SYNC, sync.trouble_s), "120", 0, 86400, "s",
-	    "After a server answered a live user with NO [SERVERBUG], [UNAVAILABLE] or "
+	    "After a server answered two live users with NO [SERVERBUG], [UNAVAILABLE] or "
 	    "[CORRUPTION] nobody is moved, and what is missing on it is not taken for deleted, "
-	    "for so long. 0: never."),
+	    "for so long; after it answered one so, the same of this user. 0: never."),
 	INT("trailing_quiet_days", AT(SECTION_SYNC, sync.trailing_quiet_days), "14", 1, 365,
 	    "days",
 	    "A moved user is done when for so long nothing has come to old, and the MX has led "

@@ -37,8 +37,10 @@ void follower_answer(struct follower *f, const struct answer_row *a);
 /* Sessions that used each extension since the last call. */
 void follower_uses(struct follower *f, const uint32_t counts[USAGES]);
 /* Answers of this server to live users in the last seconds, and the median time they took. */
-void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us,
-		      bool failed);
+void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us);
+/* The user heard, at that monotonic time, that this server is in trouble. */
+void follower_server_error(struct follower *f, enum side side, const char *name,
+			   int64_t heard_ms);
 /* A POP3 session was led to old. */
 void follower_pop3_seen(struct follower *f, const char *name);
 /* Wants the map of the user's unique ids: overlay_arrived() follows. */

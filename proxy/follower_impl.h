@@ -71,6 +71,7 @@ enum order_kind {
 	ORDER_USES,
 	ORDER_LEAVING,
 	ORDER_LATENCY,
+	ORDER_SERVER_ERROR,
 	ORDER_CERTIFICATES
 };
 struct order {

@@ -185,14 +185,21 @@ void follower_uses(struct follower *f, const uint32_t counts[USAGES])
 	send_order(f, o);
 }
 
-void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us,
-		      bool failed)
+void follower_latency(struct follower *f, enum side side, int64_t commands, int64_t typical_us)
 {
 	send_order(f, (struct order){ .kind = ORDER_LATENCY,
 				      .side = side,
 				      .change = commands,
-				      .at = typical_us,
-				      .on = failed });
+				      .at = typical_us });
+}
+
+void follower_server_error(struct follower *f, enum side side, const char *name,
+			   int64_t heard_ms)
+{
+	send_order(f, (struct order){ .kind = ORDER_SERVER_ERROR,
+				      .side = side,
+				      .name = mem_str(name),
+				      .at = heard_ms });
 }
 
 void follower_leaving(struct follower *f)

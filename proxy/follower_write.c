@@ -2,6 +2,7 @@
 #include "proxy/follower_impl.h"
 
 #include "common/build.h"
+#include "common/clock.h"
 
 #define SESSION_BATCH 256 /* rows of one transaction */
 
@@ -137,7 +138,10 @@ static int carry_out(struct follower *f, const struct order *o, struct err *e)
 	case ORDER_LEAVING:
 		return follower_mark(f, true, e);
 	case ORDER_LATENCY:
-		return store_latency_write(f->store, node, o->side, o->change, o->at, o->on, e);
+		return store_latency_write(f->store, node, o->side, o->change, o->at, e);
+	case ORDER_SERVER_ERROR:
+		return store_server_error(f->store, o->side, o->name, clock_mono_ms() - o->at,
+					  e);
 	case ORDER_CERTIFICATES:
 		return store_certificates_write(f->store, node, o->certificates,
 						o->certificate_count, e);
@@ -220,14 +224,29 @@ static int write_trace(struct follower *f, struct order_queue *q, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
-/* A user who is not known to read by POP3 could be moved without a map: said until it is heard.
- */
+static bool waits_for_store(const struct order *o)
+{
+	return o->kind == ORDER_POP3_SEEN || o->kind == ORDER_SERVER_ERROR;
+}
+
+static bool is_queued(const struct follower *f, const struct order *o)
+{
+	const struct order *q;
+
+	STAILQ_FOREACH(q, &f->orders, next)
+		if (q->kind == o->kind && q->side == o->side && strcmp(q->name, o->name) == 0)
+			return true;
+	return false;
+}
+
+/* Somebody could be moved for want of it, without a map or by what an ill server lists: said
+ * until it is heard. A later one of the same user says more. */
 static bool say_again(struct follower *f, struct order *o)
 {
 	bool again;
 
 	pthread_mutex_lock(&f->lock);
-	again = o->kind == ORDER_POP3_SEEN && !f->stop;
+	again = waits_for_store(o) && !f->stop && !is_queued(f, o);
 	if (again)
 		STAILQ_INSERT_TAIL(&f->orders, o, next);
 	pthread_mutex_unlock(&f->lock);

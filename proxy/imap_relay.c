@@ -2,7 +2,7 @@
  * pass as they are. */
 #include "proxy/imap.h"
 
-#include "proxy/latency.h"
+#include "proxy/server_error.h"
 #include "proxy/uses.h"
 #include "proxy/trace.h"
 #include "proxy/validity.h"
@@ -179,7 +179,7 @@ void imap_pass_down(struct session *s)
 		}
 	}
 	if (b->failed)
-		latency_failed(s);
+		server_error_heard(s);
 	b->failed = false;
 	session_send_down(s, in.p + sent, at - sent);
 	stream_consume(s->backend, at);

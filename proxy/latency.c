@@ -21,19 +21,6 @@ void latency_answered(struct session *s)
 	s->asked_ms = 0;
 }
 
-void latency_failed(struct session *s)
-{
-	struct latency *l = &s->proxy->latency[s->side];
-	int64_t now = clock_mono_ms();
-
-	/* Of the first one the store hears at once: a cutover may be about to believe it. */
-	if (!l->failed_ms || now - l->failed_ms >= STORE_LATENCY_MS) {
-		l->failed_ms = now;
-		s->proxy->latency_ms = now - STORE_LATENCY_MS;
-	}
-	l->failed = true;
-}
-
 static int compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -58,11 +45,10 @@ void latency_tick(struct proxy *p, int64_t now_ms)
 		struct latency *l = &p->latency[i];
 		uint32_t n = MIN(l->count, (uint32_t)LATENCY_SAMPLES);
 
-		if (n || l->told || l->failed)
+		if (n || l->told)
 			follower_latency(p->follower, (enum side)i, l->count,
-					 latency_median(l->ms, n) * (int64_t)1000, l->failed);
+					 latency_median(l->ms, n) * (int64_t)1000);
 		l->told = n > 0;
 		l->count = 0;
-		l->failed = false;
 	}
 }

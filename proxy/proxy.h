@@ -12,6 +12,7 @@
 #include "config/settings.h"
 #include "proxy/latency.h"
 #include "proxy/meters.h"
+#include "proxy/server_error.h"
 #include "proxy/stream.h"
 
 #define PROXY_TICK_MS	    250	  /* held users are looked at this often */
@@ -41,7 +42,8 @@ struct proxy {
 	struct caps *caps;     /* what they can do before login */
 	uint32_t uses[USAGES]; /* sessions that used it, since the follower was told */
 	struct latency latency[SIDES];
-	int64_t latency_ms;    /* when it was told */
+	int64_t latency_ms; /* when it was told */
+	struct server_errors server_errors[SIDES];
 	struct probes *probes; /* NULL: the node leaves */
 	struct follower *follower;
 	struct listeners *listeners;

@@ -181,7 +181,7 @@ bool deletes_allowed(struct work *w, size_t n)
 	if (pace_is_in_trouble(p->from)) {
 		pass_unclean(p,
 			     "folder %s: %zu messages have gone from %s, which is in trouble: "
-			     "nothing is deleted meanwhile",
+			     "nothing is deleted meanwhile (sync { trouble_s })",
 			     w->f->name[p->from], n, side_name(p->from));
 		return false;
 	}

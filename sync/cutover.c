@@ -288,18 +288,17 @@ static void advance(struct cutover *c)
 
 /* ---- the worker */
 
-/* Behind the last delta, of both directions: it may have believed a server that was ill by
- * then. */
+/* Behind the last delta: it may have believed a server that was ill by then. */
 static bool servers_are_well(struct cutover *c)
 {
-	char why[sizeof c->why];
+	char why[TROUBLE_TEXT_MAX];
 	struct trouble t;
 	struct err e = { 0 };
 
 	if (trouble_read(c->o.store, c->o.settings, &t, &e) < 0)
 		undo(c, UNDO_STORE, "%s", e.text);
-	else if (trouble_is_on(&t, store_now_ms(c->o.store), why, sizeof why))
-		undo(c, UNDO_DELTA, "%s", why);
+	else if (trouble_holds(&t, c->name, c->direction, store_now_ms(c->o.store), why))
+		undo(c, UNDO_DELTA, "%s; %s", why, TROUBLE_REMEDY);
 	else
 		return true;
 	return false;

@@ -200,17 +200,17 @@ static void check_quota(const struct progress *p, struct gate_item *i)
 		gate_say(i, true, NULL, "the new mailbox has room");
 }
 
-static void check_servers(const struct progress *p, const struct gate_view *v,
-			  struct gate_item *i)
+static void check_servers(const struct user *u, const struct gate_view *v, struct gate_item *i)
 {
-	char trouble[200];
+	int64_t not_before = u->progress.not_before;
+	char trouble[TROUBLE_TEXT_MAX];
 
-	if (trouble_is_on(&v->trouble, v->now, trouble, sizeof trouble))
-		gate_say(i, false, "the server's log says what ails it: is its disk full?",
-			 "%s", trouble);
-	else if (p->not_before > v->now)
+	if (trouble_holds(&v->trouble, u->name, user_freeze_direction(u->state), v->now,
+			  trouble))
+		gate_say(i, false, TROUBLE_REMEDY, "%s", trouble);
+	else if (not_before > v->now)
 		gate_say(i, false, NULL, "a server wants to be left alone for %lld s more",
-			 (long long)(p->not_before - v->now + 999) / 1000);
+			 (long long)(not_before - v->now + 999) / 1000);
 	else
 		gate_say(i, true, NULL, "no server asks us to wait, and none is in trouble");
 }
@@ -314,7 +314,7 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_verified(p, &out[GATE_VERIFIED]);
 	check_exceptions(p, &out[GATE_EXCEPTIONS]);
 	check_quota(p, &out[GATE_QUOTA]);
-	check_servers(p, v, &out[GATE_SERVERS]);
+	check_servers(u, v, &out[GATE_SERVERS]);
 	check_short(p, v->s, &out[GATE_SHORT]);
 	if (v->known)
 		check_phases(u, v, &out[GATE_PHASES]);

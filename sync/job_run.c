@@ -418,6 +418,7 @@ int job_main(void)
 		return 1;
 	json_wipe_freed(); /* accounts and their answers hold secrets */
 	life.about.user = life.job.user;
+	pace_user(life.job.user);
 	pulse_start(on_pulse);
 	if (life.job.kind == JOB_FINAL)
 		pace_urgent();

@@ -15,6 +15,7 @@
 #define NAP_US	  200000
 
 static bool urgent;
+static uint64_t whom;				     /* this worker's user, by pace_hash() */
 static struct pace_page *page;			     /* NULL: no limits */
 static struct pace_clock of_user[SIDES][PACE_WHATS]; /* this worker's user */
 
@@ -64,6 +65,21 @@ void pace_page_free(struct pace_page **p, int *fd)
 void pace_use(struct pace_page *p)
 {
 	page = p;
+}
+
+/* FNV-1a. */
+uint64_t pace_hash(const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 0x100000001b3;
+	return h;
+}
+
+void pace_user(const char *name)
+{
+	whom = pace_hash(name);
 }
 
 void pace_urgent(void)
@@ -140,9 +156,13 @@ int pace_may_send(struct err *e)
 
 bool pace_is_in_trouble(enum side side)
 {
-	int64_t until = page ? atomic_load(&page->trouble_until[side]) : 0;
+	int64_t now = clock_mono_ms();
 
-	return until && clock_mono_ms() < until;
+	if (!page)
+		return false;
+	return now < atomic_load(&page->trouble_until[side]) ||
+	       (now < atomic_load(&page->user_trouble_until[side]) &&
+		atomic_load(&page->trouble_user[side]) == whom);
 }
 
 void pace_wait(enum side side, enum pace_what what, int64_t n)

@@ -35,9 +35,10 @@ struct pace_page {
 	/* Until then the engine is sure to be the one at work, by the monotonic clock in ms; 0:
 	 * it needs no lease (sync/lease.h). */
 	_Atomic int64_t lease_until;
-	/* Likewise: what is missing there is not believed to be gone (sync/trouble.h); 0: it is.
-	 */
-	_Atomic int64_t trouble_until[SIDES];
+	/* Likewise: what is missing there is not believed to be gone (sync/trouble.h); 0: it
+	 * is. Of one user, by the hash of his name, it may be so for longer. */
+	_Atomic int64_t trouble_until[SIDES], user_trouble_until[SIDES];
+	_Atomic uint64_t trouble_user[SIDES];
 };
 
 /* The engine's: a new page, and the descriptor that workers get as PACE_FD. */
@@ -46,6 +47,9 @@ void pace_page_free(struct pace_page **p, int *fd);
 
 /* A worker's: uses the page if it was given one; else nothing below ever waits. */
 void pace_attach(void);
+/* Whom the worker works for. */
+void pace_user(const char *name);
+uint64_t pace_hash(const char *name);
 /* The last delta of a cutover: people wait. It books what it moves, and never waits. */
 void pace_urgent(void);
 /* For tests: the same with this page. NULL: none. */
@@ -56,7 +60,7 @@ size_t pace_chunk(enum side side, size_t want);
 /* May another byte be sent? Not when the engine's lease has run out: another one may be at the
  * same user by now. */
 int pace_may_send(struct err *e) MUST_CHECK;
-/* Is this server in trouble? */
+/* Is this server in trouble, as far as this worker's user is concerned? */
 bool pace_is_in_trouble(enum side side);
 /* n units were moved, or are about to be: waits until that is right. Any thread. */
 void pace_wait(enum side side, enum pace_what what, int64_t n);

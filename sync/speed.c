@@ -12,6 +12,12 @@
 
 #define STALE_MS (3 * STORE_LATENCY_MS) /* a node's older figures tell nothing */
 
+/* For whom a server is in trouble. */
+struct ill {
+	bool all;
+	char user[STORE_NAME_MAX + 1]; /* "": for nobody, or for all */
+};
+
 struct speed {
 	struct store *store;
 	const struct settings *s;
@@ -19,7 +25,7 @@ struct speed {
 	int fd;
 	struct ease ease[SIDES];
 	int64_t moved[SIDES], looked; /* at the last look */
-	bool trouble[SIDES];
+	struct ill ill[SIDES];	      /* as the log knows it */
 };
 
 struct speed *speed_new(struct store *st, const struct settings *s)
@@ -110,6 +116,37 @@ static int on_latency(const struct latency_row *l, void *arg)
 }
 
 /* The workers' clock is the monotonic one. */
+static int64_t as_mono(int64_t until, int64_t now)
+{
+	return until > now ? clock_mono_ms() + until - now : 0;
+}
+
+/* For whom, and that it changed, is all that the log is told. */
+static void log_trouble(struct speed *sp, enum side side, const struct trouble *t, int64_t now)
+{
+	const char *last = t->heard[side][0].user;
+	struct ill is = { .all = trouble_until(t, side, NULL) > now }, *was = &sp->ill[side];
+
+	if (!is.all && trouble_until(t, side, last) > now)
+		snprintf(is.user, sizeof is.user, "%s", last);
+	if (is.all && !was->all)
+		log_warn(
+			NULL,
+			"the %s server answers live users (%s, %s) with internal errors: until "
+			"it does not, nobody is moved, and what is missing there is not taken "
+			"for deleted",
+			side_name(side), last, t->heard[side][STORE_ERROR_USERS - 1].user);
+	else if (is.user[0] && strcmp(is.user, was->user) != 0)
+		log_warn(
+			NULL,
+			"the %s server answers %s with internal errors: until it does not, this "
+			"user is not moved, and what is missing there is not taken for deleted",
+			side_name(side), is.user);
+	else if (!is.all && !is.user[0] && (was->all || was->user[0]))
+		log_info(NULL, "no more internal errors of the %s server", side_name(side));
+	*was = is;
+}
+
 static void look_for_trouble(struct speed *sp)
 {
 	int64_t now = store_now_ms(sp->store);
@@ -121,21 +158,15 @@ static void look_for_trouble(struct speed *sp)
 		return;
 	}
 	for (int i = 0; i < SIDES; i++) {
-		bool on = t.until[i] > now;
+		const char *last = t.heard[i][0].user;
+		enum side side = (enum side)i;
 
-		if (on && !sp->trouble[i])
-			log_warn(
-				NULL,
-				"the %s server answers live users with internal errors: until it "
-				"does not, nobody is moved, and what is missing there is not "
-				"taken for deleted",
-				side_name((enum side)i));
-		else if (!on && sp->trouble[i])
-			log_info(NULL, "no more internal errors of the %s server",
-				 side_name((enum side)i));
-		sp->trouble[i] = on;
+		log_trouble(sp, side, &t, now);
 		atomic_store(&sp->page->trouble_until[i],
-			     on ? clock_mono_ms() + t.until[i] - now : 0);
+			     as_mono(trouble_until(&t, side, NULL), now));
+		atomic_store(&sp->page->trouble_user[i], pace_hash(last));
+		atomic_store(&sp->page->user_trouble_until[i],
+			     as_mono(trouble_until(&t, side, last), now));
 	}
 }
 

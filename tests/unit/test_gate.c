@@ -402,17 +402,50 @@ static void test_a_move_does_not_forget_what_was_found(void **state UNUSED)
 	assert_true(f.unseen == 3 && f.unseen_at == NOW);
 }
 
-#define T(name) cmocka_unit_test_setup(name, set_up)
-
-static void servers_in_trouble_are_not_left(void **state UNUSED)
+static void hear(enum side side, int at, const char *who, int64_t ago_ms)
 {
-	v.trouble = (struct trouble){ .at = { 0, NOW - 5000 }, .until = { 0, NOW + 115000 } };
-	assert_item(GATE_SERVERS, GATE_WAITS,
-		    "the new server answered a live user with an internal error 5 s ago: what it "
-		    "lists is not believed for 115 s more");
-	v.trouble.until[SIDE_NEW] = NOW;
+	v.trouble.lasts_ms = 120000;
+	snprintf(v.trouble.heard[side][at].user, sizeof v.trouble.heard[side][at].user, "%s",
+		 who);
+	v.trouble.heard[side][at].at = NOW - ago_ms;
+}
+
+static void test_one_user_s_errors_are_his(void **state UNUSED)
+{
+	hear(SIDE_NEW, 0, "anna", 5000);
+	assert_item(
+		GATE_SERVERS, GATE_WAITS,
+		"the new server answered anna with an internal error 5 s ago: what it lists "
+		"for this user is not believed for 115 s more");
+	hear(SIDE_NEW, 0, "bob", 5000);
+	assert_item(GATE_SERVERS, GATE_OK, "none is in trouble");
+	hear(SIDE_NEW, 0, "anna", 120000);
 	assert_item(GATE_SERVERS, GATE_OK, "none is in trouble");
 }
+
+static void test_a_server_in_trouble_is_not_left(void **state UNUSED)
+{
+	hear(SIDE_OLD, 0, "bob", 5000);
+	hear(SIDE_OLD, 1, "carl", 20000);
+	assert_item(GATE_SERVERS, GATE_WAITS,
+		    "the old server answered several users with internal errors, the last ones "
+		    "bob (5 s ago) and carl: what it lists is not believed for 100 s more");
+	hear(SIDE_OLD, 1, "carl", 120000); /* bob alone is left of them */
+	assert_item(GATE_SERVERS, GATE_OK, "none is in trouble");
+	u.state = USER_RETURNING;
+	hear(SIDE_OLD, 1, "carl", 20000);
+	assert_item(GATE_SERVERS, GATE_WAITS, "the old server answered several");
+}
+
+static void test_a_return_leads_out_of_it(void **state UNUSED)
+{
+	u.state = USER_RETURNING;
+	hear(SIDE_NEW, 0, "anna", 5000);
+	hear(SIDE_NEW, 1, "bob", 5000);
+	assert_item(GATE_SERVERS, GATE_OK, "none is in trouble");
+}
+
+#define T(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
 {
@@ -427,7 +460,9 @@ int main(void)
 		T(test_pop3_ids),
 		T(test_password),
 		T(test_server),
-		T(servers_in_trouble_are_not_left),
+		T(test_one_user_s_errors_are_his),
+		T(test_a_server_in_trouble_is_not_left),
+		T(test_a_return_leads_out_of_it),
 		T(test_room),
 		T(test_room_for_what_is_to_come),
 		T(test_the_last_three_deltas),

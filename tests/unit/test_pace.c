@@ -272,7 +272,7 @@ static void turn(struct store *st, struct speed *sp, int64_t typical_us)
 {
 	struct err e = { 0 };
 
-	assert_int_equal(store_latency_write(st, "p1", SIDE_OLD, 50, typical_us, false, &e), 0);
+	assert_int_equal(store_latency_write(st, "p1", SIDE_OLD, 50, typical_us, &e), 0);
 	clock_test_advance(EASE_MS);
 	speed_tick(sp);
 }
@@ -313,16 +313,26 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 
 	pace_use(page);
 	assert_false(pace_is_in_trouble(SIDE_OLD));
-	assert_int_equal(store_latency_write(st, "p1", SIDE_OLD, 1, 1000, true, &e), 0);
+	pace_user("anna");
+	assert_int_equal(store_server_error(st, SIDE_OLD, "anna", 0, &e), 0);
 	turn(st, sp, 1000);
 	assert_true(pace_is_in_trouble(SIDE_OLD));
 	assert_false(pace_is_in_trouble(SIDE_NEW));
-	clock_test_advance(120000 - EASE_MS - 1);
+	pace_user("bob");
+	assert_false(pace_is_in_trouble(SIDE_OLD));
+	assert_int_equal(store_server_error(st, SIDE_OLD, "carl", 0, &e), 0);
+	turn(st, sp, 1000);
+	assert_true(pace_is_in_trouble(SIDE_OLD));
+	clock_test_advance(120000 - 2 * EASE_MS - 1); /* since anna heard it */
 	assert_true(pace_is_in_trouble(SIDE_OLD));
 	clock_test_advance(1);
 	assert_false(pace_is_in_trouble(SIDE_OLD));
+	pace_user("carl");
+	assert_true(pace_is_in_trouble(SIDE_OLD));
 	turn(st, sp, 1000);
 	assert_int_equal(page->trouble_until[SIDE_OLD], 0);
+	turn(st, sp, 1000);
+	assert_int_equal(page->user_trouble_until[SIDE_OLD], 0);
 	pace_use(NULL);
 	munmap(page, sizeof *page);
 	speed_free(&sp);

@@ -699,8 +699,6 @@ static int sum_latency(const struct latency_row *l, void *arg)
 	int64_t *sum = arg;
 
 	assert_int_equal(l->at, store_now_ms(st));
-	/* later figures without a failure leave it */
-	assert_int_equal(l->failed_at, l->side == SIDE_OLD ? l->at : 0);
 	*sum += l->commands * 1000 + l->typical_us + (l->side == SIDE_NEW ? 100000 : 0);
 	return 0;
 }
@@ -711,15 +709,49 @@ static void test_latency(void **state UNUSED)
 
 	clock_test_freeze();
 	OK(store_node_join(st, "p1", &incarnation, &err));
-	OK(store_latency_write(st, "p1", SIDE_OLD, 7, 900, true, &err));
-	OK(store_latency_write(st, "p1", SIDE_OLD, 3, 40, false, &err)); /* the last one counts */
-	OK(store_latency_write(st, "p1", SIDE_NEW, 2, 5, false, &err));
+	OK(store_latency_write(st, "p1", SIDE_OLD, 7, 900, &err));
+	OK(store_latency_write(st, "p1", SIDE_OLD, 3, 40, &err)); /* the last one counts */
+	OK(store_latency_write(st, "p1", SIDE_NEW, 2, 5, &err));
 	OK(store_latency_each(st, sum_latency, &sum, &err));
 	assert_int_equal(sum, 3040 + 102005);
 	OK(store_node_leave(st, "p1", incarnation, &err)); /* it takes its figures with it */
 	sum = 0;
 	OK(store_latency_each(st, sum_latency, &sum, &err));
 	assert_int_equal(sum, 0);
+}
+
+static int show_error(const struct server_error_row *x, void *arg)
+{
+	char *out = arg;
+	size_t n = strlen(out);
+
+	snprintf(out + n, 200 - n, "%s %s %lld; ", side_name(x->side), x->name,
+		 (long long)(store_now_ms(st) - x->at));
+	return 0;
+}
+
+static void assert_errors(const char *wanted)
+{
+	char out[200] = "";
+
+	OK(store_server_errors_each(st, show_error, out, &err));
+	assert_string_equal(out, wanted);
+}
+
+static void test_the_last_users_who_heard_of_trouble(void **state UNUSED)
+{
+	clock_test_freeze();
+	assert_errors("");
+	OK(store_server_error(st, SIDE_NEW, "anna", 10, &err));
+	OK(store_server_error(st, SIDE_NEW, "anna", 20, &err)); /* told late */
+	assert_errors("new anna 10; ");
+	OK(store_server_error(st, SIDE_NEW, "anna", 5, &err));
+	OK(store_server_error(st, SIDE_OLD, "anna", 9, &err));
+	OK(store_server_error(st, SIDE_NEW, "bob", 7, &err));
+	OK(store_server_error(st, SIDE_NEW, "carl", 6, &err));
+	assert_errors("new anna 5; new carl 6; old anna 9; ");
+	OK(store_server_error(st, SIDE_NEW, "bob", 7, &err)); /* told late */
+	assert_errors("new anna 5; new carl 6; old anna 9; ");
 }
 
 int main(void)
@@ -738,6 +770,7 @@ int main(void)
 		TEST(test_holds_and_strangers),
 		TEST(test_usage),
 		TEST(test_latency),
+		TEST(test_the_last_users_who_heard_of_trouble),
 		TEST(test_answers),
 		TEST(test_drain),
 		TEST(test_trace_until_it_is_full),
