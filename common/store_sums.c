@@ -79,12 +79,22 @@ static int take_row(const struct rows *r, struct wave_sums *w, store_sums_fn *fn
 	return rc;
 }
 
-/* Those of a condition, by wave and state. */
-#define SUMS(condition)                                                                                                                                                                                       \
-	"SELECT wave, state, COUNT(*), " COUNT_IF("stuck_reason <> ''") ", " COUNT_IF("attempts > 0 AND stuck_reason = ''") ", " SUM("go") ", " COUNT_IF("exceptions > 0") ", " SUM(                          \
-		"messages") ", " SUM("copied") ", " SUM("verified") ", " SUM("exceptions") ", " SUM("bytes") ", " SUM("CASE WHEN messages > verified THEN messages - verified ELSE 0 END") " FROM"            \
-																							   " users" condition \
-																							   " GROUP BY wave, state ORDER BY wave, state"
+/* What read_sums() reads, of the users of a condition, by wave and state. One column a line. */
+/* clang-format off */
+#define SUMS(condition) \
+	"SELECT wave, state, COUNT(*)" \
+	", " COUNT_IF("stuck_reason <> ''") \
+	", " COUNT_IF("attempts > 0 AND stuck_reason = ''") \
+	", " SUM("go") \
+	", " COUNT_IF("exceptions > 0") \
+	", " SUM("messages") \
+	", " SUM("copied") \
+	", " SUM("verified") \
+	", " SUM("exceptions") \
+	", " SUM("bytes") \
+	", " SUM("CASE WHEN messages > verified THEN messages - verified ELSE 0 END") \
+	" FROM users" condition " GROUP BY wave, state ORDER BY wave, state"
+/* clang-format on */
 
 /* r NULL: the query failed. */
 static int take_sums(struct rows *r, store_sums_fn *fn, void *arg, struct err *e)
