@@ -84,9 +84,9 @@ struct api_hooks {
 	/* Start a pass (or the probe) of this user as soon as a slot is free, back-off or not.
 	 */
 	int (*sync_now)(const struct user *u, void *arg, struct err *e);
-	/* The user's journal is to be read or written to here, until it is let go; ERR_TEMP: it
-	 * is on its way. NULL: it is always here. */
-	int (*journal)(const char *name, void *arg, struct err *e);
+	/* The user's journal is to be read or written to here, until it is let go; ERR_TEMP: it is
+	 * on its way, even after some wait. NULL: it is always here. */
+	int (*journal)(const char *name, bool wait, void *arg, struct err *e);
 	void (*journal_done)(const char *name, void *arg);
 	/* Calls item for each thing that the user's next step waits for. */
 	void (*why)(const struct user *u, api_gate_fn *item, void *to, void *arg);

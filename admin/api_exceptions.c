@@ -7,17 +7,28 @@
 #include "sync/journal_exception.h"
 #include "sync/order.h"
 
-int api_open_journal(struct api *a, const char *user, struct journal **out, struct err *e)
+static int open_journal(struct api *a, const char *user, bool wait, struct journal **out,
+			struct err *e)
 {
 	char *path;
 	int rc;
 
-	if (a->hooks->journal && a->hooks->journal(user, a->arg, e) < 0)
+	if (a->hooks->journal && a->hooks->journal(user, wait, a->arg, e) < 0)
 		return -1;
 	path = order_journal_path(a->settings->sync.dir, user);
 	rc = journal_open_desk(out, path, e);
 	mem_free(&path);
 	return rc;
+}
+
+int api_open_journal(struct api *a, const char *user, struct journal **out, struct err *e)
+{
+	return open_journal(a, user, true, out, e);
+}
+
+int api_try_journal(struct api *a, const char *user, struct journal **out, struct err *e)
+{
+	return open_journal(a, user, false, out, e);
 }
 
 void api_close_journal(struct api *a, const char *user, struct journal **j)

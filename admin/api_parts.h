@@ -113,6 +113,9 @@ int api_waive_exceptions(struct api_call *c);
 /* 1: *out is the user's journal, 0: there is none yet, -1. Closed in each case. */
 int api_open_journal(struct api *a, const char *user, struct journal **out,
 		     struct err *e) MUST_CHECK;
+/* The same for who asks again later: nothing waits for one that is on its way. */
+int api_try_journal(struct api *a, const char *user, struct journal **out,
+		    struct err *e) MUST_CHECK;
 void api_close_journal(struct api *a, const char *user, struct journal **j);
 /* api_waivers.c: of checks, for a user or a wave; of exceptions, for a user. */
 int api_post_waive(struct api_call *c);

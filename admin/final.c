@@ -200,7 +200,7 @@ static bool look_at_exceptions(struct final *f, const char *name)
 	struct counted c = { 0 };
 	struct journal *j = NULL;
 	struct err e = { 0 };
-	int rc = api_open_journal(f->api, name, &j, &e);
+	int rc = api_try_journal(f->api, name, &j, &e);
 
 	if (rc > 0)
 		rc = journal_exceptions_each(j, 0, add_exception, &c, &e);

@@ -144,7 +144,7 @@ static int add_exceptions(struct audit *x, struct err *e)
 	struct depot *depot = x->of->o.depot;
 	struct journal *j = NULL;
 	bool lent;
-	int rc = depot_lend(depot, x->user, &lent, e);
+	int rc = depot_lend(depot, x->user, DEPOT_PATIENCE_MS, &lent, e);
 
 	if (rc == 0)
 		rc = journal_open_desk(&j, path, e);

@@ -8,7 +8,6 @@
 #include "sync/order.h"
 
 #define HEAL_MS	    20000 /* between two looks for what was not returned */
-#define PATIENCE_MS 2000  /* of people */
 
 /* ---- which one */
 
@@ -259,9 +258,9 @@ int depot_take(struct depot *d, const char *user, bool *doubt, struct err *e)
 	return rc;
 }
 
-int depot_lend(struct depot *d, const char *user, bool *lent, struct err *e)
+int depot_lend(struct depot *d, const char *user, int patience_ms, bool *lent, struct err *e)
 {
-	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	int64_t until = clock_mono_ms() + patience_ms;
 	bool doubt;
 	int got;
 

@@ -34,9 +34,12 @@ void depot_free(struct depot **d);
  * before a pass has ended. 0: it is on its way, ask again. -1.
  */
 int depot_take(struct depot *d, const char *user, bool *doubt, struct err *e) MUST_CHECK;
-/* For who reads it, or writes little, within this turn of the loop: waits a little; ERR_TEMP,
- * it is on its way still. *lent: it was not at work here, and is to be returned. */
-int depot_lend(struct depot *d, const char *user, bool *lent, struct err *e) MUST_CHECK;
+#define DEPOT_PATIENCE_MS 2000 /* of people */
+/* For who reads it, or writes little, within this turn of the loop: waits for so long (0: not at
+ * all, for who can ask again); ERR_TEMP: it is on its way still. *lent: it was not at work here,
+ * and is to be returned. */
+int depot_lend(struct depot *d, const char *user, int patience_ms, bool *lent,
+	       struct err *e) MUST_CHECK;
 /* How many are on their way from the store: each will want a worker. */
 int depot_coming(const struct depot *d);
 /* Nobody writes to it any more. Of one that was not taken: nothing. */

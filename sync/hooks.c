@@ -34,13 +34,13 @@ static int hook_sync_now(const struct user *u, void *arg, struct err *e)
 	return 0;
 }
 
-static int hook_journal(const char *name, void *arg, struct err *e)
+static int hook_journal(const char *name, bool wait, void *arg, struct err *e)
 {
 	struct program *p = arg;
 
 	if (p->depot && at_work(p, e) < 0)
 		return -1;
-	return depot_lend(p->depot, name, &p->lent, e);
+	return depot_lend(p->depot, name, wait ? DEPOT_PATIENCE_MS : 0, &p->lent, e);
 }
 
 static void hook_journal_done(const char *name, void *arg)

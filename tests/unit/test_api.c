@@ -27,7 +27,7 @@ static json_t *last;
 
 /* What the hooks have seen: written by the server's thread before it answers. */
 static struct {
-	int pokes, syncs, journals;
+	int pokes, syncs, journals, journal_waits;
 	char traced[64];
 } seen;
 
@@ -93,8 +93,9 @@ static bool hook_reload(const struct api_reload *r, void *arg UNUSED)
 }
 
 /* Twice on its way from another host; then there is none. */
-static int hook_journal(const char *name UNUSED, void *arg UNUSED, struct err *e)
+static int hook_journal(const char *name UNUSED, bool wait, void *arg UNUSED, struct err *e)
 {
+	seen.journal_waits += wait;
 	return seen.journals++ < 2 ? err_set(e, ERR_TEMP, "on its way") : 0;
 }
 
@@ -854,7 +855,7 @@ static void test_final_report_waits_for_a_journal(void **state UNUSED)
 	json_int_t users;
 
 	change_store("UPDATE users SET exceptions = 1 WHERE name = 'bob@example.com'");
-	seen.journals = 0;
+	seen.journals = seen.journal_waits = 0;
 	said = ask(CLIENT_OK, "/v1/report/final", json_object());
 	while (strcmp(text_at(said, "state"), "making") == 0) {
 		poll(NULL, 0, 20);
@@ -862,6 +863,7 @@ static void test_final_report_waits_for_a_journal(void **state UNUSED)
 	}
 	assert_string_equal(text_at(said, "state"), "done");
 	assert_int_equal(seen.journals, 3);
+	assert_int_equal(seen.journal_waits, 0);
 	x = json_object_get(json_object_get(json_object_get(said, "document"), "report"),
 			    "exceptions");
 	assert_int_equal(json_array_size(json_object_get(x, "unread")), 0);
