@@ -1,4 +1,11 @@
-/* What pulls.c and pulls_ask.c share. Not for others. */
+/*
+ * What the files of the pulls share. Not for others.
+ *
+ *	pulls.c		the rows of all users; when what is done
+ *	pulls_ask.c	what people ask for and are told
+ *	pulls_batch.c	who comes into a batch; its worker
+ *	pulled.c	what becomes of one user
+ */
 #ifndef SYNC_PULLS_IMPL_H
 #define SYNC_PULLS_IMPL_H
 
@@ -42,7 +49,31 @@ struct pulled *pulls_add(struct pulls *p, const char *name);
 void pulls_drop(struct pulls *p, struct pulled *x);
 void pulls_set_text(char **to, const char *text);
 void pulls_write(struct pulls *p, const struct pulled *x);
-/* Is anybody still in the batch under way? */
+/* Is the user in the batch under way? And anybody? */
+bool pulls_in_batch(const struct pulls *p, const struct pulled *x);
 bool pulls_has_batch(const struct pulls *p);
+
+/* ---- a batch */
+
+/* Accounts and free users come one after the other: a batch begins when no more do, or is full.
+ */
+bool pulls_are_gathered(struct pulls *p);
+/* running: a job that is there, or may be. */
+void pulls_begin(struct pulls *p, bool running);
+void pulls_return_journals(struct pulls *p);
+
+/* ---- a user */
+
+struct pull_row pulled_row(const struct pulled *x);
+/* Done or failed; who failed goes into another batch, as often as that is allowed. */
+void pulled_settle(struct pulls *p, struct pulled *x, enum pull_state state, const char *text);
+/* Nothing of the user was given to OpenSRS, and the trouble may go by. */
+void pulled_put_off(struct pulls *p, struct pulled *x, const char *why);
+/* What is missing does not come by itself. */
+void pulled_give_up(struct pulls *p, struct pulled *x, const char *why);
+/* As far as is known; that it is over, nobody can say. */
+void pulled_stand_still(struct pulls *p, struct pulled *x);
+/* sync.dir/NAME.trace: it is read by who looks for the reason. */
+void pulled_keep_trace(const struct pulls *p, const struct pulled *x, const char *trace);
 
 #endif

@@ -1,0 +1,288 @@
+/* Hides: who comes into a batch, and what its worker is told and tells. */
+#include "sync/pulls_impl.h"
+
+#include <inttypes.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "sync/order_pull.h"
+#include "sync/planner.h"
+
+static const struct log_about about = { .what = "pull" };
+
+/* ---- journals */
+
+/* The worker reads the names that folders have on new. 1: it is here, 0: it will be, -1. */
+static int borrow(struct pulls *p, struct pulled *x, struct err *e)
+{
+	bool doubt;
+	int got = x->lent ? 1 : depot_take(p->o.depot, x->name, &doubt, e);
+
+	x->lent = got > 0;
+	return got;
+}
+
+void pulls_return_journals(struct pulls *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->all[i]->lent)
+			depot_return(p->o.depot, p->all[i]->name);
+		p->all[i]->lent = false;
+	}
+}
+
+/* ---- what the worker says */
+
+static void take_figures(struct pulls *p, struct pulled *x, const struct pull_item *i)
+{
+	bool moved = x->migrated != i->migrated || x->skipped != i->skipped ||
+		     x->failed != i->failed || x->total != i->total || x->bytes != i->bytes;
+
+	x->migrated = i->migrated;
+	x->skipped = i->skipped;
+	x->failed = i->failed;
+	x->total = i->total;
+	x->bytes = i->bytes;
+	pulls_set_text(&x->folder, i->folder);
+	json_decref(x->folders);
+	x->folders = json_incref(i->folders);
+	if (!moved)
+		return;
+	x->moved = clock_real_ms();
+	p->moved = clock_mono_ms();
+	if (x->state == PULL_STUCK) {
+		x->state = PULL_RUNNING;
+		pulls_set_text(&x->text, "");
+		pulls_write(p, x);
+		log_info(&about, "job %s: %s: it goes on", x->job, x->name);
+	}
+}
+
+/* remark: of the tool's answer; "". */
+static void goes_on(struct pulls *p, struct pulled *x, const char *remark)
+{
+	p->given = true;
+	pulls_return_journals(p); /* the worker has looked at folders by now */
+	if (x->state == PULL_RUNNING)
+		pulls_set_text(&x->text, remark);
+	else if (x->moved)
+		pulled_stand_still(p, x); /* the reason may be another now */
+}
+
+static void take_item(struct pulls *p, const json_t *j)
+{
+	struct pull_item i;
+	struct pulled *x;
+
+	if (job_pull_item_read(j, &i) < 0) {
+		snprintf(p->error, sizeof p->error, "the worker said what makes no sense");
+		p->o.shop->stop(p->worker);
+		return;
+	}
+	p->error[0] = '\0'; /* it goes on */
+	x = pulls_find(p, i.user);
+	if (!x || !pulls_in_batch(p, x))
+		return;
+	take_figures(p, x, &i);
+	if (*i.trace)
+		pulled_keep_trace(p, x, i.trace);
+	if (i.state == PULL_DONE || i.state == PULL_FAILED)
+		pulled_settle(p, x, i.state, i.text);
+	else if (i.state == PULL_RUNNING)
+		goes_on(p, x, i.text);
+	else if (i.state == PULL_WAITING && p->fresh && !p->given)
+		pulled_put_off(p, x, i.text);
+}
+
+/* OpenSRS has heard nothing of it. */
+static void take_back_batch(struct pulls *p, const struct job_result *r)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct pulled *x = p->all[i];
+
+		if (!pulls_in_batch(p, x))
+			continue;
+		if (r->kind == ERR_INPUT)
+			pulled_settle(p, x, PULL_FAILED, r->text);
+		else
+			pulled_put_off(p, x, r->text);
+	}
+}
+
+static void wait_longer(struct pulls *p)
+{
+	p->next_look =
+		clock_mono_ms() + plan_backoff_ms(p->o.settings->sync.retry_s, p->failures++);
+}
+
+static void batch_ended(struct pulls *p, const struct worker_event *ev)
+{
+	const struct job_result *r = ev->result;
+
+	p->worker = NULL;
+	pulls_return_journals(p);
+	if (r && !r->ok && p->fresh && !p->given)
+		take_back_batch(p, r);
+	if ((r && r->ok) || !pulls_has_batch(p)) {
+		p->failures = 0;
+		p->error[0] = '\0';
+		log_info(&about, "job %s: nobody is followed any more", p->job);
+		return;
+	}
+	if (!p->error[0] || r)
+		snprintf(p->error, sizeof p->error, "%s", r ? r->text : ev->text);
+	wait_longer(p);
+	log_warn(&about, "job %s: %s; it goes on in %" PRId64 " s", p->job, p->error,
+		 (p->next_look - clock_mono_ms()) / 1000);
+}
+
+static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, void *arg)
+{
+	if (ev->kind == WORKER_PULL)
+		take_item(arg, ev->job->item);
+	else if (ev->kind == WORKER_ENDED)
+		batch_ended(arg, ev);
+}
+
+/* ---- who is in it */
+
+/* Who is in a job stays there whatever is missing here: the tool may be at it. */
+static void not_added(struct pulls *p, struct pulled *x, const struct err *why)
+{
+	if (pulls_in_batch(p, x)) {
+		if (strcmp(p->error, why->text) != 0)
+			log_warn(&about, "job %s: %s cannot be followed: %s", x->job, x->name,
+				 why->text);
+		snprintf(p->error, sizeof p->error, "%s", why->text);
+	} else if (why->kind == ERR_INPUT) {
+		pulled_give_up(p, x, why->text);
+	} else {
+		pulled_put_off(p, x, why->text);
+	}
+}
+
+/* 1: in it. 0: not now. */
+static int add_user(struct pulls *p, struct job *j, struct pulled *x, const struct user *u)
+{
+	struct err e = { 0 };
+	int rc = 0, here;
+
+	if (u->state == USER_PENDING && x->state == PULL_WAITING)
+		return 0; /* until the account lets us in */
+	if (u->state != USER_PROVISIONED && u->state != USER_SYNCING && u->state != USER_READY)
+		rc = err_set(&e, ERR_INPUT, "the user is %s: not on old any more",
+			     user_state_name(u->state));
+	if (rc == 0) {
+		here = borrow(p, x, &e);
+		p->coming |= here == 0;
+		if (here == 0)
+			return 0;
+		rc = MIN(here, 0);
+	}
+	if (rc == 0 && !j->pull.on)
+		rc = order_pull(j, p->job, u, p->o.settings, p->o.learned, &e);
+	if (rc == 0)
+		rc = order_pull_user(j, u, p->o.settings, p->o.learned, &e);
+	if (rc < 0)
+		not_added(p, x, &e);
+	return rc > 0;
+}
+
+static bool is_due(const struct pulls *p, const struct pulled *x, bool running)
+{
+	if (running)
+		return pulls_in_batch(p, x);
+	return x->state == PULL_WAITING && x->due <= clock_mono_ms() &&
+	       !p->o.busy(x->name, p->o.arg);
+}
+
+/* Those who can go now. The rows of who goes are marked; the caller writes them. */
+static void fill(struct pulls *p, struct job *j, bool running, struct pulled **in, size_t *n)
+{
+	*n = 0;
+	p->coming = false;
+	for (size_t i = 0; i < p->count && *n < JOB_PULL_MAX; i++) {
+		struct pulled *x = p->all[i];
+		struct user u = { 0 };
+		struct err e = { 0 };
+		int got;
+
+		if (!is_due(p, x, running))
+			continue;
+		got = store_user_get(p->o.store, x->name, &u, &e);
+		if (got < 0)
+			log_error(&about, "%s: %s", x->name, e.text);
+		else if (got == 0)
+			pulled_give_up(p, x, "the user is not known any more");
+		else if (add_user(p, j, x, &u))
+			in[(*n)++] = x;
+		user_release(&u);
+	}
+}
+
+/* Before the job exists there: an engine that dies now finds it under this name, or makes it.
+ */
+static int mark(struct pulls *p, struct pulled *const *in, size_t n, struct err *e)
+{
+	struct pull_row *rows = mem_array(n, sizeof *rows);
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		rows[i] = pulled_row(in[i]);
+		rows[i].state = PULL_RUNNING;
+		rows[i].job = p->job;
+		rows[i].text = "";
+	}
+	rc = store_pulls_write(p->o.store, rows, n, e);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		in[i]->state = PULL_RUNNING;
+		in[i]->moved = clock_real_ms();
+		pulls_set_text(&in[i]->job, p->job);
+		pulls_set_text(&in[i]->text, "");
+		json_decref(in[i]->folders);
+		in[i]->folders = NULL;
+	}
+	mem_free(&rows);
+	return rc;
+}
+
+void pulls_begin(struct pulls *p, bool running)
+{
+	struct pulled **in = mem_array(JOB_PULL_MAX, sizeof(struct pulled *));
+	struct job j = { 0 };
+	struct err e = { 0 };
+	size_t n;
+	int rc = 0;
+
+	fill(p, &j, running, in, &n);
+	if (p->coming)
+		n = 0; /* it is filled anew then */
+	else if (running && n == 0)
+		wait_longer(p);
+	j.pull.again = running;
+	p->fresh = !running;
+	p->given = false;
+	if (n && !running)
+		rc = mark(p, in, n, &e);
+	if (n && rc == 0)
+		rc = p->o.shop->start(&p->worker, &j, on_worker, p, p->o.shop, &e);
+	if (!p->worker && !p->coming)
+		pulls_return_journals(p);
+	if (rc < 0)
+		log_error(&about, "job %s: %s", p->job, e.text);
+	else if (n)
+		log_info(&about, "job %s: %s with %zu users", p->job,
+			 running ? "goes on" : "begins", n);
+	job_release(&j);
+	mem_free(&in);
+}
+
+bool pulls_are_gathered(struct pulls *p)
+{
+	size_t before = p->due;
+
+	p->due = 0;
+	for (size_t i = 0; i < p->count; i++)
+		p->due += is_due(p, p->all[i], false);
+	return p->due && (p->due == before || p->due >= JOB_PULL_MAX);
+}
