@@ -128,6 +128,20 @@ int store_pulls_each(struct store *st, store_pull_fn *fn, void *arg, struct err 
 	return rc;
 }
 
+int store_pulls_ready(struct store *st, store_pull_name_fn *fn, void *arg, struct err *e)
+{
+	struct rows *r = db_query(st->db,
+				  "SELECT pulls.name FROM pulls LEFT JOIN users ON users.name ="
+				  " pulls.name WHERE pulls.state = 'waiting' AND"
+				  " COALESCE(users.state, '') <> 'pending'",
+				  NO_ARGS, e);
+	int rc = r ? tell_names(r, fn, arg, e) : -1;
+
+	if (r)
+		rows_end(&r);
+	return rc;
+}
+
 int store_pull_count(struct store *st, const char *wave, int64_t out[static PULL_STATES],
 		     struct err *e)
 {

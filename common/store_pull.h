@@ -42,6 +42,9 @@ int store_pulls_erase(struct store *st, int64_t keep_ms, store_pull_name_fn *fn,
 /* In the order in which they were asked for. */
 typedef int store_pull_fn(const struct pull_row *r, void *arg);
 int store_pulls_each(struct store *st, store_pull_fn *fn, void *arg, struct err *e) MUST_CHECK;
+/* Who waits, but for pending users: they have no account yet. */
+int store_pulls_ready(struct store *st, store_pull_name_fn *fn, void *arg,
+		      struct err *e) MUST_CHECK;
 /* How many of a wave (NULL: of all) are in each state. */
 int store_pull_count(struct store *st, const char *wave, int64_t out[static PULL_STATES],
 		     struct err *e) MUST_CHECK;

@@ -80,9 +80,10 @@ void job_pull_write(const struct job_pull *p, struct buf *out)
 		json_array_append_new(users, user_json(&p->users[i]));
 	for (size_t i = 0; i < p->own_count; i++)
 		json_array_append_new(own, json_string(p->own[i]));
-	j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:o, s:o}", "job", p->job, "server",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:o, s:o}", "job", p->job, "server",
 		      p->server, "method", p->method, "rules", p->rules ? p->rules : "",
-		      "poll_s", p->poll_s, "again", p->again, "own", own, "users", users);
+		      "poll_s", p->poll_s, "again", p->again, "partial", p->partial, "own", own,
+		      "users", users);
 	ASSERT(j && json_dump_callback(j, add_bytes, out, JSON_COMPACT) == 0);
 	json_decref(j);
 	json_set_alloc_funcs(old_malloc, old_free);
@@ -161,18 +162,20 @@ int job_pull_read(json_t *j, struct job_pull *out)
 {
 	const char *job, *server, *method, *rules;
 	json_t *own, *users;
-	int again;
+	int again, partial;
 
 	*out = (struct job_pull){ .on = true };
-	if (json_unpack(j, "{s:s, s:s, s:s, s:s, s:i, s:b, s:o, s:o !}", "job", &job, "server",
-			&server, "method", &method, "rules", &rules, "poll_s", &out->poll_s,
-			"again", &again, "own", &own, "users", &users) < 0)
+	if (json_unpack(j, "{s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:o, s:o !}", "job", &job,
+			"server", &server, "method", &method, "rules", &rules, "poll_s",
+			&out->poll_s, "again", &again, "partial", &partial, "own", &own,
+			"users", &users) < 0)
 		return -1;
 	if (!*job || !is_clean(job, STORE_PULL_JOB_MAX - 1) || !is_clean(server, TEXT_MAX) ||
 	    !is_clean(method, TEXT_MAX) || !is_clean(rules, TEXT_MAX) || out->poll_s < 1 ||
 	    out->poll_s > SECONDS_MAX)
 		return -1;
 	out->again = again;
+	out->partial = partial;
 	out->job = mem_str(job);
 	out->server = mem_str(server);
 	out->method = mem_str(method);

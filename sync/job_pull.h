@@ -32,6 +32,7 @@ struct job_pull {
 	char *rules;  /* file of folder rules; NULL: none */
 	int poll_s;   /* between two looks */
 	bool again;   /* the job may have been given to OpenSRS before */
+	bool partial; /* it has more users, who cannot be followed now */
 	char **own;   /* where our listeners are: "127.0.0.1 993" */
 	size_t own_count;
 	struct job_pull_user *users;

@@ -10,7 +10,7 @@
  * Many calls run side by side on a few connections, which are kept. What failed on the way is
  * tried again with growing waits where that is safe. A create_only may have been carried out by
  * a try whose answer was lost: whoever hears OPENSRS_EXISTS looks what is there. For one
- *thread; blocks: for workers only.
+ * thread; blocks: for workers only.
  */
 #ifndef SYNC_OPENSRS_H
 #define SYNC_OPENSRS_H

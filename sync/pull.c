@@ -371,7 +371,6 @@ static void take(const struct batch *b, struct one *o, struct pull_status *fresh
 		tell_work(b, o);
 }
 
-/* Who is not in it when all others are through was not taken. */
 static bool only_missing_left(const struct batch *b)
 {
 	for (size_t i = 0; i < b->count; i++)
@@ -380,15 +379,26 @@ static bool only_missing_left(const struct batch *b)
 	return true;
 }
 
-static void end_missing(struct batch *b)
+/* Who is not in it when all others are through was not taken. Of others who cannot be followed
+ * nobody knows that: -1, they are tried again with the next worker. */
+static int end_missing(struct batch *b, struct err *e)
 {
 	if (!only_missing_left(b))
-		return;
-	for (size_t i = 0; i < b->count; i++)
-		if (!b->all[i].ended && b->all[i].steady >= PULL_UNSURE_LOOKS)
-			fail(b, &b->all[i],
-			     "OpenSRS's tool did not take the user into its job; remedy: see that "
-			     "the account is there (`mailferry provision`)");
+		return 0;
+	for (size_t i = 0; i < b->count; i++) {
+		if (b->all[i].ended || b->all[i].steady < PULL_UNSURE_LOOKS)
+			continue;
+		if (b->job->partial)
+			return err_set(
+				e, ERR_TEMP,
+				"OpenSRS's tool did not take the user into its job, or "
+				"has not come to it yet; remedy: `mailferry why` of the "
+				"job's other users names what is missing to follow them");
+		fail(b, &b->all[i],
+		     "OpenSRS's tool did not take the user into its job; remedy: see that "
+		     "the account is there (`mailferry provision`)");
+	}
+	return 0;
 }
 
 /* -1: the job may be there all the same. */
@@ -399,21 +409,30 @@ static int is_absent(struct batch *b, struct err *e)
 	if (list_has_job(b, &found, e) < 0)
 		return -1;
 	if (found)
-		return err_set(e, ERR_PROTOCOL,
-			       "OpenSRS lists the job, and says that there is none");
+		return err_set(
+			e, ERR_PROTOCOL,
+			"OpenSRS lists the job, and says that there is none; remedy: "
+			"it is asked again, and where that does not help, see the job in "
+			"the control panel");
 	if (++b->absent < PULL_UNSURE_LOOKS)
 		return 0;
 	for (size_t i = 0; i < b->count; i++)
 		if (!b->all[i].ended)
-			fail(b, &b->all[i], "OpenSRS knows no such job any more");
+			fail(b, &b->all[i],
+			     "OpenSRS knows no such job any more; remedy: see in the control panel "
+			     "that it is over (each administrator, opensrs.user, sees only jobs "
+			     "of his own)");
 	return 0;
 }
 
 static int take_all(struct batch *b, const json_t *answer, struct err *e)
 {
 	if (!pull_status_lists_all(answer))
-		return err_set(e, ERR_PROTOCOL,
-			       "OpenSRS's answer about the job lacks users, or cannot be read");
+		return err_set(
+			e, ERR_PROTOCOL,
+			"OpenSRS's answer about the job lacks users, or cannot be read; "
+			"remedy: it is asked again, and where that does not help, see the "
+			"job in the control panel");
 	b->absent = 0;
 	for (size_t i = 0; i < b->count; i++) {
 		struct pull_status fresh;
@@ -423,8 +442,7 @@ static int take_all(struct batch *b, const json_t *answer, struct err *e)
 		pull_status_read(answer, b->all[i].u->login[SIDE_OLD], &fresh);
 		take(b, &b->all[i], &fresh);
 	}
-	end_missing(b);
-	return 0;
+	return end_missing(b, e);
 }
 
 /* -1: it could not be asked; it is asked again. */

@@ -3,9 +3,10 @@
  * until it is through with each of them. Afterwards our own passes take over what it brought.
  *
  * A job that is there under its name already is followed, and not begun again: whoever was
- * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work, and a
- * trouble of ours ends nobody: only what OpenSRS says of the user does, or that it knows no
- * such job. A job that stands still is followed on.
+ * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work, and
+ * from when OpenSRS may have heard of it a trouble of ours ends nobody: only what OpenSRS says
+ * of the user does, or, a few times in a row, that it has no such job, or not the user in it
+ * though it is through with all others. A job that stands still is followed on.
  */
 #ifndef SYNC_PULL_H
 #define SYNC_PULL_H

@@ -50,6 +50,7 @@ void pulled_settle(struct pulls *p, struct pulled *x, enum pull_state state, con
 	x->state = again ? PULL_WAITING : state;
 	pulls_set_text(&x->text, text);
 	pulls_set_text(&x->folder, "");
+	pulls_set_text(&x->missing, "");
 	x->due = clock_mono_ms() +
 		 (again ? plan_backoff_ms(p->o.settings->sync.retry_s, x->tries - 1) : 0);
 	pulls_write(p, x);
@@ -85,9 +86,10 @@ void pulled_stand_still(struct pulls *p, struct pulled *x)
 	char since[CLOCK_TEXT_MAX];
 	char *text =
 		mem_printf("%s; %" PRId64 " of %" PRId64 " messages were seen last, at %s",
-			   *p->error  ? p->error
-			   : x->total ? "the tool has begun and does not go on"
-				      : "the tool does not begin",
+			   *x->missing ? x->missing
+			   : *p->error ? p->error
+			   : x->total  ? "the tool has begun and does not go on"
+				       : "the tool does not begin",
 			   x->migrated + x->skipped, x->total, clock_utc_text(seen, since));
 
 	if (x->state != PULL_STUCK)

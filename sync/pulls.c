@@ -44,6 +44,7 @@ struct pulled *pulls_add(struct pulls *p, const char *name)
 	x->job = mem_str("");
 	x->text = mem_str("");
 	x->folder = mem_str("");
+	x->missing = mem_str("");
 	p->all = mem_grow(p->all, p->count + 1, sizeof(struct pulled *));
 	p->all[p->count++] = x;
 	ASSERT(tsearch(x, &p->by_name, by_name));
@@ -56,6 +57,7 @@ static void pulled_free(struct pulled *x)
 	mem_free(&x->job);
 	mem_free(&x->text);
 	mem_free(&x->folder);
+	mem_free(&x->missing);
 	json_decref(x->folders);
 	free(x);
 }

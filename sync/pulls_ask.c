@@ -118,7 +118,9 @@ json_t *pulls_ask(struct pulls *p, char *const *users, size_t n, enum pulls_ask 
 /* Why it does not go on, or a remark of the tool; "". */
 static const char *trouble(const struct pulls *p, const struct pulled *x)
 {
-	return x->state == PULL_RUNNING && *p->error ? p->error : x->text;
+	if (x->state != PULL_RUNNING)
+		return x->text;
+	return *x->missing ? x->missing : *p->error ? p->error : x->text;
 }
 
 json_t *pulls_show(const struct pulls *p, const char *user)

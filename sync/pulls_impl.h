@@ -20,7 +20,10 @@ struct pulled {
 	int64_t due;   /* clock_mono_ms(); not tried again before */
 	int64_t moved; /* ms since 1970: when the figures last did; 0: not seen yet */
 	int put_off;   /* times in a row that the user was left out of a batch */
+	bool ready;    /* waits, and may have an account */
 	bool lent;     /* the journal is here for the worker */
+	bool coming;   /* it is on its way */
+	char *missing; /* why who is in a job is not followed; "" */
 	char *folder;
 	json_t *folders; /* as the worker tells them; NULL: not yet */
 };
@@ -35,7 +38,6 @@ struct pulls {
 	char job[STORE_PULL_JOB_MAX]; /* that it is at, or was */
 	bool fresh;		      /* no worker before this one has been at it */
 	bool given;    /* the worker has said so: OpenSRS may have heard of the job */
-	bool coming;   /* a journal is on its way */
 	int64_t moved; /* clock_mono_ms(): when any figure of the batch last did */
 	int failures;  /* of the batch, in a row */
 	int64_t next_look, next_still, next_erase;

@@ -241,6 +241,26 @@ def test_our_trouble_lets_nobody_go(pulling, stage, api, trouble):     # noqa: F
     ends_well(h, people, stage, api)
 
 
+def test_who_cannot_be_followed_is_not_through(pulling, stage, api):     # noqa: F811
+    """One is not in the answer yet, and of the other one the engine lacks the password: so nobody knows that the tool is through with him."""
+    h, (a, b) = pulling(2)
+    api.pull_go.clear()
+    api.forge_status = lambda answer: answer.update(users=[u for u in answer["users"] if u["user"] != b.name])
+    begin(h)
+    looks(api)
+    os.unlink(h.ferry.secret_file(a.name, a.password))
+    h.ferry.kill(h.ferry.engine())
+    processes.wait_until(lambda: "%s cannot be followed" % a.name in h.ferry.log_text(4000), 20, "one to be missed")
+    looks(api, 7)
+    processes.wait_until(lambda: "or has not come to it yet" in shown(h, b), 20, "the reason")
+    assert under_way(h, [a, b]), (h.ferry.cli("status")["pull"], [shown(h, p) for p in (a, b)])
+    assert "password file" in shown(h, a)
+    h.ferry.secret_file(a.name, a.password)
+    api.forge_status = None
+    api.pull_go.set()
+    ends_well(h, [a, b], stage, api)
+
+
 @pytest.mark.full
 def test_left_out_for_a_while(pulling, stage, api):     # noqa: F811
     """What goes by is no failure of anybody: nothing was given to the tool, and it is tried on."""

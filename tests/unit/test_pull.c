@@ -150,7 +150,7 @@ static void figures_that_move(void **state UNUSED)
 
 static struct job_pull sample(void)
 {
-	struct job_pull p = { .on = true, .poll_s = 30, .again = true, .count = 1, .own_count = 1 };
+	struct job_pull p = { .on = true, .poll_s = 30, .again = true, .partial = true, .count = 1, .own_count = 1 };
 
 	p.job = mem_str("mailferry-1");
 	p.server = mem_str("old.example.net:993");
@@ -178,7 +178,7 @@ static void there_and_back(void **state UNUSED)
 	assert_string_equal(back.job, p.job);
 	assert_string_equal(back.own[0], p.own[0]);
 	assert_null(back.rules);
-	assert_true(back.again);
+	assert_true(back.again && back.partial);
 	assert_int_equal(back.count, 1);
 	assert_string_equal(back.users[0].login[SIDE_OLD], "ann");
 	assert_int_equal(back.users[0].password[SIDE_OLD].n, 4);

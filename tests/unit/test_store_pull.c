@@ -47,6 +47,35 @@ static void test_rows_in_the_order_of_asking(void **state UNUSED)
 	assert_rows("anna@a.test stuck  \"\" 0 0/0\n");
 }
 
+static int add_name(const char *name, void *arg UNUSED)
+{
+	size_t at = strlen(seen);
+
+	snprintf(seen + at, sizeof seen - at, "%s ", name);
+	return 0;
+}
+
+/* An account makes a user ready; of who is not known any more the engine says so. */
+static void test_who_is_ready(void **state UNUSED)
+{
+	const struct pull_row rows[] = {
+		{ .name = "anna@a.test", .state = PULL_WAITING, .asked = 1 },
+		{ .name = "bob@a.test", .state = PULL_WAITING, .asked = 2 },
+		{ .name = "carl@a.test", .state = PULL_RUNNING, .asked = 3 },
+		{ .name = "gone@a.test", .state = PULL_WAITING, .asked = 4 },
+	};
+
+	for (size_t i = 0; i < 3; i++)
+		add_user(rows[i].name);
+	do_sql("UPDATE users SET state = 'ready' WHERE name <> 'anna@a.test'");
+	OK(store_pulls_write(st, rows, COUNT(rows), &err));
+	seen[0] = '\0';
+	OK(store_pulls_ready(st, add_name, NULL, &err));
+	assert_non_null(strstr(seen, "bob@a.test "));
+	assert_non_null(strstr(seen, "gone@a.test "));
+	assert_int_equal(strlen(seen), strlen("bob@a.test gone@a.test "));
+}
+
 static int note_name(const char *name, void *arg UNUSED)
 {
 	snprintf(seen, sizeof seen, "%s", name);
@@ -87,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_rows_in_the_order_of_asking),
+		TEST(test_who_is_ready),
 		TEST(test_what_is_long_over),
 		TEST(test_who_is_left_alone),
 	};
