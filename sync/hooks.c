@@ -192,6 +192,8 @@ static int hook_provision(char *const *users, char *const *logins, size_t n, boo
 {
 	struct program *p = arg;
 
+	if (at_work(p, e) < 0) /* two at once would make the same accounts */
+		return -1;
 	return provisions_ask(p->provisions, users, logins, n, dry_run, run, e);
 }
 

@@ -363,6 +363,8 @@ def test_the_journal_comes_along(stage, api, postgres, hosted_ferry):     # noqa
     first.ferry.command("retry", p.name)
     first.ferry.wait_state(p.name, "ready", 20)
     second = host("mx2")
+    provisioned = second.ferry.command("provision", "--wave", "1", check=False)
+    assert "stands by: ask again where it is at work, on host mx1" in provisioned.stdout + provisioned.stderr
     api.fail("503", "migration_jobs", times=10 ** 6)     # so that no pass of the other host is before the pull
     first.ferry.command("pull", p.name, "--no-wait")
     processes.wait_until(lambda: api.asked("migration_jobs"), 20, "the first to have tried")
