@@ -8,6 +8,7 @@
 #include "sync/order.h"
 #include "sync/pull_folders.h"
 #include "sync/pull_status.h"
+#include "sync/pull_trace.h"
 #include "sync/pulse.h"
 
 #define NAP_MS 200 /* between two signs of life */
@@ -76,58 +77,11 @@ static void end(const struct batch *b, struct one *o, enum pull_state state, con
 	tell(b, o, state, text, trace);
 }
 
-/* ---- the trace of one that failed */
-
-static int ask_trace(const struct batch *b, const struct one *o, struct buf *out, struct err *e)
-{
-	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_TRACE, b->job->job);
-	const char *url;
-	int rc;
-
-	json_object_set_new(c.body, "user", json_string(o->u->login[SIDE_NEW]));
-	rc = opensrs_do(b->p->api, &c, e);
-	url = opensrs_text(c.answer, "trace");
-	if (rc == 0 && !url)
-		rc = err_set(e, ERR_PROTOCOL, "no address in the answer");
-	if (rc == 0)
-		rc = opensrs_fetch(b->p->api, url, JOB_PULL_TRACE_MAX, out, e);
-	opensrs_call_release(&c);
-	return rc;
-}
-
-/* As text for people: lines, tabs, and no other control characters; without the password. */
-static char *clean(struct slice raw, const struct secret *password)
-{
-	char *text = mem_strn(raw.n ? raw.p : "", raw.n), *to = text;
-
-	for (size_t i = 0; i < raw.n; i++)
-		if ((unsigned char)raw.p[i] < 0x7f &&
-		    ((unsigned char)raw.p[i] >= 0x20 || raw.p[i] == '\n' || raw.p[i] == '\t'))
-			*to++ = raw.p[i];
-		else
-			*to++ = '?';
-	*to = '\0';
-	opensrs_hide(text, secret_slice(password));
-	return text;
-}
-
-static char *trace_of(const struct batch *b, const struct one *o)
-{
-	struct buf raw = { 0 };
-	struct err e = { 0 };
-	char *text = NULL;
-
-	if (ask_trace(b, o, &raw, &e) < 0)
-		log_warn(b->p->about, "%s: no trace: %s", o->u->user, e.text);
-	else
-		text = clean(buf_slice(&raw), &o->u->password[SIDE_OLD]);
-	buf_wipe(&raw);
-	return text ? text : mem_str("");
-}
+/* ---- failing */
 
 static void fail(const struct batch *b, struct one *o, const char *text)
 {
-	char *trace = o->now.started ? trace_of(b, o) : mem_str("");
+	char *trace = o->now.started ? pull_trace(b->p, o->u) : mem_str("");
 
 	end(b, o, PULL_FAILED, text, trace);
 	mem_free(&trace);
