@@ -320,7 +320,8 @@ CREATE TABLE learned (			-- passwords that old has taken, sealed to the engine's
 
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
-	at		BIGINT NOT NULL
+	at		BIGINT NOT NULL,
+	began		BIGINT NOT NULL DEFAULT 0	-- by its node's clock; 0: not known
 );
 
 CREATE TABLE timetables (		-- when whose cutovers begin, by the operator's word

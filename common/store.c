@@ -117,7 +117,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 			"CREATE INDEX strangers_by_domain ON strangers (" STORE_TAIL(
 				"name") ");",
 	[18] = "CREATE TABLE server_errors (side TEXT NOT NULL, name TEXT NOT NULL,"
-	       " at BIGINT NOT NULL, PRIMARY KEY (side, name));",
+	       " at BIGINT NOT NULL, PRIMARY KEY (side, name));"
+	       "ALTER TABLE last_sessions ADD COLUMN began BIGINT NOT NULL DEFAULT 0;",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -449,9 +449,10 @@ struct session_filter { /* zeroed: all of them, by name, node and id */
 int store_sessions_each(struct store *st, const struct session_filter *f, store_session_fn *fn,
 			void *arg, struct err *e) MUST_CHECK;
 
-/* When a client of the user was last let in by a node: now, if one is; 0: never seen. */
-int store_session_last(struct store *st, const char *name, int64_t *out,
-		       struct err *e) MUST_CHECK;
+/* Had a node a client of the user between these times? Of those that have ended the last one is
+ * known, and the nodes tell about a second late. */
+int store_session_between(struct store *st, const char *name, int64_t since, int64_t until,
+			  bool *out, struct err *e) MUST_CHECK;
 
 struct hold_row {
 	int64_t id, at, held_ms;

@@ -417,9 +417,10 @@ static int end_session(struct db *db, const char *node, const struct session_row
 		       struct err *e)
 {
 	if (s->name && db_run(db,
-			      "INSERT INTO last_sessions (name, at) VALUES (?1, ?2)"
-			      " ON CONFLICT (name) DO UPDATE SET at = excluded.at",
-			      ARGS(TEXT(s->name), INT(db_now_ms(db))), e) < 0)
+			      "INSERT INTO last_sessions (name, at, began) VALUES (?1, ?2, ?3)"
+			      " ON CONFLICT (name) DO UPDATE SET at = excluded.at,"
+			      " began = excluded.began",
+			      ARGS(TEXT(s->name), INT(db_now_ms(db)), INT(s->since)), e) < 0)
 		return -1;
 	return db_run(db, "DELETE FROM sessions WHERE node = ?1 AND id = ?2",
 		      ARGS(TEXT(node), TEXT(s->id)), e);
@@ -462,23 +463,19 @@ int store_sessions_write(struct store *st, const char *node, const struct sessio
 	return db_commit(st->db, e);
 }
 
-int store_session_last(struct store *st, const char *name, int64_t *out, struct err *e)
+int store_session_between(struct store *st, const char *name, int64_t since, int64_t until,
+			  bool *out, struct err *e)
 {
-	int64_t live = 0;
+	int64_t count = 0;
+	int got = db_query_int(st->db,
+			       "SELECT (SELECT COUNT(*) FROM sessions WHERE name = ?1"
+			       " AND since <= ?3 AND state IN " LET_IN ")"
+			       " + (SELECT COUNT(*) FROM last_sessions WHERE name = ?1"
+			       " AND at >= ?2 AND began <= ?3)",
+			       ARGS(TEXT(name), INT(since), INT(until)), &count, e);
 
-	*out = 0;
-	if (db_query_int(st->db,
-			 "SELECT COUNT(*) FROM sessions WHERE name = ?1 AND state IN " LET_IN,
-			 ARGS(TEXT(name)), &live, e) < 0)
-		return -1;
-	if (live) {
-		*out = db_now_ms(st->db);
-		return 0;
-	}
-	return db_query_int(st->db, "SELECT at FROM last_sessions WHERE name = ?1",
-			    ARGS(TEXT(name)), out, e) < 0
-		       ? -1
-		       : 0;
+	*out = count > 0;
+	return got < 0 ? -1 : 0;
 }
 
 /*

@@ -165,6 +165,7 @@ void session_end_row(struct session *s)
 	follower_session(s->proxy->follower,
 			 &(struct session_row){ .id = s->id,
 						.name = was_in ? s->login.name : NULL,
+						.since = s->since_ms,
 						.gone = true });
 }
 

@@ -15,6 +15,7 @@
 #define FACT_TEXT_MAX  96 /* bytes of a folder's name or a list; longer ones are cut */
 #define FACT_DELTAS    3  /* last passes whose times count */
 #define FACT_UNKNOWN   (-1)
+#define FACTS_TOLD_MS  3000 /* nodes have told of a session by then, however slow the store */
 #define FACT_COUNT_MAX ((int64_t)1 << 53) /* JSON numbers are exact up to here */
 
 struct fact {
@@ -47,7 +48,7 @@ struct facts {
 				       */
 	int64_t unseen;	   /* changes on old found by a pass while no node had a session */
 	int64_t unseen_at; /* ms since 1970 */
-	int64_t found, found_at; /* changes on old that are not judged yet, and since when */
+	int64_t found, found_at; /* such ones that are not judged yet, and since when */
 	int64_t found_since;	 /* the end of the pass before them */
 };
 

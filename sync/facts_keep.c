@@ -15,11 +15,11 @@ static bool was_in_step(const struct user *u)
 }
 
 /* Nodes have had the time to tell of who made the changes that were found. */
-static void judge(struct facts *f, int64_t last_session, int64_t now)
+static void judge(struct facts *f, bool was_there, int64_t now)
 {
 	if (f->found == 0 || now < f->found_at + FACTS_TOLD_MS)
 		return;
-	if (last_session < f->found_since) {
+	if (!was_there) {
 		f->unseen = f->found;
 		f->unseen_at = f->found_at;
 	}
@@ -36,18 +36,30 @@ static void find(struct facts *f, int64_t changed, int64_t since, int64_t now)
 }
 
 void facts_carry_on(struct facts *f, const struct facts *before, const struct user *u,
-		    const struct job_result *r, int64_t last_session, int64_t now)
+		    const struct job_result *r, const struct facts_witness *w, int64_t now)
 {
 	f->unseen = before->unseen;
 	f->unseen_at = before->unseen_at;
 	f->found = before->found;
 	f->found_at = before->found_at;
 	f->found_since = before->found_since;
-	judge(f, last_session, now);
+	judge(f, w->of_found, now);
 	if (!was_in_step(u))
 		return;
 	add_time(f, before, r->took_ms);
-	find(f, r->flags + r->deleted, u->progress.pass_ended, now);
+	if (!w->of_pass)
+		find(f, r->flags + r->deleted, u->progress.pass_ended, now);
+}
+
+/* A session that came after what was found is no witness of it. */
+static int ask_witness(struct store *st, const struct user *u, const struct facts *before,
+		       int64_t now, struct facts_witness *out, struct err *e)
+{
+	if (store_session_between(st, u->name, before->found_since,
+				  before->found_at + FACTS_TOLD_MS, &out->of_found, e) < 0)
+		return -1;
+	return store_session_between(st, u->name, u->progress.pass_ended, now, &out->of_pass,
+				     e);
 }
 
 static int read_before(struct store *st, const char *name, struct facts *out, struct err *e)
@@ -66,14 +78,15 @@ int facts_keep(struct store *st, const struct user *u, const struct job_result *
 	       struct err *e)
 {
 	struct facts f = r->facts, before;
+	struct facts_witness w;
 	struct buf text = { 0 };
-	int64_t last_session;
+	int64_t now = store_now_ms(st);
 	int rc;
 
 	if (read_before(st, u->name, &before, e) < 0 ||
-	    store_session_last(st, u->name, &last_session, e) < 0)
+	    ask_witness(st, u, &before, now, &w, e) < 0)
 		return -1;
-	facts_carry_on(&f, &before, u, r, last_session, store_now_ms(st));
+	facts_carry_on(&f, &before, u, r, &w, now);
 	facts_write(&f, &text);
 	buf_add(&text, "", 1);
 	rc = store_facts_write(st, u->name, buf_slice(&text).p, e);

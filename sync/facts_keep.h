@@ -5,20 +5,21 @@
 #include "common/store.h"
 #include "sync/job.h"
 
-/* Nodes tell of a session within a second, and the store may make them wait. */
-#define FACTS_TOLD_MS 3000
-
 /*
  * After a pass that told facts: writes them into the store. u is the row from before the pass:
  * whether mail was in step already decides whether its time counts, and the end of the pass
- * before decides whether a node can have seen what changed. That is judged by a later pass,
- * FACTS_TOLD_MS after.
+ * before decides whether a node can have seen what changed. What no node is known to have seen
+ * is judged by a later pass, FACTS_TOLD_MS after; till then the gate waits for it.
  */
 int facts_keep(struct store *st, const struct user *u, const struct job_result *r,
 	       struct err *e) MUST_CHECK;
-/* Pure: fills what is the engine's from what was known before. last_session: when a node last
- * had one of the user's. */
+/* Had a node a session of the user when the changes were made … */
+struct facts_witness {
+	bool of_found; /* … that are not judged yet? */
+	bool of_pass;  /* … that this pass found? */
+};
+/* Pure: fills what is the engine's from what was known before. */
 void facts_carry_on(struct facts *f, const struct facts *before, const struct user *u,
-		    const struct job_result *r, int64_t last_session, int64_t now);
+		    const struct job_result *r, const struct facts_witness *w, int64_t now);
 
 #endif

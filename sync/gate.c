@@ -347,7 +347,14 @@ bool gate_may_flip(const struct user *u, const struct gate_view *v, char *why, s
 	return true;
 }
 
-bool gate_wants_pass(const struct gate_item items[GATE_ITEMS])
+/* Who made the changes that were found is known by then, and a pass says it. */
+static bool is_to_judge(const struct gate_item *i, const struct gate_view *v)
+{
+	return !i->ok && v->known && v->known->facts.found &&
+	       v->now >= v->known->facts.found_at + FACTS_TOLD_MS;
+}
+
+bool gate_wants_pass(const struct gate_item items[GATE_ITEMS], const struct gate_view *v)
 {
 	static const enum gate_name by_pass[] = { GATE_PASS, GATE_RECENT, GATE_VERIFIED,
 						  GATE_EXCEPTIONS, GATE_SHORT };
@@ -355,7 +362,7 @@ bool gate_wants_pass(const struct gate_item items[GATE_ITEMS])
 	for (size_t i = 0; i < COUNT(by_pass); i++)
 		if (!items[by_pass[i]].ok)
 			return true;
-	return false;
+	return is_to_judge(&items[GATE_UNSEEN], v);
 }
 
 int64_t gate_recent_ms(const struct settings *s)

@@ -113,7 +113,7 @@ bool gate_check(const struct user *u, const struct gate_view *v,
  */
 bool gate_may_flip(const struct user *u, const struct gate_view *v, char *why, size_t size);
 /* True if something is not ok that another pass may put right. */
-bool gate_wants_pass(const struct gate_item items[GATE_ITEMS]);
+bool gate_wants_pass(const struct gate_item items[GATE_ITEMS], const struct gate_view *v);
 /* How old the last pass may be at a cutover. */
 int64_t gate_recent_ms(const struct settings *s);
 

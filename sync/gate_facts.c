@@ -110,7 +110,12 @@ static void check_names(const struct facts *f, const struct settings *s, struct 
 
 static void check_unseen(const struct facts *f, const struct gate_view *v, struct gate_item *i)
 {
-	if (f->unseen == 0 || v->now - f->unseen_at > UNSEEN_MS)
+	if (f->found)
+		gate_rule(i, v->s->gate.unseen, false, NULL,
+			  "%" PRId64 " messages changed or deleted on old: a pass from %d s "
+			  "after will know whether a node saw it",
+			  f->found, FACTS_TOLD_MS / 1000);
+	else if (f->unseen == 0 || v->now - f->unseen_at > UNSEEN_MS)
 		gate_say(i, true, NULL, "no changes on old past the proxy in the last day");
 	else
 		gate_rule(i, v->s->gate.unseen, false,

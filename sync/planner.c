@@ -42,7 +42,7 @@ static struct plan plan_ready(const struct user *u, const struct gate_view *v, b
 				      .rank = RANK_CUTOVER,
 				      .due = u->state_since };
 	wanted = items[GATE_GO].ok && items[GATE_STUCK].ok && items[GATE_BACKOFF].ok &&
-		 gate_wants_pass(items);
+		 gate_wants_pass(items, v);
 	if (wanted)
 		wait_ms = last_pass_failed(u)
 				  ? (int64_t)v->s->sync.retry_s * 1000

@@ -89,7 +89,7 @@ static void test_facts_must_be_there(void **state UNUSED)
 {
 	k.facts.known = false;
 	assert_item(GATE_PASS, GATE_WAITS, "looks at all");
-	assert_true(gate_wants_pass(items));
+	assert_true(gate_wants_pass(items, &v));
 	assert_flip(false, "did not say");
 	v.known = NULL; /* nobody asks: the engine does so only where all else is open */
 	assert_true(gate_check(&u, &v, items));
@@ -269,7 +269,7 @@ static void test_the_last_three_deltas(void **state UNUSED)
 	assert_item(GATE_SHORT, GATE_OK, "the last 2 passes took at most 5999 ms");
 	k.facts.took_ms[2] = 6000;
 	assert_item(GATE_SHORT, GATE_WAITS, "the last 3 passes took at most 6000 ms, 6000 fit");
-	assert_true(gate_wants_pass(items));
+	assert_true(gate_wants_pass(items, &v));
 }
 
 static void test_phases(void **state UNUSED)
@@ -357,49 +357,70 @@ static void test_times_of_deltas(void **state UNUSED)
 {
 	const struct facts before = { .took_ms = { 1, 2, 3 } };
 	const struct job_result r = { .took_ms = 9 };
+	const struct facts_witness nobody = { 0 };
 	struct facts f = { 0 };
 
 	u.state = USER_SYNCING; /* it copies yet */
-	facts_carry_on(&f, &before, &u, &r, NOW, NOW);
+	facts_carry_on(&f, &before, &u, &r, &nobody, NOW);
 	assert_int_equal(f.took_ms[0], 0);
 	u.state = USER_READY;
-	facts_carry_on(&f, &before, &u, &r, NOW, NOW);
+	facts_carry_on(&f, &before, &u, &r, &nobody, NOW);
 	assert_true(f.took_ms[0] == 9 && f.took_ms[1] == 1 && f.took_ms[2] == 2);
 }
 
 /* Nodes tell of their sessions once a second: what a pass finds is judged when they have. */
 static void test_who_was_there(void **state UNUSED)
 {
+	static const struct facts_witness nobody, found_seen = { .of_found = true },
+						  pass_seen = { .of_pass = true };
 	const struct facts before = { .unseen = 1, .unseen_at = 5 };
 	const struct job_result r = { .flags = 2, .deleted = 1 }, none = { .copied = 4 };
-	int64_t since = u.progress.pass_ended, told = NOW + FACTS_TOLD_MS;
+	int64_t told = NOW + FACTS_TOLD_MS;
 	struct facts found = { 0 }, more = { 0 }, f = { 0 };
 
-	facts_carry_on(&f, &before, &u, &none, 0, NOW); /* mail may come at any time */
+	facts_carry_on(&f, &before, &u, &none, &nobody, NOW); /* mail may come at any time */
 	assert_true(f.unseen == 1 && f.unseen_at == 5 && f.found == 0);
-	facts_carry_on(&found, &before, &u, &r, 0, NOW);
+	facts_carry_on(&f, &before, &u, &r, &pass_seen, NOW); /* a node's session */
+	assert_true(f.unseen == 1 && f.found == 0);
+	facts_carry_on(&found, &before, &u, &r, &nobody, NOW);
 	assert_true(found.unseen == 1 && found.found == 3);
 	u.progress.pass_ended = NOW; /* the next one comes at once */
-	facts_carry_on(&more, &found, &u, &r, 0, told - 1);
+	facts_carry_on(&more, &found, &u, &r, &nobody, told - 1);
 	assert_true(more.unseen == 1 && more.found == 6);
 	u.progress.pass_ended = told - 1;
-	facts_carry_on(&f, &more, &u, &none, since, told); /* a node's session */
+	facts_carry_on(&f, &more, &u, &none, &found_seen, told); /* it was told late */
 	assert_true(f.unseen == 1 && f.unseen_at == 5 && f.found == 0);
-	facts_carry_on(&f, &more, &u, &none, since - 1, told);
+	facts_carry_on(&f, &more, &u, &none, &pass_seen, told); /* it came afterwards */
 	assert_true(f.unseen == 6 && f.unseen_at == NOW && f.found == 0);
-	facts_carry_on(&f, &more, &u, &r, since - 1, told); /* and the next question */
+	facts_carry_on(&f, &more, &u, &r, &nobody, told); /* and the next question */
 	assert_true(f.unseen == 6 && f.found == 3 && f.found_since == told - 1);
 }
 
 static void test_a_move_does_not_forget_what_was_found(void **state UNUSED)
 {
 	const struct facts before = { .found = 3, .found_at = NOW, .found_since = 7 };
+	const struct facts_witness nobody = { 0 };
 	const struct job_result none = { .copied = 4 };
 	struct facts f = { 0 };
 
 	u.state = USER_SYNCING;
-	facts_carry_on(&f, &before, &u, &none, 6, NOW + FACTS_TOLD_MS);
+	facts_carry_on(&f, &before, &u, &none, &nobody, NOW + FACTS_TOLD_MS);
 	assert_true(f.unseen == 3 && f.unseen_at == NOW);
+}
+
+/* No cutover in between; and a pass as soon as it can tell. */
+static void test_changes_that_are_not_judged_yet(void **state UNUSED)
+{
+	k.facts.found = 3;
+	k.facts.found_at = NOW - FACTS_TOLD_MS + 1;
+	assert_item(GATE_UNSEEN, GATE_WARNS, "3 messages changed or deleted on old");
+	assert_false(gate_wants_pass(items, &v));
+	s.gate.unseen = RULE_REQUIRE;
+	assert_item(GATE_UNSEEN, GATE_WAITS, "3 messages changed or deleted on old");
+	assert_false(gate_wants_pass(items, &v));
+	k.facts.found_at--;
+	assert_item(GATE_UNSEEN, GATE_WAITS, "whether a node saw it");
+	assert_true(gate_wants_pass(items, &v));
 }
 
 static void hear(enum side side, int at, const char *who, int64_t ago_ms)
@@ -472,6 +493,7 @@ int main(void)
 		T(test_bad_facts),
 		T(test_times_of_deltas),
 		T(test_who_was_there),
+		T(test_changes_that_are_not_judged_yet),
 		T(test_a_move_does_not_forget_what_was_found),
 	};
 

@@ -230,6 +230,33 @@ static void test_sessions(void **state UNUSED)
 	assert_sessions(&anna, "p2/s1 anna IDLE 0; ");
 }
 
+static bool was_there(int64_t since, int64_t until)
+{
+	bool there;
+
+	OK(store_session_between(st, "anna", since, until, &there, &err));
+	return there;
+}
+
+static void test_when_a_node_had_a_session(void **state UNUSED)
+{
+	struct session_row s = { .id = "s1", .name = "anna", .proto = "imap", .state = "RELAY" };
+	int64_t now;
+
+	clock_test_freeze();
+	now = store_now_ms(st);
+	s.since = now - 100;
+	assert_false(was_there(0, now));
+	OK(store_sessions_write(st, "p1", &s, 1, &err));
+	assert_true(was_there(now - 50, now));
+	assert_false(was_there(0, now - 101)); /* it came later */
+	s.gone = true;
+	OK(store_sessions_write(st, "p1", &s, 1, &err));
+	assert_true(was_there(now - 50, now - 20) && was_there(now, now));
+	assert_false(was_there(now + 1, now + 1)); /* it had ended */
+	assert_false(was_there(0, now - 101));
+}
+
 static void test_sessions_filtered_in_pages(void **state UNUSED)
 {
 	static const struct session_row p1[] = {
@@ -770,6 +797,7 @@ int main(void)
 		TEST(test_holds_and_strangers),
 		TEST(test_usage),
 		TEST(test_latency),
+		TEST(test_when_a_node_had_a_session),
 		TEST(test_the_last_users_who_heard_of_trouble),
 		TEST(test_answers),
 		TEST(test_drain),
