@@ -111,7 +111,7 @@ static void check_names(const struct facts *f, const struct settings *s, struct 
 static void check_unseen(const struct facts *f, const struct gate_view *v, struct gate_item *i)
 {
 	if (f->found)
-		gate_rule(i, v->s->gate.unseen, false, NULL,
+		gate_rule(i, v->s->gate.unseen, false, "wait: that pass begins by itself",
 			  "%" PRId64 " messages changed or deleted on old: a pass from %d s "
 			  "after will know whether a node saw it",
 			  f->found, FACTS_TOLD_MS / 1000);
