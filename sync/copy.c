@@ -86,9 +86,10 @@ static int check_identities(struct work *w, const bool sides[SIDES], struct err 
 
 static const bool both_sides[SIDES] = { true, true };
 
-/* Batches that are open are settled before anything is concluded. */
+/* Where new UIDs begin; and batches that are open are settled before anything is concluded. */
 static int settle_batches(struct work *w, struct err *e)
 {
+	w->next_uid = w->first_uid = MAX(w->selected[w->pass->to].uidnext, 1u);
 	if (w->count.in_doubt == 0)
 		return 0;
 	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
@@ -105,7 +106,6 @@ static int open_folder(struct work *w, struct err *e)
 	w->permanent = w->selected[p->to].any_keyword
 			       ? NULL
 			       : mem_str(w->selected[p->to].permanent_flags);
-	w->next_uid = w->first_uid = MAX(w->selected[p->to].uidnext, 1u);
 	if (journal_lost(p->journal, w->f->id, &w->lost, e) < 0)
 		return -1;
 	return settle_batches(w, e);
@@ -360,7 +360,9 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, stru
 	if (copy_look(&w, sides, e) < 0)
 		goto out;
 	w.adds_up[p->from] = true;
-	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
+	/* What a worker was about when it was killed ends here, or it never would. */
+	if (check_identities(&w, sides, e) < 0 || settle_batches(&w, e) < 0 ||
+	    uids_recover(&w, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
 	rc = w.sweep.on ? sweep_vanished(&w, e) : copy_mend(&w, e);
 	if (rc == 0)

@@ -15,7 +15,7 @@
 /* Only before the flip, and towards new: nobody sees the folder yet. */
 static bool is_ours(const struct work *w)
 {
-	return w->pass->from == SIDE_OLD && !pass_is_trailing(w->pass) && w->pair;
+	return w->pass->from == SIDE_OLD && !pass_is_trailing(w->pass);
 }
 
 static void say(struct uids *u, const char *why)

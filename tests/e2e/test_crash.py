@@ -3,6 +3,7 @@ The copier among kills, lies and lost connections (facts of sync: cases A): afte
 new. tests/chaos does the same at every step and at every byte; here is one of each, between fakes.
 """
 
+import itertools
 import os
 import signal
 import time
@@ -81,6 +82,28 @@ def test_late_commit(case, monkeypatch, kills):
         assert c.run_and_kill(0.3)
     c.exact()
     assert c.new.kept.wait(10) and c.count() == 7
+
+
+def test_its_folder_goes_before_the_doubt_is_settled(case):
+    """Killed at each step while a folder is copied under old's UIDs, and then there is no such folder on old any more."""
+    c = case(capabilities=CAPABILITIES | {b"UIDPLUS"})
+    c.changes.update(uids="exact", uid_gaps=50000, uid_floor=50000, uid_s=60)
+    c.exact()
+    boxes = c.old.account(ANNA).boxes
+    for step in itertools.count(1):
+        name = b"Later%d" % step
+        for i in range(4):
+            c.old.put(ANNA, name, mail.message("%s-%d" % (name.decode(), i)))
+        boxes[name].remove([1, 3])      # so fillers are needed
+        code, _ = c.run(stop_at=step)
+        with c.old.lock:
+            del boxes[name]
+        c.exact()
+        there = c.new.account(ANNA).boxes.get(name)
+        assert not there or not there.mails, (step, there.mails)
+        if code == 0:
+            break
+    assert code == 0 and step > 10
 
 
 def test_a_last_delta_does_not_wait_for_the_fence(case):
