@@ -305,6 +305,7 @@ def test_new_stands_still_so_it_is_undone(stage, person, braked):
     works_afterwards(stage, f, person, (idle, brake.client, login.client))
 
 
+@pytest.mark.full
 def test_engine_stops_in_freezing_so_a_node_undoes_it(stage, person, braked):
     f, idle, brake, login = braked
     engine = f.engine()

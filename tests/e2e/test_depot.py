@@ -93,6 +93,7 @@ class Copy:
                          "DELETE FROM journal_parts; INSERT INTO journal_parts SELECT * FROM were")
 
 
+@pytest.mark.full
 def test_after_a_clean_end_nothing_is_done_again(stage, person, host):
     stage.fill(person, {"INBOX": 30, "INBOX.Work": 10})
     first = host("mx1", sync={"message_max": 4000})

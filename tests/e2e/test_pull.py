@@ -314,7 +314,7 @@ def cut_users(answer):
     answer["users"] = []
 
 
-@pytest.mark.parametrize("cut", [cut_folders, pytest.param(cut_users, marks=pytest.mark.full)])
+@pytest.mark.parametrize("cut", [pytest.param(c, marks=pytest.mark.full) for c in (cut_folders, cut_users)])
 def test_a_cut_answer_is_no_end(pulling, stage, api, cut):       # noqa: F811
     h, people = pulling(2)
     api.pull_go.clear()

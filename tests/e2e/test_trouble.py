@@ -148,6 +148,7 @@ def test_one_users_errors_are_his(world):
     assert texts(new) == before
 
 
+@pytest.mark.full
 def test_a_return_leads_out_of_it(world):
     old, new, ferry = world
     for user in (ANNA, BOB):
@@ -176,6 +177,7 @@ def test_what_the_store_could_not_be_told_is_told_later(world):
     processes.wait_until(lambda: "several users" in servers(ferry)["text"], 30, "the gate to hear of both")
 
 
+@pytest.mark.full
 def test_other_refusals_are_the_users(world):
     old, new, ferry = world
     for answer in (b"[OVERQUOTA] too much", b"not now"):
