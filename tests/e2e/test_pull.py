@@ -175,7 +175,8 @@ def test_killed_and_followed(pulling, stage, api):     # noqa: F811
 def looks(api, n=1, method="migration_status"):     # noqa: F811
     """Until OpenSRS was asked so often again."""
     asked = len(api.asked(method))
-    processes.wait_until(lambda: len(api.asked(method)) >= asked + n, 40, "%d calls of %s" % (n, method))
+    # The engine waits longer each time.
+    processes.wait_until(lambda: len(api.asked(method)) >= asked + n, 100, "%d calls of %s" % (n, method))
 
 
 def under_way(h, people):
