@@ -29,6 +29,18 @@ struct batch {
 	int absent; /* looks in a row that found no such job */
 };
 
+/* ---- waiting */
+
+static void nap(int seconds)
+{
+	int64_t until = clock_mono_ms() + (int64_t)seconds * 1000;
+
+	while (clock_mono_ms() < until) {
+		poll(NULL, 0, NAP_MS);
+		pulse_beat();
+	}
+}
+
 /* ---- telling */
 
 static json_t *folders_json(const struct pull_status *s)
@@ -171,23 +183,39 @@ static int list_has_job(const struct batch *b, bool *found, struct err *e)
 	return rc;
 }
 
-/* The list has only the jobs of the administrator who asks. */
-static int find_job(const struct batch *b, bool to_be_sure, bool *found, struct err *e)
+/* By name: the list has only the jobs of the administrator who asks. */
+static int job_answers(const struct batch *b, bool *found, struct err *e)
 {
-	struct opensrs_call c;
-	int rc;
+	struct opensrs_call c = opensrs_call(OPENSRS_MIGRATION_STATUS, b->job->job);
+	int rc = opensrs_do(b->p->api, &c, e);
 
-	if (list_has_job(b, found, e) < 0)
-		return -1;
-	if (*found || !to_be_sure)
-		return 0;
-	c = opensrs_call(OPENSRS_MIGRATION_STATUS, b->job->job);
-	rc = opensrs_do(b->p->api, &c, e);
 	*found = rc == 0;
 	if (c.number == OPENSRS_MISSING)
 		rc = 0;
 	opensrs_call_release(&c);
 	return rc;
+}
+
+/* A job that was given may show late, and would be begun twice: it is looked for as often as one
+ * that has vanished. */
+static int find_job_surely(const struct batch *b, bool *found, struct err *e)
+{
+	for (int looks = 0; looks < PULL_UNSURE_LOOKS; looks++) {
+		if (looks)
+			nap(b->job->poll_s);
+		if (list_has_job(b, found, e) < 0)
+			return -1;
+		if (!*found && job_answers(b, found, e) < 0)
+			return -1;
+		if (*found)
+			break;
+	}
+	return 0;
+}
+
+static int find_job(const struct batch *b, bool *found, struct err *e)
+{
+	return b->job->again ? find_job_surely(b, found, e) : list_has_job(b, found, e);
 }
 
 static json_t *element(const struct batch *b, const struct one *o)
@@ -236,7 +264,7 @@ static int not_added(struct batch *b, int number, struct err *e)
 	struct err ignored = { 0 };
 	bool found;
 
-	if (number == OPENSRS_LOGIN || find_job(b, true, &found, &ignored) < 0)
+	if (number == OPENSRS_LOGIN || find_job_surely(b, &found, &ignored) < 0)
 		return -1;
 	if (found)
 		return 0;
@@ -253,7 +281,7 @@ static int begin(struct batch *b, struct err *e)
 	bool found;
 	int number;
 
-	if (find_job(b, b->job->again, &found, e) < 0 || look_at_all(b, found, e) < 0)
+	if (find_job(b, &found, e) < 0 || look_at_all(b, found, e) < 0)
 		return -1;
 	if (found)
 		return 0;
@@ -419,16 +447,6 @@ static bool is_ended(const struct batch *b)
 		if (!b->all[i].ended)
 			return false;
 	return true;
-}
-
-static void nap(int seconds)
-{
-	int64_t until = clock_mono_ms() + (int64_t)seconds * 1000;
-
-	while (clock_mono_ms() < until) {
-		poll(NULL, 0, NAP_MS);
-		pulse_beat();
-	}
 }
 
 /* Failures on the way were tried again by opensrs_do(); a look that stays without an answer

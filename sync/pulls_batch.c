@@ -81,6 +81,7 @@ static void take_item(struct pulls *p, const json_t *j)
 		return;
 	}
 	p->error[0] = '\0'; /* it goes on */
+	p->failures = 0;
 	x = pulls_find(p, i.user);
 	if (!x || !pulls_in_batch(p, x))
 		return;
