@@ -24,6 +24,17 @@ static int run(struct journal *j, sqlite3_stmt *st, struct err *e)
 	return st && journal_finish(j, st, e) >= 0 ? 0 : -1;
 }
 
+/* Of the first row; 1: there is one. It finalizes st, which may be NULL: -1. */
+static int two_numbers(struct journal *j, sqlite3_stmt *st, int64_t out[2], struct err *e)
+{
+	int rc = st ? journal_row(j, st, e) : -1;
+
+	for (int i = 0; i < 2 && rc > 0; i++)
+		out[i] = sqlite3_column_int64(st, i);
+	sqlite3_finalize(st);
+	return rc;
+}
+
 int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out, struct err *e)
 {
 	HELD(j);
@@ -83,43 +94,32 @@ struct pair {
 	struct journal_msg row;
 };
 
-/* Of several the one that was missed first: any row may stand for it. *entry: 0, there is none.
- */
+/* Of several the one that was missed first: any row may stand for it. out: its id and UID; 1:
+ * there is one. */
 static int find_entry(struct journal *j, int64_t folder, enum side s,
-		      const unsigned char canon[DIGEST_SIZE], int64_t *entry, int64_t *uid,
-		      struct err *e)
+		      const unsigned char canon[DIGEST_SIZE], int64_t out[2], struct err *e)
 {
 	sqlite3_stmt *st = prepare(j,
 				   "SELECT id, uid FROM lost WHERE folder = ?1 AND side = ?2"
 				   " AND canon = ?3 AND surplus = 0 ORDER BY uid LIMIT 1",
 				   folder, s, e);
-	int rc;
 
-	*entry = 0;
-	if (!st)
-		return -1;
-	sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
-	rc = journal_row(j, st, e);
-	if (rc > 0) {
-		*entry = sqlite3_column_int64(st, 0);
-		*uid = sqlite3_column_int64(st, 1);
-	}
-	sqlite3_finalize(st);
-	return rc < 0 ? -1 : 0;
+	if (st)
+		sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
+	return two_numbers(j, st, out, e);
 }
 
+/* out->entry: 0, there is none. */
 static int find(struct journal *j, int64_t folder, enum side s,
 		const unsigned char canon[DIGEST_SIZE], struct pair *out, struct err *e)
 {
 	sqlite3_stmt *st;
-	int64_t entry, uid = 0;
-	int rc;
+	int64_t entry[2], row[2];
+	int rc = find_entry(j, folder, s, canon, entry, e);
 
 	*out = (struct pair){ 0 };
-	if (find_entry(j, folder, s, canon, &entry, &uid, e) < 0)
-		return -1;
-	if (!entry)
-		return 0;
+	if (rc <= 0)
+		return rc;
 	st = prepare(
 		j,
 		"SELECT id, " UID_OF(
@@ -127,19 +127,17 @@ static int find(struct journal *j, int64_t folder, enum side s,
 			       " AND canon_sha = ?3 AND state = 1 AND NOT adopted AND there > ?4"
 			       " ORDER BY there LIMIT 1",
 		folder, s, e);
-	if (!st)
-		return -1;
-	sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 4, uid);
-	rc = journal_row(j, st, e);
-	if (rc > 0) {
-		out->entry = entry;
-		out->row = (struct journal_msg){ .id = sqlite3_column_int64(st, 0),
-						 .state = MSG_DONE };
-		out->row.uid[s] = (uint32_t)sqlite3_column_int64(st, 1);
+	if (st) {
+		sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
+		sqlite3_bind_int64(st, 4, entry[1]);
 	}
-	sqlite3_finalize(st);
-	return rc < 0 ? -1 : 0;
+	rc = two_numbers(j, st, row, e);
+	if (rc <= 0)
+		return rc;
+	out->entry = entry[0];
+	out->row = (struct journal_msg){ .id = row[0], .state = MSG_DONE };
+	out->row.uid[s] = (uint32_t)row[1];
+	return 0;
 }
 
 static int change_places(struct journal *j, struct pair *p, enum side s, uint32_t uid,
@@ -235,9 +233,9 @@ int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct 
 		   e);
 }
 
-/* The surplus one of the row's bytes, with its entry; 0: there is none. */
+/* The surplus one of the row's bytes: its entry's id and its UID; 1: there is one. */
 static int find_surplus(struct journal *j, int64_t folder, enum side s, int64_t msg,
-			int64_t *entry, uint32_t *uid, struct err *e)
+			int64_t out[2], struct err *e)
 {
 	sqlite3_stmt *st =
 		prepare(j,
@@ -245,19 +243,10 @@ static int find_surplus(struct journal *j, int64_t folder, enum side s, int64_t 
 			" AND canon = (SELECT canon_sha FROM msg WHERE id = ?3)"
 			" AND surplus <> 0 LIMIT 1",
 			folder, s, e);
-	int rc;
 
-	*entry = 0;
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 3, msg);
-	rc = journal_row(j, st, e);
-	if (rc > 0) {
-		*entry = sqlite3_column_int64(st, 0);
-		*uid = (uint32_t)sqlite3_column_int64(st, 1);
-	}
-	sqlite3_finalize(st);
-	return rc < 0 ? -1 : 0;
+	if (st)
+		sqlite3_bind_int64(st, 3, msg);
+	return two_numbers(j, st, out, e);
 }
 
 static int drop_skipped(struct journal *j, int64_t folder, enum side s, uint32_t uid,
@@ -277,15 +266,14 @@ int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t ms
 {
 	HELD(j);
 	struct journal_msg row = { .id = msg, .state = MSG_DONE };
-	int64_t entry;
+	int64_t found[2];
+	int rc = find_surplus(j, folder, s, msg, found, e);
 
-	*yes = false;
-	if (find_surplus(j, folder, s, msg, &entry, &row.uid[s], e) < 0)
-		return -1;
-	if (!entry)
-		return 0;
-	*yes = true;
-	if (run(j, prepare(j, "DELETE FROM lost WHERE id = ?1", entry, 0, e), e) < 0 ||
+	*yes = rc > 0;
+	if (rc <= 0)
+		return rc;
+	row.uid[s] = (uint32_t)found[1];
+	if (run(j, prepare(j, "DELETE FROM lost WHERE id = ?1", found[0], 0, e), e) < 0 ||
 	    drop_skipped(j, folder, s, row.uid[s], e) < 0)
 		return -1;
 	return journal_msg_placed(j, &row, s, e);
