@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 
+/* So much that a password which the cut goes through is seen whole. */
 static int ask_trace(const struct pull *p, const struct job_pull_user *u, struct buf *out,
 		     struct err *e)
 {
@@ -16,25 +17,38 @@ static int ask_trace(const struct pull *p, const struct job_pull_user *u, struct
 	if (rc == 0 && !url)
 		rc = err_set(e, ERR_PROTOCOL, "no address in the answer");
 	if (rc == 0)
-		rc = opensrs_fetch(p->api, url, JOB_PULL_TRACE_MAX, out, e);
+		rc = opensrs_fetch(p->api, url, JOB_PULL_TRACE_MAX + u->password[SIDE_OLD].n,
+				   out, e);
 	opensrs_call_release(&c);
 	return rc;
 }
 
-/* As text for people: lines, tabs, and no other control characters; without the password. */
+/* A password may have other letters than ASCII, but no NUL, which would end the text. */
+static void hide(char *text, size_t n, const struct secret *password)
+{
+	for (size_t i = 0; i < n; i++)
+		if (text[i] == '\0')
+			text[i] = '?';
+	opensrs_hide(text, secret_slice(password));
+}
+
+/* As text for people: lines, tabs, and no other control characters. */
+static void tame(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++)
+		if (*c >= 0x7f || (*c < 0x20 && *c != '\n' && *c != '\t'))
+			*c = '?';
+}
+
 static char *clean(struct slice raw, const struct secret *password)
 {
-	char *text = mem_strn(raw.n ? raw.p : "", raw.n), *to = text;
+	char *text = mem_strn(raw.n ? raw.p : "", raw.n), *end;
 
-	for (size_t i = 0; i < raw.n; i++)
-		if ((unsigned char)raw.p[i] < 0x7f &&
-		    ((unsigned char)raw.p[i] >= 0x20 || raw.p[i] == '\n' || raw.p[i] == '\t'))
-			*to++ = raw.p[i];
-		else
-			*to++ = '?';
-	*to = '\0';
-	opensrs_hide(text, secret_slice(password));
-	return text;
+	hide(text, raw.n, password);
+	tame(text);
+	end = mem_str(text + raw.n - MIN(raw.n, (size_t)JOB_PULL_TRACE_MAX));
+	mem_free(&text);
+	return end;
 }
 
 char *pull_trace(const struct pull *p, const struct job_pull_user *u)

@@ -9,6 +9,7 @@
 
 #include "config/opensrs_address.h"
 #include "sync/opensrs.h"
+#include "sync/pull_trace.h"
 #include "tests/unit/http_script.h"
 
 #define SHAPES "tests/fakes/opensrs/shapes"
@@ -422,6 +423,43 @@ static void files_come_from_the_api_only(void **state UNUSED)
 	buf_release(&out);
 }
 
+/* ---- what its tool says */
+
+static char *trace_of(const char *words)
+{
+	char *named = mem_printf("{\"success\":true,\"trace\":\"http://127.0.0.1:%d/f\"}", server.port);
+	struct http_reply replies[] = { { 200, named }, { 200, words } };
+	struct job_pull_user u = { .user = named, .login = { named, named } };
+	struct job j = { .pull.job = named };
+	char *got;
+
+	say(replies, COUNT(replies));
+	secret_set(&u.password[SIDE_OLD], "p\303\244sswort", strlen("p\303\244sswort"));
+	got = pull_trace(&(struct pull){ .job = &j, .api = api }, &u);
+	secret_release(&u.password[SIDE_OLD]);
+	mem_free(&named);
+	return got;
+}
+
+/* Whatever letters it has, and where the end of the words begins in it. */
+static void a_password_is_not_in_the_trace(void **state UNUSED)
+{
+	char *end = mem_new(JOB_PULL_TRACE_MAX), *long_one, *got;
+
+	got = trace_of("LOGIN ann p\303\244sswort\n\tf\303\274r \"ann\"\r\n");
+	assert_string_equal(got, "LOGIN ann *********\n\tf??r \"ann\"?\n");
+	mem_free(&got);
+	memset(end, '.', JOB_PULL_TRACE_MAX - 1);
+	long_one = mem_printf("much before it p\303\244sswort%s", end);
+	got = trace_of(long_one);
+	assert_int_equal(strlen(got), JOB_PULL_TRACE_MAX);
+	assert_string_equal(got + 1, end);
+	assert_int_equal(got[0], '*');
+	mem_free(&got);
+	mem_free(&long_one);
+	mem_free(&end);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +478,7 @@ int main(void)
 		cmocka_unit_test(a_user_proves_a_password),
 		cmocka_unit_test(where_it_is),
 		cmocka_unit_test(files_come_from_the_api_only),
+		cmocka_unit_test(a_password_is_not_in_the_trace),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
