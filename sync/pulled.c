@@ -46,6 +46,7 @@ void pulled_settle(struct pulls *p, struct pulled *x, enum pull_state state, con
 	bool again = state == PULL_FAILED && ++x->tries < PULLS_TRIES;
 
 	p->moved = clock_mono_ms();
+	pulls_return_journal(p, x);
 	x->put_off = 0;
 	x->state = again ? PULL_WAITING : state;
 	pulls_set_text(&x->text, text);
@@ -72,6 +73,7 @@ void pulled_put_off(struct pulls *p, struct pulled *x, const char *why)
 {
 	const struct log_about user = { .what = "user", .user = x->name, .doing = "pull" };
 
+	pulls_return_journal(p, x);
 	x->state = PULL_WAITING;
 	pulls_set_text(&x->job, "");
 	pulls_set_text(&x->text, why);

@@ -23,13 +23,17 @@ static int borrow(struct pulls *p, struct pulled *x, struct err *e)
 	return MIN(got, 0);
 }
 
+void pulls_return_journal(struct pulls *p, struct pulled *x)
+{
+	if (x->lent)
+		depot_return(p->o.depot, x->name);
+	x->lent = x->coming = false;
+}
+
 void pulls_return_journals(struct pulls *p)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		if (p->all[i]->lent)
-			depot_return(p->o.depot, p->all[i]->name);
-		p->all[i]->lent = p->all[i]->coming = false;
-	}
+	for (size_t i = 0; i < p->count; i++)
+		pulls_return_journal(p, p->all[i]);
 }
 
 /* ---- what the worker says */

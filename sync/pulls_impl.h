@@ -63,6 +63,8 @@ bool pulls_are_gathered(struct pulls *p);
 /* running: a job that is there, or may be. */
 void pulls_begin(struct pulls *p, bool running);
 void pulls_return_journals(struct pulls *p);
+/* Of who is out of it: the next one to take it is not to lose it to the batch. */
+void pulls_return_journal(struct pulls *p, struct pulled *x);
 
 /* ---- a user */
 

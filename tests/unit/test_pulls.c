@@ -138,8 +138,8 @@ static int end(void **state)
 	return tear_down(state);
 }
 
-/* Journals that the store has, and whose engine is gone: each is to be taken over first. */
-static void journals_elsewhere(void)
+/* As where several hosts share a store. */
+static void with_depot(void)
 {
 	static char url[] = "postgresql:";
 	struct depot_opts o = { .base = base, .store = st, .settings = &settings };
@@ -148,6 +148,12 @@ static void journals_elsewhere(void)
 	settings.store.url = url;
 	OK(depot_new(&depot, &o, &err));
 	start_engine();
+}
+
+/* Journals that the store has, and whose engine is gone: each is to be taken over first. */
+static void journals_elsewhere(void)
+{
+	with_depot();
 	do_sql("INSERT INTO journals (name, edition, away, folder, host, at)"
 	       " SELECT name, '', 1, 'elsewhere', 'mx1', 0 FROM users");
 }
@@ -224,6 +230,19 @@ static const char *text_of_user(const char *name, const char *key)
 
 #define assert_shows(name, key, expected) assert_string_equal(text_of_user(name, key), expected)
 
+/* As the worker tells it. */
+static void hear(const char *name, enum pull_state state)
+{
+	struct pull_item i = { .user = name, .state = state, .folder = "", .text = "", .trace = "",
+			       .folders = json_array() };
+	const struct job_event told = { .item = job_pull_item_json(&i) };
+	const struct worker_event ev = { .kind = WORKER_PULL, .job = &told };
+
+	the_worker.fn(&the_worker, &ev, the_worker.arg);
+	json_decref(told.item);
+	json_decref(i.folders);
+}
+
 static void under_way(const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -298,6 +317,39 @@ static void who_is_being_moved_waits(void **state UNUSED)
 	assert_string_equal(the_worker.names, "anna@ex.test ");
 }
 
+/* Who is out of the batch has a pass of our own at once; the others' journals are returned later. */
+static void a_pass_keeps_the_journal_that_it_has(void **state UNUSED)
+{
+	const struct pull_row last_try = { .name = "anna@ex.test", .state = PULL_WAITING, .job = "", .tries = 2 };
+	struct store_journal at = { 0 };
+	bool doubt;
+	int got;
+
+	add_one("anna@ex.test");
+	add_one("bob@ex.test");
+	with_depot();
+	ask_for_all();
+	do_sql("UPDATE users SET state = 'provisioned'");
+	OK(store_pulls_write(st, &last_try, 1, &err));
+	end_engine();
+	start_engine();
+	look();
+	look();
+	assert_int_equal(the_worker.users, 2);
+	hear("anna@ex.test", PULL_FAILED);
+	assert_int_equal(ended, 1);
+	while ((got = depot_take(depot, "anna@ex.test", &doubt, &err)) == 0)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(got, 1);
+	hear("bob@ex.test", PULL_RUNNING);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(store_journal_get(st, "anna@ex.test", &at, &err), 1);
+	assert_true(at.away);
+	store_journal_release(&at);
+	assert_int_equal(store_journal_get(st, "bob@ex.test", &at, &err), 0); /* it has come back */
+	depot_return(depot, "anna@ex.test");
+}
+
 /* ---- a job that may be under way */
 
 static void who_is_unknown_now_is_not_let_go(void **state UNUSED)
@@ -354,6 +406,7 @@ int main(void)
 		TEST(journals_of_one_batch_come),
 		TEST(who_has_no_account_is_not_due),
 		TEST(who_is_being_moved_waits),
+		TEST(a_pass_keeps_the_journal_that_it_has),
 		TEST(who_is_unknown_now_is_not_let_go),
 		TEST(who_cannot_be_followed_is_tried_less_and_less),
 	};
