@@ -88,7 +88,7 @@ static const struct api_route {
 	{ HTTP_GET, ROLE_VIEW, "/v1/provision", api_get_provision,
 	  "the last run, and what it says" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/pull", api_post_pull,
-	  "{user | wave, dry_run, undo}: OpenSRS's own tool copies" },
+	  "{user | wave, dry_run, undo, stuck}: OpenSRS's own tool copies" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/pull", api_get_pull,
 	  "?user= | wave= after= limit=: how that stands" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/drop", api_post_drop,

@@ -1,4 +1,5 @@
-/* Hides: how OpenSRS's own migration tool is asked for, and how its work is shown. */
+/* Hides: how OpenSRS's own migration tool is asked for, who is let go from it, and how its work
+ * is shown. */
 #include "admin/api_parts.h"
 #include "common/log.h"
 #include "common/store_pull.h"
@@ -16,35 +17,135 @@ int api_put_pulls(struct api *a, json_t *out, const char *wave, struct err *e)
 	return 0;
 }
 
-/* {"user" | "wave", "dry_run", "undo"} */
-int api_post_pull(struct api_call *c)
+/* ---- asking */
+
+struct pull_asked {
+	enum api_pull what;
+	bool stuck; /* those of a job that stands still are let go, and nobody else */
+};
+
+/* The job that the user is in, if it stands still; freed by the caller. */
+static char *still_job(struct api *a, const char *user)
+{
+	json_t *shown = a->hooks->pulled ? a->hooks->pulled(user, a->arg) : NULL;
+	const char *state = json_string_value(json_object_get(shown, "state"));
+	char *job = NULL;
+
+	if (state && strcmp(state, pull_state_name(PULL_STUCK)) == 0)
+		job = mem_str(json_string_value(json_object_get(shown, "job")));
+	json_decref(shown);
+	return job;
+}
+
+static json_t *left_alone(const char *user, const char *job)
+{
+	char *text = mem_printf("job %s stands still, and goes on by itself where it moves again; "
+				"remedy: see in OpenSRS's control panel that it is over, then "
+				"`mailferry pull %s --undo`, or --stuck for all of the wave",
+				job, user);
+	json_t *j = json_pack("{s:o, s:s, s:o}", "user", api_json_text(user), "result", "refused",
+			      "text", api_json_text(text));
+
+	mem_free(&text);
+	return j;
+}
+
+/*
+ * Whom of a wave an undo means: who waits, or with "stuck" who is in a job that stands still. A
+ * job may move again at any time, and with our own passes beside it mail would come twice: so
+ * nobody is let go from one who was not named, or asked for by that word.
+ */
+static size_t sift(struct api_call *c, const struct choice *w, bool stuck, char **meant,
+		   json_t *left)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->count; i++) {
+		char *job = still_job(c->api, w->names[i]);
+
+		if (!job == !stuck)
+			meant[n++] = w->names[i];
+		else if (job)
+			json_array_append_new(left, left_alone(w->names[i], job));
+		mem_free(&job);
+	}
+	return n;
+}
+
+static json_t *undo(struct api_call *c, const struct choice *w, bool stuck, struct err *e)
+{
+	const struct api_hooks *h = c->api->hooks;
+	json_t *left = json_array(), *said;
+	char **meant = mem_array(w->count, sizeof *meant);
+	size_t n;
+
+	/* Of nobody: from then on the engine knows how each of them stands. */
+	said = h->pull(w->names, 0, API_PULL_TRY, c->api->arg, e);
+	if (said) {
+		json_decref(said);
+		n = sift(c, w, stuck, meant, left);
+		said = h->pull(meant, n, API_PULL_UNDO, c->api->arg, e);
+	}
+	if (said)
+		json_array_extend(said, left);
+	json_decref(left);
+	mem_free(&meant);
+	return said;
+}
+
+static json_t *ask_engine(struct api_call *c, const struct choice *w,
+			  const struct pull_asked *x, struct err *e)
+{
+	if (x->what == API_PULL_UNDO && w->wave)
+		return undo(c, w, x->stuck, e);
+	return c->api->hooks->pull(w->names, w->count, x->what, c->api->arg, e);
+}
+
+static void log_asked(const struct api_call *c, const struct choice *w,
+		      const struct pull_asked *x)
+{
+	static const char *const words[] = { [API_PULL_TRY] = "looked at",
+					     [API_PULL_ASK] = "asked for",
+					     [API_PULL_UNDO] = "not waited for" };
+
+	log_info(&(struct log_about){ .what = "operator",
+				      .user = w->name[0] ? w->name : NULL,
+				      .id = w->wave },
+		 "OpenSRS's tool %s for %zu users%s (%s)", words[x->what], w->count,
+		 x->stuck ? ", where its job stands still" : "", c->request->who);
+}
+
+/* {"user" | "wave", "dry_run", "undo", "stuck"} */
+static int asked_pull(struct api_call *c, struct pull_asked *x)
 {
 	bool dry_run = json_is_true(json_object_get(c->in, "dry_run"));
-	bool undo = json_is_true(json_object_get(c->in, "undo"));
-	struct err e = { 0 };
-	struct choice w;
-	json_t *said;
-	int status;
+	bool taken_back = json_is_true(json_object_get(c->in, "undo"));
 
+	x->stuck = json_is_true(json_object_get(c->in, "stuck"));
+	x->what = taken_back ? API_PULL_UNDO : dry_run ? API_PULL_TRY : API_PULL_ASK;
 	if (!c->api->hooks->pull)
 		return api_refuse(c, 501, "start the engine", "there is no engine to pull");
+	if (x->stuck && !taken_back)
+		return api_refuse(c, 400, "give \"undo\" too", "stuck is about an undo");
+	return 0;
+}
+
+int api_post_pull(struct api_call *c)
+{
+	struct err e = { 0 };
+	struct pull_asked x;
+	struct choice w;
+	json_t *said;
+	int status = asked_pull(c, &x);
+
+	if (status)
+		return status;
 	status = api_choose(c, false, &w);
 	if (status == 0) {
-		said = c->api->hooks->pull(w.names, w.count,
-					   undo	     ? API_PULL_UNDO
-					   : dry_run ? API_PULL_TRY
-						     : API_PULL_ASK,
-					   c->api->arg, &e);
+		said = ask_engine(c, &w, &x, &e);
 		status = said ? 202 : api_fail(c, &e);
 		if (said) {
-			log_info(&(struct log_about){ .what = "operator",
-						      .user = w.name[0] ? w.name : NULL,
-						      .id = w.wave },
-				 "OpenSRS's tool %s for %zu users (%s)",
-				 undo	   ? "not waited for"
-				 : dry_run ? "looked at"
-					   : "asked for",
-				 w.count, c->request->who);
+			log_asked(c, &w, &x);
 			json_object_set_new(c->out, "users", said);
 		}
 		api_poke(c->api);
@@ -53,19 +154,30 @@ int api_post_pull(struct api_call *c)
 	return status;
 }
 
+/* ---- how it stands */
+
+/* Of a wave the walk goes by all its users: so it ends with the last of whom there is something
+ * to say, and is not begun where there is nobody. */
+struct pull_page {
+	struct api_page page;
+	int64_t left; /* of whom something was asked, and who were not met yet */
+};
+
 static int add_user(const struct user *u, void *arg)
 {
-	struct api_page *p = arg;
-	json_t *shown =
-		p->api->hooks->pulled ? p->api->hooks->pulled(u->name, p->api->arg) : NULL;
+	struct pull_page *p = arg;
+	struct api *a = p->page.api;
+	json_t *shown = a->hooks->pulled ? a->hooks->pulled(u->name, a->arg) : NULL;
 
-	return shown ? api_page_add(p, shown) : 0;
+	if (!shown)
+		return 0;
+	return api_page_add(&p->page, shown) || --p->left <= 0;
 }
 
-static int add_one(struct api_page *p, const char *name, struct err *e)
+static int add_one(struct pull_page *p, const char *name, struct err *e)
 {
 	struct user u = { 0 };
-	int got = store_user_get(p->api->store, name, &u, e);
+	int got = store_user_get(p->page.api->store, name, &u, e);
 
 	if (got > 0)
 		(void)add_user(&u, p);
@@ -73,26 +185,37 @@ static int add_one(struct api_page *p, const char *name, struct err *e)
 	return got;
 }
 
+static int add_wave(struct pull_page *p, const struct user_filter *f, struct err *e)
+{
+	struct store *st = p->page.api->store;
+	int64_t n[PULL_STATES];
+
+	if (store_pull_count(st, f->wave, n, e) < 0)
+		return -1;
+	for (int s = 0; s < PULL_STATES; s++)
+		p->left += n[s];
+	return p->left ? store_users_each(st, f, add_user, p, e) : 0;
+}
+
 int api_get_pull(struct api_call *c)
 {
 	const char *wave = http_param(c->request, "wave"), *user = NULL;
 	struct user_filter f = { .wave = wave, .after = http_param(c->request, "after") };
+	struct pull_page p = { 0 };
 	struct err e = { 0 };
-	struct api_page p;
 	int got, status = api_asked_user(c, &user);
 
 	if (status)
 		return status;
 	if (!user == !wave)
 		return api_refuse(c, 400, "give ?user= or ?wave=", "whom is this about?");
-	status = api_asked_page(c, &p);
+	status = api_asked_page(c, &p.page);
 	if (status)
 		return status;
-	got = wave ? store_users_each(c->api->store, &f, add_user, &p, &e)
-		   : add_one(&p, user, &e);
+	got = wave ? add_wave(&p, &f, &e) : add_one(&p, user, &e);
 	if (!wave && got == 0) {
-		json_decref(p.list);
+		json_decref(p.page.list);
 		return api_no_user(c, user);
 	}
-	return api_finish(c, &p, "users", MIN(got, 0), &e);
+	return api_finish(c, &p.page, "users", MIN(got, 0), &e);
 }

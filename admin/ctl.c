@@ -46,6 +46,7 @@ const struct ctl_option_row ctl_options[] = {
 	{ "--csv", CTL_CSV, 0, offsetof(struct ctl, csv) },
 	{ "--markdown", CTL_PHASES, 0, offsetof(struct ctl, markdown) },
 	{ "--undo", CTL_UNDO, 0, offsetof(struct ctl, undo) },
+	{ "--stuck", CTL_STUCK, 0, offsetof(struct ctl, stuck) },
 	{ "--new-store", CTL_NEW_STORE, 0, offsetof(struct ctl, new_store) },
 	{ "--if-running", CTL_IF_RUNNING, 0, offsetof(struct ctl, if_running) },
 	{ "--handover", CTL_HANDOVER, offsetof(struct ctl, handover), 0 },

@@ -41,7 +41,8 @@ struct ctl {
 	const char *html;					  /* report */
 	bool dry_run, markdown, csv;
 	bool all, watch, no_wait, withdraw, new_store, force, undo, check, stop, if_running,
-		final, yes;
+		final, yes,
+		stuck; /* pull */
 	const char *handover; /* run: a descriptor, see admin/handover.h */
 	const char *arg[CTL_ARGS_MAX];
 	size_t arg_count;

@@ -26,15 +26,19 @@ static void say(struct ctl *c, const char *user, const char *what, const char *t
 /* What cannot be pulled, and how many can. */
 static int show_answers(struct ctl *c, const json_t *answer)
 {
-	size_t i, refused = 0, open = 0;
+	size_t i, refused = 0, open = 0, undone = 0;
 	const json_t *users = json_object_get(answer, "users"), *u;
 
 	json_array_foreach (users, i, u) {
 		refused += is(u, "result", "refused");
 		open += is(u, "result", "open");
+		undone += is(u, "result", "undone");
 		if (!c->json && (is(u, "result", "refused") || json_array_size(users) == 1))
 			say(c, ctl_text(u, "user"), ctl_text(u, "result"), ctl_text(u, "text"));
 	}
+	if (!c->json && c->undo && c->wave)
+		fprintf(c->out, "%zu users are not waited for any more, %zu refused\n", undone,
+			refused);
 	if (!c->json && !c->undo)
 		fprintf(c->out,
 			"%zu users for OpenSRS's tool, %zu of them asked for before, %zu refused\n",
@@ -55,6 +59,7 @@ static int ask(struct ctl *c, bool *all_well)
 			    json_string(c->wave ? c->wave : c->arg[0]));
 	json_object_set_new(body, "dry_run", json_boolean(c->dry_run));
 	json_object_set_new(body, "undo", json_boolean(c->undo));
+	json_object_set_new(body, "stuck", json_boolean(c->stuck));
 	status = ctl_ask(c, "/v1/pull", body, &answer);
 	if (status == CTL_OK) {
 		*all_well = show_answers(c, answer) == CTL_OK;
@@ -179,6 +184,8 @@ int ctl_pull(struct ctl *c)
 		return ctl_usage(c, "give a user or --wave");
 	if (c->dry_run && c->undo)
 		return ctl_usage(c, "--dry-run and --undo exclude each other");
+	if (c->stuck && !c->undo)
+		return ctl_usage(c, "--stuck goes with --undo");
 	status = ctl_sure_pull(c);
 	if (status == CTL_OK)
 		status = ask(c, &all_well);

@@ -167,13 +167,27 @@ int ctl_sure_provision(struct ctl *c, int made, int changed)
 	return ask(&text);
 }
 
+/* Of a job that stands still. */
+static int sure_not_waited(struct ctl *c)
+{
+	struct buf text = { 0 };
+
+	buf_printf(&text,
+		   "those of %s%s whose job of OpenSRS's tool stands still will not be waited for any "
+		   "more: if it moves again after all, mail comes twice",
+		   c->wave ? "wave " : "", c->wave ? c->wave : c->arg[0]);
+	return ask(&text);
+}
+
 int ctl_sure_pull(struct ctl *c)
 {
 	struct buf text = { 0 };
 	int status;
 
-	if (!is_asked(c, &status) || c->dry_run || c->undo)
+	if (!is_asked(c, &status) || c->dry_run || (c->undo && !c->stuck))
 		return status;
+	if (c->undo)
+		return sure_not_waited(c);
 	buf_add_str(&text, "OpenSRS will be given the old password of ");
 	if (!add_whom(c, &text, false)) {
 		buf_release(&text);

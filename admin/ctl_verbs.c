@@ -82,7 +82,7 @@ const struct ctl_verb ctl_verbs[] = {
 	  "  mailferry provision --wave 1\n"
 	  "  mailferry provision anna@example.com\n",
 	  CTL_WAVE | CTL_ALL | CTL_DRY_RUN, 0, 1, ctl_provision },
-	{ "pull", "USER | --wave W [--dry-run] [--no-wait] [--undo]",
+	{ "pull", "USER | --wave W [--dry-run] [--no-wait] [--undo [--stuck]]",
 	  "let OpenSRS's own migration tool copy, and follow",
 	  "For users who are still on old: OpenSRS fetches their mail from the old server itself, in\n"
 	  "batches of 500, one at a time. It needs each user's own password on old in clear text; with\n"
@@ -91,13 +91,17 @@ const struct ctl_verb ctl_verbs[] = {
 	  "compare it and bring the rest. Who failed goes into another batch, three in all. Ctrl-C ends\n"
 	  "only the following. The UIDs will be plain (docs/uids.md).\n"
 	  "\n"
-	  "--undo: users are not waited for any more. A batch at work cannot be stopped.\n"
+	  "--undo: users are not waited for any more. A batch at work cannot be stopped, and one that\n"
+	  "stands still may move again: look in OpenSRS's control panel whether it is over before you\n"
+	  "name a USER of it, or say --stuck for all of the wave who are in it. Without that word a\n"
+	  "wave's --undo is for those who wait; with it, for those of such a batch alone.\n"
 	  "\n"
 	  "examples:\n"
 	  "  mailferry pull --wave 1 --dry-run\n"
 	  "  mailferry pull --wave 1\n"
-	  "  mailferry pull anna@example.com --undo\n",
-	  CTL_WAVE | CTL_DRY_RUN | CTL_NO_WAIT | CTL_UNDO, 0, 1, ctl_pull },
+	  "  mailferry pull anna@example.com --undo\n"
+	  "  mailferry pull --wave 1 --undo --stuck\n",
+	  CTL_WAVE | CTL_DRY_RUN | CTL_NO_WAIT | CTL_UNDO | CTL_STUCK, 0, 1, ctl_pull },
 	{ "users", "[--wave W] [--state S]", "list users",
 	  "States: pending provisioned syncing ready freezing finalizing trailing done returning.\n"
 	  "\n"

@@ -28,6 +28,7 @@ enum ctl_option {
 	CTL_ROLE = 1 << 21,
 	CTL_IF_RUNNING = 1 << 22,
 	CTL_REPORT = 1 << 23, /* --final --html */
+	CTL_STUCK = 1 << 24,
 	CTL_HANDOVER = 1 << 12, /* between the images of a supervisor */
 };
 

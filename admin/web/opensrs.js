@@ -117,13 +117,33 @@ async function pull(wave) {
 	});
 }
 
+async function undone(body) {
+	return `${some(counted((await post("/v1/pull", { ...body, undo: true })).users, "undone").length, "user is", "users are")} not waited for any more.`;
+}
+
 function undoPull(wave, n) {
 	askFirst({
 		title: `Wait no more for OpenSRS's tool for wave ${wave || "(none)"}?`,
-		lines: [`${some(n, "user", "users")}: our own copier does the rest. Where a job is under way nobody can stop it, and it is waited for.`],
+		lines: [`${some(n, "user who waits", "users who wait")} for a batch: our own copier does it all. Who is in a job, whether it moves or stands still, is waited for.`],
 		yes: "Wait no more",
-		act: async () => `${some(counted((await post("/v1/pull", { wave, undo: true })).users, "undone").length, "user is", "users are")} not waited for any more.`,
+		act: () => undone({ wave }),
 	});
+}
+
+/* Nobody can stop a job there, and one that stands still may move again. */
+function letGo(wave, n, jobs) {
+	askFirst({
+		title: `Let users go whose job stands still, of wave ${wave || "(none)"}?`,
+		lines: [`${some(n, "user", "users")}${jobs.length ? ` of ${jobs.join(", ")}` : ""}: our own passes begin at once.`,
+			"Does OpenSRS's control panel show that this job is over? If it goes on after all, both bring the mail, and users may have it twice. Left alone, it is followed on, and nothing has to be said when it moves again."],
+		yes: `It is over: let ${some(n, "user", "users")} go`,
+		danger: true,
+		act: () => undone({ wave, stuck: true }),
+	});
+}
+
+function stuckJobs(users) {
+	return [...new Set(users.filter((u) => u.state === "stuck").map((u) => u.job))];
 }
 
 /* ---- on a wave's page */
@@ -143,7 +163,7 @@ export async function pullsOf(wave, signal) {
 }
 
 export function pullPanel(wave, counts, pulls) {
-	const waits = counts ? counts.waiting + counts.stuck : 0;
+	const waits = counts?.waiting ?? 0, stuck = counts?.stuck ?? 0;
 
 	return pulls.users.length > 0 && panel("OpenSRS's tool",
 		counts && el("p", {}, Object.entries(counts).filter(([, n]) => n).map(([state, n]) => [mark(TONES[state], `${count(n)} ${state}`), " "])),
@@ -158,5 +178,7 @@ export function pullPanel(wave, counts, pulls) {
 			{ title: "Remark", class: "grow", cell: (u) => [u.folder, u.folder && u.text && ": ", u.text] },
 		], pulls.users, "", "Users of OpenSRS's tool"),
 		pulls.more && el("p", { class: "muted" }, `The first ${count(ROWS)} are shown; mailferry pull --wave follows all.`),
-		waits > 0 && el("p", { class: "buttons" }, allowed("Wait no more", () => undoPull(wave, waits), { class: "small", id: "pull-undo" })));
+		waits + stuck > 0 && el("p", { class: "buttons" },
+			waits > 0 && allowed("Wait no more", () => undoPull(wave, waits), { class: "small", id: "pull-undo" }),
+			stuck > 0 && allowed("Let go who stands still", () => letGo(wave, stuck, stuckJobs(pulls.users)), { class: "small danger", id: "pull-let-go" })));
 }

@@ -430,6 +430,8 @@ def test_it_never_starts(pulling, stage, api):     # noqa: F811
     with pytest.raises(CommandFailed) as failed:
         h.ferry.command("pull", a.name)
     assert "stuck" in failed.value.out and "the tool does not begin; 0 of 0 messages were seen last" in failed.value.out
+    left = h.ferry.command("pull", "--wave", "1", "--undo", check=False)
+    assert "%s: refused: job mailferry-" % a.name in left.stdout and "0 users are not waited for any more, 1 refused" in left.stdout
     begin(h, later.name)
     assert "`mailferry pull %s --undo`" % a.name in shown(h, a)
     assert "OpenSRS's tool: 1 users wait for it, 0 are being pulled, 1 are stuck" in h.ferry.command("status").stdout

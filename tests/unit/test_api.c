@@ -27,8 +27,8 @@ static json_t *last;
 
 /* What the hooks have seen: written by the server's thread before it answers. */
 static struct {
-	int pokes, syncs, journals, journal_waits;
-	char traced[64];
+	int pokes, syncs, journals, journal_waits, shown;
+	char traced[64], pulled[128]; /* "anna@example.com " */
 } seen;
 
 /* ---- the engine's part */
@@ -99,7 +99,37 @@ static int hook_journal(const char *name UNUSED, bool wait, void *arg UNUSED, st
 	return seen.journals++ < 2 ? err_set(e, ERR_TEMP, "on its way") : 0;
 }
 
+/* Anna waits for OpenSRS's tool, Bob is in a job that stands still. */
+static json_t *hook_pulled(const char *user, void *arg UNUSED)
+{
+	seen.shown++;
+	if (strcmp(user, "anna@example.com") == 0)
+		return json_pack("{s:s, s:s, s:s}", "user", user, "state", "waiting", "job", "");
+	if (strcmp(user, "bob@example.com") == 0)
+		return json_pack("{s:s, s:s, s:s}", "user", user, "state", "stuck", "job", "job-7");
+	return NULL;
+}
+
+static json_t *hook_pull(char *const *users, size_t n, enum api_pull what, void *arg UNUSED,
+			 struct err *e UNUSED)
+{
+	json_t *said = json_array();
+
+	seen.pulled[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		size_t at = strlen(seen.pulled);
+
+		snprintf(seen.pulled + at, sizeof seen.pulled - at, "%s ", users[i]);
+		json_array_append_new(said, json_pack("{s:s, s:s, s:s}", "user", users[i], "result",
+						      what == API_PULL_UNDO ? "undone" : "open",
+						      "text", ""));
+	}
+	return said;
+}
+
 static const struct api_hooks hooks = {
+	.pull = hook_pull,
+	.pulled = hook_pulled,
 	.journal = hook_journal,
 	.poke = hook_poke,
 	.sync_now = hook_sync,
@@ -803,6 +833,45 @@ static void change_store(const char *sql)
 	sqlite3_close(lite);
 }
 
+/* Nobody is let go from a job that may move again, but by name or by that word. */
+static void test_undo_of_pulls(void **state UNUSED)
+{
+	json_t *users;
+
+	users = json_object_get(ask(CLIENT_OK, "/v1/pull",
+				    json_pack("{s:s, s:b}", "wave", "1", "undo", 1)),
+				"users");
+	assert_string_equal(seen.pulled, "anna@example.com ");
+	assert_int_equal(json_array_size(users), 2);
+	assert_string_equal(text_at(json_array_get(users, 0), "result"), "undone");
+	assert_string_equal(text_at(json_array_get(users, 1), "user"), "bob@example.com");
+	assert_string_equal(text_at(json_array_get(users, 1), "result"), "refused");
+	assert_non_null(strstr(text_at(json_array_get(users, 1), "text"),
+			       "job job-7 stands still"));
+	ask(CLIENT_OK, "/v1/pull",
+	    json_pack("{s:s, s:b, s:b}", "wave", "1", "undo", 1, "stuck", 1));
+	assert_string_equal(seen.pulled, "bob@example.com ");
+	ask(CLIENT_OK, "/v1/pull",
+	    json_pack("{s:s, s:b}", "user", "bob@example.com", "undo", 1));
+	assert_string_equal(seen.pulled, "bob@example.com ");
+	ask(CLIENT_REFUSED, "/v1/pull", json_pack("{s:s, s:b}", "wave", "1", "stuck", 1));
+}
+
+/* The page asks every few seconds: nobody is looked for where there is nobody. */
+static void test_pulls_of_a_wave(void **state UNUSED)
+{
+	seen.shown = 0;
+	ask(CLIENT_OK, "/v1/pull?wave=1", NULL);
+	assert_int_equal(seen.shown, 0);
+	change_store("INSERT INTO pulls VALUES ('anna@example.com', 'waiting', '', '', 0, 0, 0, 0,"
+		     " 0, 0, 0)");
+	ask(CLIENT_OK, "/v1/pull?wave=1", NULL);
+	assert_int_equal(json_array_size(json_object_get(last, "users")), 1);
+	assert_int_equal(seen.shown, 1);
+	assert_true(json_is_false(json_object_get(last, "more")));
+	change_store("DELETE FROM pulls");
+}
+
 /* Reads the log, which goes to this file, until the words are in it. */
 static const char *await_log(int file, const char *words)
 {
@@ -944,6 +1013,8 @@ int main(void)
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_events_after_a_failure),
 		cmocka_unit_test(test_final_report_waits_for_a_journal),
+		cmocka_unit_test(test_undo_of_pulls),
+		cmocka_unit_test(test_pulls_of_a_wave),
 		cmocka_unit_test(test_slow_reader_of_events),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_no_engine),
