@@ -288,13 +288,13 @@ static int dispatch(struct api_call *c)
 	return r->answer(c);
 }
 
-/* What was asked to be changed, by whom who may, whatever came of it. Who may not changes
- * nothing, and shall not fill the log. */
+/* What was asked to be changed, by somebody who has a role, whatever came of it. Who may not
+ * changes nothing, and shall not fill the log; nor who shows no token, whatever he asks for. */
 static void note(const struct http_request *r, int status)
 {
 	const char *between = r->from[0] ? " from " : "";
 
-	if (r->method == HTTP_POST && status != 401 && status != 403)
+	if (r->method == HTTP_POST && r->role != ROLE_NONE && status != 403)
 		log_info(&(struct log_about){ .what = "operator" }, "POST %s: %d (%s%s%s)",
 			 r->path, status, r->who, between, r->from);
 	else

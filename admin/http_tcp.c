@@ -31,7 +31,8 @@
  */
 struct visitor {
 	struct bufferevent *bev; /* a reference */
-	struct endpoint from;	 /* as strikes are counted; not known at first */
+	struct endpoint from;	 /* as strikes are counted: of ::1 nothing but zeros */
+	bool placed;		 /* from is known */
 	int64_t since;		 /* clock_mono_ms() */
 	bool known;		 /* showed a right token */
 	bool cut;		 /* is on its way out */
@@ -65,20 +66,25 @@ static bool is_given_up(struct bufferevent *bev)
 	return !on_read && !on_write && !on_event;
 }
 
-static size_t here(const struct http_tcp *t)
+/* Who is not on the way out: all of them, or those alone that have shown a token. */
+static size_t here(const struct http_tcp *t, bool only_known)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < t->visitor_count; i++)
-		n += !t->visitors[i].cut;
+		n += !t->visitors[i].cut && (t->visitors[i].known || !only_known);
 	return n;
 }
 
-/* There is room, for one who is welcome, and in our table. */
-static bool has_room(const struct http_tcp *t)
+/* The next one is let in as long as somebody is there who would make room; what else it takes
+ * is room in our table. */
+static void let_in(struct http_tcp *t)
 {
-	return here(t) < (size_t)t->settings->api.connections &&
-	       t->visitor_count < COUNT(t->visitors);
+	if (here(t, true) < (size_t)t->settings->api.connections &&
+	    t->visitor_count < COUNT(t->visitors))
+		evconnlistener_enable(t->listener);
+	else
+		evconnlistener_disable(t->listener);
 }
 
 static void drop_the_gone(struct http_tcp *t)
@@ -92,8 +98,7 @@ static void drop_the_gone(struct http_tcp *t)
 			t->visitors[kept++] = t->visitors[i];
 	}
 	t->visitor_count = kept;
-	if (has_room(t))
-		evconnlistener_enable(t->listener);
+	let_in(t);
 }
 
 /* evhttp finds the end of the file, and closes. */
@@ -122,40 +127,55 @@ static void cut_followers(struct http_tcp *t)
 			cut(&t->visitors[i]);
 }
 
-/* The oldest that nobody knows; NULL: there are none but the newest. They are in order. */
-static struct visitor *oldest_unknown(struct http_tcp *t)
+/* ---- who makes room */
+
+/* Has shown no token, and is of this address; NULL: of any. */
+static bool is_unknown(const struct visitor *v, const struct endpoint *from)
 {
-	for (size_t i = 0; i + 1 < t->visitor_count; i++)
-		if (!t->visitors[i].known && !t->visitors[i].cut)
-			return &t->visitors[i];
+	return !v->known && !v->cut && (!from || (v->placed && endpoint_same_ip(&v->from, from)));
+}
+
+/* The oldest such one before the newcomer; NULL: there is none. They are in order. */
+static struct visitor *oldest_unknown(struct http_tcp *t, const struct endpoint *from,
+				      const struct visitor *newcomer)
+{
+	for (struct visitor *v = t->visitors; v < newcomer; v++)
+		if (is_unknown(v, from))
+			return v;
 	return NULL;
 }
 
 static void make_room(struct http_tcp *t)
 {
+	const struct visitor *newcomer = &t->visitors[t->visitor_count - 1];
 	struct visitor *v;
 
-	while (!has_room(t) && (v = oldest_unknown(t)))
+	while (here(t, false) > (size_t)t->settings->api.connections &&
+	       (v = oldest_unknown(t, NULL, newcomer)))
 		cut(v);
-	if (!has_room(t))
-		evconnlistener_disable(t->listener);
+	let_in(t);
 }
 
-/* Others of his address that have shown no token. */
-static int unknown_of(const struct http_tcp *t, const struct visitor *one)
+static int unknown_of(const struct http_tcp *t, const struct endpoint *from)
 {
 	int n = 0;
 
-	for (size_t i = 0; i < t->visitor_count; i++) {
-		const struct visitor *v = &t->visitors[i];
-
-		n += v != one && !v->known && !v->cut && endpoint_known(&v->from) &&
-		     endpoint_same_ip(&v->from, &one->from);
-	}
+	for (size_t i = 0; i < t->visitor_count; i++)
+		n += is_unknown(&t->visitors[i], from);
 	return n;
 }
 
-static struct endpoint address_of(struct bufferevent *bev)
+/* Who waits there with open connections does not keep out others behind the same proxy. */
+static void make_room_of_address(struct http_tcp *t, const struct visitor *newcomer)
+{
+	struct visitor *v;
+
+	while (unknown_of(t, &newcomer->from) > t->settings->api.connections_per_address &&
+	       (v = oldest_unknown(t, &newcomer->from, newcomer)))
+		cut(v);
+}
+
+static void place(struct visitor *v)
 {
 	union {
 		struct sockaddr any;
@@ -164,10 +184,11 @@ static struct endpoint address_of(struct bufferevent *bev)
 	socklen_t n = sizeof a;
 	struct endpoint at;
 
-	if (getpeername(bufferevent_getfd(bev), &a.any, &n) < 0)
-		return (struct endpoint){ 0 };
+	if (getpeername(bufferevent_getfd(v->bev), &a.any, &n) < 0)
+		return;
 	at = endpoint_of(&a.any);
-	return strikes_key(&at);
+	v->from = strikes_key(&at);
+	v->placed = true;
 }
 
 /* Once evhttp has told their bufferevents which sockets they have. */
@@ -178,11 +199,11 @@ static void on_newcomers(evutil_socket_t fd UNUSED, short what UNUSED, void *arg
 	for (size_t i = 0; i < t->visitor_count; i++) {
 		struct visitor *v = &t->visitors[i];
 
-		if (endpoint_known(&v->from) || v->cut || is_given_up(v->bev))
+		if (v->placed || v->cut || is_given_up(v->bev))
 			continue;
-		v->from = address_of(v->bev);
-		if (!v->known && unknown_of(t, v) >= t->settings->api.connections_per_address)
-			cut(v);
+		place(v);
+		if (v->placed && !v->known)
+			make_room_of_address(t, v);
 	}
 }
 
@@ -229,6 +250,7 @@ static void note_answered(struct http_tcp *t, const struct bufferevent *bev, boo
 		t->visitors[i].follows = follows;
 		t->visitors[i].edition = t->tokens.edition;
 	}
+	let_in(t);
 }
 
 /* ---- who may */
@@ -364,7 +386,8 @@ static int listen_at(const char *text, int *out, struct endpoint *at, struct err
 	if (endpoint_parse(at, slice_of(text)) < 0)
 		return err_set(e, ERR_INPUT, "%s is no address with a port", text);
 	n = endpoint_sockaddr(at, &a);
-	*out = listen_bind(&a.any, n, false, e);
+	*out = listen_bind(&a.any, n, false,
+			   "the engine has no right to ports below 1024: choose a higher one", e);
 	if (*out < 0)
 		return err_wrap(e, "%s", text);
 	send_at_once(*out);

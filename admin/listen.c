@@ -75,21 +75,29 @@ static void inherited_release(struct inherited *in)
 /* ---- own ones */
 
 /* What a person can do about it, where that is sure. */
-static const char *remedy(int error)
+static const char *remedy(int error, const char *forbidden)
 {
 	switch (error) {
 	case EADDRINUSE:
-		return ": another program has it (`ss -ltnp` shows which)";
+		return "another program has it (`ss -ltnp` shows which)";
 	case EACCES:
-		return ": ports below 1024 take root, or the systemd unit";
+		return forbidden;
 	case EADDRNOTAVAIL:
-		return ": this host does not have the address";
+		return "this host does not have the address";
 	default:
 		return "";
 	}
 }
 
-int listen_bind(const struct sockaddr *at, socklen_t n, bool shared, struct err *e)
+static int not_bound(int error, const char *forbidden, struct err *e)
+{
+	const char *what = remedy(error, forbidden);
+
+	return err_set(e, ERR_INPUT, "%s%s%s", strerror(error), *what ? ": " : "", what);
+}
+
+int listen_bind(const struct sockaddr *at, socklen_t n, bool shared, const char *forbidden,
+		struct err *e)
 {
 	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1, off = 0;
@@ -104,7 +112,7 @@ int listen_bind(const struct sockaddr *at, socklen_t n, bool shared, struct err 
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	if (bind(fd, at, n) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
 		return fd;
-	err_set(e, ERR_INPUT, "%s%s", strerror(errno), remedy(errno));
+	(void)not_bound(errno, forbidden, e);
 	close(fd);
 	return -1;
 }
@@ -121,7 +129,8 @@ static int open_own(const struct listener_conf *c, struct err *e)
 	rc = getaddrinfo(c->address, port, &hints, &found);
 	if (rc)
 		return err_set(e, ERR_INPUT, "address %s: %s", c->address, gai_strerror(rc));
-	fd = listen_bind(found->ai_addr, found->ai_addrlen, true, e);
+	fd = listen_bind(found->ai_addr, found->ai_addrlen, true,
+			 "ports below 1024 take root, or the systemd unit", e);
 	freeaddrinfo(found);
 	return fd < 0 ? err_wrap(e, "%s port %d", c->address, c->port) : fd;
 }

@@ -40,8 +40,10 @@ struct listen_sockets {
 int listen_open(struct listen_sockets *out, const struct settings *s,
 		struct listen_sockets *kept, struct err *e) MUST_CHECK;
 void listen_close(struct listen_sockets *l);
-/* A socket that listens there, -1 with what can be done about it; shared: as own ones. */
-int listen_bind(const struct sockaddr *at, socklen_t n, bool shared, struct err *e) MUST_CHECK;
+/* A socket that listens there, -1 with what can be done about it; shared: as own ones;
+ * forbidden: what can be done where this process may not. */
+int listen_bind(const struct sockaddr *at, socklen_t n, bool shared, const char *forbidden,
+		struct err *e) MUST_CHECK;
 /* "imap 127.0.0.1:1143, …" for people; freed by the caller. */
 char *listen_describe(const struct listen_sockets *l);
 /* Writes DIR/listeners, whole or not at all: a line "NAME ADDRESS PORT" each. */

@@ -36,7 +36,7 @@ async function answersTo(request, wait_ms) {
 function became(answers) {
 	const cut = sum(answers, "cut"), remain = sum(answers, "remain"), silent = answers.filter((a) => !a.answered).length;
 
-	return `${some(sum(answers, "ended"), "session", "sessions")} ended${cut ? `, ${cut} cut` : ""}${remain ? `, ${remain} remain: something is open there` : ""}` +
+	return `${some(sum(answers, "ended"), "session", "sessions")} ended${cut ? `, ${cut} cut` : ""}${remain ? `, ${remain} remain and end later, as soon as their commands are done` : ""}` +
 		`${silent ? `; ${some(silent, "node has", "nodes have")} not answered` : ""}.`;
 }
 
@@ -44,7 +44,7 @@ export function drop(user) {
 	askFirst({
 		title: `Drop the sessions of ${user}?`,
 		lines: ["Each is ended with a BYE between two commands; its client comes back by itself, to the side that holds then. Nobody is moved."],
-		fields: [{ name: "force", label: `Where a command is open for ${DROP_S} seconds`, options: [["", "leave the session"], ["yes", "cut it, whatever is open"]] }],
+		fields: [{ name: "force", label: `Where a command is open for ${DROP_S} seconds`, options: [["", "end it as soon as its command is done"], ["yes", "cut it, whatever is open"]] }],
 		yes: "Drop the sessions",
 		danger: true,
 		act: async ({ force }) => {

@@ -37,6 +37,8 @@ def test_roles(desk, stage, person):
     assert status == 401 and headers["WWW-Authenticate"].startswith("Bearer") and "token" in said["error"]
     assert nobody.status("/v1/pause", {"wave": "1"}) == 401
     assert (nobody.status("/healthz"), nobody.status("/"), nobody.status("/nothing")) == (200, 200, 404)
+    assert (nobody.status("/v1/nothing", {}), nobody.status("/v1/status", {})) == (404, 405)
+    assert not [line for line in f.log_text(10000).split("\n") if "info operator" in line and "nobody" in line]
     assert view.ask("/v1/users")[2]["users"][0]["name"] == person.name
     status, _, said = view.ask("/v1/pause", {"wave": "1"})
     assert status == 403 and "operate" in said["error"]
@@ -198,8 +200,11 @@ def test_limits(desk):
     assert api.status("/v1/status", headers={"X": "a" * 17000}) in (400, 413)
 
 
-def visit(port, words=b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"):
-    s = socket.create_connection(("127.0.0.1", port), 10)
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def visit(port, words=HEALTHZ, host="127.0.0.1"):
+    s = socket.create_connection((host, port), 10)
     s.sendall(words)
     return s
 
@@ -224,6 +229,20 @@ def test_strangers_crowd_out_nobody(desk):
         s.close()
 
 
+def test_the_last_place_is_no_strangers(desk):
+    """All others have shown a token: the stranger makes room for the next, who may be one of them."""
+    f = desk(connections=3, **PLAIN)
+    port, bearer = address(f)[1], token(f, "anna", "operate")
+    known = [Api(f, bearer=bearer, keep=True) for _ in range(2)]
+    assert [k.status("/v1") for k in known] == [200, 200]
+    stranger = visit(port)
+    assert stranger.recv(1000).startswith(b"HTTP/1.1 200")
+    begun = time.monotonic()
+    assert Api(f, bearer=bearer).status("/v1") == 200 and time.monotonic() - begun < 10
+    assert is_closed(stranger) and [k.status("/v1") for k in known] == [200, 200]
+    stranger.close()
+
+
 def test_known_ones_wait_for_each_other(desk):
     f = desk(connections=2, **PLAIN)
     port, bearer = address(f)[1], token(f, "anna", "operate")
@@ -239,19 +258,21 @@ def test_known_ones_wait_for_each_other(desk):
     late.close()
 
 
-def test_connections_per_address(desk):
-    """Of those that have shown no token."""
-    f = desk(connections_per_address=3, **PLAIN)
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_connections_per_address(desk, host):
+    """Of those that have shown no token the oldest makes room, so that nobody keeps others of the address out."""
+    f = desk(listen="%s:0" % ("[::1]" if ":" in host else host), connections_per_address=3, tls=False)
     port, bearer = address(f)[1], token(f, "anna", "operate")
-    known = [Api(f, bearer=bearer, keep=True) for _ in range(5)]
+    known = [Api(f, bearer=bearer, keep=True, host=host) for _ in range(5)]
     assert [k.status("/v1") for k in known] == [200] * 5
-    few = [visit(port) for _ in range(3)]
+    few = [visit(port, host=host) for _ in range(3)]
     assert all(s.recv(1000).startswith(b"HTTP/1.1 200") for s in few)
-    more = socket.create_connection(("127.0.0.1", port), 10)
-    assert is_closed(more)
+    assert Api(f, bearer=bearer, host=host).status("/v1") == 200
+    assert is_closed(few[0])
     assert [k.status("/v1") for k in known] == [200] * 5
-    few.pop().close()
-    processes.wait_until(lambda: visit(port).recv(100).startswith(b"HTTP/1.1 200"), 10, "room again")
+    for s in few[1:]:
+        s.sendall(HEALTHZ)
+        assert s.recv(1000).startswith(b"HTTP/1.1 200")
     for s in few:
         s.close()
 
@@ -264,7 +285,7 @@ def test_an_hour_of_healthz_is_no_stay(desk):
     while s.recv(1000):
         assert time.monotonic() - begin < 90
         time.sleep(2)
-        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.sendall(HEALTHZ)
     assert time.monotonic() - begin > 55
 
 

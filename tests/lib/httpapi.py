@@ -23,15 +23,16 @@ def token(ferry, name, role="view"):
 class Api:
     """One caller; each request has a connection of its own unless keep is set."""
 
-    def __init__(self, ferry, context=None, bearer=None, keep=False):
+    def __init__(self, ferry, context=None, bearer=None, keep=False, host="127.0.0.1"):
         self.scheme, self.port = address(ferry)
+        self.host = host
         self.context, self.bearer, self.keep = context, bearer, keep
         self._open = None
 
     def connect(self):
         if self.scheme == "https":
             return http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.context)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        return http.client.HTTPConnection(self.host, self.port, timeout=20)
 
     def ask(self, path, body=None, headers=None, method=None):
         """(status, headers, parsed JSON or bytes)"""
