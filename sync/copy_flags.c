@@ -96,7 +96,7 @@ int flags_write(struct work *w, const struct flag_plan *f, struct err *e)
 
 		job->row->flags = job->flags;
 		job->row->kept = job->want;
-		if (journal_msg_write(w->pass->journal, w->f, job->row, NULL, NULL, e) < 0)
+		if (journal_msg_flagged(w->pass->journal, job->row, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -194,7 +194,7 @@ static int stray_flags(struct work *w, struct err *e)
 			continue;
 		p->count.strays += w->f->trailed && !p->doubt;
 		row->flags = here->flags;
-		rc = journal_msg_write(p->journal, w->f, row, NULL, NULL, e);
+		rc = journal_msg_flagged(p->journal, row, e);
 	}
 	if (rc == 0)
 		return journal_commit(p->journal, e);

@@ -187,6 +187,9 @@ int journal_msg_placed(struct journal *j, const struct journal_msg *m, enum side
 /* … and here only the marks: far fewer pages of the file change than by journal_msg_write(). */
 int journal_msg_verified(struct journal *j, const struct journal_folder *f,
 			 const struct journal_msg *m, struct err *e) MUST_CHECK;
+/* Only flags and kept: the row may have got another UID since it was read (sync/found.h). */
+int journal_msg_flagged(struct journal *j, const struct journal_msg *m,
+			struct err *e) MUST_CHECK;
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e) MUST_CHECK;
 int journal_digest(struct journal *j, int64_t id, struct digest *out, struct err *e) MUST_CHECK;
 /* Those of n messages at once; to be preferred, since each single one is a transaction. */

@@ -440,6 +440,19 @@ int journal_msg_verified(struct journal *j, const struct journal_folder *f,
 	return journal_done(j, st, e);
 }
 
+int journal_msg_flagged(struct journal *j, const struct journal_msg *m, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = journal_get(j, MSG_FLAGGED, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, m->id);
+	journal_bind_text(st, 2, m->flags);
+	journal_bind_text(st, 3, m->kept);
+	return journal_done(j, st, e);
+}
+
 int journal_msg_drop(struct journal *j, int64_t id, struct err *e)
 {
 	HELD(j);

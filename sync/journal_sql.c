@@ -96,6 +96,7 @@ const char *const journal_sql[] = {
 	[MSG_PLACED_OLD] = "UPDATE msg SET old_uid = ?2, state = ?3, batch = ?4 WHERE id = ?1",
 	[MSG_PLACED_NEW] = "UPDATE msg SET new_uid = ?2, state = ?3, batch = ?4 WHERE id = ?1",
 	[MSG_VERIFIED] = "UPDATE msg SET old_verified = ?2, new_verified = ?3 WHERE id = ?1",
+	[MSG_FLAGGED] = "UPDATE msg SET flags = ?2, kept = ?3 WHERE id = ?1",
 	[MSG_DIGEST] =
 		"UPDATE msg SET raw_sha = ?2, canon_sha = ?3, header_sha = ?4 WHERE id = ?1",
 	[MSG_DROP] = "DELETE FROM msg WHERE id = ?1",

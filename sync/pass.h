@@ -117,7 +117,7 @@ struct side_of {
 struct work {
 	struct pass *pass;
 	struct lane *lane;
-	const struct folder_pair *pair;
+	const struct folder_pair *pair; /* NULL: `from` has no such folder any more */
 	struct journal_folder *f;
 	struct selected selected[SIDES];
 	const char *permanent;	  /* flags the other side keeps; NULL: all */

@@ -282,10 +282,11 @@ static void note_found(struct candidates *c, const struct doubt *d)
 		qsort(l->at, l->count, sizeof *l->at, by_number);
 }
 
-/* The messages as they should be, for whoever has to look at them. */
+/* The messages as they should be, for whoever has to look at them; of a folder that `from` has
+ * no more they cannot be had. */
 static int keep_exceptions(struct work *w, const struct doubt *d, struct err *e)
 {
-	for (size_t i = 0; i < d->count; i++)
+	for (size_t i = 0; i < d->count && w->pair; i++)
 		if (d->rows[i].state == MSG_EXCEPTION &&
 		    (ahead_take_back(w, e) < 0 ||
 		     exception_keep(w, &d->rows[i], EXCEPTION_ALTERED, e) < 0))

@@ -171,6 +171,25 @@ def test_direction_turned(two, back):
     assert new.held() == old.held() and len(old.box(ANNA).mails) == 8
 
 
+def test_read_by_its_user_before_it_comes_back(two):
+    """Flags that are about to follow are of a row that has another UID by then."""
+    old, new, copier = two(PLAIN)
+    new.lose()
+    copier.run()
+    copier.changes["from"] = "new"
+    copier.until_clean()
+    with new.lock:
+        for m in new.box(ANNA).mails:
+            m.flags = m.flags ^ {b"\\Seen"}
+            new.box(ANNA).changed(m)
+    new.find()
+    copier.until_clean()
+    assert len(old.box(ANNA).mails) == 8
+    copier.changes["from"] = "old"
+    copier.until_clean()
+    assert new.held() == old.held() and len(old.box(ANNA).mails) == 8
+
+
 def turned_with_both_there(two, capabilities=PLAIN, window=0):
     """new is read now, and has eight messages twice: UIDs 9 to 16, sent again, and 17 to 24, which came back."""
     old, new, copier = two(capabilities, window)

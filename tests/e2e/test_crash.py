@@ -106,6 +106,30 @@ def test_its_folder_goes_before_the_doubt_is_settled(case):
     assert code == 0 and step > 10
 
 
+def test_its_folder_goes_before_what_the_server_altered_is_found(case):
+    """Taken without a UID, and not kept as it was sent; killed at each step, then there is no such folder on old."""
+    class Alters(FakeMail):
+        def append_code(self, box, uids):
+            return b""
+
+        def stored(self, data):
+            return data + b"altered\r\n" if b"altered" in data else data
+
+    c = case(Alters)
+    boxes = c.old.account(ANNA).boxes
+    for step in itertools.count(1):
+        name = b"Later%d" % step
+        c.old.put(ANNA, name, b"Subject: altered %d\r\n\r\nbody\r\n" % step)
+        code, _ = c.run(stop_at=step)
+        with c.old.lock:
+            del boxes[name]
+        again, result = c.run()
+        assert again == 0 and result["ok"] and result["exceptions"] == 0, (step, result)
+        if code == 0:
+            break
+    assert code == 0 and step > 5
+
+
 def test_a_last_delta_does_not_wait_for_the_fence(case):
     c = case()
     c.new.rules["APPEND"] = fakemail.first(1, b"* BYE gone\r\n")
