@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "sync/order.h"
 #include "sync/pull_folders.h"
+#include "sync/pull_others.h"
 #include "sync/pull_status.h"
 #include "sync/pull_trace.h"
 #include "sync/pulse.h"
@@ -16,8 +17,7 @@
 struct one {
 	const struct job_pull_user *u;
 	struct pull_folders folders; /* .wanted NULL: they could not be looked at */
-	struct pull_status now;
-	int steady; /* looks that showed the same */
+	struct pull_seen seen;
 	bool ended;
 };
 
@@ -26,6 +26,7 @@ struct batch {
 	const struct job_pull *job;
 	struct one *all;
 	size_t count;
+	struct pull_others others;
 	int absent; /* looks in a row that found no such job */
 };
 
@@ -62,19 +63,19 @@ static json_t *folders_json(const struct pull_status *s)
 static void tell(const struct batch *b, const struct one *o, enum pull_state state,
 		 const char *text, const char *trace)
 {
-	const struct pull_folder *f = pull_status_at_work(&o->now, o->folders.skip);
+	const struct pull_folder *f = pull_status_at_work(&o->seen.now, o->folders.skip);
 	char folder[JOB_PULL_FOLDER_MAX + 1];
 	struct pull_item i = { .user = o->u->user,
 			       .state = state,
-			       .migrated = o->now.migrated,
-			       .skipped = o->now.skipped,
-			       .failed = o->now.failed,
-			       .total = o->now.total,
-			       .bytes = o->now.bytes,
+			       .migrated = o->seen.now.migrated,
+			       .skipped = o->seen.now.skipped,
+			       .failed = o->seen.now.failed,
+			       .total = o->seen.now.total,
+			       .bytes = o->seen.now.bytes,
 			       .folder = folder,
 			       .text = text,
 			       .trace = trace,
-			       .folders = folders_json(&o->now) };
+			       .folders = folders_json(&o->seen.now) };
 
 	snprintf(folder, sizeof folder, "%s",
 		 f && strlen(f->name) <= JOB_PULL_FOLDER_MAX ? f->name : "");
@@ -93,7 +94,7 @@ static void end(const struct batch *b, struct one *o, enum pull_state state, con
 
 static void fail(const struct batch *b, struct one *o, const char *text)
 {
-	char *trace = o->now.started ? pull_trace(b->p, o->u) : mem_str("");
+	char *trace = o->seen.now.started ? pull_trace(b->p, o->u) : mem_str("");
 
 	end(b, o, PULL_FAILED, text, trace);
 	mem_free(&trace);
@@ -293,18 +294,12 @@ static int begin(struct batch *b, struct err *e)
 
 /* ---- following */
 
-static void keep(struct one *o, struct pull_status *fresh)
-{
-	o->steady = pull_status_same(&o->now, fresh) ? o->steady + 1 : 1;
-	pull_status_release(&o->now);
-	o->now = *fresh;
-}
-
 static void judge_end(const struct batch *b, struct one *o)
 {
+	const struct pull_status *s = &o->seen.now;
 	char text[ERR_TEXT_MAX];
 
-	if (o->now.failed == 0 && o->now.critical == 0) {
+	if (s->failed == 0 && s->critical == 0) {
 		end(b, o, PULL_DONE, "", "");
 		return;
 	}
@@ -312,8 +307,8 @@ static void judge_end(const struct batch *b, struct one *o)
 		text, sizeof text,
 		"OpenSRS's tool gave up on %lld messages, with %lld critical errors, at %lld of "
 		"%lld",
-		(long long)o->now.failed, (long long)o->now.critical,
-		(long long)(o->now.migrated + o->now.skipped), (long long)o->now.total);
+		(long long)s->failed, (long long)s->critical,
+		(long long)(s->migrated + s->skipped), (long long)s->total);
 	fail(b, o, text);
 }
 
@@ -321,44 +316,44 @@ static void tell_work(const struct batch *b, const struct one *o)
 {
 	char text[80] = "";
 
-	if (o->now.critical)
+	if (o->seen.now.critical)
 		snprintf(text, sizeof text, "the tool tells of %lld critical errors",
-			 (long long)o->now.critical);
-	else if (o->now.there && !o->now.sound)
+			 (long long)o->seen.now.critical);
+	else if (o->seen.now.there && !o->seen.now.sound)
 		snprintf(text, sizeof text, "the tool's figures contradict each other");
 	tell(b, o, PULL_RUNNING, text, "");
 }
 
-/* Without figures that add up nobody is ended, whatever else is said: the tool may be at it. */
-static void take(const struct batch *b, struct one *o, struct pull_status *fresh)
+static void take(const struct batch *b, struct one *o, const json_t *answer)
 {
-	bool adds_up, all_there;
-	int looks;
-
-	if (o->now.there && !fresh->there) { /* a user does not leave a job */
-		o->steady = 0;
-		pull_status_release(fresh);
+	if (!pull_seen_take(&o->seen, answer, o->u->login[SIDE_OLD]))
 		return;
-	}
-	keep(o, fresh);
-	adds_up = pull_status_whole(&o->now, NULL, o->folders.skip);
-	all_there = o->folders.wanted &&
-		    pull_status_whole(&o->now, o->folders.wanted, o->folders.skip);
-	looks = o->now.critical ? PULL_UNSURE_LOOKS
-		: all_there	? PULL_STEADY_LOOKS
-				: PULL_MISSING_LOOKS;
-	if (adds_up && o->steady >= looks)
+	if (pull_seen_ended(&o->seen, o->folders.wanted, o->folders.skip))
 		judge_end(b, o);
-	else if (o->steady == 1)
+	else if (o->seen.steady == 1)
 		tell_work(b, o);
 }
 
 static bool only_missing_left(const struct batch *b)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (!b->all[i].ended && b->all[i].now.there)
+		if (!b->all[i].ended && b->all[i].seen.now.there)
 			return false;
 	return true;
+}
+
+static void end_missing_one(const struct batch *b, struct one *o)
+{
+	if (pull_others_ended(&b->others))
+		fail(b, o,
+		     "OpenSRS's tool did not take the user into its job; remedy: see that "
+		     "the account is there (`mailferry provision`)");
+	else if (o->seen.steady == PULL_UNSURE_LOOKS)
+		tell(b, o, PULL_RUNNING,
+		     "OpenSRS's tool did not take the user into its job, or has not come to it "
+		     "yet: it is not known to be through with others of the job, who are not "
+		     "followed any more",
+		     "");
 }
 
 /* Who is not in it when all others are through was not taken. Of others who cannot be followed
@@ -368,7 +363,7 @@ static int end_missing(struct batch *b, struct err *e)
 	if (!only_missing_left(b))
 		return 0;
 	for (size_t i = 0; i < b->count; i++) {
-		if (b->all[i].ended || b->all[i].steady < PULL_UNSURE_LOOKS)
+		if (b->all[i].ended || b->all[i].seen.steady < PULL_UNSURE_LOOKS)
 			continue;
 		if (b->job->partial)
 			return err_set(
@@ -376,9 +371,7 @@ static int end_missing(struct batch *b, struct err *e)
 				"OpenSRS's tool did not take the user into its job, or "
 				"has not come to it yet; remedy: `mailferry why` of the "
 				"job's other users names what is missing to follow them");
-		fail(b, &b->all[i],
-		     "OpenSRS's tool did not take the user into its job; remedy: see that "
-		     "the account is there (`mailferry provision`)");
+		end_missing_one(b, &b->all[i]);
 	}
 	return 0;
 }
@@ -416,14 +409,10 @@ static int take_all(struct batch *b, const json_t *answer, struct err *e)
 			"remedy: it is asked again, and where that does not help, see the "
 			"job in the control panel");
 	b->absent = 0;
-	for (size_t i = 0; i < b->count; i++) {
-		struct pull_status fresh;
-
-		if (b->all[i].ended)
-			continue;
-		pull_status_read(answer, b->all[i].u->login[SIDE_OLD], &fresh);
-		take(b, &b->all[i], &fresh);
-	}
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended)
+			take(b, &b->all[i], answer);
+	pull_others_take(&b->others, answer, b->job);
 	return end_missing(b, e);
 }
 
@@ -486,8 +475,9 @@ int pull_run(const struct pull *p, struct err *e)
 		rc = follow(&b, e);
 	for (size_t i = 0; i < b.count; i++) {
 		pull_folders_release(&b.all[i].folders);
-		pull_status_release(&b.all[i].now);
+		pull_seen_release(&b.all[i].seen);
 	}
+	pull_others_release(&b.others);
 	mem_free(&b.all);
 	return rc;
 }

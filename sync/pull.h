@@ -6,19 +6,14 @@
  * killed goes on. Nothing can stop a job there, so a worker that ends leaves it at work, and
  * from when OpenSRS may have heard of it a trouble of ours ends nobody: only what OpenSRS says
  * of the user does, or, a few times in a row, that it has no such job, or not the user in it
- * though it is through with all others. A job that stands still is followed on.
+ * though it is through with all others, also with those whom nobody here follows any more. A
+ * job that stands still is followed on.
  */
 #ifndef SYNC_PULL_H
 #define SYNC_PULL_H
 
 #include "sync/job.h"
 #include "sync/opensrs.h"
-
-/* Looks that show the same figures: the end where they add up, … */
-#define PULL_STEADY_LOOKS 2
-#define PULL_UNSURE_LOOKS \
-	5 /* … where there was a critical error, or who or what is not there, */
-#define PULL_MISSING_LOOKS 20 /* … where a folder that should be among them is not */
 
 /*
  * Called when something has changed; ended users are told once more, and last. Before a job is

@@ -72,8 +72,9 @@ static void compare_sums(struct pull_status *s, const json_t *status)
 	compare(s, status, "remote_count", s->total);
 }
 
-static const char *login_of(const json_t *user)
+const char *pull_status_login(const json_t *answer, size_t at)
 {
+	const json_t *user = json_array_get(json_object_get(answer, "users"), at);
 	const json_t *data = json_object_get(user, "data");
 
 	return opensrs_text(json_object_get(data, "config"), "username");
@@ -84,7 +85,7 @@ bool pull_status_lists_all(const json_t *answer)
 	const json_t *users = json_object_get(answer, "users");
 
 	for (size_t i = 0; i < json_array_size(users); i++)
-		if (!login_of(json_array_get(users, i)))
+		if (!pull_status_login(answer, i))
 			return false;
 	return json_array_size(users) > 0;
 }
@@ -97,7 +98,7 @@ void pull_status_read(const json_t *answer, const char *login, struct pull_statu
 	for (size_t i = 0; i < json_array_size(users) && !out->there; i++) {
 		const json_t *data = json_object_get(json_array_get(users, i), "data");
 		const json_t *status = json_object_get(data, "status");
-		const char *name = login_of(json_array_get(users, i));
+		const char *name = pull_status_login(answer, i);
 
 		if (!name || strcmp(name, login) != 0)
 			continue;
@@ -188,4 +189,39 @@ const struct pull_folder *pull_status_at_work(const struct pull_status *s, const
 			next = f;
 	}
 	return next;
+}
+
+/* ---- look by look */
+
+void pull_seen_release(struct pull_seen *s)
+{
+	pull_status_release(&s->now);
+	s->steady = 0;
+}
+
+bool pull_seen_take(struct pull_seen *s, const json_t *answer, const char *login)
+{
+	struct pull_status fresh;
+
+	pull_status_read(answer, login, &fresh);
+	if (s->now.there && !fresh.there) {
+		s->steady = 0;
+		pull_status_release(&fresh);
+		return false;
+	}
+	s->steady = pull_status_same(&s->now, &fresh) ? s->steady + 1 : 1;
+	pull_status_release(&s->now);
+	s->now = fresh;
+	return true;
+}
+
+/* Without figures that add up it is no end, whatever else is said: the tool may be at it. */
+bool pull_seen_ended(const struct pull_seen *s, const json_t *wanted, const json_t *skip)
+{
+	bool all_there = wanted && pull_status_whole(&s->now, wanted, skip);
+	int looks = s->now.critical ? PULL_UNSURE_LOOKS
+		    : all_there	    ? PULL_STEADY_LOOKS
+				    : PULL_MISSING_LOOKS;
+
+	return pull_status_whole(&s->now, NULL, skip) && s->steady >= looks;
 }

@@ -13,6 +13,12 @@
 
 #include "common/buf.h"
 
+/* Looks that show the same figures: the end where they add up, … */
+#define PULL_STEADY_LOOKS 2
+#define PULL_UNSURE_LOOKS \
+	5 /* … where there was a critical error, or who or what is not there, */
+#define PULL_MISSING_LOOKS 20 /* … where a folder that should be among them is not */
+
 #define PULL_FOLDERS_MAX 10000 /* of one user; what is more is not looked at */
 
 struct pull_folder {
@@ -32,6 +38,8 @@ struct pull_status {
 /* Is it an answer about a job, in which each user can be told from the others? Else who is not
  * in it may be in the job all the same. */
 bool pull_status_lists_all(const json_t *answer);
+/* On old, of the user at this place; borrowed. NULL: there are no more. */
+const char *pull_status_login(const json_t *answer, size_t at);
 /* Of the user with this login on old. Figures may be numbers or texts; one that is missing, or
  * makes no sense, is 0. */
 void pull_status_read(const json_t *answer, const char *login, struct pull_status *out);
@@ -43,6 +51,18 @@ bool pull_status_same(const struct pull_status *a, const struct pull_status *b);
 bool pull_status_whole(const struct pull_status *s, const json_t *wanted, const json_t *skip);
 /* The one that is being pulled, or NULL. Borrowed. */
 const struct pull_folder *pull_status_at_work(const struct pull_status *s, const json_t *skip);
+
+/* ---- look by look */
+
+struct pull_seen {
+	struct pull_status now;
+	int steady; /* looks that showed the same */
+};
+void pull_seen_release(struct pull_seen *s);
+/* false: the user was in it and is not any more, which says nothing: nobody leaves a job. */
+bool pull_seen_take(struct pull_seen *s, const json_t *answer, const char *login);
+/* Is the tool through with the user? wanted, skip: as above. */
+bool pull_seen_ended(const struct pull_seen *s, const json_t *wanted, const json_t *skip);
 
 /* Is a name in an array of them? NULL: no. */
 bool pull_names_have(const json_t *names, const char *name);

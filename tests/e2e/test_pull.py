@@ -269,6 +269,28 @@ def test_who_cannot_be_followed_is_not_through(pulling, stage, api):     # noqa:
 
 
 @pytest.mark.full
+def test_who_was_let_go_may_be_pulled_yet(pulling, stage, api):     # noqa: F811
+    """Taken back by a person while the tool stands still at him: it may come to the other one, who is not in the answer yet."""
+    h, (a, b) = pulling(2, opensrs={"pull_still_s": 10})
+    api.pull_go.clear()
+    api.forge_status = lambda answer: answer.update(users=[u for u in answer["users"] if u["user"] != b.name])
+    begin(h)
+    processes.wait_until(lambda: h.ferry.cli("status")["pull"]["stuck"] == 2, 30, "both to stand still")
+    h.ferry.command("pull", a.name, "--undo")
+    for pid in h.ferry.workers():
+        h.ferry.kill(pid)
+    looks(api, 8)
+    assert pulls(h)[b.name]["result"] == "open", shown(h, b)
+    assert h.ferry.user(b.name)["state"] == "provisioned"
+    assert len(api.asked("migration_add")) == 1
+    api.forge_status = None
+    api.pull_go.set()
+    h.ferry.wait_state(b.name, "ready", 60)
+    assert mail_of(stage, api, b) == {"INBOX": 3, "Sent": 2}
+    assert h.ferry.user(b.name)["progress"]["copied"] == 0
+
+
+@pytest.mark.full
 def test_left_out_for_a_while(pulling, stage, api):     # noqa: F811
     """What goes by is no failure of anybody: nothing was given to the tool, and it is tried on."""
     h, people = pulling(2)

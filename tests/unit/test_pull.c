@@ -7,6 +7,7 @@
 
 #include "sync/job_pull.h"
 #include "sync/pull.h"
+#include "sync/pull_others.h"
 #include "sync/pull_status.h"
 
 #define SHAPE                                                                                                       \
@@ -229,6 +230,49 @@ static void items(void **state UNUSED)
 	json_decref(i.folders);
 }
 
+/* ---- who is not followed */
+
+#define OTHER                                                                                                       \
+	"{\"users\":[{\"data\":{\"config\":{\"username\":\"ann\"}}},{\"data\":{\"config\":{\"username\":\"bert\"},"     \
+	"\"status\":{\"critical_errors\":0},\"folders\":{\"INBOX\":{\"migrate_count\":%d,\"remote_count\":5}}}}]}"
+
+static void look_at_other(struct pull_others *o, const struct job_pull *ours, int migrated)
+{
+	char *text = mem_printf(OTHER, migrated);
+	json_t *j = parsed(text);
+
+	pull_others_take(o, j, ours);
+	json_decref(j);
+	mem_free(&text);
+}
+
+/* Whom a person has let go, say: while the tool is at him it may come to others yet. */
+static void others_of_the_job(void **state UNUSED)
+{
+	struct job_pull ours = sample();
+	struct pull_others o = { 0 };
+	json_t *only_ours = parsed("{\"users\":[{\"data\":{\"config\":{\"username\":\"ann\"}}}]}");
+
+	pull_others_take(&o, only_ours, &ours);
+	assert_true(pull_others_ended(&o)); /* there are none */
+	for (int i = 0; i < 2 * PULL_MISSING_LOOKS; i++)
+		look_at_other(&o, &ours, 4);
+	assert_int_equal(o.count, 1);
+	assert_false(pull_others_ended(&o)); /* it stands still */
+	for (int i = 0; i < PULL_MISSING_LOOKS - 1; i++)
+		look_at_other(&o, &ours, 5);
+	assert_false(pull_others_ended(&o));
+	pull_others_take(&o, only_ours, &ours); /* cut: nobody leaves a job */
+	look_at_other(&o, &ours, 5);
+	assert_false(pull_others_ended(&o));
+	for (int i = 0; i < PULL_MISSING_LOOKS - 1; i++)
+		look_at_other(&o, &ours, 5);
+	assert_true(pull_others_ended(&o));
+	json_decref(only_ours);
+	pull_others_release(&o);
+	job_pull_release(&ours);
+}
+
 /* ---- our own address */
 
 static void whose_address(void **state UNUSED)
@@ -264,7 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_known_shape), cmocka_unit_test(when_it_is_over),
 		cmocka_unit_test(answers_that_were_cut), cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
-		cmocka_unit_test(items),	   cmocka_unit_test(whose_address),
+		cmocka_unit_test(items),	   cmocka_unit_test(others_of_the_job), cmocka_unit_test(whose_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
