@@ -3,6 +3,7 @@
 #include "sync/exceptions.h"
 #include "sync/found.h"
 #include "sync/journal_suspect.h"
+#include "sync/pace.h"
 
 /* ---- the folder's identity */
 
@@ -337,10 +338,13 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 	}
 	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
+	rc = 0;
+	if (pace_is_in_trouble(p->from)) /* what is missing there may come back */
+		goto out;
 	if (w.sweep.on)
 		rc = sweep_gone(&w, p->from, mark_gone, NULL, e);
-	else
-		rc = w.adds_up[p->from] ? mark_gone(&w, NULL, e) : 0;
+	else if (w.adds_up[p->from])
+		rc = mark_gone(&w, NULL, e);
 out:
 	close_work(&w);
 	return rc;

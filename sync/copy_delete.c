@@ -192,6 +192,21 @@ bool deletes_allowed(struct work *w, size_t n)
 	return false;
 }
 
+/*
+ * Has it left `from`? What never was there (the direction has turned since) may be the only copy.
+ * A row that is DONE was there, and lost its UID with a UIDVALIDITY.
+ */
+static bool has_left(const struct work *w, const struct journal_msg *row)
+{
+	enum side from = w->pass->from;
+
+	if (row->state == MSG_INTENT)
+		return false;
+	if (row->uid[from])
+		return !copy_find(w, from, row->uid[from]);
+	return row->state == MSG_DONE || !row->uid[w->pass->to];
+}
+
 void deletes_plan(struct work *w, struct delete_plan *out)
 {
 	struct pass *p = w->pass;
@@ -200,8 +215,7 @@ void deletes_plan(struct work *w, struct delete_plan *out)
 
 	*out = (struct delete_plan){ .rows = mem_array(w->row_count + 1, sizeof *out->rows) };
 	for (size_t i = 0; i < w->row_count; i++)
-		if (w->rows[i].state != MSG_INTENT &&
-		    !copy_find(w, p->from, w->rows[i].uid[p->from]))
+		if (has_left(w, &w->rows[i]))
 			out->rows[n++] = &w->rows[i];
 	if (n && w->sweep.on)
 		allowed = w->sweep.may_delete && sweep_agrees(w, p->from, n);

@@ -57,6 +57,9 @@ static int forget(struct work *w, struct journal_msg *row, struct err *e)
 {
 	enum side to = w->pass->to;
 
+	/* One that stood on `to` alone before the direction turned is where it belongs. */
+	if (!row->uid[w->pass->from])
+		return 0;
 	if (!row->uid[to])
 		return journal_msg_drop(w->pass->journal, row->id, e);
 	row->state = MSG_DONE;

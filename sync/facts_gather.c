@@ -195,7 +195,7 @@ int facts_gather(struct pass *p, const struct folder_map *map, struct err *e)
 	if (p->from != SIDE_OLD) /* a return has no gate */
 		return 0;
 	*f = (struct facts){ .known = true, .by_pop3 = pop3 };
-	if (journal_totals(p->journal, &t, e) < 0 ||
+	if (journal_totals(p->journal, p->to, &t, e) < 0 ||
 	    journal_uid_survey(p->journal, pop3 ? take_strangers_only : take_uids, &g, e) < 0)
 		return -1;
 	f->in_doubt = t.in_doubt;

@@ -73,6 +73,12 @@ int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) 
  * what it had is GONE. */
 int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left,
 		      struct err *e) MUST_CHECK;
+/*
+ * New counts again, as the user goes back to old. What is GONE and stands on new is new there,
+ * to be brought to old, or found there by content; what is GONE and stands on old alone is one
+ * of these, or goes with it. Done again it changes nothing.
+ */
+int journal_turn_back(struct journal *j, struct err *e) MUST_CHECK;
 /* Its side s has other UIDs, and nothing holds any more that is known of it: f is a new one of
  * these names. What stood on s is missed there (sync/journal_lost.h). */
 int journal_folder_renew(struct journal *j, struct journal_folder *f, enum side s,
@@ -200,10 +206,11 @@ int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_
 		 struct err *e) MUST_CHECK;
 struct journal_totals {
 	/* messages, bytes and verified (on both sides) of rows DONE; exceptions but the waived
-	 */
+	 * and those that are where they are to be brought, and only there */
 	int64_t messages, bytes, verified, exceptions, in_doubt;
 };
-int journal_totals(struct journal *j, struct journal_totals *out, struct err *e) MUST_CHECK;
+int journal_totals(struct journal *j, enum side to, struct journal_totals *out,
+		   struct err *e) MUST_CHECK;
 
 /* ---- batches */
 

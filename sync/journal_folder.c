@@ -108,6 +108,24 @@ int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, str
 	return journal_with_id(j, old ? LOSE_OLD : LOSE_NEW, id, e);
 }
 
+int journal_turn_back(struct journal *j, struct err *e)
+{
+	HELD(j);
+	static const char steps[] =
+		"UPDATE folder SET settled = 0, old_modseq = 0, new_modseq = 0"
+		" WHERE id IN (SELECT folder FROM msg WHERE state = 3);"
+		"DELETE FROM msg WHERE state = 3 AND (new_uid IS NOT NULL OR old_uid IS NULL);"
+		"UPDATE msg SET state = 1, reason = '' WHERE state = 3;";
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	if (journal_exec(j, steps, e) < 0) {
+		journal_rollback(j);
+		return -1;
+	}
+	return journal_commit(j, e);
+}
+
 /* Names are there once: the former one steps aside until it goes. */
 static int step_aside(struct journal *j, int64_t id, struct err *e)
 {

@@ -540,12 +540,15 @@ int journal_gone(struct journal *j, const unsigned char raw[DIGEST_SIZE], int64_
 	return rc < 0 ? -1 : 0;
 }
 
-int journal_totals(struct journal *j, struct journal_totals *out, struct err *e)
+int journal_totals(struct journal *j, enum side to, struct journal_totals *out, struct err *e)
 {
 	HELD(j);
 	sqlite3_stmt *st = journal_get(j, TOTALS, e);
 
-	if (!st || journal_row(j, st, e) < 1)
+	if (!st)
+		return -1;
+	sqlite3_bind_int(st, 1, to);
+	if (journal_row(j, st, e) < 1)
 		return -1;
 	out->messages = sqlite3_column_int64(st, 0);
 	out->bytes = sqlite3_column_int64(st, 1);

@@ -109,7 +109,9 @@ const char *const journal_sql[] = {
 		" coalesce(sum(size) FILTER (WHERE msg.state = 1), 0),"
 		" count(*) FILTER (WHERE msg.state = 1 AND old_verified = old_uidvalidity"
 		"  AND new_verified = new_uidvalidity AND old_verified > 0 AND new_verified > 0),"
-		" count(*) FILTER (WHERE msg.state = 2 AND NOT coalesce(waived, 0)),"
+		" count(*) FILTER (WHERE msg.state = 2 AND NOT coalesce(waived, 0) AND NOT"
+		"  CASE ?1 WHEN 0 THEN old_uid IS NOT NULL AND new_uid IS NULL"
+		"  ELSE new_uid IS NOT NULL AND old_uid IS NULL END),"
 		" count(*) FILTER (WHERE msg.state = 0)"
 		" FROM msg JOIN folder ON folder.id = msg.folder"
 		" LEFT JOIN exception ON exception.msg = msg.id",

@@ -169,6 +169,15 @@ static struct journal_folder *find_folder(struct journal_folder *at, size_t n, e
 	return NULL;
 }
 
+static bool has_new_mail(const struct pass *p, const struct journal_folder *f)
+{
+	const struct folder_info *now = folder_list_find(&p->list[p->from], f->name[p->from]);
+	const struct folder_state *then = &f->state[p->from];
+
+	return !now || !now->has_status || !now->uidnext || now->uidnext != then->uidnext ||
+	       now->uidvalidity != then->uidvalidity;
+}
+
 bool pass_wants_folder(const struct pass *p, const struct folder_pair *pair)
 {
 	struct journal_folder *known;
@@ -180,7 +189,7 @@ bool pass_wants_folder(const struct pass *p, const struct folder_pair *pair)
 		const struct journal_folder *f =
 			find_folder(known, n, p->from, pair->name[p->from]);
 
-		wants = !f || needs_work(p, f);
+		wants = !f || has_new_mail(p, f);
 	}
 	journal_folders_free(&known, &n);
 	return wants;
@@ -386,6 +395,8 @@ static int work_folders(struct pass *p, const struct folder_map *map, struct err
 			return -1;
 		return journal_trailed(p->journal, true, e);
 	}
+	if (p->from == SIDE_NEW && journal_turn_back(p->journal, e) < 0)
+		return -1;
 	if (survey_deletes(p, e) < 0 || journal_trailed(p->journal, false, e) < 0 ||
 	    each_folder(p, map, copy_folder, e) < 0 || follow_vanished(p, e) < 0)
 		return -1;
@@ -420,7 +431,7 @@ static int check_room(struct pass *p, struct err *e)
 		return 0;
 	if (mailbox_quota(p->lanes.at[0].box[p->from], &from, e) < 0)
 		return err_wrap(e, "%s", side_name(p->from));
-	if (journal_totals(p->journal, &t, e) < 0)
+	if (journal_totals(p->journal, p->to, &t, e) < 0)
 		return -1;
 	if (quota_fits(&p->room, from.bytes.known ? from.bytes.used - t.bytes : 0,
 		       messages_of(&p->list[p->from]) - t.messages, e) < 0)
@@ -510,7 +521,7 @@ static int add_up(struct pass *p, struct err *e)
 	struct journal_specials special = { 0 };
 	struct journal_totals t;
 
-	if (flags_report(p, e) < 0 || journal_totals(p->journal, &t, e) < 0 ||
+	if (flags_report(p, e) < 0 || journal_totals(p->journal, p->to, &t, e) < 0 ||
 	    journal_specials(p->journal, &special, e) < 0 || exceptions_tidy(p, e) < 0)
 		return -1;
 	p->result.copied = p->count.copied;

@@ -196,7 +196,7 @@ bool pass_is_trailing(const struct pass *p);
 int pass_survey(struct pass *p, struct err *e) MUST_CHECK;
 /* Fills p->list of a side anew. */
 int pass_list_side(struct pass *p, enum side s, struct err *e) MUST_CHECK;
-/* Is it new, or has something changed in it since it was settled? */
+/* Is it new, or may there be mail in it that came since it was looked at? */
 bool pass_wants_folder(const struct pass *p, const struct folder_pair *pair);
 /* Another lane has failed: -1, and e says so. Asked before each batch, and while waiting. */
 int pass_is_stopping(const struct pass *p, struct err *e) MUST_CHECK;

@@ -87,7 +87,7 @@ static struct journal_totals totals(struct journal *j)
 	struct journal_totals t = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(journal_totals(j, &t, &e), 0);
+	assert_int_equal(journal_totals(j, SIDE_NEW, &t, &e), 0);
 	return t;
 }
 
