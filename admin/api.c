@@ -77,7 +77,7 @@ static const struct api_route {
 	  "{user | wave, note, go}" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/waive", api_post_waive,
 	  "{user | wave, check, note, undo}: a check that is let pass;"
-	  " {user, folder, uid | kind | all, note, undo}: exceptions that do not count" },
+	  " {user, folder, uid | kind | all, count, note, undo}: exceptions that do not count" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/retry", api_post_retry, "{user | wave}" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/verify", api_post_verify,
 	  "{user | wave, level: full | headers | sample, sample}: compares both sides" },

@@ -33,7 +33,7 @@ struct api_gate_item {
 	const char *state;	/* "ok", "warns", "waived", "waits"; NULL: as open says */
 	const char *remedy;	/* NULL: none is needed, or waiting is enough */
 	bool waivable;		/* a person may let it pass */
-	const char *waived_for; /* "user", "wave"; NULL: nobody does */
+	const char *waived_for; /* "user", "wave": a person lets it pass; NULL: not known here */
 };
 typedef void api_gate_fn(const struct api_gate_item *i, void *to);
 

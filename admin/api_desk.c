@@ -95,6 +95,21 @@ static int sent(struct api_call *c, int64_t id)
 	return 202;
 }
 
+/* Of who is known; a name that nobody imported has no history. */
+static int note_drop(struct api_call *c, const char *name, bool force, struct err *e)
+{
+	char actor[API_ACTOR_MAX];
+
+	api_actor(c, actor);
+	if (store_user_note(c->api->store, name, actor,
+			    force ? "sessions dropped, by force" : "sessions dropped", e) == 0)
+		return 0;
+	if (e->kind != ERR_INPUT)
+		return -1;
+	err_clear(e);
+	return 0;
+}
+
 int api_post_drop(struct api_call *c)
 {
 	const char *user = json_string_value(json_object_get(c->in, "user"));
@@ -108,7 +123,8 @@ int api_post_drop(struct api_call *c)
 	log_info(&(struct log_about){ .what = "operator", .user = name }, "drop%s (%s)",
 		 force ? " by force" : "", c->request->who);
 	snprintf(args, sizeof args, "%lld", (long long)asked_cut(c, force));
-	if (store_request_ask(c->api->store, "drop", name, args, &id, &e) < 0)
+	if (note_drop(c, name, force, &e) < 0 ||
+	    store_request_ask(c->api->store, "drop", name, args, &id, &e) < 0)
 		return api_fail(c, &e);
 	return sent(c, id);
 }

@@ -107,13 +107,13 @@ static int put_moves(struct api_events *v, struct follower *f, int64_t last, str
 {
 	const struct history_filter filter = { .after = f->heard, .limit = MOVES_MAX };
 	struct moves m = { .out = out, .last = f->heard };
+	int rc;
 
 	if (f->heard >= last)
 		return 0;
-	if (store_history_each(v->api->store, &filter, add_move, &m, e) < 0)
-		return -1;
-	f->heard = m.last;
-	return 0;
+	rc = store_history_each(v->api->store, &filter, add_move, &m, e);
+	f->heard = m.last; /* those before a failure are told, and not again */
+	return rc < 0 ? -1 : 0;
 }
 
 /* ---- waves and the summary */

@@ -186,36 +186,71 @@ static int waived(struct api_call *c, const struct user *u, bool on, int n, cons
 	return 202;
 }
 
-static int write_waiver(struct api_call *c, const char *name, const struct exception_choice *x,
-			bool on, const char *note, int *n, struct err *e)
+/* What was meant: of how many (-1: whatever there is), on or off, and why. */
+struct wish {
+	struct exception_choice which;
+	json_int_t count;
+	bool on;
+	const char *note;
+};
+
+/* Of another number nothing is written: a pass may have found more than were shown. */
+static int write_wish(struct journal *j, const struct wish *w, int *n, struct err *e)
+{
+	int rc;
+
+	if (journal_begin(j, e) < 0)
+		return -1;
+	rc = journal_waive(j, &w->which, w->on, w->note, n, e);
+	if (rc == 0 && (w->count < 0 || *n == w->count))
+		return journal_commit(j, e);
+	journal_rollback(j);
+	return rc;
+}
+
+static int write_waiver(struct api_call *c, const char *name, const struct wish *w, int *n,
+			struct err *e)
 {
 	struct journal *j = NULL;
 	int rc = api_open_journal(c->api, name, &j, e);
 
 	*n = 0;
 	if (rc > 0)
-		rc = journal_waive(j, x, on, note, n, e);
+		rc = write_wish(j, w, n, e);
 	api_close_journal(c->api, name, &j);
 	return rc;
 }
 
-static int waive(struct api_call *c, const struct user *u)
+static int take_wish(struct api_call *c, struct wish *w)
 {
+	const json_t *count = json_object_get(c->in, "count");
 	const char *note = json_string_value(json_object_get(c->in, "note"));
-	bool on = !json_is_true(json_object_get(c->in, "undo"));
-	struct exception_choice x;
-	struct err e = { 0 };
-	int n, status = take_choice(c, &x);
 
-	if (status)
-		return status;
-	if (on && (!note || !*note || strlen(note) > EXCEPTION_TEXT_MAX))
+	w->on = !json_is_true(json_object_get(c->in, "undo"));
+	w->note = note ? note : "";
+	w->count = json_is_integer(count) ? json_integer_value(count) : -1;
+	if (w->on && (!*w->note || strlen(w->note) > EXCEPTION_TEXT_MAX))
 		return api_refuse(c, 400, "give \"note\": who decided it, and why",
 				  "a waiver needs a note of at most %d bytes",
 				  EXCEPTION_TEXT_MAX);
-	if (write_waiver(c, u->name, &x, on, note ? note : "", &n, &e) < 0)
+	return take_choice(c, &w->which);
+}
+
+static int waive(struct api_call *c, const struct user *u)
+{
+	struct err e = { 0 };
+	struct wish w;
+	int n, status = take_wish(c, &w);
+
+	if (status)
+		return status;
+	if (write_waiver(c, u->name, &w, &n, &e) < 0)
 		return fail(c, &e);
-	return waived(c, u, on, n, note ? note : "");
+	if (w.count >= 0 && n != w.count)
+		return api_refuse(c, 409, "look at the list again",
+				  "%lld messages are meant, but there are %d now: nothing was done",
+				  (long long)w.count, n);
+	return waived(c, u, w.on, n, w.note);
 }
 
 int api_waive_exceptions(struct api_call *c)

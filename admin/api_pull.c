@@ -115,6 +115,38 @@ static void log_asked(const struct api_call *c, const struct choice *w,
 		 x->stuck ? ", where its job stands still" : "", c->request->who);
 }
 
+static int note_one(const struct api_call *c, const json_t *verdict, struct err *e)
+{
+	const char *result = json_string_value(json_object_get(verdict, "result"));
+	bool waits = strcmp(result, "waits") == 0;
+	char actor[API_ACTOR_MAX];
+
+	if (!waits && strcmp(result, "undone") != 0)
+		return 0;
+	api_actor(c, actor);
+	return store_user_note(c->api->store,
+			       json_string_value(json_object_get(verdict, "user")), actor,
+			       waits ? "OpenSRS's tool is to pull the mail"
+				     : "OpenSRS's tool is not waited for any more",
+			       e);
+}
+
+/* A wave's is in the log alone, but for those of whom mail might come twice. */
+static int note_asked(struct api_call *c, const struct choice *w, const struct pull_asked *x,
+		      const json_t *said)
+{
+	struct err e = { 0 };
+	const json_t *verdict;
+	size_t i;
+
+	if (w->wave && !x->stuck)
+		return 0;
+	json_array_foreach (said, i, verdict)
+		if (note_one(c, verdict, &e) < 0)
+			return api_fail(c, &e);
+	return 0;
+}
+
 /* {"user" | "wave", "dry_run", "undo", "stuck"} */
 static int asked_pull(struct api_call *c, struct pull_asked *x)
 {
@@ -130,24 +162,35 @@ static int asked_pull(struct api_call *c, struct pull_asked *x)
 	return 0;
 }
 
-int api_post_pull(struct api_call *c)
+static int post_pull(struct api_call *c, const struct choice *w, const struct pull_asked *x)
 {
 	struct err e = { 0 };
+	json_t *said = ask_engine(c, w, x, &e);
+	int status;
+
+	if (!said)
+		return api_fail(c, &e);
+	log_asked(c, w, x);
+	status = note_asked(c, w, x, said);
+	if (status) {
+		json_decref(said);
+		return status;
+	}
+	json_object_set_new(c->out, "users", said);
+	return 202;
+}
+
+int api_post_pull(struct api_call *c)
+{
 	struct pull_asked x;
 	struct choice w;
-	json_t *said;
 	int status = asked_pull(c, &x);
 
 	if (status)
 		return status;
 	status = api_choose(c, false, &w);
 	if (status == 0) {
-		said = ask_engine(c, &w, &x, &e);
-		status = said ? 202 : api_fail(c, &e);
-		if (said) {
-			log_asked(c, &w, &x);
-			json_object_set_new(c->out, "users", said);
-		}
+		status = post_pull(c, &w, &x);
 		api_poke(c->api);
 	}
 	api_choice_release(&w);

@@ -48,12 +48,34 @@ static json_t *summary_of(const struct user *u)
 	BUG("user state %d", (int)u->state);
 }
 
+/* What is waited for, and for whom each check is waived: also one that holds just now, so that
+ * this can be seen and taken back. */
+struct waits {
+	json_t *list, *waived; /* {"quota": "wave"} */
+};
+
 static void add_item(const struct api_gate_item *i, void *to)
 {
-	json_array_append_new(to, api_json_gate_item(i));
+	const struct waits *w = to;
+	struct api_gate_item item = *i;
+
+	if (!item.waived_for)
+		item.waived_for = json_string_value(json_object_get(w->waived, i->name));
+	json_array_append_new(w->list, api_json_gate_item(&item));
 }
 
-static void put_back_off(const struct user *u, json_t *list, int64_t now)
+/* The user's own come first. */
+static int add_waiver(const struct waiver_row *r, void *to)
+{
+	json_t *waived = to;
+
+	if (!json_object_get(waived, r->item))
+		json_object_set_new(waived, r->item,
+				    json_string(r->is_wave ? "wave" : "user"));
+	return 0;
+}
+
+static void put_back_off(const struct user *u, struct waits *w, int64_t now)
 {
 	char text[80];
 
@@ -62,7 +84,7 @@ static void put_back_off(const struct user *u, json_t *list, int64_t now)
 		return;
 	snprintf(text, sizeof text, "tries again in %lld s, after %d failed",
 		 (long long)(u->next_try - now + 999) / 1000, u->attempts);
-	add_item(&(struct api_gate_item){ .name = "back-off", .text = text }, list);
+	add_item(&(struct api_gate_item){ .name = "back-off", .text = text }, w);
 }
 
 static int put_quiet(struct api_call *c, const struct user *u, struct err *e)
@@ -80,19 +102,28 @@ static int put_quiet(struct api_call *c, const struct user *u, struct err *e)
 	return 0;
 }
 
+static int put_waits(struct api_call *c, const struct user *u, struct err *e)
+{
+	struct waits w = { .list = json_array(), .waived = json_object() };
+	int rc;
+
+	json_object_set_new(c->out, "waits_for", w.list);
+	rc = store_waivers_each(c->api->store, u->name, u->wave, add_waiver, w.waived, e);
+	put_back_off(u, &w, store_now_ms(c->api->store));
+	if (c->api->hooks->why)
+		c->api->hooks->why(u, add_item, &w, c->api->arg);
+	json_decref(w.waived);
+	return rc;
+}
+
 static int explain(struct api_call *c, const struct user *u, struct err *e)
 {
-	json_t *list = json_array();
 	struct api_live live;
 	bool running = api_is_live(c->api, u->name, &live);
 
 	json_object_set_new(c->out, "user", api_json_user(u, running ? &live : NULL));
 	json_object_set_new(c->out, "summary", summary_of(u));
-	json_object_set_new(c->out, "waits_for", list);
-	put_back_off(u, list, store_now_ms(c->api->store));
-	if (c->api->hooks->why)
-		c->api->hooks->why(u, add_item, list, c->api->arg);
-	if (put_quiet(c, u, e) < 0 || api_put_sessions(c, u->name, WHY_SESSIONS, e) < 0)
+	if (put_waits(c, u, e) < 0 || put_quiet(c, u, e) < 0 || api_put_sessions(c, u->name, WHY_SESSIONS, e) < 0)
 		return -1;
 	return api_put_history_tail(c, u->name, WHY_HISTORY, e);
 }

@@ -103,18 +103,20 @@ static int take_line(struct bearers *t, const char *line, struct err *e)
 
 /* ---- the file */
 
-static int check_rights(int fd, struct stat *st, struct err *e)
+static int check_rights(int fd, struct err *e)
 {
-	if (fstat(fd, st) < 0)
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
 		return err_set(e, ERR_INPUT, "%s", strerror(errno));
-	if (!S_ISREG(st->st_mode))
+	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_INPUT, "is no file");
-	if (st->st_mode & (S_IRWXG | S_IRWXO))
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_set(e, ERR_INPUT,
 			       "others than its owner may read or write it: chmod 600 it");
-	if (st->st_uid != geteuid() && st->st_uid != 0 && geteuid() != 0)
+	if (st.st_uid != geteuid() && st.st_uid != 0 && geteuid() != 0)
 		return err_set(e, ERR_INPUT, "belongs to somebody else: chown it");
-	if (st->st_size > BEARER_FILE_MAX)
+	if (st.st_size > BEARER_FILE_MAX)
 		return err_set(e, ERR_INPUT, "larger than %d bytes", BEARER_FILE_MAX);
 	return 0;
 }
@@ -142,12 +144,12 @@ static int read_lines(FILE *f, struct bearers *out, int *trouble, struct err *e)
 	return rc < 0 ? err_wrap(e, "line %d", number) : 0;
 }
 
-static int read_open(int fd, struct bearers *out, struct stat *st, int *trouble, struct err *e)
+static int read_open(int fd, struct bearers *out, int *trouble, struct err *e)
 {
 	FILE *f;
 	int rc;
 
-	if (check_rights(fd, st, e) < 0) {
+	if (check_rights(fd, e) < 0) {
 		close(fd);
 		return -1;
 	}
@@ -158,13 +160,11 @@ static int read_open(int fd, struct bearers *out, struct stat *st, int *trouble,
 	return rc;
 }
 
-static int read_file(const char *path, struct bearers *out, struct stat *st, int *trouble,
-		     struct err *e)
+static int read_file(const char *path, struct bearers *out, int *trouble, struct err *e)
 {
 	int rc, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	*out = (struct bearers){ 0 };
-	*st = (struct stat){ 0 };
 	*trouble = 0;
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -174,7 +174,7 @@ static int read_file(const char *path, struct bearers *out, struct stat *st, int
 				    : "",
 			    trouble, e);
 	else
-		rc = read_open(fd, out, st, trouble, e);
+		rc = read_open(fd, out, trouble, e);
 	if (rc == 0)
 		return 0;
 	out->count = 0;
@@ -183,10 +183,9 @@ static int read_file(const char *path, struct bearers *out, struct stat *st, int
 
 int bearers_read(const char *path, struct bearers *out, struct err *e)
 {
-	struct stat st;
 	int trouble;
 
-	return read_file(path, out, &st, &trouble, e);
+	return read_file(path, out, &trouble, e);
 }
 
 static void write_lines(FILE *f, const struct bearers *t)
@@ -331,7 +330,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 void bearer_file_look(struct bearer_file *f, const char *path)
 {
 	struct err e = { 0 };
-	struct stat now = { 0 }, read;
+	struct stat now = { 0 };
 	int trouble, rc;
 	bool same;
 
@@ -340,7 +339,7 @@ void bearer_file_look(struct bearer_file *f, const char *path)
 	same = same_file(&now, &f->seen);
 	if (same && now.st_ino && !f->trouble)
 		return;
-	rc = read_file(path, &f->tokens, &read, &trouble, &e);
+	rc = read_file(path, &f->tokens, &trouble, &e);
 	if (same && trouble == f->trouble)
 		return; /* none, or as unreadable as before, which was told */
 	if (rc < 0)

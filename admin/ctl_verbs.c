@@ -205,8 +205,8 @@ const struct ctl_verb ctl_verbs[] = {
 	  "{USER | --wave W} CHECK --note TEXT [--undo] | USER --note TEXT {--folder F [--uid N] | --kind K | --all} [--undo]",
 	  "let a cutover go on although a check says no, or without some messages",
 	  "CHECK is one that `mailferry why` names: uidvalidity uids strangers subscriptions special-use\n"
-	  "names unseen pop3-ids server quota short. It is waived for the user, or for all who are\n"
-	  "in the wave, until --undo; `mailferry why` goes on to show it, and what it found.\n"
+	  "names unseen pop3-ids password server quota short phases. It is waived for the user, or for\n"
+	  "all who are in the wave, until --undo; `mailferry why` goes on to show it, and what it found.\n"
 	  "\n"
 	  "Without CHECK, exceptions: the messages stay on old, are listed as waived, and never count as compared. The note says who\n"
 	  "decided it, and why; it is kept in the user's history. Folders and UIDs are those of old, as\n"

@@ -25,7 +25,7 @@ struct final {
 	struct event *more; /* the next slice */
 	enum { NONE, MAKING, FAILED, DONE } state;
 	char *text;
-	json_t *document; /* DONE */
+	json_t *document; /* the last one, also while another is made; NULL: none yet */
 
 	/* of the one being made */
 	size_t step;

@@ -1,5 +1,6 @@
 /* Questions before something is done, and what came of it. */
 import { el, button, show } from "./dom.js";
+import { count } from "./format.js";
 
 const TOAST_MS = 8000;
 
@@ -20,15 +21,21 @@ function input(f, props) {
 	return el("input", { ...props, type: f.type ?? "text", autocomplete: "off" });
 }
 
-/* fields: [{name, label, type, hint, required, max, options: [[value, text], …]}] */
+/* The engine counts bytes; a letter may be several of them. */
+function keepWithin(max) {
+	return ({ target }) => target.setCustomValidity(new TextEncoder().encode(target.value).length > max ? `At most ${count(max)} bytes, and letters like é are two.` : "");
+}
+
+/* fields: [{name, label, type, hint, required, max, options: [[value, text], …]}]; max: bytes of a text */
 function control(f) {
-	const props = { id: `f-${f.name}`, name: f.name, required: f.required, maxlength: f.max,
-			"aria-describedby": f.hint && `h-${f.name}` };
+	const hint = [f.hint, f.max && `at most ${count(f.max)} bytes`].filter(Boolean).join("; ");
+	const props = { id: `f-${f.name}`, name: f.name, required: f.required, oninput: f.max && keepWithin(f.max),
+			"aria-describedby": hint && `h-${f.name}` };
 
 	if (f.type === "number")
 		Object.assign(props, { min: 1, step: 1 });
 	return el("p", { class: "field" }, el("label", { for: props.id }, f.label), input(f, props),
-		f.hint && el("small", { id: `h-${f.name}` }, f.hint));
+		hint && el("small", { id: `h-${f.name}` }, hint));
 }
 
 /*

@@ -78,10 +78,10 @@ function wavesPanel(r) {
 	], r.waves.length > 1 ? [...r.waves, r.total] : r.waves, "There are no users.", "Waves of the final report"));
 }
 
-/* Nothing of an empty list. */
+/* Nothing of an empty list. The document may be cut itself, as its summary says. */
 function list(title, rows, columns) {
 	return rows.length > 0 && panel(title, table(columns, rows.slice(0, ROWS), "", title),
-		rows.length > ROWS && el("p", { class: "muted" }, `${count(ROWS)} of ${count(rows.length)} are shown; the saved document has all.`));
+		rows.length > ROWS && el("p", { class: "muted" }, `The first ${count(ROWS)} are shown of the ${count(rows.length)} in the saved document.`));
 }
 
 const whose = { title: "User", class: "name", cell: (r) => userLink(r.user) };

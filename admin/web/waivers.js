@@ -5,7 +5,9 @@ import { askFirst, toast } from "./dialog.js";
 import { el, table } from "./dom.js";
 import { count, date, some } from "./format.js";
 
+/* As long as the API takes them, in bytes. */
 const WHY = { name: "note", label: "Note", type: "area", required: true, max: 1024, hint: "who decided it, and why; it is kept with your name" };
+const WHY_MESSAGES = { ...WHY, max: 500 };
 
 /* ---- checks */
 
@@ -107,32 +109,33 @@ export async function letWavePass(wave) {
 
 /* ---- messages that could not be copied */
 
-function exceptionsPass(user, what) {
+/* count: of how many it is said, where that is known: a pass may find more meanwhile, and of those nothing was shown. */
+function exceptionsPass({ user, what, count }) {
 	askFirst({
 		title: `Let ${what} of ${user} pass?`,
 		lines: ["They are not on new, and will not be. They hold the cutover up no more; a pass begins that counts anew. Where old keeps them, they can still be fetched there."],
-		fields: [WHY],
+		fields: [WHY_MESSAGES],
 		yes: `Let ${what} pass`,
 		danger: true,
-		act: async (values) => `${some((await post("/v1/waive", { user, all: true, ...values })).count, "message is", "messages are")} let pass.`,
+		act: async (values) => `${some((await post("/v1/waive", { user, all: true, count, ...values })).count, "message is", "messages are")} let pass.`,
 	});
 }
 
-function exceptionsCount(user, what) {
+function exceptionsCount({ user, what, count }) {
 	askFirst({
 		title: `Take back that ${what} of ${user} pass?`,
 		lines: ["They count again, and hold the cutover up until they are copied or let pass."],
 		yes: "Take it back",
-		act: async () => `${some((await post("/v1/waive", { user, all: true, undo: true })).count, "message counts", "messages count")} again.`,
+		act: async () => `${some((await post("/v1/waive", { user, all: true, count, undo: true })).count, "message counts", "messages count")} again.`,
 	});
 }
 
 /* more: there are others than those of the list */
 export function exceptionButtons(user, list, more) {
 	const waived = list.filter((x) => x.waived).length, open = list.length - waived;
-	const all = (n) => (more ? "all messages that could not be copied" : some(n, "message", "messages"));
+	const whose = (n) => ({ user, what: more ? "all messages that could not be copied" : some(n, "message", "messages"), count: more ? undefined : n });
 
 	return list.length > 0 && el("p", { class: "buttons" },
-		open > 0 && allowed("Let all pass", () => exceptionsPass(user, all(open)), { class: "small", id: "exceptions-pass" }),
-		waived > 0 && allowed("Take back", () => exceptionsCount(user, all(waived)), { class: "small", id: "exceptions-back", "aria-label": "Take back: messages that are let pass" }));
+		open > 0 && allowed("Let all pass", () => exceptionsPass(whose(open)), { class: "small", id: "exceptions-pass" }),
+		waived > 0 && allowed("Take back", () => exceptionsCount(whose(waived)), { class: "small", id: "exceptions-back", "aria-label": "Take back: messages that are let pass" }));
 }

@@ -16,6 +16,7 @@ from lib import messages, reader
 from lib.copier import Copier
 from lib.fakemail import FakeMail, Refused
 from lib.fakes import Hangup
+from lib.httpapi import LocalApi
 from lib.imapclient import ImapClient, No
 from lib.mailferry import Mailferry
 from lib.processes import wait_until
@@ -605,6 +606,9 @@ def test_the_desk_sees_waives_and_retries(desk):
     assert ferry.command("waive", ANNA, "--all", check=False).returncode == 2       # no note
     assert ferry.command("waive", ANNA, "--note", "x", check=False).returncode == 2     # which?
     assert ferry.command("waive", ANNA, "--note", "x", "--kind", "odd", check=False).returncode == 1
+    status, _, told = LocalApi(ferry).ask("/v1/waive", {"user": ANNA, "all": True, "count": 1, "note": "of the one that was shown"})
+    assert status == 409 and "1 messages are meant, but there are 2 now" in told["error"]
+    assert not any(x["waived"] for x in ferry.cli("exceptions", ANNA)["exceptions"])
     assert ferry.cli("waive", ANNA, "--folder", "INBOX", "--uid", "2", "--note", "Anna has it")["count"] == 1
     assert ferry.cli("waive", ANNA, "--folder", "INBOX", "--uid", "2", "--note", "Anna has it")["count"] == 0
     wait_until(lambda: ferry.user(ANNA)["progress"]["exceptions"] == 1, 30, "one to be waived")

@@ -52,6 +52,8 @@ static void hook_why(const struct user *u UNUSED, api_gate_fn *item, void *to, v
 				      .open = false,
 				      .text = "1 of 2 compared" },
 	     to);
+	item(&(struct api_gate_item){ .name = "quota", .open = true, .waivable = true, .text = "" },
+	     to);
 }
 
 static bool hook_live(const char *name, struct api_live *out, void *arg UNUSED)
@@ -833,6 +835,39 @@ static void change_store(const char *sql)
 	sqlite3_close(lite);
 }
 
+static const char *waived_for(const char *name)
+{
+	char *path = mem_printf("/v1/users/%s/why", name);
+	json_t *items = json_object_get(ask(CLIENT_OK, path, NULL), "waits_for");
+
+	mem_free(&path);
+	assert_int_equal(json_array_size(items), 2);
+	return text_at(json_array_get(items, 1), "waived_for");
+}
+
+/* Also where the check holds: else nobody could take it back. */
+static void test_whose_waiver_it_is(void **state UNUSED)
+{
+	change_store("INSERT INTO waivers VALUES ('wave', '1', 'quota', 'n', 'a', 1), ('user',"
+		     " 'bob@example.com', 'quota', 'n', 'a', 1)");
+	assert_string_equal(waived_for("anna@example.com"), "wave");
+	assert_string_equal(waived_for("bob@example.com"), "user");
+	assert_string_equal(waived_for("carl@example.com"), "(none)");
+	change_store("DELETE FROM waivers");
+}
+
+static void test_a_drop_is_in_the_history(void **state UNUSED)
+{
+	json_t *moves;
+
+	ask(CLIENT_OK, "/v1/drop", json_pack("{s:s}", "user", "carl@example.com"));
+	ask(CLIENT_OK, "/v1/drop", json_pack("{s:s}", "user", "nobody@example.com"));
+	moves = json_object_get(ask(CLIENT_OK, "/v1/users/carl@example.com/history?last=1", NULL),
+				"history");
+	assert_string_equal(text_at(json_array_get(moves, 0), "why"), "sessions dropped");
+	change_store("DELETE FROM history WHERE why LIKE 'sessions dropped%'");
+}
+
 /* Nobody is let go from a job that may move again, but by name or by that word. */
 static void test_undo_of_pulls(void **state UNUSED)
 {
@@ -1013,6 +1048,8 @@ int main(void)
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_events_after_a_failure),
 		cmocka_unit_test(test_final_report_waits_for_a_journal),
+		cmocka_unit_test(test_whose_waiver_it_is),
+		cmocka_unit_test(test_a_drop_is_in_the_history),
 		cmocka_unit_test(test_undo_of_pulls),
 		cmocka_unit_test(test_pulls_of_a_wave),
 		cmocka_unit_test(test_slow_reader_of_events),

@@ -2,6 +2,7 @@
 #include "admin/ctl_verbs.h"
 #include "admin/table.h"
 #include "proxy/session.h"
+#include "sync/gate.h"
 
 #include <setjmp.h>
 #include <cmocka.h>
@@ -52,21 +53,35 @@ static void refused(const char *text, const char *const *words)
 		fail_msg("\"%s\" does not say \"%s\"", e.text, text);
 }
 
-#define REFUSED(text, ...) \
+#define REFUSES(text, ...) \
 	refused(text, (const char *const[]){ "mailferry", __VA_ARGS__, NULL })
 
 static void test_wrong_use(void **state UNUSED)
 {
-	REFUSED("a command is missing", "--json");
-	REFUSED("no such command: cutoff", "cutoff");
-	REFUSED("no such command: check", "check");
-	REFUSED("no such option: --wav", "users", "--wav", "1");
-	REFUSED("--wave needs a value", "users", "--wave");
-	REFUSED("--json takes no value", "users", "--json=yes");
-	REFUSED("status takes no --wave", "status", "--wave", "1");
-	REFUSED("why needs USER", "why");
-	REFUSED("too many arguments", "why", "a", "b");
-	REFUSED("too many arguments", "why", "a", "b", "c", "d", "e", "f");
+	REFUSES("a command is missing", "--json");
+	REFUSES("no such command: cutoff", "cutoff");
+	REFUSES("no such command: check", "check");
+	REFUSES("no such option: --wav", "users", "--wav", "1");
+	REFUSES("--wave needs a value", "users", "--wave");
+	REFUSES("--json takes no value", "users", "--json=yes");
+	REFUSES("status takes no --wave", "status", "--wave", "1");
+	REFUSES("why needs USER", "why");
+	REFUSES("too many arguments", "why", "a", "b");
+	REFUSES("too many arguments", "why", "a", "b", "c", "d", "e", "f");
+}
+
+/* What may be waived is said where it is waived. */
+static void test_waivable_checks_are_named(void **state UNUSED)
+{
+	struct ctl c;
+	struct err e;
+	char *names = mem_str(gate_waivable_names()), *rest = names, *name;
+
+	assert_int_equal(PARSE(&c, &e, "waive", "anna", "uids"), 0);
+	while ((name = strsep(&rest, ", ")))
+		if (!strstr(c.verb->help, name))
+			fail_msg("the help of waive does not name %s", name);
+	mem_free(&names);
 }
 
 static void test_config_from_environment(void **state UNUSED)
@@ -262,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verbs),
 		cmocka_unit_test(test_wrong_use),
+		cmocka_unit_test(test_waivable_checks_are_named),
 		cmocka_unit_test(test_config_from_environment),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_completion_knows_the_sessions),
