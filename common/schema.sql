@@ -321,7 +321,8 @@ CREATE TABLE learned (			-- passwords that old has taken, sealed to the engine's
 CREATE TABLE last_sessions (		-- when a user's last session on any node ended
 	name		TEXT PRIMARY KEY,
 	at		BIGINT NOT NULL,
-	began		BIGINT NOT NULL DEFAULT 0	-- by its node's clock; 0: not known
+	began		BIGINT NOT NULL DEFAULT 0,	-- by its node's clock; 0: not known
+	earliest	BIGINT NOT NULL DEFAULT 0	-- of all told since the engine asked; 0: none
 );
 
 CREATE TABLE timetables (		-- when whose cutovers begin, by the operator's word

@@ -119,6 +119,7 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	[18] = "CREATE TABLE server_errors (side TEXT NOT NULL, name TEXT NOT NULL,"
 	       " at BIGINT NOT NULL, PRIMARY KEY (side, name));"
 	       "ALTER TABLE last_sessions ADD COLUMN began BIGINT NOT NULL DEFAULT 0;",
+	[19] = "ALTER TABLE last_sessions ADD COLUMN earliest BIGINT NOT NULL DEFAULT 0;",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

@@ -22,7 +22,7 @@
 #include "common/user_state.h"
 
 #define STORE_BUSY_MS	     5000
-#define STORE_SCHEMA_VERSION 19
+#define STORE_SCHEMA_VERSION 20
 #define STORE_ID_MAX	     33	  /* hex and a NUL */
 #define STORE_NAME_MAX	     320  /* bytes of a login name: 64 @ 255 (RFC 5321 4.5.3.1) */
 #define STORE_LEASE_MS	     5000 /* a node's lease; renewed every STORE_RENEW_MS */
@@ -453,6 +453,11 @@ int store_sessions_each(struct store *st, const struct session_filter *f, store_
  * known, and the nodes tell about a second late. */
 int store_session_between(struct store *st, const char *name, int64_t since, int64_t until,
 			  bool *out, struct err *e) MUST_CHECK;
+/* From here on it is known of all that the nodes tell to have ended, when the first one began … */
+int store_session_mark(struct store *st, const char *name, struct err *e) MUST_CHECK;
+/* … and whether one, told since then or there now, began until then. */
+int store_session_since_mark(struct store *st, const char *name, int64_t until, bool *out,
+			     struct err *e) MUST_CHECK;
 
 struct hold_row {
 	int64_t id, at, held_ms;

@@ -417,9 +417,13 @@ static int end_session(struct db *db, const char *node, const struct session_row
 		       struct err *e)
 {
 	if (s->name && db_run(db,
-			      "INSERT INTO last_sessions (name, at, began) VALUES (?1, ?2, ?3)"
+			      "INSERT INTO last_sessions (name, at, began, earliest)"
+			      " VALUES (?1, ?2, ?3, ?3)"
 			      " ON CONFLICT (name) DO UPDATE SET at = excluded.at,"
-			      " began = excluded.began",
+			      " began = excluded.began, earliest = CASE"
+			      " WHEN last_sessions.earliest = 0"
+			      " OR last_sessions.earliest > excluded.began"
+			      " THEN excluded.began ELSE last_sessions.earliest END",
 			      ARGS(TEXT(s->name), INT(db_now_ms(db)), INT(s->since)), e) < 0)
 		return -1;
 	return db_run(db, "DELETE FROM sessions WHERE node = ?1 AND id = ?2",
@@ -473,6 +477,29 @@ int store_session_between(struct store *st, const char *name, int64_t since, int
 			       " + (SELECT COUNT(*) FROM last_sessions WHERE name = ?1"
 			       " AND at >= ?2 AND began <= ?3)",
 			       ARGS(TEXT(name), INT(since), INT(until)), &count, e);
+
+	*out = count > 0;
+	return got < 0 ? -1 : 0;
+}
+
+int store_session_mark(struct store *st, const char *name, struct err *e)
+{
+	return done(db_run(
+		st->db,
+		"UPDATE last_sessions SET earliest = 0 WHERE name = ?1 AND earliest <> 0",
+		ARGS(TEXT(name)), e));
+}
+
+int store_session_since_mark(struct store *st, const char *name, int64_t until, bool *out,
+			     struct err *e)
+{
+	int64_t count = 0;
+	int got = db_query_int(st->db,
+			       "SELECT (SELECT COUNT(*) FROM sessions WHERE name = ?1"
+			       " AND since <= ?2 AND state IN " LET_IN ")"
+			       " + (SELECT COUNT(*) FROM last_sessions WHERE name = ?1"
+			       " AND earliest BETWEEN 1 AND ?2)",
+			       ARGS(TEXT(name), INT(until)), &count, e);
 
 	*out = count > 0;
 	return got < 0 ? -1 : 0;

@@ -42,7 +42,6 @@ static const struct {
 	NUMBER("unseen_at", unseen_at),
 	NUMBER("found", found),
 	NUMBER("found_at", found_at),
-	NUMBER("found_since", found_since),
 };
 _Static_assert(FACT_DELTAS == 3, "a row for each");
 

@@ -49,7 +49,6 @@ struct facts {
 	int64_t unseen;	   /* changes on old found by a pass while no node had a session */
 	int64_t unseen_at; /* ms since 1970 */
 	int64_t found, found_at; /* such ones that are not judged yet, and since when */
-	int64_t found_since;	 /* the end of the pass before them */
 };
 
 /* Appends it as a JSON object. */

@@ -15,23 +15,26 @@ static bool was_in_step(const struct user *u)
 }
 
 /* Nodes have had the time to tell of who made the changes that were found. */
+static bool is_to_judge(const struct facts *before, int64_t now)
+{
+	return before->found && now >= before->found_at + FACTS_TOLD_MS;
+}
+
 static void judge(struct facts *f, bool was_there, int64_t now)
 {
-	if (f->found == 0 || now < f->found_at + FACTS_TOLD_MS)
+	if (!is_to_judge(f, now))
 		return;
 	if (!was_there) {
 		f->unseen = f->found;
 		f->unseen_at = f->found_at;
 	}
-	f->found = f->found_at = f->found_since = 0;
+	f->found = f->found_at = 0;
 }
 
-static void find(struct facts *f, int64_t changed, int64_t since, int64_t now)
+static void find(struct facts *f, int64_t changed, int64_t now)
 {
-	if (changed > 0 && f->found == 0) {
+	if (changed > 0 && f->found == 0)
 		f->found_at = now;
-		f->found_since = since;
-	}
 	f->found += changed;
 }
 
@@ -42,21 +45,27 @@ void facts_carry_on(struct facts *f, const struct facts *before, const struct us
 	f->unseen_at = before->unseen_at;
 	f->found = before->found;
 	f->found_at = before->found_at;
-	f->found_since = before->found_since;
 	judge(f, w->of_found, now);
 	if (!was_in_step(u))
 		return;
 	add_time(f, before, r->took_ms);
 	if (!w->of_pass)
-		find(f, r->flags + r->deleted, u->progress.pass_ended, now);
+		find(f, r->flags + r->deleted, now);
 }
 
-/* A session that came after what was found is no witness of it. */
+/* Sessions may have come and gone since, long before the pass that judges: so the store keeps
+ * when the first one began, from where a question may arise to where it is answered. Who came
+ * after what was found is no witness of it. */
 static int ask_witness(struct store *st, const struct user *u, const struct facts *before,
 		       int64_t now, struct facts_witness *out, struct err *e)
 {
-	if (store_session_between(st, u->name, before->found_since,
-				  before->found_at + FACTS_TOLD_MS, &out->of_found, e) < 0)
+	out->of_found = false;
+	if (before->found &&
+	    store_session_since_mark(st, u->name, before->found_at + FACTS_TOLD_MS,
+				     &out->of_found, e) < 0)
+		return -1;
+	if ((before->found == 0 || is_to_judge(before, now)) &&
+	    store_session_mark(st, u->name, e) < 0)
 		return -1;
 	return store_session_between(st, u->name, u->progress.pass_ended, now, &out->of_pass,
 				     e);

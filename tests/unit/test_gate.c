@@ -393,12 +393,12 @@ static void test_who_was_there(void **state UNUSED)
 	facts_carry_on(&f, &more, &u, &none, &pass_seen, told); /* it came afterwards */
 	assert_true(f.unseen == 6 && f.unseen_at == NOW && f.found == 0);
 	facts_carry_on(&f, &more, &u, &r, &nobody, told); /* and the next question */
-	assert_true(f.unseen == 6 && f.found == 3 && f.found_since == told - 1);
+	assert_true(f.unseen == 6 && f.found == 3 && f.found_at == told);
 }
 
 static void test_a_move_does_not_forget_what_was_found(void **state UNUSED)
 {
-	const struct facts before = { .found = 3, .found_at = NOW, .found_since = 7 };
+	const struct facts before = { .found = 3, .found_at = NOW };
 	const struct facts_witness nobody = { 0 };
 	const struct job_result none = { .copied = 4 };
 	struct facts f = { 0 };

@@ -1,4 +1,5 @@
 /* The store: what only the gate looks at. */
+#include "sync/facts_keep.h"
 #include "tests/unit/store_stage.h"
 
 static void assert_facts(const char *name, const char *expected)
@@ -143,6 +144,61 @@ static void test_shadow_logins_are_tried_once_a_day(void **state UNUSED)
 	assert_shadow("anna", true, false);
 }
 
+/* ---- who made the changes that a pass found */
+
+static struct facts facts_after_pass(struct user *u, int64_t flags)
+{
+	const struct job_result r = { .ok = true, .flags = flags, .facts.known = true, .took_ms = 10 };
+	struct facts out;
+	char *body;
+
+	OK(facts_keep(st, u, &r, &err));
+	u->progress.pass_ended = store_now_ms(st);
+	assert_int_equal(store_facts_read(st, u->name, &body, &err), 1);
+	OK(facts_parse(body, &out, &err));
+	mem_free(&body);
+	return out;
+}
+
+static void session_ends(int64_t since)
+{
+	const struct session_row s = { .id = "s", .name = "anna", .since = since, .gone = true };
+
+	OK(store_sessions_write(st, "p1", &s, 1, &err));
+}
+
+/* Sessions come and go between what was found and the pass that judges it, minutes later. */
+static void test_the_first_session_is_the_witness(void **state UNUSED)
+{
+	static char anna[] = "anna";
+	struct user u = { .name = anna, .state = USER_READY, .progress.pass_clean = true };
+	struct facts f;
+	int64_t began;
+
+	clock_test_freeze();
+	(void)facts_after_pass(&u, 0);
+	clock_test_advance(300000);
+	began = store_now_ms(st) - 300;
+	assert_int_equal(facts_after_pass(&u, 2).found, 2);
+	clock_test_advance(500);
+	session_ends(began); /* its end is told */
+	for (int i = 0; i < 3; i++) {
+		clock_test_advance(10000);
+		session_ends(store_now_ms(st) - 300);
+	}
+	clock_test_advance(270000);
+	f = facts_after_pass(&u, 0);
+	assert_true(f.found == 0 && f.unseen == 0);
+
+	clock_test_advance(300000);
+	assert_int_equal(facts_after_pass(&u, 2).found, 2); /* those before are no witnesses */
+	clock_test_advance(10000);
+	session_ends(store_now_ms(st) - 300); /* nor is this one */
+	clock_test_advance(290000);
+	f = facts_after_pass(&u, 3);
+	assert_true(f.unseen == 2 && f.found == 0); /* but it saw the next ones */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +206,7 @@ int main(void)
 		TEST(test_waivers_of_users_and_waves),
 		TEST(test_waivers_are_taken_back),
 		TEST(test_shadow_logins_are_tried_once_a_day),
+		TEST(test_the_first_session_is_the_witness),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,35 @@ static void test_when_a_node_had_a_session(void **state UNUSED)
 	assert_false(was_there(0, now - 101));
 }
 
+static bool was_since_mark(int64_t until)
+{
+	bool there;
+
+	OK(store_session_since_mark(st, "anna", until, &there, &err));
+	return there;
+}
+
+static void test_the_first_session_since_it_was_asked(void **state UNUSED)
+{
+	struct session_row s = { .id = "s1", .name = "anna", .proto = "imap", .state = "RELAY", .since = 100 };
+
+	OK(store_session_mark(st, "anna", &err));
+	assert_false(was_since_mark(1000));
+	OK(store_sessions_write(st, "p1", &s, 1, &err));
+	assert_true(was_since_mark(100)); /* it is there */
+	assert_false(was_since_mark(99));
+	s.gone = true;
+	for (s.since = 50; s.since < 500; s.since += 200)
+		OK(store_sessions_write(st, "p1", &s, 1, &err));
+	assert_true(was_since_mark(50));
+	assert_false(was_since_mark(49));
+	OK(store_session_mark(st, "anna", &err));
+	assert_false(was_since_mark(1000));
+	OK(store_sessions_write(st, "p1", &s, 1, &err));
+	assert_true(was_since_mark(650));
+	assert_false(was_since_mark(649));
+}
+
 static void test_sessions_filtered_in_pages(void **state UNUSED)
 {
 	static const struct session_row p1[] = {
@@ -798,6 +827,7 @@ int main(void)
 		TEST(test_usage),
 		TEST(test_latency),
 		TEST(test_when_a_node_had_a_session),
+		TEST(test_the_first_session_since_it_was_asked),
 		TEST(test_the_last_users_who_heard_of_trouble),
 		TEST(test_answers),
 		TEST(test_drain),
