@@ -1,6 +1,8 @@
 /* Hides: that what comes back is never there twice. */
 #include "sync/found.h"
 
+#include "sync/pace.h"
+
 #define PART 256 /* messages of one transaction */
 
 /* ---- on `to` */
@@ -220,12 +222,29 @@ int found_here(struct work *w, const struct batch_message *m, bool *yes, struct 
 	return *yes ? write_surplus(w, m, surplus, e) : 0;
 }
 
+/* Has who is not listed left? What deletes need as well, but for the brake. */
+static bool is_believed(const struct work *w)
+{
+	enum side from = w->pass->from;
+	const struct window *at = w->sweep.at;
+	size_t missing = 0;
+
+	if (!w->adds_up[from] || pace_is_in_trouble(from))
+		return false;
+	if (!w->sweep.on)
+		return true;
+	for (size_t i = 0; i < w->row_count; i++)
+		missing += w->rows[i].state != MSG_INTENT &&
+			   !copy_find(w, from, w->rows[i].uid[from]);
+	return w->sweep.may_delete && at && missing <= at->gone;
+}
+
 static int stand_in(struct work *w, const struct journal_msg *row, bool *any, struct err *e)
 {
 	enum side from = w->pass->from;
 	bool yes;
 
-	if (row->state != MSG_DONE || copy_find(w, from, row->uid[from]))
+	if (row->state != MSG_DONE || !row->uid[from] || copy_find(w, from, row->uid[from]))
 		return 0;
 	if (journal_lost_left(w->pass->journal, w->f->id, from, row->id, &yes, e) < 0)
 		return -1;
@@ -238,7 +257,7 @@ int found_left(struct work *w, struct err *e)
 	struct journal *j = w->pass->journal;
 	bool any = false;
 
-	if (!w->lost.surplus[w->pass->from])
+	if (!w->lost.surplus[w->pass->from] || !is_believed(w))
 		return 0;
 	if (journal_begin(j, e) < 0)
 		return -1;
@@ -249,6 +268,7 @@ int found_left(struct work *w, struct err *e)
 		}
 	if (journal_commit(j, e) < 0)
 		return -1;
+	w->lost.missed[w->pass->from] |= any;
 	return any ? copy_load_rows(w, e) : 0;
 }
 

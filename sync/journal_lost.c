@@ -216,6 +216,35 @@ int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
 	return rc;
 }
 
+static int drop_skipped(struct journal *j, int64_t folder, enum side s, uint32_t uid,
+			struct err *e)
+{
+	sqlite3_stmt *st = prepare(
+		j, "DELETE FROM msg WHERE folder = ?1 AND state = 4 AND " UID_OF("msg") " = ?3",
+		folder, s, e);
+
+	if (st)
+		sqlite3_bind_int64(st, 3, uid);
+	return run(j, st, e);
+}
+
+int journal_lost_again(struct journal *j, int64_t folder, enum side s, uint32_t uid,
+		       struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st;
+
+	if (drop_skipped(j, folder, s, uid, e) < 0)
+		return -1;
+	st = prepare(j,
+		     "UPDATE lost SET surplus = 0, uid = 0 WHERE folder = ?1 AND side = ?2"
+		     " AND surplus = ?3",
+		     folder, s, e);
+	if (st)
+		sqlite3_bind_int64(st, 3, uid);
+	return run(j, st, e);
+}
+
 int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e)
 {
 	HELD(j);
@@ -233,32 +262,25 @@ int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct 
 		   e);
 }
 
-/* The surplus one of the row's bytes: its entry's id and its UID; 1: there is one. */
+/* The UID of one that is surplus, of the row's bytes; 1: there is one. */
 static int find_surplus(struct journal *j, int64_t folder, enum side s, int64_t msg,
-			int64_t out[2], struct err *e)
+			int64_t *uid, struct err *e)
 {
 	sqlite3_stmt *st =
 		prepare(j,
-			"SELECT id, surplus FROM lost WHERE folder = ?1 AND side = ?2"
+			"SELECT surplus, id FROM lost WHERE folder = ?1 AND side = ?2"
 			" AND canon = (SELECT canon_sha FROM msg WHERE id = ?3)"
 			" AND surplus <> 0 LIMIT 1",
 			folder, s, e);
+	int64_t found[2];
+	int rc;
 
 	if (st)
 		sqlite3_bind_int64(st, 3, msg);
-	return two_numbers(j, st, out, e);
-}
-
-static int drop_skipped(struct journal *j, int64_t folder, enum side s, uint32_t uid,
-			struct err *e)
-{
-	sqlite3_stmt *st = prepare(
-		j, "DELETE FROM msg WHERE folder = ?1 AND state = 4 AND " UID_OF("msg") " = ?3",
-		folder, s, e);
-
-	if (st)
-		sqlite3_bind_int64(st, 3, uid);
-	return run(j, st, e);
+	rc = two_numbers(j, st, found, e);
+	if (rc > 0)
+		*uid = found[0];
+	return rc;
 }
 
 int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t msg, bool *yes,
@@ -266,15 +288,14 @@ int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t ms
 {
 	HELD(j);
 	struct journal_msg row = { .id = msg, .state = MSG_DONE };
-	int64_t found[2];
-	int rc = find_surplus(j, folder, s, msg, found, e);
+	int64_t uid;
+	int rc = find_surplus(j, folder, s, msg, &uid, e);
 
 	*yes = rc > 0;
 	if (rc <= 0)
 		return rc;
-	row.uid[s] = (uint32_t)found[1];
-	if (run(j, prepare(j, "DELETE FROM lost WHERE id = ?1", found[0], 0, e), e) < 0 ||
-	    drop_skipped(j, folder, s, row.uid[s], e) < 0)
+	row.uid[s] = (uint32_t)uid;
+	if (journal_lost_again(j, folder, s, row.uid[s], e) < 0)
 		return -1;
 	return journal_msg_placed(j, &row, s, e);
 }

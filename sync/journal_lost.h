@@ -46,9 +46,13 @@ int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
 			 struct journal_surplus **out, size_t *n, struct err *e) MUST_CHECK;
 /* They are removed, and with them rows that they may have. */
 int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e) MUST_CHECK;
+/* It is not there any more, and nobody removed it for us: it is missed again. */
+int journal_lost_again(struct journal *j, int64_t folder, enum side s, uint32_t uid,
+		       struct err *e) MUST_CHECK;
 /*
  * The message of this row has left side s, and one of its bytes is surplus there: that one
- * stands for it from now on. *yes: so it is.
+ * stands for it from now on, and what has left is missed: it may only not have been shown.
+ * *yes: so it is.
  */
 int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t msg, bool *yes,
 		      struct err *e) MUST_CHECK;

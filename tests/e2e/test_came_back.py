@@ -21,6 +21,23 @@ TWINS = b"Subject: twin\r\n\r\nthe same\r\n"
 
 
 class Forgetful(FakeMail):
+    """
+    odd      UIDs whose lines in a listing nobody can read
+    hidden   UIDs that it does not show, and all that it says adds up
+    """
+    odd, hidden = (), ()
+
+    def item(self, item, mail, flags, modseq):
+        if item.upper() == b"UID" and mail.uid in self.odd:
+            return b"UID (of what)"
+        return super().item(item, mail, flags, modseq)
+
+    def visible(self, box):
+        return [m for m in box.mails if m.uid not in self.hidden]
+
+    def _status(self, box, items):
+        return super()._status(box, items).replace(b"MESSAGES %d" % len(box.mails), b"MESSAGES %d" % len(self.visible(box)))
+
     def lose(self):
         box = self.box(ANNA)
         with self.lock:
@@ -206,6 +223,41 @@ def test_one_of_two_is_deleted_by_its_user(two, deleted, capabilities, window):
     old, new, copier = turned_with_both_there(two, capabilities, window)
     before = old.held()
     new.box(ANNA).remove(deleted)
+    copier.until_clean()
+    assert old.held() == before
+    copier.changes["from"] = "old"
+    copier.until_clean()
+    assert new.held() == old.held() == before
+
+
+WAYS = pytest.mark.parametrize("capabilities, window", [(CONDSTORE, 0), (PLAIN, 0), (PLAIN, WINDOW)],
+                               ids=["told", "listed", "swept"])
+
+
+@WAYS
+def test_a_line_of_the_listing_cannot_be_read(two, capabilities, window):
+    """Who is not in such a listing has not left, and his second copy does not stand for him."""
+    old, new, copier = turned_with_both_there(two, capabilities, window)
+    before = old.held()
+    new.odd = {17}
+    new.put(ANNA, b"INBOX", mail.message("later"))
+    assert not copier.run()[1].get("clean")
+    new.odd = ()
+    copier.until_clean()
+    assert old.held() - before == collections.Counter({(mail.message("later"), frozenset()): 1})
+
+
+@WAYS
+@pytest.mark.parametrize("hidden", [range(1, 100), {17}], ids=["all", "one"])
+def test_not_shown_for_a_while(two, hidden, capabilities, window):
+    """The listing adds up, and yet what is not in it has not left."""
+    old, new, copier = turned_with_both_there(two, capabilities, window)
+    before = old.held()
+    new.hidden = hidden
+    new.box(ANNA).modseq += 1
+    copier.run()
+    new.hidden = ()
+    new.box(ANNA).modseq += 1
     copier.until_clean()
     assert old.held() == before
     copier.changes["from"] = "old"
