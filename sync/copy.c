@@ -244,7 +244,7 @@ static int settle(struct work *w, bool equal, struct err *e)
 		return 0;
 	}
 	w->f->settled = 0;
-	if (!equal || !uids_last(w))
+	if (!equal || !uids_last(w) || w->lost.surplus[p->to])
 		return 0;
 	if (journal_count(p->journal, w->f, &now, e) < 0)
 		return -1;

@@ -3,7 +3,8 @@
 
 #include "sync/pace.h"
 
-#define PART 256 /* messages of one transaction */
+#define PART	    256 /* messages of one transaction */
+#define REFUSED_MAX 8	/* a server that refuses so many reads is not asked for more */
 
 /* ---- on `to` */
 
@@ -89,75 +90,176 @@ static int find_back(struct work *w, struct err *e)
 	return rc;
 }
 
-static int forget_surplus(struct work *w, struct err *e)
+enum fate {
+	FATE_UNREAD, /* it is there, and stays surplus until it can be read */
+	FATE_EQUAL,  /* it has the bytes, and is to be removed */
+	FATE_LEFT,   /* it is not there any more, or is another message */
+	FATE_PLACED  /* of an older program: it was copied, so it is nobody's second copy */
+};
+
+struct removal {
+	struct journal_surplus *all;
+	enum fate *fate; /* of each */
+	size_t count, at;
+	struct uid_list equal;
+};
+
+/* It is listed: if nothing comes, or nothing is in it, that may be a moment's weakness. */
+static int take_surplus(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d,
+			void *arg, struct err *e UNUSED)
+{
+	struct removal *x = arg;
+
+	while (x->all[x->at].uid != uid)
+		x->at++;
+	if (d && memcmp(d->canon, x->all[x->at].canon, DIGEST_SIZE) == 0)
+		x->fate[x->at] = FATE_EQUAL;
+	else if (d && d->size)
+		x->fate[x->at] = FATE_LEFT;
+	return 0;
+}
+
+/* Before they are read: who has left? there: what is listed, ascending as they are. */
+static void begin_fates(struct removal *x, const struct uid_list *there)
+{
+	size_t k = 0;
+
+	x->fate = mem_array(x->count + 1, sizeof *x->fate);
+	for (size_t i = 0; i < x->count; i++) {
+		uint32_t uid = x->all[i].uid;
+		bool listed;
+
+		while (k < there->count && there->at[k] < uid)
+			k++;
+		listed = k < there->count && there->at[k] == uid;
+		x->fate[i] = listed ? FATE_UNREAD : FATE_LEFT;
+		if (x->all[i].placed)
+			x->fate[i] = FATE_PLACED;
+	}
+}
+
+/* One that cannot be read may have had all the others refused. */
+static int look_alone(struct work *w, struct removal *x, struct err *e)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < x->count && refused < REFUSED_MAX; i++) {
+		if (x->fate[i] != FATE_UNREAD)
+			continue;
+		x->at = i;
+		if (pipeline_digest(w->lane->box[w->pass->to], &x->all[i].uid, 1, 0,
+				    take_surplus, x, e) < 0)
+			return -1;
+		refused += x->fate[i] == FATE_UNREAD;
+	}
+	return 0;
+}
+
+/* Nothing is removed that is not looked at: it has to be what it was taken for. */
+static int look_at_surplus(struct work *w, struct removal *x, struct err *e)
+{
+	struct mailbox *box = w->lane->box[w->pass->to];
+	struct uid_list there = { 0 };
+	uint32_t *uids;
+	size_t n = 0;
+	int rc = mailbox_uids(box, 1, 0, &there, e);
+
+	if (rc == 0)
+		begin_fates(x, &there);
+	uid_list_release(&there);
+	if (rc < 0)
+		return -1;
+	uids = mem_array(x->count + 1, sizeof *uids);
+	for (size_t i = 0; i < x->count; i++)
+		if (x->fate[i] == FATE_UNREAD)
+			uids[n++] = x->all[i].uid;
+	rc = pipeline_digest(box, uids, n, 0, take_surplus, x, e);
+	free(uids);
+	return rc < 0 ? -1 : look_alone(w, x, e);
+}
+
+static int remove_equal(struct work *w, struct removal *x, bool *removed, struct err *e)
+{
+	x->equal.at = mem_array(x->count + 1, sizeof *x->equal.at);
+	for (size_t i = 0; i < x->count; i++)
+		if (x->fate[i] == FATE_EQUAL)
+			x->equal.at[x->equal.count++] = x->all[i].uid;
+	if (x->equal.count && copy_expunge(w, &x->equal, removed, e) < 0)
+		return -1;
+	if (*removed)
+		pass_note(w->pass,
+			  "folder %s: %zu messages came back on %s after they had been "
+			  "sent again: one of each two was removed",
+			  w->f->name[w->pass->to], x->equal.count, side_name(w->pass->to));
+	return 0;
+}
+
+static int write_fate(struct work *w, const struct journal_surplus *s, enum fate fate,
+		      bool removed, struct err *e)
 {
 	struct journal *j = w->pass->journal;
 
-	w->lost.surplus[w->pass->to] = false;
-	if (journal_begin(j, e) < 0)
-		return -1;
-	if (journal_lost_removed(j, w->f->id, w->pass->to, e) == 0)
+	switch (fate) {
+	case FATE_UNREAD:
+		return 0;
+	case FATE_EQUAL:
+		if (!removed)
+			return 0;
+		break;
+	case FATE_LEFT:
+		return journal_lost_again(j, w->f->id, w->pass->to, s, e);
+	case FATE_PLACED:
+		break;
+	}
+	return journal_lost_removed(j, w->f->id, w->pass->to, s, e);
+}
+
+static int write_fates(struct work *w, const struct removal *x, bool removed, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	int rc = journal_begin(j, e);
+
+	for (size_t i = 0; i < x->count && rc == 0; i++)
+		rc = write_fate(w, &x->all[i], x->fate[i], removed, e);
+	if (rc == 0)
+		rc = journal_lost(j, w->f->id, &w->lost, e);
+	if (rc == 0)
 		return journal_commit(j, e);
 	journal_rollback(j);
 	return -1;
 }
 
-struct removal {
-	const struct journal_surplus *all;
-	size_t at;
-	struct uid_list still; /* of these bytes */
-};
-
-static int take_surplus(uint32_t uid, enum fetch_result r UNUSED, const struct digest *d,
-			void *arg, struct err *e UNUSED)
+static void tell_unread(struct work *w, const struct removal *x)
 {
-	struct removal *x = arg;
-	const struct journal_surplus *ours = &x->all[x->at++];
+	size_t n = 0;
 
-	ASSERT(ours->uid == uid);
-	if (d && memcmp(d->canon, ours->canon, DIGEST_SIZE) == 0)
-		x->still.at[x->still.count++] = uid;
-	return 0;
-}
-
-/* Nothing is removed that is not looked at: it has to be what it was taken for. */
-static int look_at_surplus(struct work *w, struct removal *x, size_t n, struct err *e)
-{
-	uint32_t *uids = mem_array(n + 1, sizeof *uids);
-	int rc;
-
-	x->still.at = mem_array(n + 1, sizeof *x->still.at);
-	for (size_t i = 0; i < n; i++)
-		uids[i] = x->all[i].uid;
-	rc = pipeline_digest(w->lane->box[w->pass->to], uids, n, 0, take_surplus, x, e);
-	free(uids);
-	return rc;
+	for (size_t i = 0; i < x->count; i++)
+		n += x->fate[i] == FATE_UNREAD;
+	if (n)
+		pass_unclean(w->pass,
+			     "folder %s: %zu messages on %s may be second copies, and cannot be "
+			     "read",
+			     w->f->name[w->pass->to], n, side_name(w->pass->to));
 }
 
 static int remove_surplus(struct work *w, struct err *e)
 {
-	struct journal_surplus *all;
 	struct removal x = { 0 };
-	bool gone = true;
-	size_t n;
-	int rc = journal_lost_surplus(w->pass->journal, w->f->id, w->pass->to, &all, &n, e);
+	bool removed = false;
+	int rc = journal_lost_surplus(w->pass->journal, w->f->id, w->pass->to, &x.all, &x.count,
+				      e);
 
-	x.all = all;
 	if (rc == 0)
-		rc = look_at_surplus(w, &x, n, e);
-	if (rc == 0 && x.still.count) {
-		rc = copy_expunge(w, &x.still, &gone, e);
-		if (rc == 0 && gone)
-			pass_note(w->pass,
-				  "folder %s: %zu messages came back on %s after they had been "
-				  "sent again: one of each two was removed",
-				  w->f->name[w->pass->to], x.still.count,
-				  side_name(w->pass->to));
-	}
-	if (rc == 0 && gone)
-		rc = forget_surplus(w, e);
-	uid_list_release(&x.still);
-	mem_free(&all);
+		rc = look_at_surplus(w, &x, e);
+	if (rc == 0)
+		rc = remove_equal(w, &x, &removed, e);
+	if (rc == 0)
+		rc = write_fates(w, &x, removed, e);
+	if (rc == 0)
+		tell_unread(w, &x);
+	uid_list_release(&x.equal);
+	free(x.fate);
+	free(x.all);
 	return rc;
 }
 

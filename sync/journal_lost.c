@@ -3,6 +3,9 @@
 
 #include "sync/journal_impl.h"
 
+/* For the index of a side's UIDs the column has to be named. */
+#define BY_SIDE(s, before, after) \
+	((s) == SIDE_OLD ? before "old_uid" after : before "new_uid" after)
 #define UID_OF(row) "CASE ?2 WHEN 0 THEN " row ".old_uid ELSE " row ".new_uid END"
 _Static_assert(SIDE_OLD == 0 && MSG_DONE == 1 && MSG_SKIPPED == 4,
 	       "numbers inside the statements");
@@ -187,29 +190,45 @@ int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 	return run(j, st, e);
 }
 
+static int read_surplus(struct journal *j, sqlite3_stmt *st, struct journal_surplus **out,
+			size_t *n, struct err *e)
+{
+	int rc;
+
+	while ((rc = journal_row(j, st, e)) > 0) {
+		struct journal_surplus *x;
+
+		*out = mem_grow(*out, *n + 1, sizeof **out);
+		x = &(*out)[(*n)++];
+		*x = (struct journal_surplus){ .id = sqlite3_column_int64(st, 0),
+					       .uid = (uint32_t)sqlite3_column_int64(st, 1),
+					       .placed = sqlite3_column_int(st, 2) };
+		if (sqlite3_column_bytes(st, 3) == DIGEST_SIZE)
+			memcpy(x->canon, sqlite3_column_blob(st, 3), DIGEST_SIZE);
+	}
+	return rc;
+}
+
 int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
 			 struct journal_surplus **out, size_t *n, struct err *e)
 {
 	HELD(j);
-	sqlite3_stmt *st = prepare(j,
-				   "SELECT surplus, canon FROM lost WHERE folder = ?1"
-				   " AND side = ?2 AND surplus <> 0 GROUP BY surplus",
-				   folder, s, e);
+	sqlite3_stmt *st =
+		prepare(j,
+			BY_SIDE(s,
+				"SELECT min(id), surplus, EXISTS(SELECT 1 FROM msg"
+				" WHERE msg.folder = ?1 AND state <> 4 AND ",
+				" = surplus), canon FROM lost"
+				" WHERE folder = ?1 AND side = ?2 AND surplus <> 0"
+				" GROUP BY surplus"),
+			folder, s, e);
 	int rc;
 
 	*out = NULL;
 	*n = 0;
 	if (!st)
 		return -1;
-	while ((rc = journal_row(j, st, e)) > 0) {
-		struct journal_surplus *x;
-
-		*out = mem_grow(*out, *n + 1, sizeof **out);
-		x = &(*out)[(*n)++];
-		*x = (struct journal_surplus){ .uid = (uint32_t)sqlite3_column_int64(st, 0) };
-		if (sqlite3_column_bytes(st, 1) == DIGEST_SIZE)
-			memcpy(x->canon, sqlite3_column_blob(st, 1), DIGEST_SIZE);
-	}
+	rc = read_surplus(j, st, out, n, e);
 	sqlite3_finalize(st);
 	if (rc < 0)
 		mem_free(out);
@@ -219,67 +238,52 @@ int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
 static int drop_skipped(struct journal *j, int64_t folder, enum side s, uint32_t uid,
 			struct err *e)
 {
-	sqlite3_stmt *st = prepare(
-		j, "DELETE FROM msg WHERE folder = ?1 AND state = 4 AND " UID_OF("msg") " = ?3",
-		folder, s, e);
-
-	if (st)
-		sqlite3_bind_int64(st, 3, uid);
-	return run(j, st, e);
-}
-
-int journal_lost_again(struct journal *j, int64_t folder, enum side s, uint32_t uid,
-		       struct err *e)
-{
-	HELD(j);
-	sqlite3_stmt *st;
-
-	if (drop_skipped(j, folder, s, uid, e) < 0)
-		return -1;
-	st = prepare(j,
-		     "UPDATE lost SET surplus = 0, uid = 0 WHERE folder = ?1 AND side = ?2"
-		     " AND surplus = ?3",
-		     folder, s, e);
-	if (st)
-		sqlite3_bind_int64(st, 3, uid);
-	return run(j, st, e);
-}
-
-int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e)
-{
-	HELD(j);
-	if (run(j,
-		prepare(j,
-			"DELETE FROM msg WHERE folder = ?1 AND state = 4 AND " UID_OF(
-				"msg") " IN (SELECT surplus FROM lost WHERE folder = ?1 AND side = ?2)",
-			folder, s, e),
-		e) < 0)
-		return -1;
 	return run(j,
 		   prepare(j,
-			   "DELETE FROM lost WHERE folder = ?1 AND side = ?2 AND surplus <> 0",
-			   folder, s, e),
+			   BY_SIDE(s, "DELETE FROM msg WHERE folder = ?1 AND state = 4 AND ",
+				   " = ?2"),
+			   folder, uid, e),
 		   e);
 }
 
-/* The UID of one that is surplus, of the row's bytes; 1: there is one. */
+int journal_lost_removed(struct journal *j, int64_t folder, enum side s,
+			 const struct journal_surplus *x, struct err *e)
+{
+	HELD(j);
+	if (drop_skipped(j, folder, s, x->uid, e) < 0)
+		return -1;
+	return run(j, prepare(j, "DELETE FROM lost WHERE id = ?1", x->id, 0, e), e);
+}
+
+int journal_lost_again(struct journal *j, int64_t folder, enum side s,
+		       const struct journal_surplus *x, struct err *e)
+{
+	HELD(j);
+	if (drop_skipped(j, folder, s, x->uid, e) < 0)
+		return -1;
+	return run(j,
+		   prepare(j, "UPDATE lost SET surplus = 0, uid = 0 WHERE id = ?1", x->id, 0,
+			   e),
+		   e);
+}
+
+/* One that is surplus, of the row's bytes; 1: there is one. */
 static int find_surplus(struct journal *j, int64_t folder, enum side s, int64_t msg,
-			int64_t *uid, struct err *e)
+			struct journal_surplus *out, struct err *e)
 {
 	sqlite3_stmt *st =
 		prepare(j,
-			"SELECT surplus, id FROM lost WHERE folder = ?1 AND side = ?2"
+			"SELECT id, surplus FROM lost WHERE folder = ?1 AND side = ?2"
 			" AND canon = (SELECT canon_sha FROM msg WHERE id = ?3)"
 			" AND surplus <> 0 LIMIT 1",
 			folder, s, e);
-	int64_t found[2];
+	int64_t found[2] = { 0 };
 	int rc;
 
 	if (st)
 		sqlite3_bind_int64(st, 3, msg);
 	rc = two_numbers(j, st, found, e);
-	if (rc > 0)
-		*uid = found[0];
+	*out = (struct journal_surplus){ .id = found[0], .uid = (uint32_t)found[1] };
 	return rc;
 }
 
@@ -288,14 +292,14 @@ int journal_lost_left(struct journal *j, int64_t folder, enum side s, int64_t ms
 {
 	HELD(j);
 	struct journal_msg row = { .id = msg, .state = MSG_DONE };
-	int64_t uid;
-	int rc = find_surplus(j, folder, s, msg, &uid, e);
+	struct journal_surplus x;
+	int rc = find_surplus(j, folder, s, msg, &x, e);
 
 	*yes = rc > 0;
 	if (rc <= 0)
 		return rc;
-	row.uid[s] = (uint32_t)uid;
-	if (journal_lost_again(j, folder, s, row.uid[s], e) < 0)
+	row.uid[s] = x.uid;
+	if (journal_lost_again(j, folder, s, &x, e) < 0)
 		return -1;
 	return journal_msg_placed(j, &row, s, e);
 }

@@ -39,16 +39,19 @@ int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 		       const unsigned char canon[DIGEST_SIZE], struct err *e) MUST_CHECK;
 /* By uid; free with mem_free. */
 struct journal_surplus {
+	int64_t id;
 	uint32_t uid;
 	unsigned char canon[DIGEST_SIZE];
+	bool placed; /* a row says that it is on the other side, too: it is no second copy */
 };
 int journal_lost_surplus(struct journal *j, int64_t folder, enum side s,
 			 struct journal_surplus **out, size_t *n, struct err *e) MUST_CHECK;
-/* They are removed, and with them rows that they may have. */
-int journal_lost_removed(struct journal *j, int64_t folder, enum side s, struct err *e) MUST_CHECK;
-/* It is not there any more, and nobody removed it for us: it is missed again. */
-int journal_lost_again(struct journal *j, int64_t folder, enum side s, uint32_t uid,
-		       struct err *e) MUST_CHECK;
+/* It is removed, or none, and with it a row that it may have as one that is skipped. */
+int journal_lost_removed(struct journal *j, int64_t folder, enum side s,
+			 const struct journal_surplus *x, struct err *e) MUST_CHECK;
+/* It is not there any more, and nobody removed it for us: its message is missed again. */
+int journal_lost_again(struct journal *j, int64_t folder, enum side s,
+		       const struct journal_surplus *x, struct err *e) MUST_CHECK;
 /*
  * The message of this row has left side s, and one of its bytes is surplus there: that one
  * stands for it from now on, and what has left is missed: it may only not have been shown.

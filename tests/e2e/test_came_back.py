@@ -6,12 +6,13 @@ stay there twice, on whichever side, and whatever became of the user's direction
 
 import collections
 import itertools
+import sqlite3
 
 import pytest
 
 from lib import mail
 from lib.copier import KILLED, Copier
-from lib.fakemail import FakeMail
+from lib.fakemail import FakeMail, Refused
 
 ANNA, SECRET = "anna@example.com", "secret"
 PLAIN = {b"IMAP4rev1", b"LITERAL+", b"UIDPLUS", b"UNSELECT", b"NAMESPACE"}
@@ -24,8 +25,9 @@ class Forgetful(FakeMail):
     """
     odd      UIDs whose lines in a listing nobody can read
     hidden   UIDs that it does not show, and all that it says adds up
+    damaged  UIDs of mail that cannot be read: then a whole FETCH is refused, with `refusal`; None: nothing is in them
     """
-    odd, hidden = (), ()
+    odd, hidden, damaged, refusal = (), (), (), b"[SERVERBUG] Internal error occurred."
 
     def item(self, item, mail, flags, modseq):
         if item.upper() == b"UID" and mail.uid in self.odd:
@@ -37,6 +39,14 @@ class Forgetful(FakeMail):
 
     def _status(self, box, items):
         return super()._status(box, items).replace(b"MESSAGES %d" % len(box.mails), b"MESSAGES %d" % len(self.visible(box)))
+
+    def do_fetch(self, talk, command):
+        if self.refusal and b"BODY.PEEK[]" in command.args[1] and any(m.uid in self.damaged for _, m in self._chosen(talk, command)):
+            raise Refused(b"NO " + self.refusal)
+        return super().do_fetch(talk, command)
+
+    def body(self, mail):
+        return b"" if mail.uid in self.damaged else mail.data
 
     def lose(self):
         box = self.box(ANNA)
@@ -139,6 +149,33 @@ def test_gone_twice(two):
     new.lose()      # those that came back, too
     copier.run()
     new.find()
+    copier.until_clean(6)
+    assert new.held() == old.held()
+
+
+@pytest.mark.parametrize("refusal", [Forgetful.refusal, b"Some of the requested messages no longer exist.", None],
+                         ids=["damaged", "expunged", "empty"])
+def test_a_second_copy_cannot_be_read_for_a_while(two, refusal):
+    """It is not forgotten, and keeps nobody else's from being removed."""
+    old, new, copier = two()
+    brought_again(copier, new)
+    new.damaged, new.refusal = {9}, refusal
+    code, result = copier.run()
+    assert code == 0 and not result["clean"], result
+    assert [m.uid for m in new.box(ANNA).mails] == [9] + list(range(17, 25))
+    assert not copier.run()[1]["clean"] and len(new.box(ANNA).mails) == 9
+    new.damaged = ()
+    copier.until_clean()
+    assert new.held() == old.held()
+
+
+def test_all_of_it_gets_other_uids_again(two):
+    """Before anybody has looked: what was sent again is not where it was, nor is what came back."""
+    old, new, copier = two()
+    brought_again(copier, new)
+    new.lose()
+    new.find()
+    assert [m.uid for m in new.box(ANNA).mails] == list(range(25, 41))
     copier.until_clean(6)
     assert new.held() == old.held()
 
@@ -263,6 +300,20 @@ def test_not_shown_for_a_while(two, hidden, capabilities, window):
     copier.changes["from"] = "old"
     copier.until_clean()
     assert new.held() == old.held() == before
+
+
+def test_what_has_a_row_is_not_removed(two):
+    """As an older program left it: what was surplus on new was copied to old all the same."""
+    old, new, copier = turned_with_both_there(two)
+    db = sqlite3.connect(copier.journal)
+    with db:
+        assert db.execute("DELETE FROM msg WHERE state = 4").rowcount == 8
+    db.close()
+    copier.until_clean()
+    assert len(old.box(ANNA).mails) == 16
+    copier.changes["from"] = "old"
+    copier.until_clean()
+    assert [m.uid for m in new.box(ANNA).mails] == list(range(9, 25)) and len(old.box(ANNA).mails) == 16
 
 
 def test_both_are_deleted_by_their_user(two):
