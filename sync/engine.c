@@ -364,7 +364,7 @@ struct engine *engine_new(const struct engine_opts *o)
 	en->speed = speed_new(o->store, o->settings);
 	en->waves = waves_new(o->store, o->settings, en->speed);
 	en->mx = dns_watch_new(o->base, o->store, o->settings);
-	en->o.shop.pace_fd = speed_fd(en->speed);
+	en->o.shop.pace_fds = speed_fds(en->speed);
 	en->pulls = pulls_new(&(struct pulls_opts){ .store = o->store,
 						    .settings = o->settings,
 						    .learned = o->learned,

@@ -1,4 +1,4 @@
-/* Hides: the arithmetic of clocks, and how the page comes to a worker. */
+/* Hides: the arithmetic of clocks, and how the pages come to a worker. */
 #include "sync/pace.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 static bool urgent;
 static uint64_t whom;				     /* this worker's user, by pace_hash() */
 static struct pace_page *page;			     /* NULL: no limits */
+static const struct pace_word *word;		     /* NULL: there is nothing to know */
 static struct pace_clock of_user[SIDES][PACE_WHATS]; /* this worker's user */
 
 int64_t pace_book(struct pace_clock *c, int64_t n, int64_t now_us)
@@ -35,36 +36,61 @@ int64_t pace_book(struct pace_clock *c, int64_t n, int64_t now_us)
 	return MIN(MAX(next - now_us, 0), PACE_WAIT_MAX_MS * 1000);
 }
 
-/* ---- the page */
+/* ---- the pages */
 
-int pace_page_new(struct pace_page **out, int *fd, struct err *e)
+/* Where the descriptors of workers are not, so that none of the two takes the other's place. */
+static int raise_fd(int fd)
 {
-	void *p;
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PACE_FD + PACE_PAGES);
 
-	*fd = memfd_create("mailferry-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd < 0 || ftruncate(*fd, sizeof **out) < 0 ||
-	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return err_set(e, ERR_TEMP, "a page for the workers: %s", strerror(errno));
-	p = mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-	if (p == MAP_FAILED)
-		return err_set(e, ERR_TEMP, "a page for the workers: %s", strerror(errno));
-	*out = p;
-	return 0;
+	if (fd >= 0)
+		close(fd);
+	return high;
 }
 
-void pace_page_free(struct pace_page **p, int *fd)
+/* seal: what else the others cannot do, once we have it ourselves. */
+static void *page_new(size_t size, int seal, int *fd, struct err *e)
 {
-	if (*p)
-		munmap(*p, sizeof **p);
-	*p = NULL;
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	void *p = MAP_FAILED;
+
+	*fd = raise_fd(memfd_create("mailferry-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	if (*fd >= 0 && ftruncate(*fd, (off_t)size) == 0)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (p != MAP_FAILED && fcntl(*fd, F_ADD_SEALS, seals | seal) == 0)
+		return p;
+	(void)err_set(e, ERR_TEMP, "a page for the workers: %s", strerror(errno));
+	return NULL;
 }
 
-void pace_use(struct pace_page *p)
+int pace_shared_new(struct pace_shared *out, struct err *e)
+{
+	*out = (struct pace_shared){ .fd = { -1, -1 } };
+	out->page = page_new(sizeof *out->page, 0, &out->fd[0], e);
+	if (!out->page)
+		return -1;
+	out->word = page_new(sizeof *out->word, F_SEAL_FUTURE_WRITE, &out->fd[1], e);
+	return out->word ? 0 : -1;
+}
+
+void pace_shared_free(struct pace_shared *s)
+{
+	if (s->page)
+		munmap(s->page, sizeof *s->page);
+	if (s->word)
+		munmap(s->word, sizeof *s->word);
+	s->page = NULL;
+	s->word = NULL;
+	for (int i = 0; i < PACE_PAGES; i++)
+		if (s->fd[i] >= 0)
+			close(s->fd[i]);
+	s->fd[0] = s->fd[1] = -1;
+}
+
+void pace_use(struct pace_page *p, const struct pace_word *w)
 {
 	page = p;
+	word = w;
 }
 
 /* FNV-1a. */
@@ -87,20 +113,25 @@ void pace_urgent(void)
 	urgent = true;
 }
 
-void pace_attach(void)
+/* A sealed memfd of this size is ours: started by hand there is none. */
+static void *attach(int fd, size_t size, int prot)
 {
-	int seals = fcntl(PACE_FD, F_GET_SEALS);
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 	void *p;
 
-	/* A sealed memfd of this size is ours: started by hand there is none. */
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(PACE_FD, &st) < 0 ||
-	    st.st_size != (off_t)sizeof *page)
-		return;
-	p = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, PACE_FD, 0);
-	if (p != MAP_FAILED)
-		page = p;
-	close(PACE_FD);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 ||
+	    st.st_size != (off_t)size)
+		return NULL;
+	p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void pace_attach(void)
+{
+	page = attach(PACE_FD, sizeof *page, PROT_READ | PROT_WRITE);
+	word = attach(PACE_FD + 1, sizeof *word, PROT_READ);
 }
 
 /* ---- turns */
@@ -146,7 +177,7 @@ size_t pace_chunk(enum side side, size_t want)
 
 int pace_may_send(struct err *e)
 {
-	int64_t until = page ? atomic_load(&page->lease_until) : 0;
+	int64_t until = word ? atomic_load(&word->lease_until) : 0;
 
 	if (until == 0 || clock_mono_ms() < until)
 		return 0;
@@ -158,11 +189,11 @@ bool pace_is_in_trouble(enum side side)
 {
 	int64_t now = clock_mono_ms();
 
-	if (!page)
+	if (!word)
 		return false;
-	return now < atomic_load(&page->trouble_until[side]) ||
-	       (now < atomic_load(&page->user_trouble_until[side]) &&
-		atomic_load(&page->trouble_user[side]) == whom);
+	return now < atomic_load(&word->trouble_until[side]) ||
+	       (now < atomic_load(&word->user_trouble_until[side]) &&
+		atomic_load(&word->trouble_user[side]) == whom);
 }
 
 void pace_wait(enum side side, enum pace_what what, int64_t n)

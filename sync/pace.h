@@ -2,9 +2,10 @@
  * How fast the workers go: one page of clocks that all of them share with the engine, so that a
  * limit holds for all of them together and none of it lies idle. The engine sets the rates; who
  * moves something books it on the clock and waits for its turn (GCRA, the virtual scheduling of
- * a leaky bucket). A worker can harm nothing with the page but speed (no wait for a turn is
- * longer than PACE_WAIT_MAX_MS) and its fellows' end when their engine is no longer at work.
- * And what else all of them have to know at any moment: whether a server is in trouble.
+ * a leaky bucket). A worker can harm nothing with that page but speed: no wait for a turn is
+ * longer than PACE_WAIT_MAX_MS.
+ * What else all of them have to know at any moment stands on another one, which workers can
+ * only read: until when they may send, and whether a server is in trouble.
  */
 #ifndef SYNC_PACE_H
 #define SYNC_PACE_H
@@ -12,7 +13,8 @@
 #include "common/err.h"
 #include "common/user_state.h"
 
-#define PACE_FD		 3     /* of the page in a worker */
+#define PACE_FD		 3     /* of the first page in a worker, … */
+#define PACE_PAGES	 2     /* … and the second one behind it */
 #define PACE_BURST_MS	 100   /* what was not used so long ago is lost */
 #define PACE_WAIT_MAX_MS 60000 /* for one turn */
 #define PACE_CHUNK_MIN	 512   /* bytes moved at once, however slow */
@@ -32,6 +34,10 @@ struct pace_page {
 	struct pace_clock host[SIDES][PACE_WHATS];
 	_Atomic int64_t user_rate[PACE_WHATS]; /* of each user; clocks of their own */
 	_Atomic int64_t moved[SIDES]; /* bytes, by all workers since the engine's start */
+};
+
+/* The engine's word. */
+struct pace_word {
 	/* Until then the engine is sure to be the one at work, by the monotonic clock in ms; 0:
 	 * it needs no lease (sync/lease.h). */
 	_Atomic int64_t lease_until;
@@ -41,19 +47,24 @@ struct pace_page {
 	_Atomic uint64_t trouble_user[SIDES];
 };
 
-/* The engine's: a new page, and the descriptor that workers get as PACE_FD. */
-int pace_page_new(struct pace_page **out, int *fd, struct err *e) MUST_CHECK;
-void pace_page_free(struct pace_page **p, int *fd);
+/* The engine's. */
+struct pace_shared {
+	struct pace_page *page;
+	struct pace_word *word;
+	int fd[PACE_PAGES]; /* that workers get as PACE_FD and behind it */
+};
+int pace_shared_new(struct pace_shared *out, struct err *e) MUST_CHECK;
+void pace_shared_free(struct pace_shared *s);
 
-/* A worker's: uses the page if it was given one; else nothing below ever waits. */
+/* A worker's: uses the pages if it was given them; else nothing below ever waits. */
 void pace_attach(void);
 /* Whom the worker works for. */
 void pace_user(const char *name);
 uint64_t pace_hash(const char *name);
 /* The last delta of a cutover: people wait. It books what it moves, and never waits. */
 void pace_urgent(void);
-/* For tests: the same with this page. NULL: none. */
-void pace_use(struct pace_page *p);
+/* For tests: the same with these pages. NULL: none. */
+void pace_use(struct pace_page *p, const struct pace_word *w);
 
 /* Most bytes to move at once towards this server. */
 size_t pace_chunk(enum side side, size_t want);

@@ -21,8 +21,7 @@ struct ill {
 struct speed {
 	struct store *store;
 	const struct settings *s;
-	struct pace_page *page;
-	int fd;
+	struct pace_shared shared;
 	struct ease ease[SIDES];
 	int64_t moved[SIDES], looked; /* at the last look */
 	struct ill ill[SIDES];	      /* as the log knows it */
@@ -34,25 +33,25 @@ struct speed *speed_new(struct store *st, const struct settings *s)
 	struct err e = { 0 };
 
 	*sp = (struct speed){ .store = st, .s = s, .looked = clock_mono_ms() };
-	if (pace_page_new(&sp->page, &sp->fd, &e) < 0)
+	if (pace_shared_new(&sp->shared, &e) < 0)
 		BUG("%s", e.text);
 	return sp;
 }
 
 void speed_free(struct speed **sp)
 {
-	pace_page_free(&(*sp)->page, &(*sp)->fd);
+	pace_shared_free(&(*sp)->shared);
 	mem_free(sp);
 }
 
 void speed_lease(struct speed *sp, int64_t until)
 {
-	atomic_store(&sp->page->lease_until, until);
+	atomic_store(&sp->shared.word->lease_until, until);
 }
 
-int speed_fd(const struct speed *sp)
+const int *speed_fds(const struct speed *sp)
 {
-	return sp->fd;
+	return sp->shared.fd;
 }
 
 /* ---- the settings at this hour */
@@ -89,12 +88,12 @@ static void set_rates(struct speed *sp)
 	for (int i = 0; i < SIDES; i++) {
 		struct rate r = rate_of(sp, (enum side)i);
 
-		atomic_store(&sp->page->host[i][PACE_BYTES].rate,
+		atomic_store(&sp->shared.page->host[i][PACE_BYTES].rate,
 			     lower(r.bytes, sp->ease[i].limit));
-		atomic_store(&sp->page->host[i][PACE_MESSAGES].rate, r.messages);
+		atomic_store(&sp->shared.page->host[i][PACE_MESSAGES].rate, r.messages);
 	}
-	atomic_store(&sp->page->user_rate[PACE_BYTES], sp->s->sync.user_rate);
-	atomic_store(&sp->page->user_rate[PACE_MESSAGES], sp->s->sync.user_message_rate);
+	atomic_store(&sp->shared.page->user_rate[PACE_BYTES], sp->s->sync.user_rate);
+	atomic_store(&sp->shared.page->user_rate[PACE_MESSAGES], sp->s->sync.user_message_rate);
 }
 
 /* ---- live users */
@@ -162,10 +161,10 @@ static void look_for_trouble(struct speed *sp)
 		enum side side = (enum side)i;
 
 		log_trouble(sp, side, &t, now);
-		atomic_store(&sp->page->trouble_until[i],
+		atomic_store(&sp->shared.word->trouble_until[i],
 			     as_mono(trouble_until(&t, side, NULL), now));
-		atomic_store(&sp->page->trouble_user[i], pace_hash(last));
-		atomic_store(&sp->page->user_trouble_until[i],
+		atomic_store(&sp->shared.word->trouble_user[i], pace_hash(last));
+		atomic_store(&sp->shared.word->user_trouble_until[i],
 			     as_mono(trouble_until(&t, side, last), now));
 	}
 }
@@ -180,7 +179,7 @@ static void look(struct speed *sp, int64_t took_ms)
 		return;
 	}
 	for (int i = 0; i < SIDES; i++) {
-		int64_t moved = atomic_load(&sp->page->moved[i]), n = seen.commands[i];
+		int64_t moved = atomic_load(&sp->shared.page->moved[i]), n = seen.commands[i];
 		bool slowed = sp->ease[i].limit > 0;
 
 		ease_look(&sp->ease[i], n, n ? seen.us[i] / n : 0,
@@ -221,7 +220,7 @@ void speed_answers(const struct speed *sp, enum side side, int64_t *typical_us,
 void speed_text(const struct speed *sp, enum side side, char *out, size_t size)
 {
 	const struct ease *x = &sp->ease[side];
-	int64_t rate = atomic_load(&sp->page->host[side][PACE_BYTES].rate);
+	int64_t rate = atomic_load(&sp->shared.page->host[side][PACE_BYTES].rate);
 
 	out[0] = '\0';
 	if (x->limit)

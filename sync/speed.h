@@ -13,9 +13,9 @@ struct speed;
 /* Borrows both. */
 struct speed *speed_new(struct store *st, const struct settings *s);
 void speed_free(struct speed **sp);
-/* Tells the workers until when they may send (struct pace_page). */
+/* Tells the workers until when they may send (struct pace_word). */
 void speed_lease(struct speed *sp, int64_t until);
-int speed_fd(const struct speed *sp); /* for workers; borrowed */
+const int *speed_fds(const struct speed *sp); /* PACE_PAGES, for workers; borrowed */
 /* Often: looks at the clock and, every few seconds, at what the nodes measured. */
 void speed_tick(struct speed *sp);
 /* Connections to this server at once, by the settings and the time of day. */

@@ -306,11 +306,10 @@ static void NO_RETURN become(const struct workshop *shop, int in, int out, pid_t
 	 */
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(127);
-	if (shop->pace_fd == PACE_FD)
-		fcntl(PACE_FD, F_SETFD, 0);
-	else if (shop->pace_fd >= 0 && dup2(shop->pace_fd, PACE_FD) < 0)
-		_exit(127);
-	close_range(shop->pace_fd >= 0 ? PACE_FD + 1 : PACE_FD, ~0U, 0);
+	for (int i = 0; shop->pace_fds && i < PACE_PAGES; i++)
+		if (dup2(shop->pace_fds[i], PACE_FD + i) < 0)
+			_exit(127);
+	close_range(shop->pace_fds ? PACE_FD + PACE_PAGES : PACE_FD, ~0U, 0);
 	execv(shop->program, (char *const *)shop->argv);
 	_exit(127);
 }
@@ -390,7 +389,6 @@ struct workshop workshop_real(struct event_base *base)
 		.go = worker_go,
 		.stop = worker_stop,
 		.base = base,
-		.pace_fd = -1,
 		.program = "/proc/self/exe",
 		.argv = argv,
 	};

@@ -54,7 +54,7 @@ struct workshop {
 	struct event_base *base;
 	const char *program;	 /* to execute */
 	const char *const *argv; /* NULL-terminated */
-	int pace_fd;		 /* of the page that all workers share; -1: none */
+	const int *pace_fds;	 /* of the pages that all workers share; NULL: none */
 	int silence_ms;		 /* 0: by the job's own deadlines */
 };
 

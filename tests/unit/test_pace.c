@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -109,14 +110,14 @@ static void a_limit_cuts_chunks_of_any_size(void **state UNUSED)
 	static const size_t wants[] = { 100, 20000, SIZE_MAX };
 	struct pace_page page = { 0 };
 
-	pace_use(&page);
+	pace_use(&page, NULL);
 	for (size_t i = 0; i < COUNT(wants); i++)
 		assert_int_equal(pace_chunk(SIDE_OLD, wants[i]), wants[i]);
 	page.host[SIDE_OLD][PACE_BYTES].rate = 200000;
 	for (size_t i = 0; i < COUNT(wants); i++)
 		assert_int_equal(pace_chunk(SIDE_OLD, wants[i]), MIN(wants[i], (size_t)10000));
 	assert_int_equal(pace_chunk(SIDE_NEW, SIZE_MAX), SIZE_MAX);
-	pace_use(NULL);
+	pace_use(NULL, NULL);
 }
 
 /* case 98 on a real clock: only "not faster" can be said there of a machine that others use. */
@@ -135,7 +136,7 @@ static void a_connection_is_never_faster(void **state UNUSED)
 	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 	f.fd = fds[1];
 	page.host[SIDE_OLD][PACE_BYTES].rate = (int64_t)rate;
-	pace_use(&page);
+	pace_use(&page, NULL);
 	t = transport_of_fd(fds[0], 10000);
 	start = clock_mono_ms();
 	pthread_create(&thread, NULL, flood, &f);
@@ -146,7 +147,7 @@ static void a_connection_is_never_faster(void **state UNUSED)
 	took = clock_mono_ms() - start;
 	pthread_join(thread, NULL);
 	transport_free(&t);
-	pace_use(NULL);
+	pace_use(NULL, NULL);
 	assert_true(took + PACE_BURST_MS >= (int64_t)(total * 1000 / rate) * 95 / 100);
 	assert_int_equal(page.moved[SIDE_OLD], total);
 }
@@ -238,21 +239,65 @@ static void nobody_is_slowed_by_a_silent_night(void **state UNUSED)
 
 static void nobody_sends_when_the_lease_is_over(void **state UNUSED)
 {
-	struct pace_page page = { 0 };
+	struct pace_word word = { 0 };
 	struct err e = { 0 };
 
 	clock_test_freeze();
 	assert_int_equal(pace_may_send(&e), 0); /* a worker by hand */
-	pace_use(&page);
+	pace_use(NULL, &word);
 	assert_int_equal(pace_may_send(&e), 0); /* an engine without a lease */
-	page.lease_until = clock_mono_ms() + 10;
+	word.lease_until = clock_mono_ms() + 10;
 	clock_test_advance(9);
 	assert_int_equal(pace_may_send(&e), 0);
 	clock_test_advance(1);
 	assert_int_equal(pace_may_send(&e), -1);
 	assert_string_equal(e.text,
 			    "the engine's lease has run out: another engine may be at work");
-	pace_use(NULL);
+	pace_use(NULL, NULL);
+}
+
+/* As sync/worker.c hands them over; what it knows is its exit status. */
+static int as_a_worker(const struct pace_shared *s)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		for (int i = 0; i < PACE_PAGES; i++)
+			dup2(s->fd[i], PACE_FD + i);
+		pace_attach();
+		for (int i = 0; i < SIDES; i++)
+			if (pace_is_in_trouble((enum side)i))
+				_exit(1 + i);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status);
+}
+
+/* A worker that was taken over would switch off what guards against deletes for all of them. */
+static void the_engine_s_word_can_only_be_read(void **state UNUSED)
+{
+	struct pace_shared s;
+	const struct pace_word *word;
+	struct err e = { 0 };
+	int fd;
+
+	assert_int_equal(pace_shared_new(&s, &e), 0);
+	fd = s.fd[1];
+	assert_true(mmap(NULL, sizeof *word, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	word = mmap(NULL, sizeof *word, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(word != MAP_FAILED);
+	assert_int_equal(mprotect((void *)(uintptr_t)word, sizeof *word, PROT_READ | PROT_WRITE), -1);
+	s.word->lease_until = 7;
+	assert_int_equal(word->lease_until, 7);
+	assert_in_range(s.fd[0], PACE_FD + PACE_PAGES, 1000);
+	assert_in_range(fd, PACE_FD + PACE_PAGES, 1000);
+	munmap((void *)(uintptr_t)word, sizeof *word);
+	s.word->trouble_until[SIDE_NEW] = INT64_MAX;
+	assert_int_equal(as_a_worker(&s), 1 + SIDE_NEW);
+	pace_shared_free(&s);
 }
 
 /* ---- from the nodes' rows to the workers' clocks */
@@ -283,6 +328,7 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 	struct settings s = { .backend = { { .rate = 10 * MB, .connections = 4 },
 					   { .connections = 3 } },
 			      .sync = { .user_message_rate = 9, .trouble_s = 120 } };
+	const struct pace_word *word;
 	struct pace_page *page;
 	struct err e = { 0 };
 	struct store *st;
@@ -294,8 +340,9 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 	clock_test_freeze();
 	st = new_store(path);
 	sp = speed_new(st, &s);
-	page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, speed_fd(sp), 0);
-	assert_true(page != MAP_FAILED);
+	page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, speed_fds(sp)[0], 0);
+	word = mmap(NULL, sizeof *word, PROT_READ, MAP_SHARED, speed_fds(sp)[1], 0);
+	assert_true(page != MAP_FAILED && word != MAP_FAILED);
 	turn(st, sp, 1000);
 	assert_int_equal(page->host[SIDE_OLD][PACE_BYTES].rate, 10 * MB);
 	assert_int_equal(page->user_rate[PACE_MESSAGES], 9);
@@ -311,7 +358,7 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 		turn(st, sp, 1000);
 	assert_int_equal(page->host[SIDE_OLD][PACE_BYTES].rate, 10 * MB);
 
-	pace_use(page);
+	pace_use(page, word);
 	assert_false(pace_is_in_trouble(SIDE_OLD));
 	pace_user("anna");
 	assert_int_equal(store_server_error(st, SIDE_OLD, "anna", 0, &e), 0);
@@ -330,11 +377,12 @@ static void slow_answers_slow_the_copier(void **state UNUSED)
 	pace_user("carl");
 	assert_true(pace_is_in_trouble(SIDE_OLD));
 	turn(st, sp, 1000);
-	assert_int_equal(page->trouble_until[SIDE_OLD], 0);
+	assert_int_equal(word->trouble_until[SIDE_OLD], 0);
 	turn(st, sp, 1000);
-	assert_int_equal(page->user_trouble_until[SIDE_OLD], 0);
-	pace_use(NULL);
+	assert_int_equal(word->user_trouble_until[SIDE_OLD], 0);
+	pace_use(NULL, NULL);
 	munmap(page, sizeof *page);
+	munmap((void *)(uintptr_t)word, sizeof *word);
 	speed_free(&sp);
 	store_close(&st);
 	unlink(path);
@@ -352,6 +400,7 @@ int main(void)
 		cmocka_unit_test(live_users_get_room),
 		cmocka_unit_test(nobody_is_slowed_by_a_silent_night),
 		cmocka_unit_test(nobody_sends_when_the_lease_is_over),
+		cmocka_unit_test(the_engine_s_word_can_only_be_read),
 		cmocka_unit_test(slow_answers_slow_the_copier),
 	};
 
