@@ -1,6 +1,7 @@
 /* Hides: what a POST does to each user it names. */
 #include "admin/api_parts.h"
 #include "common/log.h"
+#include "common/store_shadow.h"
 
 /* ---- sync */
 

@@ -9,7 +9,13 @@
 #include <jansson.h>
 
 #include "admin/api.h"
+#include "common/store_gate.h"
+#include "common/store_node.h"
+#include "common/store_request.h"
+#include "common/store_session.h"
 #include "common/store_sums.h"
+#include "common/store_trace.h"
+#include "common/store_usage.h"
 #include "common/store_wave.h"
 
 /* Text that may be no UTF-8 (names and server words come from outside): bytes outside become

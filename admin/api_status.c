@@ -3,6 +3,7 @@
 #include "admin/api_parts.h"
 #include "certs/folder.h"
 #include "common/clock.h"
+#include "common/store_engine.h"
 #include "common/store_sums.h"
 #include "common/store_wave.h"
 

@@ -1,6 +1,7 @@
 /* Hides: what a waiver of a check must say, and what else follows from it. */
 #include "admin/api_parts.h"
 #include "common/log.h"
+#include "common/store_uidl.h"
 
 static int asked_check(struct api_call *c, struct waiver_row *w, bool on)
 {

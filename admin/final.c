@@ -10,6 +10,7 @@
 #include "admin/final_sums.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/store_phases.h"
 #include "sync/journal_exception.h"
 #include "sync/order.h"
 #include "sync/report.h"

@@ -16,6 +16,7 @@
 #define COMMON_FLIPS_H
 
 #include "common/store.h"
+#include "common/store_trust.h"
 
 struct flips;
 

@@ -1,4 +1,5 @@
 /* Hides: how it is kept what a domain's name servers said, and when they began to say it. */
+#include "common/store_dns.h"
 #include "common/store_driver.h"
 
 /* ---- writing */

@@ -7,6 +7,7 @@
 #define COMMON_STORE_DRIVER_H
 
 #include "common/store.h"
+#include "common/store_gate.h"
 
 struct db;
 struct rows; /* an open read; owned by the db, borrowed until rows_end() */

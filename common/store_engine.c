@@ -5,6 +5,7 @@
  * is stopped, and go from one whose connection broke while its workers still copy.
  */
 #include "common/store_driver.h"
+#include "common/store_engine.h"
 
 #define FORGET_MS 600000 /* an engine that is silent for so long is not shown any more */
 

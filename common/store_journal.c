@@ -1,5 +1,6 @@
 /* Hides: the rows of journals' copies and their parts. */
 #include "common/store_driver.h"
+#include "common/store_journal.h"
 
 void store_journal_release(struct store_journal *j)
 {

@@ -1,5 +1,6 @@
 /* Hides: where sealed passwords are kept, and for how long. */
 #include "common/store_driver.h"
+#include "common/store_learned.h"
 
 /* Who waited for just this need not wait longer. */
 static int wake(struct db *db, const char *name, struct err *e)

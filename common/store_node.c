@@ -1,5 +1,8 @@
 /* Hides: the rows that nodes write: themselves, their answers to a freeze, what they carry. */
 #include "common/store_driver.h"
+#include "common/store_node.h"
+#include "common/store_session.h"
+#include "common/store_usage.h"
 
 /* A row's lease_until is STORE_LEASE_MS after its last renewal; the fence counts from there
  * too. */

@@ -1,6 +1,7 @@
 /* Hides: how what nodes saw of clients is kept, and what is thrown away. */
 #include "common/store_past.h"
 #include "common/store_driver.h"
+#include "common/store_session.h"
 
 /* ---- rows with texts of their own */
 

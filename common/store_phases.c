@@ -1,6 +1,7 @@
 /* Hides: how a person's word about the plan's items is kept, and what is counted of a domain.
  */
 #include "common/store_driver.h"
+#include "common/store_phases.h"
 
 /* ---- what persons said */
 

@@ -1,5 +1,6 @@
 /* Hides: what operators ask of the nodes, and what comes back: answers and traced lines. */
 #include "common/store_driver.h"
+#include "common/store_request.h"
 
 /* Of the number of rows written, or found, to the result of a call. */
 static int done(int count)

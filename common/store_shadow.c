@@ -1,5 +1,6 @@
 /* Hides: how it is kept whether new takes the passwords that are used on old: yes or no, never more. */
 #include "common/store_driver.h"
+#include "common/store_shadow.h"
 
 int store_shadow_claim(struct store *st, const char *name, bool *mine, struct err *e)
 {

@@ -1,5 +1,6 @@
 /* Hides: traces: who is traced until when, and the lines that nodes wrote. */
 #include "common/store_driver.h"
+#include "common/store_trace.h"
 
 #define LIVE " stopped = 0 AND until > ?1 AND bytes < max_bytes"
 

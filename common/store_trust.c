@@ -1,5 +1,6 @@
 /* Hides: how a store is asked who it is, and how it is made to know moves that it has lost. */
 #include "common/store_driver.h"
+#include "common/store_trust.h"
 
 #define JUMP 1000000 /* no node has seen so many changes more than its flip log tells */
 

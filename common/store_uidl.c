@@ -1,5 +1,6 @@
 /* Hides: that a map is kept in parts, so that 100,000 messages are some dozen rows. */
 #include "common/store_driver.h"
+#include "common/store_uidl.h"
 
 #include <openssl/evp.h>
 

@@ -1,5 +1,6 @@
 /* Hides: how counts of many nodes come together. */
 #include "common/store_driver.h"
+#include "common/store_usage.h"
 
 static int add_row(struct db *db, const struct usage_row *u, int64_t now, struct err *e)
 {

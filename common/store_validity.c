@@ -1,5 +1,6 @@
 /* Hides: the table of UIDVALIDITYs. */
 #include "common/store_driver.h"
+#include "common/store_validity.h"
 
 int store_validity_write(struct store *st, const char *name, const char *lines, struct err *e)
 {

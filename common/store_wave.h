@@ -6,6 +6,7 @@
 #define COMMON_STORE_WAVE_H
 
 #include "common/store.h"
+#include "common/store_gate.h"
 
 /* A user's own counts, where there is one, else his wave's. Zeroed: at once, no limits. */
 struct timetable {

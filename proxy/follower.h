@@ -6,7 +6,11 @@
 #ifndef PROXY_FOLLOWER_H
 #define PROXY_FOLLOWER_H
 
+#include "common/store_node.h"
 #include "common/store_past.h"
+#include "common/store_request.h"
+#include "common/store_session.h"
+#include "common/store_trace.h"
 #include "proxy/proxy.h"
 
 struct follower;

@@ -3,6 +3,11 @@
 
 #include "common/build.h"
 #include "common/clock.h"
+#include "common/store_learned.h"
+#include "common/store_shadow.h"
+#include "common/store_uidl.h"
+#include "common/store_usage.h"
+#include "common/store_validity.h"
 
 #define SESSION_BATCH 256 /* rows of one transaction */
 

@@ -2,6 +2,7 @@
 #include "proxy/overlay.h"
 
 #include "common/clock.h"
+#include "common/store_uidl.h"
 #include "proxy/follower.h"
 #include "proxy/session.h"
 

@@ -7,6 +7,7 @@
 #define PROXY_SERVER_ERROR_H
 
 #include "common/store.h"
+#include "common/store_node.h"
 
 struct session;
 

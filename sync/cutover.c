@@ -1,6 +1,7 @@
 /* Hides: the steps of a cutover and which of its ways out is taken. */
 #include "sync/cutover.h"
 
+#include "common/store_validity.h"
 #include "sync/gate.h"
 #include "sync/uidl_inbox.h"
 

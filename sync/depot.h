@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "config/settings.h"
+#include "common/store_journal.h"
 #include "sync/journal_mark.h"
 
 struct depot;

@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/store.h"
+#include "common/store_journal.h"
 
 /* In hex; no NUL. */
 void depot_digest(struct slice bytes, char out[static STORE_PART_DIGEST]);

@@ -8,6 +8,7 @@
 #define SYNC_DNS_NOTES_H
 
 #include "common/store.h"
+#include "common/store_dns.h"
 #include "sync/dns_survey.h"
 
 /* Of a record that nobody saw before it changed: resolvers cap what they keep at about a day.

@@ -1,5 +1,6 @@
 /* Hides: when the store is looked through, and who goes first. */
 #include "common/clock.h"
+#include "common/store_trace.h"
 #include "sync/engine_impl.h"
 
 #define TICK_MS	    250	 /* the net under the nudges */

@@ -1,5 +1,7 @@
 /* Hides: what one pass's facts inherit from those of the pass before. */
 #include "sync/facts_keep.h"
+#include "common/store_gate.h"
+#include "common/store_session.h"
 
 static void add_time(struct facts *f, const struct facts *before, int64_t took_ms)
 {

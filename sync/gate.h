@@ -10,6 +10,9 @@
 #define SYNC_GATE_H
 
 #include "common/store.h"
+#include "common/store_node.h"
+#include "common/store_shadow.h"
+#include "common/store_uidl.h"
 #include "config/settings.h"
 #include "sync/facts.h"
 #include "sync/phases.h"

@@ -1,5 +1,6 @@
 /* Hides: in which rows of the store it stands. */
 #include "sync/gate.h"
+#include "common/store_learned.h"
 
 static int add_waiver(const struct waiver_row *w, void *arg)
 {

@@ -70,6 +70,7 @@
 #include "common/err.h"
 #include "common/secret.h"
 #include "common/store.h"
+#include "common/store_uidl.h"
 #include "common/user_state.h"
 #include "common/wire/sasl.h"
 #include "config/folder_rules.h"

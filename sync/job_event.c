@@ -6,6 +6,7 @@
 
 #include <limits.h>
 
+#include "common/store_validity.h"
 #include "sync/hint.h"
 #include "sync/json_wipe.h"
 

@@ -12,6 +12,7 @@
 #define SYNC_JOURNAL_MARK_H
 
 #include "common/store.h"
+#include "common/store_journal.h"
 #include "sync/journal.h"
 
 struct journal_mark {

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/seal.h"
+#include "common/store_learned.h"
 
 #define DAY_MS	 ((int64_t)86400 * 1000)
 #define ERASE_MS 60000

@@ -2,6 +2,7 @@
 #include "sync/lease.h"
 
 #include "common/clock.h"
+#include "common/store_engine.h"
 
 static void note_trouble(struct lease *l, bool trouble, const struct err *e)
 {

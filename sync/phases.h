@@ -9,6 +9,7 @@
 #define SYNC_PHASES_H
 
 #include "common/store.h"
+#include "common/store_phases.h"
 #include "config/settings.h"
 #include "sync/dns_notes.h"
 

@@ -1,5 +1,6 @@
 /* Hides: in which rows of the store a domain's plan stands. */
 #include "sync/phases.h"
+#include "common/store_node.h"
 
 /* ---- what persons said */
 

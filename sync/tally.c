@@ -4,6 +4,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/process_use.h"
+#include "common/store_engine.h"
+#include "common/store_node.h"
 #include "common/store_wave.h"
 #include "sync/names.h"
 

@@ -16,6 +16,7 @@
 #define SYNC_TROUBLE_H
 
 #include "common/store.h"
+#include "common/store_node.h"
 #include "config/settings.h"
 
 #define TROUBLE_TEXT_MAX 400

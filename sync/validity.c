@@ -1,5 +1,6 @@
 /* Hides: when the numbers of old may be shown, and that one of new means one folder's. */
 #include "sync/validity.h"
+#include "common/store_validity.h"
 
 #include <inttypes.h>
 

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/store.h"
+#include "common/store_node.h"
 
 #define HOLD_MS 12000
 #define POLL_MS 2

@@ -5,6 +5,9 @@
 #include "admin/api.h"
 #include "admin/client.h"
 #include "common/log.h"
+#include "common/store_node.h"
+#include "common/store_session.h"
+#include "common/store_usage.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -8,6 +8,8 @@
 #include <ftw.h>
 
 #include "common/clock.h"
+#include "common/store_gate.h"
+#include "common/store_node.h"
 #include "sync/cutover.h"
 
 #define WHO	  "anna@example.com"

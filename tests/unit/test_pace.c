@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/store_node.h"
 #include "config/rate_times.h"
 #include "sync/ease.h"
 #include "sync/pace.h"

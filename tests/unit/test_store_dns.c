@@ -1,5 +1,6 @@
 /* The store: what name servers said, and since when. */
 #include "tests/unit/store_stage.h"
+#include "common/store_dns.h"
 
 static void note(const char *domain, const char *record, const char *value, int64_t ttl_s)
 {

@@ -1,5 +1,7 @@
 /* The store among several hosts: whose name a node's is, and which engine is at work. */
 #include "tests/unit/store_stage.h"
+#include "common/store_engine.h"
+#include "common/store_node.h"
 
 static struct store *open_at(const char *host)
 {

@@ -1,5 +1,7 @@
 /* The store: what only the gate looks at. */
 #include "sync/facts_keep.h"
+#include "common/store_session.h"
+#include "common/store_shadow.h"
 #include "tests/unit/store_stage.h"
 
 static void assert_facts(const char *name, const char *expected)

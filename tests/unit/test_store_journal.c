@@ -1,5 +1,7 @@
 /* The store keeps copies of journals, and knows whose turn it is. */
 #include "tests/unit/store_stage.h"
+#include "common/store_engine.h"
+#include "common/store_journal.h"
 
 static const struct place mx1 = { .id = "1111", .host = "mx1" },
 			  mx2 = { .id = "2222", .host = "mx2" };

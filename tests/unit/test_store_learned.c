@@ -1,5 +1,6 @@
 /* The store: sealed passwords come, change and go. */
 #include "tests/unit/store_stage.h"
+#include "common/store_learned.h"
 
 static void assert_learned(const char *name, const char *expected)
 {

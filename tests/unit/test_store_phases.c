@@ -1,5 +1,7 @@
 /* The store: what persons said of the plan, and what is counted of a domain. */
 #include "tests/unit/store_stage.h"
+#include "common/store_phases.h"
+#include "common/store_usage.h"
 
 static bool say(const char *domain, const char *item, bool done, const char *note)
 {

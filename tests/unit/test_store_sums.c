@@ -1,6 +1,7 @@
 /* What the store adds up for screens, and whom a list's filter finds. */
 #include "store_stage.h"
 
+#include "common/store_session.h"
 #include "common/store_sums.h"
 #include "common/store_wave.h"
 

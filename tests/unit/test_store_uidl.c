@@ -1,5 +1,7 @@
 /* The store: who reads by POP3, and the maps of unique ids. */
 #include "tests/unit/store_stage.h"
+#include "common/store_uidl.h"
+#include "common/store_validity.h"
 
 static struct uidl_state state_of(const char *name)
 {

@@ -1,7 +1,9 @@
 /* What the store knows of waves, and of what clients went through. */
 #include "store_stage.h"
 
+#include "common/store_node.h"
 #include "common/store_past.h"
+#include "common/store_session.h"
 #include "common/store_wave.h"
 
 static char seen[1024];
