@@ -88,7 +88,14 @@ int command_wait(struct mailbox *m, const char *tag, untagged_fn *fn, void *arg,
 /* Sends, waits, releases c. fn may be NULL. */
 int command_run(struct mailbox *m, struct command *c, untagged_fn *fn, void *arg,
 		struct err *e) MUST_CHECK;
+/* Its tagged reply, noted; ERR_PROTOCOL if the tag is another one. */
+int command_tagged(struct mailbox *m, const struct frame *f, const char *tag,
+		   struct err *e) MUST_CHECK;
+/* One without arguments. */
+int command_simple(struct mailbox *m, const char *text, struct err *e) MUST_CHECK;
 
+/* Up to a space; borrowed. */
+struct slice reply_first_word(struct slice s);
 /* The next frame; notes EXISTS and EXPUNGE; BYE is an error unless we are leaving. */
 int mailbox_next(struct mailbox *m, struct frame *f, struct err *e) MUST_CHECK;
 /* Notes a tagged reply: 0 for OK, else -1 with e saying what the server said. */
