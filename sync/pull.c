@@ -438,6 +438,25 @@ static bool is_ended(const struct batch *b)
 	return true;
 }
 
+static bool stands_still(const struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->all[i].ended && b->all[i].seen.steady <= PULL_MISSING_LOOKS)
+			return false;
+	return true;
+}
+
+/* Whom this worker could say to be through, it has by now: the next one may be able to follow
+ * those whom this one cannot. */
+static int try_others_again(const struct batch *b, struct err *e)
+{
+	if (!b->job->partial || !stands_still(b))
+		return 0;
+	return err_set(e, ERR_TEMP,
+		       "the job stands still, and others in it could not be followed: they are "
+		       "tried again");
+}
+
 /* Failures on the way were tried again by opensrs_do(); a look that stays without an answer
  * ends this worker, and the next one goes on. */
 static int follow(struct batch *b, struct err *e)
@@ -445,8 +464,11 @@ static int follow(struct batch *b, struct err *e)
 	while (!is_ended(b)) {
 		if (look_at_job(b, e) < 0)
 			return -1;
-		if (!is_ended(b))
-			nap(b->job->poll_s);
+		if (is_ended(b))
+			break;
+		if (try_others_again(b, e) < 0)
+			return -1;
+		nap(b->job->poll_s);
 	}
 	return 0;
 }

@@ -269,6 +269,24 @@ def test_who_cannot_be_followed_is_not_through(pulling, stage, api):     # noqa:
 
 
 @pytest.mark.full
+def test_who_can_be_followed_again_waits_for_nobody(pulling, stage, api):     # noqa: F811
+    """The other one's mailbox stands still: the worker would never end by itself."""
+    h, (a, b) = pulling(2)
+    api.pull_go.clear()
+    begin(h)
+    looks(api)
+    os.unlink(h.ferry.secret_file(a.name, a.password))
+    h.ferry.kill(h.ferry.engine())
+    processes.wait_until(lambda: "password file" in shown(h, a), 20, "one to be missed")
+    looks(api)
+    h.ferry.secret_file(a.name, a.password)
+    processes.wait_until(lambda: "password file" not in shown(h, a), 60, "it to be followed again")
+    assert under_way(h, [a, b])
+    api.pull_go.set()
+    ends_well(h, [a, b], stage, api)
+
+
+@pytest.mark.full
 def test_who_was_let_go_may_be_pulled_yet(pulling, stage, api):     # noqa: F811
     """Taken back by a person while the tool stands still at him: it may come to the other one, who is not in the answer yet."""
     h, (a, b) = pulling(2, opensrs={"pull_still_s": 10})
