@@ -7,20 +7,6 @@
 
 /* ---- the folder's identity */
 
-/* All that is known of the folder is about UIDs that no longer mean anything. */
-static int forget_rows(struct work *w, struct err *e)
-{
-	struct journal *j = w->pass->journal;
-
-	if (journal_begin(j, e) < 0)
-		return -1;
-	if (journal_folder_renew(j, w->f, w->pass->to, e) < 0) {
-		journal_rollback(j);
-		return -1;
-	}
-	return journal_commit(j, e);
-}
-
 /*
  * Another UIDVALIDITY, or UIDs that begin again under the same one (some servers give 1 to
  * every folder they make): what the journal knows by UID means nothing any more.
@@ -35,12 +21,11 @@ static bool is_another(const struct folder_state *known, const struct selected *
 	       (now->uidnext && now->uidnext < known->uidnext);
 }
 
-static int start_again(struct work *w, enum side s, struct err *e)
+/* Within a transaction. What is known of side s is about UIDs that no longer mean anything. */
+static int forget_uids(struct work *w, enum side s, struct err *e)
 {
 	struct pass *p = w->pass;
 
-	w->f->settled = 0;
-	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
 	if (s == p->from && journal_suspect_drop(p->journal, w->f->id, 0, e) < 0)
 		return -1;
 	/* After the flip new is the user's. What old had under its former UIDs is there, or was
@@ -48,9 +33,24 @@ static int start_again(struct work *w, enum side s, struct err *e)
 	if (pass_is_trailing(p))
 		return journal_lose_uids(p->journal, w->f->id, s, s == p->from, e);
 	if (s != p->from)
-		return forget_rows(w, e);
+		return journal_folder_renew(p->journal, w->f, s, e);
 	w->renumbered = true;
 	return journal_renumber(p->journal, w->f->id, s, e);
+}
+
+static int start_again(struct work *w, enum side s, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	w->f->settled = 0;
+	w->told[SIDE_OLD] = w->told[SIDE_NEW] = false;
+	if (journal_begin(j, e) < 0)
+		return -1;
+	if (forget_uids(w, s, e) < 0) {
+		journal_rollback(j);
+		return -1;
+	}
+	return journal_commit(j, e);
 }
 
 /* *note: the journal is to be told which folder this is. */

@@ -338,7 +338,7 @@ static bool is_believed(const struct work *w)
 	for (size_t i = 0; i < w->row_count; i++)
 		missing += w->rows[i].state != MSG_INTENT &&
 			   !copy_find(w, from, w->rows[i].uid[from]);
-	return w->sweep.may_delete && at && missing <= at->gone;
+	return w->sweep.may_delete && (!at || missing <= at->gone);
 }
 
 static int stand_in(struct work *w, const struct journal_msg *row, bool *any, struct err *e)
@@ -346,7 +346,7 @@ static int stand_in(struct work *w, const struct journal_msg *row, bool *any, st
 	enum side from = w->pass->from;
 	bool yes;
 
-	if (row->state != MSG_DONE || !row->uid[from] || copy_find(w, from, row->uid[from]))
+	if (row->state != MSG_DONE || copy_find(w, from, row->uid[from]))
 		return 0;
 	if (journal_lost_left(w->pass->journal, w->f->id, from, row->id, &yes, e) < 0)
 		return -1;

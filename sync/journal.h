@@ -66,7 +66,8 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f,
 			 struct err *e) MUST_CHECK;
 /*
  * One side has other UIDs now. Rows that the other side has a message of lose theirs and stay,
- * to be found again by content; the others are forgotten.
+ * to be found again by content; the others are forgotten. Within a transaction, as are the two
+ * that lose or renew.
  */
 int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) MUST_CHECK;
 /* After the flip one side has other UIDs: its rows lose theirs. left: that side is left, and

@@ -22,8 +22,10 @@ static sqlite3_stmt *prepare(struct journal *j, const char *sql, int64_t first, 
 	return st;
 }
 
+/* Changes rows. */
 static int run(struct journal *j, sqlite3_stmt *st, struct err *e)
 {
+	ASSERT(j->in_transaction);
 	return st && journal_finish(j, st, e) >= 0 ? 0 : -1;
 }
 
@@ -72,6 +74,22 @@ int journal_lost_note(struct journal *j, int64_t msg, enum side s, struct err *e
 		   e);
 }
 
+/* What is surplus on this side is so in the other folder, too, and is not taken for new mail. */
+static int pass_skipped(struct journal *j, int64_t folder, int64_t to_folder, enum side s,
+			struct err *e)
+{
+	sqlite3_stmt *st = prepare(
+		j,
+		"UPDATE msg SET folder = ?3 WHERE folder = ?1 AND state = 4 AND " UID_OF(
+			"msg") " IN (SELECT surplus FROM lost WHERE folder = ?1 AND side = ?2"
+			       " AND surplus <> 0)",
+		folder, s, e);
+
+	if (st)
+		sqlite3_bind_int64(st, 3, to_folder);
+	return run(j, st, e);
+}
+
 int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum side s,
 		      struct err *e)
 {
@@ -85,6 +103,8 @@ int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum
 	};
 	const int64_t second[COUNT(steps)] = { s, s, to_folder };
 
+	if (pass_skipped(j, folder, to_folder, s == SIDE_OLD ? SIDE_NEW : SIDE_OLD, e) < 0)
+		return -1;
 	for (size_t i = 0; i < COUNT(steps); i++)
 		if (run(j, prepare(j, steps[i], folder, second[i], e), e) < 0)
 			return -1;

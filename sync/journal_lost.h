@@ -19,11 +19,12 @@ struct journal_lost {
 int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out,
 		 struct err *e) MUST_CHECK;
 
-/* Before the row is dropped: its message is missed on this side. Within a transaction, as are
- * all that follow. */
+/* Before the row is dropped: its message is missed on this side. Within a transaction, as is all
+ * that follows but journal_lost_surplus(), which only reads. */
 int journal_lost_note(struct journal *j, int64_t msg, enum side s, struct err *e) MUST_CHECK;
 /* All of them are, for the side has other UIDs now; they pass to another folder, with those that
- * were missed before. Before the first one is dropped. */
+ * were missed before, and with what is surplus on the other side, and its rows. Before the first
+ * one is dropped. */
 int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum side s,
 		      struct err *e) MUST_CHECK;
 /*

@@ -302,6 +302,18 @@ def test_not_shown_for_a_while(two, hidden, capabilities, window):
     assert new.held() == old.held() == before
 
 
+def test_the_other_side_gets_other_uids(two):
+    """What is surplus on new stays so when old's UIDVALIDITY changes."""
+    old, new, copier = turned_with_both_there(two)
+    before = old.held()
+    old.box(ANNA).uidvalidity += 7
+    copier.until_clean()
+    assert old.held() == before
+    copier.changes["from"] = "old"
+    copier.until_clean()
+    assert new.held() == old.held() == before
+
+
 def test_what_has_a_row_is_not_removed(two):
     """As an older program left it: what was surplus on new was copied to old all the same."""
     old, new, copier = turned_with_both_there(two)

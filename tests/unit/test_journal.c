@@ -334,7 +334,9 @@ static void rows_without_a_uid(void **state UNUSED)
 	assert_true(found && one.uid[SIDE_OLD] == 12);
 	assert_int_equal(journal_msg_of(j, &f, 99, pool, &one, &found, &e), 0);
 	assert_false(found);
+	assert_int_equal(journal_begin(j, &e), 0);
 	assert_int_equal(journal_lose_uids(j, f.id, SIDE_OLD, true, &e), 0);
+	assert_int_equal(journal_commit(j, &e), 0);
 	assert_int_equal(journal_msg_of(j, &f, m[0].id, pool, &one, &found, &e), 0);
 	assert_true(found && one.uid[SIDE_OLD] == 0 && one.state == MSG_GONE);
 	assert_int_equal(journal_count(j, &f, &c, &e), 0);
