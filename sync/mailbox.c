@@ -1,7 +1,6 @@
 /* Hides: tags, literals that wait, and what a refusal means. */
 #include "sync/mailbox_impl.h"
 
-
 #define LOGOUT_MS 2000
 
 int mailbox_fail(struct mailbox *m, enum err_kind kind, const char *text, struct err *e)
@@ -43,8 +42,9 @@ bool mailbox_is_temporary(const struct imap_reply *r)
 {
 	if (hint_read(r->code, r->text).whom)
 		return true; /* Exchange says BAD to what it throttles */
-	return r->status == STATUS_NO && (hint_is_full(r->code, r->text) ||
-					  slice_is_nocase(reply_first_word(r->code), "TRYCREATE"));
+	return r->status == STATUS_NO &&
+	       (hint_is_full(r->code, r->text) ||
+		slice_is_nocase(reply_first_word(r->code), "TRYCREATE"));
 }
 
 /* What a refusal comes to; e says already what the server said. */
