@@ -326,6 +326,32 @@ def test_accounts_and_the_tool_of_opensrs(stage, api, hosted_ferry, browser):   
     desk.quiet()
 
 
+def test_who_stands_still_is_let_go_apart(stage, api, hosted_ferry, browser):      # noqa: F811
+    """The job is named, and nobody who waits for the next one goes along."""
+    api.pull_context, api.never_start = stage.context, True
+    b, (p, waits) = browser, (stage.take(), stage.take())
+    stage.fill(p, {"INBOX": 1})
+    h = hosted_ferry(api=opened(), opensrs={"create": False, "pull_poll_s": 1, "pull_still_s": 10}, run={"nodes": 1})
+    h.write([{"user": p.name, "hash": hashed(p.password, "$5$")}])
+    h.ferry.import_users([{"user": x.name, "wave": "1", "old_password_file": h.ferry.secret_file(x.name, x.password)} for x in (p, waits)])
+    h.ferry.command("pull", "--wave", "1", "--no-wait")
+    h.provision(p.name)
+    h.ferry.command("retry", p.name)
+    processes.wait_until(lambda: h.ferry.cli("status")["pull"]["stuck"] == 1, 60, "the job to stand still")
+    desk = Desk(h.ferry, browser)
+    desk.look("wave/1")
+    b.wait("#pull-undo")
+    job, = api.jobs
+    assert job in desk.do("Let go who stands still", "It is over")
+    b.wait(".toast:has-text('1 user is not waited for any more')")
+    b.gone("#pull-let-go")
+    assert b.evaluate("document.querySelectorAll('#pull-undo').length") == 1
+    assert [e["why"] for e in h.ferry.history(p.name) if "OpenSRS" in e["why"]] == ["OpenSRS's tool is not waited for any more"]
+    assert "1 user who waits" in desk.do("Wait no more", "Wait no more")
+    b.gone("#pull-undo")
+    desk.quiet()
+
+
 def test_what_cannot_be_done_is_not_offered(desk, people):
     b = desk.browser
     desk.look("wave/1")
