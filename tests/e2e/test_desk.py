@@ -1,5 +1,6 @@
 """The operator's desk: sessions shown, dropped and drained, while their clients are in the middle of something."""
 
+import os
 import random
 import socket
 import threading
@@ -251,8 +252,9 @@ def test_drop_waits_for_the_verdict_of_a_cutover(stage, own_ferry, person, imap)
     f.wait_state(person.name, "ready")
     ended_with_bye(quiet)
     ended_with_bye(loud)
-    moves = [(h["from"], h["to"]) for h in f.history(person.name)][-2:]
-    assert moves == [("ready", "freezing"), ("freezing", "ready")]
+    history = f.history(person.name)
+    assert [h["actor"] for h in history if h["why"] == "sessions dropped, by force"] == ["operator uid %d" % os.getuid()]
+    assert [(h["from"], h["to"]) for h in history if h["from"] != h["to"]][-2:] == [("ready", "freezing"), ("freezing", "ready")]
 
 
 # ---- drain
