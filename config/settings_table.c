@@ -402,8 +402,8 @@ const struct setting_row setting_rows[] = {
 	    "wait."),
 	INT("connections_per_address", AT(SECTION_API, api.connections_per_address), "20", 1,
 	    1000, "",
-	    "Of one IPv4 address or one IPv6 /64, most that have shown no token; more are "
-	    "closed."),
+	    "Of one IPv4 address or one IPv6 /64, most that have shown no token; then the oldest "
+	    "of them makes room."),
 	INT("subscribers", AT(SECTION_API, api.subscribers), "20", 1, 1000, "",
 	    "Of them, most that follow /v1/events."),
 
