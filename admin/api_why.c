@@ -123,7 +123,8 @@ static int explain(struct api_call *c, const struct user *u, struct err *e)
 
 	json_object_set_new(c->out, "user", api_json_user(u, running ? &live : NULL));
 	json_object_set_new(c->out, "summary", summary_of(u));
-	if (put_waits(c, u, e) < 0 || put_quiet(c, u, e) < 0 || api_put_sessions(c, u->name, WHY_SESSIONS, e) < 0)
+	if (put_waits(c, u, e) < 0 || put_quiet(c, u, e) < 0 ||
+	    api_put_sessions(c, u->name, WHY_SESSIONS, e) < 0)
 		return -1;
 	return api_put_history_tail(c, u->name, WHY_HISTORY, e);
 }

@@ -44,8 +44,8 @@ void ease_look(struct ease *x, int64_t commands, int64_t typical_us, int64_t mov
 		speed_up(x);
 		return;
 	}
-	x->typical_us = typical_us;
-	learn(x, typical_us, quiet);
+	x->typical_us = MAX(typical_us, EASE_US_MIN);
+	learn(x, x->typical_us, quiet);
 	if (!ease_is_slow(x))
 		speed_up(x);
 	else if (!quiet)

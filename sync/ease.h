@@ -15,6 +15,7 @@
 #define EASE_SLOWER_US	  20000	      /* … if it is this much more as well */
 #define EASE_QUIET_BYTES  65536	      /* per second: the copier does not count as busy */
 #define EASE_BYTES_MIN	  (64 * 1024) /* per second: less is never asked of the copier */
+#define EASE_US_MIN	  1000	      /* the nodes' clock tells no less; 0 would be "not seen" */
 
 struct ease {
 	int64_t quiet_us; /* what answers take while the copier is quiet; 0: not seen yet */

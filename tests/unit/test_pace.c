@@ -221,6 +221,18 @@ static void live_users_get_room(void **state UNUSED)
 	assert_int_equal(x.limit, 0);
 }
 
+/* Its answers come within the millisecond that the nodes can tell. */
+static void a_very_quick_server_is_a_baseline_too(void **state UNUSED)
+{
+	struct ease x = { 0 };
+
+	ease_look(&x, 100, 0, 8 * MB);
+	assert_int_equal(x.limit, 0);
+	ease_look(&x, 100, 150000, 8 * MB);
+	assert_true(ease_is_slow(&x));
+	assert_int_equal(x.limit, 4 * MB);
+}
+
 static void nobody_is_slowed_by_a_silent_night(void **state UNUSED)
 {
 	struct ease x = { 0 };
@@ -399,6 +411,7 @@ int main(void)
 		cmocka_unit_test(windows_change_what_they_name),
 		cmocka_unit_test(bad_windows_are_refused),
 		cmocka_unit_test(live_users_get_room),
+		cmocka_unit_test(a_very_quick_server_is_a_baseline_too),
 		cmocka_unit_test(nobody_is_slowed_by_a_silent_night),
 		cmocka_unit_test(nobody_sends_when_the_lease_is_over),
 		cmocka_unit_test(the_engine_s_word_can_only_be_read),
