@@ -86,6 +86,11 @@ void follower_stranger(struct follower *f UNUSED, const char *name UNUSED)
 {
 }
 
+void follower_server_error(struct follower *f UNUSED, enum side side UNUSED,
+			   const char *name UNUSED, int64_t heard_ms UNUSED)
+{
+}
+
 const char *listeners_find(const struct listeners *l UNUSED, int fd UNUSED)
 {
 	return NULL;
