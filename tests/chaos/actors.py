@@ -378,8 +378,8 @@ class Popper(Actor):
         self.stopping.wait(self.dice.uniform(0.2, 1.5))
 
     def session(self, client, begun):
-        logged_in = time.time()
         ids = dict(line.split(b" ", 1) for line in client.lines(b"UIDL"))
+        known = time.time()     # some servers look at the maildrop only now
         stamps, seen = {}, {}
         for number in ids:
             found = STAMP.search(b"\n".join(client.lines(b"TOP %s 0" % number)))
@@ -388,8 +388,8 @@ class Popper(Actor):
             stamp = found.group(1).decode()
             stamps[stamp] = number
             seen[stamp] = [seen.get(stamp, [0])[0] + 1, None]
-        self.history.add("look", self.user, self.name, at=begun, end=logged_in, outcome=OK, folder=INBOX, seen=seen)
-        self.history.add("uidl", self.user, self.name, at=begun, end=logged_in, outcome=OK,
+        self.history.add("look", self.user, self.name, at=begun, end=known, outcome=OK, folder=INBOX, seen=seen)
+        self.history.add("uidl", self.user, self.name, at=begun, end=known, outcome=OK,
                          ids={s: ids[n].decode() for s, n in stamps.items()})
         mine = [s for s in sorted(stamps) if self.mine(s)]
         chosen = [s for s in mine if self.dice.random() < (0.3 if len(mine) < 8 else 0.8)]

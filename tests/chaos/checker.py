@@ -15,6 +15,8 @@ CLOCK_S = 0.003         # the store keeps milliseconds
 NEAR_S = 15             # moves and mishaps so near to what is shown are shown too
 CHANGES = ("append", "deliver", "store", "copy", "move", "expunge", "rename", "delete")
 MAKE = ("append", "deliver")
+HALF_DONE = MAKE + ("copy", "move")     # what a server may have begun when it says that it cannot
+NEAR_FULL_S = 1         # a command that was begun when the disk was full, answered a moment later
 EVIDENCE = ("final", "flip", "freeze", "undo", "return")   # never left out when a history is made smaller
 
 
@@ -55,25 +57,47 @@ def settle(before, after, outcome):
     return {OK: after, FAIL: before}.get(outcome, either(before, after))
 
 
-def carry(places, source, target, outcome):
+def carry(places, source, target, outcome, lame):
     """It leaves `source` for `target`; without an answer it is in one of both at least."""
     here, there = places.get(source, NOWHERE), places.get(target, NOWHERE)
-    return {source: settle(here, NOWHERE, outcome),
-            target: settle(there, dataclasses.replace(here, counts=here.counts | there.counts - {0}), outcome)}
+    moved = dataclasses.replace(here, counts=here.counts | there.counts - {0}, flags=here.flags | lame)
+    return {source: settle(here, NOWHERE, outcome), target: settle(there, moved, outcome)}
+
+
+def is_lame(row, full):
+    """Not done, on a server whose disk was full: it may have left a file behind, of any flags, and finds it later."""
+    return row["verb"] in HALF_DONE and row["outcome"] != OK and any(
+        row.get("side") == side and row["at"] <= end and begin <= row["end"] for side, begin, end in full)
+
+
+def full_disks(rows):
+    """[(side, begin, end)]"""
+    full, begun = [], {}
+    for r in sorted(rows, key=lambda r: r["at"]):
+        if r["what"] == "disk full":
+            begun[r["text"]] = r["at"]
+        elif r["what"] == "disk free" and r["text"] in begun:
+            full.append((r["text"], begun.pop(r["text"]), r["at"] + NEAR_FULL_S))
+    return full + [(side, at, float("inf")) for side, at in begun.items()]
 
 
 def step(places, row):
     """The places of one message after a command that is about it or about a folder of it."""
     verb, folder, outcome = row["verb"], row["folder"], row["outcome"]
     here, after = places.get(folder, NOWHERE), dict(places)
+    lame = frozenset()
+    if row.get("lame"):
+        outcome, lame = UNKNOWN, frozenset({None})
     if verb in MAKE:
-        after[folder] = settle(here, Place(ONCE, frozenset({flag_set(row.get("flags"))}), row.get("sha")), outcome)
+        flags = frozenset({flag_set(row.get("flags"))}) | lame
+        after[folder] = settle(here, Place(ONCE, flags, row.get("sha")), outcome)
     elif verb == "store":
         after[folder] = settle(here, dataclasses.replace(here, flags=frozenset({flag_set(row["flags"])})), outcome)
     elif verb == "copy":
-        after[row["to"]] = settle(places.get(row["to"], NOWHERE), here, outcome)
+        copy = dataclasses.replace(here, flags=here.flags | lame)
+        after[row["to"]] = settle(places.get(row["to"], NOWHERE), copy, outcome)
     elif verb in ("move", "rename"):
-        after.update(carry(places, folder, row["to"], outcome))
+        after.update(carry(places, folder, row["to"], outcome, lame))
     elif verb in ("expunge", "delete"):
         after[folder] = settle(here, NOWHERE, outcome)
     return after
@@ -165,9 +189,9 @@ def fits(place, count, flags, sha=None):
 class Life:
     """The rows of one user, by what they are."""
 
-    def __init__(self, user, rows):
+    def __init__(self, user, rows, full=()):
         self.user, self.found = user, []
-        self.rows = sorted(rows, key=lambda r: r["at"])
+        self.rows = sorted((dict(r, lame=True) if is_lame(r, full) else r for r in rows), key=lambda r: r["at"])
         self.by = collections.defaultdict(list)
         for r in self.rows:
             self.by[r["verb"]].append(r)
@@ -348,7 +372,8 @@ def check(history):
     for row in history.rows:
         if row["user"]:
             by_user[row["user"]].append(row)
-    return [v for user, rows in sorted(by_user.items()) for v in Life(user, rows).check()]
+    full = full_disks(history.of("mishap"))
+    return [v for user, rows in sorted(by_user.items()) for v in Life(user, rows, full).check()]
 
 
 # ---- the smallest history that still shows it
@@ -359,7 +384,7 @@ def is_birth(row, stamp):
 
 def shrink(history, violation):
     """Only the user's rows, and of these only those without which the violation would not be one."""
-    rows = [r for r in history.rows if r["user"] == violation.user]
+    rows, full = [r for r in history.rows if r["user"] == violation.user], full_disks(history.of("mishap"))
     key = (violation.rule, violation.subject)
     fixed, rest = [], []
     for r in rows:
@@ -367,7 +392,7 @@ def shrink(history, violation):
     mine = [r for r in rest if violation.subject in (r.get("stamp"), r.get("folder"), r.get("tag"))]
 
     def shows(some):
-        return any((v.rule, v.subject) == key for v in Life(violation.user, fixed + some).check())
+        return any((v.rule, v.subject) == key for v in Life(violation.user, fixed + some, full).check())
     if shows(mine):
         rest = mine
     size = max(1, len(rest) // 2)

@@ -159,6 +159,23 @@ def test_what_failed_is_there(story):
     assert story.rules() == ["in the end"]
 
 
+@pytest.mark.parametrize("full, rules", [("new", []), ("old", ["in the end", "seen"])])
+def test_what_a_full_disk_had_begun_may_be_there(story, full, rules):
+    """Refused, or half moved: the server finds the file when there is room again, without its flags. Another one's disk is no excuse."""
+    story.append("b", flags=["\\Seen"], side="new")
+    story.history.add("mishap", None, "nemesis", what="disk full", text=full, at=story.now)
+    story.append("a", outcome=FAIL, side="new")
+    story.do("move", "b", to="Work", outcome=UNKNOWN, side="new")
+    story.history.add("mishap", None, "nemesis", what="disk free", text=full, at=story.now)
+    story.now += 5
+    story.look("b", folder="Work")
+    story.end("new", INBOX=held("a"), Work=held("b"))
+    assert story.rules() == rules
+    story.append("c", outcome=FAIL, side="new")         # there is room again
+    story.end("new", INBOX=held("a", "c"), Work=held("b"))
+    assert "in the end" in story.rules()
+
+
 def test_resurrected(story):
     story.append("a")
     story.do("expunge", "a")
