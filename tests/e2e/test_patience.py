@@ -306,7 +306,7 @@ def test_a_server_that_never_lets_us_in_is_given_up(pair, serve, kind, says):
     with listener(serve) as s:
         pair.copier.sides["old"].update(tls="none", port=s.getsockname()[1])
         start = time.monotonic()
-        result = pair.fails(connect_s=1, io_s=1)
+        result = pair.fails(connect_s=1, io_s=5)        # so that it is the first limit which ends it
         assert result["kind"] == kind and says in result["text"], result
         assert time.monotonic() - start < 8
 
