@@ -110,18 +110,25 @@ static int starttls(struct mailbox *m, struct err *e)
 	return caps_get(m, e);
 }
 
+/* With the answer at once where the server takes it (RFC 4959), else after its "+". */
+static void write_authenticate(struct mailbox *m, const struct job_side *side,
+			       const char *mechanism, struct command *c)
+{
+	command_printf(c, "AUTHENTICATE %s", mechanism);
+	if (has(m, "SASL-IR")) {
+		command_printf(c, " ");
+	} else {
+		buf_add_str(&c->text, "\r\n");
+		c->waits[c->wait_count++] = buf_len(&c->text);
+	}
+	login_write(side, &c->text);
+}
+
 static int authenticate_plain(struct mailbox *m, const struct job_side *side, struct err *e)
 {
 	struct command c = { 0 };
 
-	command_printf(&c, "AUTHENTICATE PLAIN");
-	if (has(m, "SASL-IR"))
-		command_printf(&c, " ");
-	else {
-		buf_add_str(&c.text, "\r\n");
-		c.waits[c.wait_count++] = buf_len(&c.text);
-	}
-	login_write(side, &c.text);
+	write_authenticate(m, side, "PLAIN", &c);
 	return command_run(m, &c, NULL, NULL, e);
 }
 
@@ -153,14 +160,7 @@ static int authenticate_token(struct mailbox *m, const struct job_side *side, st
 	char tag[TAG_MAX];
 	int r;
 
-	command_printf(&c, "AUTHENTICATE %s", sasl_mech_name(side->mech));
-	if (has(m, "SASL-IR"))
-		command_printf(&c, " ");
-	else {
-		buf_add_str(&c.text, "\r\n");
-		c.waits[c.wait_count++] = buf_len(&c.text);
-	}
-	login_write(side, &c.text);
+	write_authenticate(m, side, sasl_mech_name(side->mech), &c);
 	r = command_send(m, &c, tag, NULL, NULL, e);
 	command_release(&c);
 	return r < 0 ? -1 : token_wait(m, tag, side->mech, e);
