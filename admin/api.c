@@ -168,16 +168,22 @@ static json_t *opensrs_json(const struct settings *s)
 			 "pull", s->opensrs.cluster != NULL);
 }
 
+static json_t *route_json(const struct api_route *r)
+{
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s}", "method", http_method_name(r->method),
+			      "path", r->path, "role", role_name(r->role), "what", r->what);
+
+	if (r->method == HTTP_POST)
+		json_object_set_new(j, "takes", api_json_words(r->path));
+	return j;
+}
+
 static int get_routes(struct api_call *c)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < COUNT(routes); i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "method",
-						      http_method_name(routes[i].method),
-						      "path", routes[i].path, "role",
-						      role_name(routes[i].role), "what",
-						      routes[i].what));
+		json_array_append_new(list, route_json(&routes[i]));
 	json_object_set_new(c->out, "routes", list);
 	json_object_set_new(c->out, "who", api_json_text(c->request->who));
 	json_object_set_new(c->out, "role", json_string(role_name(c->request->role)));
@@ -261,10 +267,24 @@ static int refuse_role(struct api_call *c, enum role needed)
 			  role_name(needed));
 }
 
+/* 0, or the status of a refusal. */
+static int check_body(struct api_call *c, const struct api_route *r)
+{
+	if (c->request->body.n > API_POST_MAX && r->answer != api_post_import)
+		return api_refuse(c, 413, "name fewer users, or a wave",
+				  "more than %d bytes were posted", API_POST_MAX);
+	if (r->method != HTTP_POST)
+		return 0;
+	if (!take_body(c))
+		return api_refuse(c, 400, "post one JSON object", "the body is no JSON object");
+	return api_check_words(c, r->path);
+}
+
 static int dispatch(struct api_call *c)
 {
 	struct slice segment;
 	bool known;
+	int status;
 	const struct api_route *r = find_route(c->request, &segment, &known);
 
 	if (!known && is_web_file(c))
@@ -280,12 +300,8 @@ static int dispatch(struct api_call *c)
 		return api_refuse(c, 400, "give the name as in the import",
 				  "no login name: %.*s",
 				  (int)MIN(segment.n, (size_t)STORE_NAME_MAX), segment.p);
-	if (c->request->body.n > API_POST_MAX && r->answer != api_post_import)
-		return api_refuse(c, 413, "name fewer users, or a wave",
-				  "more than %d bytes were posted", API_POST_MAX);
-	if (r->method == HTTP_POST && !take_body(c))
-		return api_refuse(c, 400, "post one JSON object", "the body is no JSON object");
-	return r->answer(c);
+	status = check_body(c, r);
+	return status ? status : r->answer(c);
 }
 
 /* What was asked to be changed, by somebody who has a role, whatever came of it. Who may not

@@ -228,7 +228,10 @@ static int take_wish(struct api_call *c, struct wish *w)
 
 	w->on = !json_is_true(json_object_get(c->in, "undo"));
 	w->note = note ? note : "";
-	w->count = json_is_integer(count) ? json_integer_value(count) : -1;
+	w->count = count ? json_integer_value(count) : -1;
+	if (count && w->count < 0)
+		return api_refuse(c, 400, "give how many of the list are meant",
+				  "which messages?");
 	if (w->on && (!*w->note || strlen(w->note) > EXCEPTION_TEXT_MAX))
 		return api_refuse(c, 400, "give \"note\": who decided it, and why",
 				  "a waiver needs a note of at most %d bytes",

@@ -45,6 +45,12 @@ int api_fail(struct api_call *c, const struct err *e);
 void api_actor(const struct api_call *c, char out[API_ACTOR_MAX]);
 int api_no_user(struct api_call *c, const char *name);
 
+/* api_words.c: has what was posted to this route other words than it takes, or of another type?
+ * 0, or the status of a refusal. */
+int api_check_words(struct api_call *c, const char *path);
+/* What a route takes: {"user": "string", "go": "boolean", "rate": "integer"}; of the caller. */
+json_t *api_json_words(const char *path);
+
 /* false: the name is no login name. */
 bool api_normalise(const struct api *a, const char *raw, char out[STORE_NAME_MAX + 1]);
 /* true: a worker is at it; *out is filled. */

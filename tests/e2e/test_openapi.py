@@ -24,6 +24,8 @@ def test_both_have_the_same_routes(ferry):
     program = {(r["method"], r["path"].replace("*", "{user}")): r["role"] for r in routes}
     assert len(program) == len(routes)
     assert {(o.method, o.path): o.role for o in API.operations} == program
+    takes = {r["path"]: r["takes"] for r in routes if r["method"] == "POST"}
+    assert {o.path: {k: v["type"] for k, v in o.body["properties"].items()} for o in API.operations if o.method == "POST"} == takes
 
 
 def test_every_schema_is_used_and_there():

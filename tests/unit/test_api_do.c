@@ -47,6 +47,45 @@ static void test_cutover(void **state UNUSED)
 	ask(CLIENT_REFUSED, "/v1/cutover", json_pack("{s:b}", "all", 1));
 }
 
+/* What is written otherwise than it is taken would else count as not said: a time that is a
+ * number, and the go is given at once. */
+static void test_words_that_mean_nothing(void **state UNUSED)
+{
+	static const char *const bad[][3] = {
+		{ "/v1/cutover", "{\"wave\": \"1\", \"at\": 4070908800000}", "\"at\" must be a text" },
+		{ "/v1/cutover", "{\"wave\": \"1\", \"at\": null}", "\"at\" must be a text" },
+		{ "/v1/cutover", "{\"wave\": \"1\", \"when\": \"23:00\"}",
+		  "nothing is known of \"when\" here" },
+		{ "/v1/cutover", "{\"wave\": \"1\", \"go\": \"false\"}",
+		  "\"go\" must be true or false" },
+		{ "/v1/cutover", "{\"wave\": \"1\", \"dry_run\": 1}",
+		  "\"dry_run\" must be true or false" },
+		{ "/v1/cutover", "{\"wave\": \"1\", \"g\": true}",
+		  "nothing is known of \"g\" here" },
+		{ "/v1/pull", "{\"wave\": \"1\", \"dry_run\": \"true\"}",
+		  "\"dry_run\" must be true or false" },
+		{ "/v1/waive",
+		  "{\"user\": \"anna\", \"note\": \"n\", \"folder\": \"INBOX\", \"uid\": \"7\"}",
+		  "\"uid\" must be a whole number" },
+		{ "/v1/waive",
+		  "{\"user\": \"anna\", \"note\": \"n\", \"all\": true, \"count\": 1.0}",
+		  "\"count\" must be a whole number" },
+		{ "/v1/waive",
+		  "{\"user\": \"anna\", \"note\": \"n\", \"all\": true, \"count\": -1}",
+		  "which messages?" },
+		{ "/v1/reload", "{\"user\": \"anna\"}", "nothing is known of \"user\" here" },
+	};
+
+	seen.pulled[0] = '\0';
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		json_t *j = ask(CLIENT_REFUSED, bad[i][0], json_loads(bad[i][1], 0, NULL));
+
+		assert_string_equal(text_at(j, "error"), bad[i][2]);
+	}
+	assert_false(has_go("/v1/users/anna"));
+	assert_string_equal(seen.pulled, "");
+}
+
 static json_t *first_wave(const char *path)
 {
 	return json_array_get(json_object_get(ask(CLIENT_OK, path, NULL), "waves"), 0);
@@ -250,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_cutover),
+		cmocka_unit_test(test_words_that_mean_nothing),
 		cmocka_unit_test(test_when_a_wave_goes),
 		cmocka_unit_test(test_when_is_refused),
 		cmocka_unit_test(test_undo_of_pulls),
