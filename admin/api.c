@@ -57,7 +57,7 @@ static const struct api_route {
 	{ HTTP_GET, ROLE_VIEW, "/v1/inventory", api_get_inventory,
 	  "who reads by which protocol and client; ?wave= after= limit=" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/phases", api_get_phases,
-	  "the plan of one domain, or how far each is; ?domain= limit=" },
+	  "the plan of one domain, or how far each is; ?domain= | after= limit=" },
 	{ HTTP_POST, ROLE_OPERATE, "/v1/phases", api_post_phases,
 	  "{domain, item, note, undo}: a person vouches for an item" },
 	{ HTTP_GET, ROLE_VIEW, "/v1/usage", api_get_usage, "which extensions clients use" },

@@ -4,7 +4,8 @@
 
 #include "sync/phases.h"
 
-#define OPEN_MAX 8 /* ids named in a domain's row */
+#define OPEN_MAX  8    /* ids named in a domain's row */
+#define USERS_MAX 2000 /* with so many users looked at a page ends: the engine waits for it */
 
 /* ---- one domain */
 
@@ -97,6 +98,8 @@ static json_t *domain_json(const char *domain, const struct phase_item items[PHA
 struct listing {
 	struct api *api;
 	struct api_page page;
+	const char *after; /* "": from the first */
+	int64_t users;	   /* looked at */
 	struct err *e;
 };
 
@@ -106,17 +109,24 @@ static int add_domain(const char *domain, void *arg)
 	struct phase_item items[PHASE_ITEMS];
 	struct phase_facts f;
 
-	if (!*domain)
+	if (!*domain || strcmp(domain, l->after) <= 0)
 		return 0; /* names without one are of no plan */
+	if (l->users >= USERS_MAX || json_array_size(l->page.list) == l->page.limit) {
+		l->page.more = true;
+		return 1;
+	}
 	if (look(l->api, domain, &f, items, l->e) < 0)
 		return -1;
+	for (int s = 0; s < USER_STATES; s++)
+		l->users += f.n.state[s];
 	return api_page_add(&l->page, domain_json(domain, items));
 }
 
 static int all_domains(struct api_call *c)
 {
+	const char *after = http_param(c->request, "after");
 	struct err e = { 0 };
-	struct listing l = { .api = c->api, .e = &e };
+	struct listing l = { .api = c->api, .after = after ? after : "", .e = &e };
 	int status = api_asked_page(c, &l.page);
 
 	if (status)

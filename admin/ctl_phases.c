@@ -1,4 +1,5 @@
 /* Hides: how a domain's plan looks, on a terminal and in Markdown, and how an item is named. */
+#include "admin/api.h"
 #include "admin/ctl.h"
 #include "admin/table.h"
 
@@ -189,9 +190,43 @@ static void print_domains(struct ctl *c, const json_t *list)
 	table_free(&t);
 }
 
+/* The page of those behind *after, which then is its last one; NULL: it was the last page. */
+static int add_domains(struct ctl *c, json_t *all, char **after)
+{
+	char *path = mem_printf("/v1/phases?limit=%d", API_PAGE_MAX);
+	const json_t *list;
+	json_t *page;
+	size_t n;
+	int status;
+
+	ctl_param(c, &path, "after", *after);
+	status = ctl_ask(c, path, NULL, &page);
+	mem_free(&path);
+	mem_free(after);
+	list = json_object_get(page, "domains");
+	n = json_array_size(list);
+	json_array_extend(all, (json_t *)(uintptr_t)list);
+	if (ctl_true(page, "more") && n > 0)
+		*after = mem_str(ctl_text(json_array_get(list, n - 1), "domain"));
+	json_decref(page);
+	return status;
+}
+
 static int show_domains(struct ctl *c)
 {
-	return ctl_print_list(c, "/v1/phases", "domains", print_domains);
+	json_t *list = json_array(),
+	       *whole = json_pack("{s:o, s:b}", "domains", list, "more", 0);
+	char *after = NULL;
+	int status;
+
+	do
+		status = add_domains(c, list, &after);
+	while (status == CTL_OK && after);
+	if (status == CTL_OK && !ctl_json(c, whole))
+		print_domains(c, list);
+	mem_free(&after);
+	json_decref(whole);
+	return status;
 }
 
 /* ---- a person's word */

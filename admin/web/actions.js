@@ -218,8 +218,8 @@ export function waveActions(sums, wave, more) {
 	]);
 }
 
-/* A person's word about an item of a domain's plan. */
-export function vouch(domain, item) {
+/* A person's word about an item of a domain's plan; done: when it was given. */
+function vouch(domain, item, done) {
 	askFirst({
 		title: `“${item.what}” is done for ${domain}?`,
 		lines: ["Your word is kept with your name and the time."],
@@ -227,28 +227,30 @@ export function vouch(domain, item) {
 		yes: "It is done",
 		act: async (values) => {
 			await post("/v1/phases", { domain, item: item.id, ...values });
+			done();
 			return `${item.id} of ${domain} is done.`;
 		},
 	});
 }
 
-export function takeBack(domain, item) {
+function takeBack(domain, item, done) {
 	askFirst({
 		title: `Take back “${item.what}” of ${domain}?`,
 		lines: ["The item is open again. Where the gate asks for the plan, that may hold the domain's users up."],
 		yes: "Take it back",
 		act: async () => {
 			await post("/v1/phases", { domain, item: item.id, undo: true });
+			done();
 			return `${item.id} of ${domain} is open again.`;
 		},
 	});
 }
 
-export function phaseButton(domain, item) {
+export function phaseButton(domain, item, done) {
 	if (!item.by_person)
 		return null;
 	const back = item.by !== undefined && item.state === "done";
 
-	return allowed(back ? "Take back" : "It is done", () => (back ? takeBack : vouch)(domain, item),
+	return allowed(back ? "Take back" : "It is done", () => (back ? takeBack : vouch)(domain, item, done),
 		{ id: `item-${item.id}`, class: "small", "aria-label": `${back ? "Take back" : "It is done"}: ${item.what}` });
 }

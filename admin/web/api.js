@@ -87,18 +87,21 @@ export async function ask(path, body, signal) {
 
 /* What costs much or changes seldom: asked for again after ms, or once it was forgotten. */
 export function seldom(ms, load) {
-	let told, until = 0;
+	let told, until = 0, forgotten = 0;
 
 	return {
 		async get(signal) {
 			if (Date.now() >= until) {
+				const before = forgotten;
+
 				told = await load(signal);
-				until = Date.now() + ms;
+				until = before === forgotten ? Date.now() + ms : 0;
 			}
 			return told;
 		},
 		forget() {
 			until = 0;
+			forgotten++;
 		},
 	};
 }

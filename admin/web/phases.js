@@ -1,10 +1,11 @@
 /* The plan of each domain's move, as a checklist. */
 import { phaseButton } from "./actions.js";
-import { ask, query } from "./api.js";
+import { ask, query, seldom } from "./api.js";
 import { el, panel, table } from "./dom.js";
 import { count, date } from "./format.js";
 import { mark, onNew, stateBar } from "./states.js";
 
+const PLAN_MS = 15000;
 const TONES = { done: "good", warns: "warn", blocks: "bad", "not yet": "plain" };
 const COUNTS = [["Done", "done"], ["Warns", "warns"], ["Blocks", "blocks"], ["Not yet", "not_yet"]];
 
@@ -35,12 +36,12 @@ export function phases() {
 	};
 }
 
-function item(domain, i) {
+function item(domain, i, done) {
 	return el("li", {},
 		el("div", { class: "what" }, mark(TONES[i.state], i.state), " ", el("strong", {}, i.what), i.required ? "" : el("span", { class: "muted" }, " advised")),
 		el("p", { class: "muted" }, i.text),
 		i.state !== "done" && !i.by_person && i.remedy && el("p", { class: "remedy" }, i.remedy),
-		phaseButton(domain, i));
+		phaseButton(domain, i, done));
 }
 
 function history(rows) {
@@ -53,14 +54,17 @@ function history(rows) {
 	], rows.toReversed(), "Nobody has vouched for anything yet.", "Words given"));
 }
 
+/* The engine reads each user of the domain for it. */
 export function phase(params, domain) {
+	const plan = seldom(PLAN_MS, (signal) => ask(`/v1/phases${query({ domain })}`, null, signal));
+
 	return {
 		title: `Plan of ${domain}`,
 		head: [el("p", { class: "crumbs" }, el("a", { href: "#/phases" }, "Phases")), el("h1", {}, domain)],
-		load: (signal) => ask(`/v1/phases${query({ domain })}`, null, signal),
+		load: (signal) => plan.get(signal),
 		body: (d) => [el("p", { class: "summary" }, COUNTS.map(([title, key], n) => [n ? ", " : "", `${count(d.counts[key])} ${title.toLowerCase()}`])),
 			d.phases.map((title, n) => panel(`Phase ${n + 1}: ${title}`, el("ul", { class: "checks plan" },
-				d.items.filter((i) => i.phase === n + 1).map((i) => item(domain, i))))),
+				d.items.filter((i) => i.phase === n + 1).map((i) => item(domain, i, plan.forget))))),
 			history(d.history)],
 	};
 }

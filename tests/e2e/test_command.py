@@ -201,6 +201,17 @@ def test_refusal_is_1_with_remedy(config, engine):
     assert json.loads(done.stdout)["error"] == "no user zoe"
 
 
+def test_phases_pages(config, engine):
+    def row(name):
+        return {"domain": name, "phase": 3, "done": 2, "warns": 0, "blocks": 1, "not_yet": 4, "open": ["brand"]}
+    pages = [{"domains": [row("a.test"), row("b.test")], "more": True}, {"domains": [row("c.test")], "more": False}]
+    engine.answers["/v1/phases"] = lambda handler: (200, pages["after=b.test" in handler.path])
+    said = mailferry("phases", config=config).stdout
+    assert [line.split()[0] for line in said.splitlines()[1:]] == ["a.test", "b.test", "c.test"] and len(engine.asked) == 2
+    told = json.loads(mailferry("phases", "--json", config=config).stdout)
+    assert [d["domain"] for d in told["domains"]] == ["a.test", "b.test", "c.test"] and not told["more"]
+
+
 def test_users_pages(config, engine):
     pages = [{"users": [user("anna"), user("bob")], "more": True}, {"users": [user("carl")], "more": False}]
     engine.answers["/v1/users"] = lambda handler: (200, pages["after=bob" in handler.path])

@@ -510,15 +510,35 @@ def test_a_first_look_asks_once(desk):
     desk.quiet()
 
 
-def test_waves_are_summed_up_seldom(desk, people):
+@pytest.mark.parametrize("place, path", [("waves", "/v1/status"), ("phases/example.com", "/v1/phases?domain=example.com")])
+def test_what_reads_everybody_is_asked_for_seldom(desk, people, place, path):
     """However much happens meanwhile."""
     b = desk.browser
-    desk.look("waves")
+    desk.look(place)
     b.wait("#dot.live")
-    asked = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/v1/status')).length"
+    asked = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('%s')).length" % path
     before = b.evaluate(asked)
+    assert before
     desk.f.command("cutover", people[0].name)
     desk.f.wait_state([people[0].name], "trailing")
     b.wait("#dot.live")
     b.evaluate("new Promise((done) => setTimeout(done, 4000))")     # an event is followed within a second
     assert b.evaluate(asked) == before
+
+
+def test_what_is_forgotten_while_it_is_asked_for(desk):
+    """What was asked for before a person changed it is not kept."""
+    desk.look()
+    assert desk.browser.evaluate("""(async () => {
+        const { seldom } = await import("/api.js"), asked = [];
+        const kept = seldom(1e6, () => new Promise((done) => asked.push(done)));
+        const before = kept.get();
+
+        kept.forget();
+        asked[0]("old");
+        await before;
+        const after = kept.get();
+
+        asked[1]?.("new");
+        return after;
+    })()""") == "new"

@@ -228,8 +228,9 @@ static void test_pulls_of_a_wave(void **state UNUSED)
 	seen.shown = 0;
 	ask(CLIENT_OK, "/v1/pull?wave=1", NULL);
 	assert_int_equal(seen.shown, 0);
-	change_store("INSERT INTO pulls VALUES ('anna@example.com', 'waiting', '', '', 0, 0, 0, 0,"
-		     " 0, 0, 0)");
+	change_store(
+		"INSERT INTO pulls VALUES ('anna@example.com', 'waiting', '', '', 0, 0, 0, 0,"
+		" 0, 0, 0)");
 	ask(CLIENT_OK, "/v1/pull?wave=1", NULL);
 	assert_int_equal(json_array_size(json_object_get(last, "users")), 1);
 	assert_int_equal(seen.shown, 1);
@@ -261,6 +262,34 @@ static void test_final_report_waits_for_a_journal(void **state UNUSED)
 	change_store("UPDATE users SET exceptions = 0");
 }
 
+static const char *domain_at(size_t i)
+{
+	return text_at(json_array_get(json_object_get(last, "domains"), i), "domain");
+}
+
+/* Whoever looks at the plans of all domains has everybody counted: the engine waits for a part
+ * of it at most. */
+static void test_plans_of_large_domains(void **state UNUSED)
+{
+	change_store(
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)"
+		" INSERT INTO users (name, old_login, new_login, wave, state, change, epoch,"
+		" state_since) SELECT 'u' || i || CASE WHEN i % 2 THEN '@x.test' ELSE '@y.test'"
+		" END, '', '', '9', 'pending', 1000 + i, 0, 0 FROM n");
+	ask(CLIENT_OK, "/v1/phases", NULL);
+	assert_int_equal(json_array_size(json_object_get(last, "domains")), 2);
+	assert_string_equal(domain_at(1), "x.test");
+	assert_true(json_is_true(json_object_get(last, "more")));
+	ask(CLIENT_OK, "/v1/phases?after=x.test", NULL);
+	assert_int_equal(json_array_size(json_object_get(last, "domains")), 1);
+	assert_string_equal(domain_at(0), "y.test");
+	assert_true(json_is_false(json_object_get(last, "more")));
+	ask(CLIENT_OK, "/v1/phases?limit=1", NULL);
+	assert_string_equal(domain_at(0), "example.com");
+	assert_true(json_is_true(json_object_get(last, "more")));
+	change_store("DELETE FROM users WHERE wave = '9'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_status_tells_of_certificates),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_plans_of_large_domains),
 		cmocka_unit_test(test_the_past),
 		cmocka_unit_test(test_the_end_of_the_history),
 		cmocka_unit_test(test_pulls_of_a_wave),
