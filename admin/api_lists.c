@@ -274,5 +274,6 @@ int api_get_holds(struct api_call *c)
 	if (status)
 		return status;
 	return api_finish(c, &p, "holds",
-			  store_holds_each(c->api->store, name, add_hold, &p, &e), &e);
+			  store_holds_each(c->api->store, name, (int)p.limit + 1, add_hold, &p, &e),
+			  &e);
 }

@@ -21,18 +21,31 @@ static int add_login(const struct login_row *l, void *arg)
 	return api_page_add(arg, login_json(l));
 }
 
+/* 0, or the status of a refusal. */
+static int asked_past(struct api_call *c, struct api_page *p, struct past_filter *f)
+{
+	int status;
+
+	*f = (struct past_filter){ .name = c->name };
+	status = api_asked_page_after(c, p, &f->after);
+	if (status)
+		return status;
+	f->limit = (int)p->limit + 1; /* one says that there is more */
+	f->newest = p->last;
+	return 0;
+}
+
 int api_get_logins(struct api_call *c)
 {
+	struct past_filter f;
 	struct err e = { 0 };
 	struct api_page p;
-	int64_t after;
-	int status = api_asked_page_after(c, &p, &after);
+	int status = asked_past(c, &p, &f);
 
 	if (status)
 		return status;
 	return api_finish(c, &p, "logins",
-			  store_logins_each(c->api->store, c->name, after, add_login, &p, &e),
-			  &e);
+			  store_logins_each(c->api->store, &f, add_login, &p, &e), &e);
 }
 
 static int add_drop(const struct drop_row *d, void *arg)
@@ -48,17 +61,17 @@ static int add_drop(const struct drop_row *d, void *arg)
 			       "client", api_json_text(d->client), "back_ms", back));
 }
 
+/* after is a time: drops have no number. */
 int api_get_drops(struct api_call *c)
 {
+	struct past_filter f;
 	struct err e = { 0 };
 	struct api_page p;
-	int64_t after; /* a time: drops have no number */
-	int status = api_asked_page_after(c, &p, &after);
+	int status = asked_past(c, &p, &f);
 
 	if (status)
 		return status;
-	return api_finish(c, &p, "drops",
-			  store_drops_each(c->api->store, c->name, after, add_drop, &p, &e),
+	return api_finish(c, &p, "drops", store_drops_each(c->api->store, &f, add_drop, &p, &e),
 			  &e);
 }
 

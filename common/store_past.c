@@ -3,6 +3,11 @@
 #include "common/store_driver.h"
 #include "common/store_session.h"
 
+static int64_t limit_of(int limit)
+{
+	return limit ? limit : INT64_MAX;
+}
+
 /* ---- rows with texts of their own */
 
 static void disown(const char **text)
@@ -136,15 +141,17 @@ int store_logins_write(struct store *st, const char *node, const struct login_ro
 	return db_commit(st->db, e);
 }
 
-int store_logins_each(struct store *st, const char *name, int64_t after, store_login_fn *fn,
+#define LOGINS(order)                                                             \
+	"SELECT id, node, name, proto, at, side, route, result, client, held_ms," \
+	" took_ms FROM (SELECT * FROM logins WHERE name = ?1 AND id > ?2"         \
+	" ORDER BY id " order " LIMIT ?3) l ORDER BY id"
+
+int store_logins_each(struct store *st, const struct past_filter *f, store_login_fn *fn,
 		      void *arg, struct err *e)
 {
 	struct rows *r =
-		db_query(st->db,
-			 "SELECT id, node, name, proto, at, side, route, result, client,"
-			 " held_ms, took_ms FROM logins WHERE name = ?1 AND id > ?2"
-			 " ORDER BY id",
-			 ARGS(TEXT(name), INT(after)), e);
+		db_query(st->db, f->newest ? LOGINS("DESC") : LOGINS("ASC"),
+			 ARGS(TEXT(f->name), INT(f->after), INT(limit_of(f->limit))), e);
 	int got, rc = 0;
 
 	if (!r)
@@ -207,15 +214,18 @@ int store_drops_write(struct store *st, const char *node, const struct drop_row 
 	return db_commit(st->db, e);
 }
 
-int store_drops_each(struct store *st, const char *name, int64_t after, store_drop_fn *fn,
+#define DROPS(order)                                                            \
+	"SELECT node, session, name, proto, at, side, doing, why, bye, client," \
+	" back_ms FROM (SELECT * FROM drops WHERE name = ?1 AND at > ?2"        \
+	" ORDER BY at " order ", node " order ", session " order " LIMIT ?3) d" \
+	" ORDER BY at, node, session"
+
+int store_drops_each(struct store *st, const struct past_filter *f, store_drop_fn *fn,
 		     void *arg, struct err *e)
 {
 	struct rows *r =
-		db_query(st->db,
-			 "SELECT node, session, name, proto, at, side, doing, why, bye, client,"
-			 " back_ms FROM drops WHERE name = ?1 AND at > ?2"
-			 " ORDER BY at, node, session",
-			 ARGS(TEXT(name), INT(after)), e);
+		db_query(st->db, f->newest ? DROPS("DESC") : DROPS("ASC"),
+			 ARGS(TEXT(f->name), INT(f->after), INT(limit_of(f->limit))), e);
 	int got, rc = 0;
 
 	if (!r)
@@ -267,14 +277,24 @@ int store_hold_add(struct store *st, const char *node, const struct hold_row *h,
 	return db_commit(st->db, e);
 }
 
-int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
-		     struct err *e)
+#define HOLDS(condition)                                                              \
+	"SELECT id, at, held_ms, node, name, proto, released_to FROM holds" condition \
+	" ORDER BY id LIMIT ?1"
+
+/* Texts of their own for one and for all: an index serves only a condition that always stands.
+ */
+static struct rows *query_holds(struct store *st, const char *name, int limit, struct err *e)
 {
-	struct rows *r =
-		db_query(st->db,
-			 "SELECT id, at, held_ms, node, name, proto, released_to FROM holds"
-			 " WHERE ?1 = 0 OR name = ?2 ORDER BY id",
-			 ARGS(INT(name != NULL), TEXT(name)), e);
+	if (name)
+		return db_query(st->db, HOLDS(" WHERE name = ?2"),
+				ARGS(INT(limit_of(limit)), TEXT(name)), e);
+	return db_query(st->db, HOLDS(""), ARGS(INT(limit_of(limit))), e);
+}
+
+int store_holds_each(struct store *st, const char *name, int limit, store_hold_fn *fn,
+		     void *arg, struct err *e)
+{
+	struct rows *r = query_holds(st, name, limit, e);
 	int got, rc = 0;
 
 	if (!r)

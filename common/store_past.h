@@ -25,6 +25,13 @@ struct login_row {
 	const char *client;	      /* "Thunderbird 128.4", "" if it had not said by then */
 	int64_t at, held_ms, took_ms; /* took: with the wait for a cutover */
 };
+/* Which rows, always oldest first. */
+struct past_filter {
+	const char *name; /* whose */
+	int64_t after;	  /* logins: an id; drops: a time */
+	int limit;	  /* 0: all */
+	bool newest;	  /* the last so many, not the first */
+};
 /* With texts of its own, until it is freed. */
 struct login_row *login_row_copy(const struct login_row *l);
 void login_row_free(struct login_row **l);
@@ -32,8 +39,7 @@ void login_row_free(struct login_row **l);
 int store_logins_write(struct store *st, const char *node, const struct login_row *rows,
 		       size_t n, struct err *e) MUST_CHECK;
 typedef int store_login_fn(const struct login_row *l, void *arg);
-/* Of one user, oldest first, id > after. */
-int store_logins_each(struct store *st, const char *name, int64_t after, store_login_fn *fn,
+int store_logins_each(struct store *st, const struct past_filter *f, store_login_fn *fn,
 		      void *arg, struct err *e) MUST_CHECK;
 
 /* How a user reads: a row for each protocol and client of his remembered logins and live
@@ -70,8 +76,7 @@ void drop_row_free(struct drop_row **d);
 int store_drops_write(struct store *st, const char *node, const struct drop_row *rows, size_t n,
 		      struct err *e) MUST_CHECK;
 typedef int store_drop_fn(const struct drop_row *d, void *arg);
-/* Of one user, oldest first, at > after. */
-int store_drops_each(struct store *st, const char *name, int64_t after, store_drop_fn *fn,
+int store_drops_each(struct store *st, const struct past_filter *f, store_drop_fn *fn,
 		     void *arg, struct err *e) MUST_CHECK;
 
 #endif

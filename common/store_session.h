@@ -31,7 +31,8 @@ int store_sessions_each(struct store *st, const struct session_filter *f, store_
  * known, and the nodes tell about a second late. */
 int store_session_between(struct store *st, const char *name, int64_t since, int64_t until,
 			  bool *out, struct err *e) MUST_CHECK;
-/* From here on it is known of all that the nodes tell to have ended, when the first one began … */
+/* From here on it is known of all that the nodes tell to have ended, when the first one began …
+ */
 int store_session_mark(struct store *st, const char *name, struct err *e) MUST_CHECK;
 /* … and whether one, told since then or there now, began until then. */
 int store_session_since_mark(struct store *st, const char *name, int64_t until, bool *out,
@@ -45,7 +46,8 @@ struct hold_row {
 int store_hold_add(struct store *st, const char *node, const struct hold_row *h,
 		   struct err *e) MUST_CHECK;
 typedef int store_hold_fn(const struct hold_row *h, void *arg);
-int store_holds_each(struct store *st, const char *name, store_hold_fn *fn, void *arg,
-		     struct err *e) MUST_CHECK;
+/* Of one user, or of all (NULL); the first so many, 0: no limit. */
+int store_holds_each(struct store *st, const char *name, int limit, store_hold_fn *fn,
+		     void *arg, struct err *e) MUST_CHECK;
 
 #endif

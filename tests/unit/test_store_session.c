@@ -58,7 +58,9 @@ static bool was_there(int64_t since, int64_t until)
 
 static void test_when_a_node_had_a_session(void **state UNUSED)
 {
-	struct session_row s = { .id = "s1", .name = "anna", .proto = "imap", .state = "RELAY" };
+	struct session_row s = {
+		.id = "s1", .name = "anna", .proto = "imap", .state = "RELAY"
+	};
 	int64_t now;
 
 	clock_test_freeze();
@@ -85,7 +87,9 @@ static bool was_since_mark(int64_t until)
 
 static void test_the_first_session_since_it_was_asked(void **state UNUSED)
 {
-	struct session_row s = { .id = "s1", .name = "anna", .proto = "imap", .state = "RELAY", .since = 100 };
+	struct session_row s = {
+		.id = "s1", .name = "anna", .proto = "imap", .state = "RELAY", .since = 100
+	};
 
 	OK(store_session_mark(st, "anna", &err));
 	assert_false(was_since_mark(1000));
@@ -215,12 +219,15 @@ static void test_holds_and_strangers(void **state UNUSED)
 	clock_test_freeze();
 	add_hold("anna", "imap", -2000, 250, "new");
 	add_hold("bob", "pop3", -1000, 18000, "refused");
-	OK(store_holds_each(st, NULL, join_hold, holds, &err));
+	OK(store_holds_each(st, NULL, 0, join_hold, holds, &err));
 	assert_string_equal(holds,
 			    "p1 anna imap -2000 250 new; p1 bob pop3 -1000 18000 refused; ");
 	holds[0] = '\0';
-	OK(store_holds_each(st, "bob", join_hold, holds, &err));
+	OK(store_holds_each(st, "bob", 0, join_hold, holds, &err));
 	assert_string_equal(holds, "p1 bob pop3 -1000 18000 refused; ");
+	holds[0] = '\0';
+	OK(store_holds_each(st, NULL, 1, join_hold, holds, &err));
+	assert_string_equal(holds, "p1 anna imap -2000 250 new; ");
 	OK(store_stranger(st, "zoe", &err));
 	clock_test_advance(77);
 	OK(store_stranger(st, "zoe", &err));

@@ -247,13 +247,15 @@ static void test_failed_logins_to_new_are_counted(void **state UNUSED)
 	assert_int_equal(n.total, 2);
 }
 
+static const struct past_filter of_anna = { .name = "anna" };
+
 static void test_old_logins_go(void **state UNUSED)
 {
 	clock_test_freeze();
 	log_in("anna", "old", LOGIN_OK, STORE_PAST_MS + 1);
 	log_in("anna", "new", LOGIN_OK, 7);
 	seen[0] = '\0';
-	OK(store_logins_each(st, "anna", 0, note_login, NULL, &err));
+	OK(store_logins_each(st, &of_anna, note_login, NULL, &err));
 	assert_string_equal(seen, "p1 anna imap new why ok K-9 6.8 7 1 2; ");
 }
 
@@ -287,6 +289,36 @@ static int note_back(const char *client, int64_t drops, const struct spread *s,
 	return 0;
 }
 
+/* The store gives no more of them than a page has, whatever there is. */
+static void test_pages_of_the_past(void **state UNUSED)
+{
+	struct past_filter f = { .name = "anna", .limit = 2 };
+
+	clock_test_freeze();
+	for (int age_ms = 40; age_ms > 0; age_ms -= 10) {
+		log_in("anna", "old", LOGIN_REFUSED, age_ms);
+		log_in("bert", "old", LOGIN_REFUSED, age_ms);
+		drop(age_ms == 40   ? "s1"
+		     : age_ms == 30 ? "s2"
+		     : age_ms == 20 ? "s3"
+				    : "s4",
+		     "", age_ms, BYE_SENT);
+	}
+	seen[0] = '\0';
+	OK(store_logins_each(st, &f, note_login, NULL, &err));
+	OK(store_drops_each(st, &f, note_drop, NULL, &err));
+	assert_string_equal(seen, "p1 anna imap old why refused K-9 6.8 40 1 2; "
+				  "p1 anna imap old why refused K-9 6.8 30 1 2; "
+				  "s1  IDLE sent 40 0; s2  IDLE sent 30 0; ");
+	f.newest = true;
+	seen[0] = '\0';
+	OK(store_logins_each(st, &f, note_login, NULL, &err));
+	OK(store_drops_each(st, &f, note_drop, NULL, &err));
+	assert_string_equal(seen, "p1 anna imap old why refused K-9 6.8 20 1 2; "
+				  "p1 anna imap old why refused K-9 6.8 10 1 2; "
+				  "s3  IDLE sent 20 0; s4  IDLE sent 10 0; ");
+}
+
 /* Each that comes back takes the place of one that was dropped, its own if its name tells. */
 static void test_who_comes_back(void **state UNUSED)
 {
@@ -299,7 +331,7 @@ static void test_who_comes_back(void **state UNUSED)
 	log_in("anna", "new", LOGIN_REFUSED, 80);
 	log_in("anna", "new", LOGIN_OK, 40);
 	seen[0] = '\0';
-	OK(store_drops_each(st, "anna", 0, note_drop, NULL, &err));
+	OK(store_drops_each(st, &of_anna, note_drop, NULL, &err));
 	assert_string_equal(seen, "s3 Thunderbird 115 IDLE none 3600050 0; "
 				  "s1 Thunderbird 115 IDLE heard 100 0; "
 				  "s2 K-9 6.8 IDLE sent 90 50; ");
@@ -395,6 +427,7 @@ int main(void)
 		TEST(test_failed_logins_to_new_are_counted),
 		TEST(test_old_logins_go),
 		TEST(test_who_comes_back),
+		TEST(test_pages_of_the_past),
 		TEST(test_holds_of_a_wave),
 		TEST(test_since_when_a_user_is_quiet),
 	};
