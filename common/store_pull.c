@@ -58,13 +58,16 @@ int store_pulls_write(struct store *st, const struct pull_row *rows, size_t n, s
 	return store_end_work(st, rc, e);
 }
 
-int store_pull_drop(struct store *st, const char *name, struct err *e)
+int store_pulls_drop(struct store *st, char *const *names, size_t n, struct err *e)
 {
+	int rc = 0;
+
 	if (store_begin_work(st, e) < 0)
 		return -1;
-	return store_end_work(
-		st, db_run(st->db, "DELETE FROM pulls WHERE name = ?1", ARGS(TEXT(name)), e),
-		e);
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = db_run(st->db, "DELETE FROM pulls WHERE name = ?1", ARGS(TEXT(names[i])),
+			    e);
+	return store_end_work(st, rc, e);
 }
 
 #define LONG_OVER                                                                           \

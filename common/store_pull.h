@@ -34,7 +34,7 @@ struct pull_row {
 /* All or none. */
 int store_pulls_write(struct store *st, const struct pull_row *rows, size_t n,
 		      struct err *e) MUST_CHECK;
-int store_pull_drop(struct store *st, const char *name, struct err *e) MUST_CHECK;
+int store_pulls_drop(struct store *st, char *const *names, size_t n, struct err *e) MUST_CHECK;
 /* Of users who are done, what was asked for longer ago and has ended; each is told to fn. */
 typedef int store_pull_name_fn(const char *name, void *arg);
 int store_pulls_erase(struct store *st, int64_t keep_ms, store_pull_name_fn *fn, void *arg,

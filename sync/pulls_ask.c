@@ -38,79 +38,147 @@ static json_t *verdict(const char *user, const char *result, const char *text)
 			 said ? said : json_string("?"));
 }
 
-static json_t *ask_one(struct pulls *p, const struct user *u, bool only_try)
+/* Of a wave all are asked for at once: each by itself would be thousands of times to disk, with
+ * the engine waiting. */
+struct asked {
+	struct pulls *p;
+	enum pulls_ask what;
+	json_t *said;
+	char **names; /* of whom the rows change when all have been looked at */
+	size_t count;
+};
+
+static void take_up(struct asked *a, const struct user *u)
 {
-	struct pulled *x = pulls_find(p, u->name);
+	a->names[a->count++] = mem_str(u->name);
+}
+
+static json_t *ask_one(struct asked *a, const struct user *u)
+{
+	const struct pulled *x = pulls_find(a->p, u->name);
 	struct err e = { 0 };
 
 	if (x && pull_state_holds(x->state))
 		return verdict(u->name, "open", pull_state_name(x->state));
-	if (may_be_pulled(p, u, &e) < 0)
+	if (may_be_pulled(a->p, u, &e) < 0)
 		return verdict(u->name, "refused", e.text);
-	if (only_try)
+	if (a->what == PULLS_TRY)
 		return verdict(u->name, "would wait", "");
-	if (!x)
-		x = pulls_add(p, u->name);
-	x->state = PULL_WAITING;
-	x->tries = 0;
-	x->due = 0;
-	x->put_off = 0;
-	x->asked = store_now_ms(p->o.store);
-	x->migrated = x->skipped = x->failed = x->total = x->bytes = 0;
-	pulls_set_text(&x->text, "");
-	pulls_write(p, x);
+	take_up(a, u);
 	return verdict(u->name, "waits", "");
 }
 
 /* A job under way cannot be stopped, and must not be met by our own passes: not either while
  * nobody here can follow it. */
-static json_t *undo_one(struct pulls *p, const char *user)
+static json_t *undo_one(struct asked *a, const struct user *u)
 {
-	struct pulled *x = pulls_find(p, user);
-	struct err e = { 0 };
+	const struct pulled *x = pulls_find(a->p, u->name);
 
 	if (!x || !pull_state_holds(x->state))
-		return verdict(user, "none", "nothing is open");
+		return verdict(u->name, "none", "nothing is open");
 	if (x->state == PULL_RUNNING)
 		return verdict(
-			user, "refused",
+			u->name, "refused",
 			"OpenSRS's tool may be at it, and nobody can stop it there; remedy: "
 			"wait until it is through, or stands still "
 			"(opensrs.pull_still_s)");
-	if (store_pull_drop(p->o.store, user, &e) < 0)
-		return verdict(user, "refused", e.text);
-	if (x->lent)
-		depot_return(p->o.depot, user);
-	pulls_drop(p, x);
+	take_up(a, u);
+	return verdict(u->name, "undone", "");
+}
+
+static int look_at_one(struct asked *a, const char *name, struct err *e)
+{
+	struct user u = { 0 };
+	int got = store_user_get(a->p->o.store, name, &u, e);
+
+	if (got > 0)
+		json_array_append_new(a->said,
+				      a->what == PULLS_UNDO ? undo_one(a, &u) : ask_one(a, &u));
+	user_release(&u);
+	return got < 0 ? -1 : 0;
+}
+
+static void wait_anew(struct pulls *p, const struct pull_row *r)
+{
+	struct pulled *x = pulls_find(p, r->name);
+
+	if (!x)
+		x = pulls_add(p, r->name);
+	x->state = r->state;
+	x->asked = r->asked;
+	x->tries = x->put_off = 0;
+	x->due = 0;
+	x->migrated = x->skipped = x->failed = x->total = x->bytes = 0;
+	pulls_set_text(&x->text, "");
+}
+
+static int let_wait(struct asked *a, struct err *e)
+{
+	struct pull_row *rows = mem_array(a->count, sizeof *rows);
+	int rc;
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct pulled *x = pulls_find(a->p, a->names[i]);
+
+		rows[i] = (struct pull_row){ .name = a->names[i],
+					     .state = PULL_WAITING,
+					     .job = x ? x->job : "",
+					     .text = "",
+					     .asked = store_now_ms(a->p->o.store) };
+	}
+	rc = store_pulls_write(a->p->o.store, rows, a->count, e);
+	for (size_t i = 0; i < a->count && rc == 0; i++)
+		wait_anew(a->p, &rows[i]);
+	mem_free(&rows);
+	return rc;
+}
+
+static int let_go(struct asked *a, struct err *e)
+{
+	struct pulls *p = a->p;
+
+	if (store_pulls_drop(p->o.store, a->names, a->count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < a->count; i++) {
+		struct pulled *x = pulls_find(p, a->names[i]);
+
+		pulls_return_journal(p, x);
+		pulls_drop(p, x);
+	}
 	if (p->worker && !pulls_has_batch(p))
 		p->o.shop->stop(p->worker); /* there is nobody to follow */
-	p->o.ended(user, p->o.arg);
-	return verdict(user, "undone", "");
+	for (size_t i = 0; i < a->count; i++)
+		p->o.ended(a->names[i], p->o.arg);
+	return 0;
+}
+
+static int ask_all(struct asked *a, char *const *users, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (look_at_one(a, users[i], e) < 0)
+			return -1;
+	if (!a->count)
+		return 0;
+	return a->what == PULLS_UNDO ? let_go(a, e) : let_wait(a, e);
 }
 
 json_t *pulls_ask(struct pulls *p, char *const *users, size_t n, enum pulls_ask what,
 		  struct err *e)
 {
-	json_t *list;
+	struct asked a = { .p = p, .what = what };
 
 	if (pulls_read(p, e) < 0)
 		return NULL;
-	list = json_array();
-	for (size_t i = 0; i < n; i++) {
-		struct user u = { 0 };
-		int got = store_user_get(p->o.store, users[i], &u, e);
-
-		if (got > 0)
-			json_array_append_new(
-				list, what == PULLS_UNDO ? undo_one(p, u.name)
-							 : ask_one(p, &u, what == PULLS_TRY));
-		user_release(&u);
-		if (got < 0) {
-			json_decref(list);
-			return NULL;
-		}
+	a.said = json_array();
+	a.names = mem_array(n, sizeof *a.names);
+	if (ask_all(&a, users, n, e) < 0) {
+		json_decref(a.said);
+		a.said = NULL;
 	}
-	return list;
+	for (size_t i = 0; i < a.count; i++)
+		mem_free(&a.names[i]);
+	mem_free(&a.names);
+	return a.said;
 }
 
 /* ---- for people */

@@ -397,6 +397,44 @@ static void who_cannot_be_followed_is_tried_less_and_less(void **state UNUSED)
 	assert_int_equal(the_worker.starts, 1);
 }
 
+static const char *result_of(const json_t *said, size_t i)
+{
+	return json_string_value(json_object_get(json_array_get(said, i), "result"));
+}
+
+static void all_said(enum pulls_ask what, char *const *names, size_t n, const char *result)
+{
+	json_t *said = pulls_ask(pulls, names, n, what, &err);
+
+	assert_int_equal(json_array_size(said), n);
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(result_of(said, i), result);
+	json_decref(said);
+}
+
+/* What is not in the store the next engine does not know: nobody is told to wait who is not. */
+static void all_are_asked_for_or_none(void **state UNUSED)
+{
+	char first[] = "u0000@ex.test", second[] = "u0001@ex.test", third[] = "u0002@ex.test";
+	char *names[] = { first, second, third };
+
+	add_many(COUNT(names));
+	do_sql(pg_url() ? "ALTER TABLE pulls ADD CONSTRAINT no_third CHECK (name <> 'u0002@ex.test')"
+			: "CREATE TRIGGER no_third BEFORE INSERT ON pulls WHEN NEW.name = 'u0002@ex.test'"
+			  " BEGIN SELECT RAISE(ABORT, 'full'); END");
+	assert_null(pulls_ask(pulls, names, COUNT(names), PULLS_ASK, &err));
+	for (size_t i = 0; i < COUNT(names); i++)
+		assert_null(pulls_show(pulls, names[i]));
+	assert_int_equal(ask("SELECT COUNT(*) FROM pulls"), 0);
+	do_sql(pg_url() ? "ALTER TABLE pulls DROP CONSTRAINT no_third" : "DROP TRIGGER no_third");
+	all_said(PULLS_ASK, names, COUNT(names), "waits");
+	assert_int_equal(ask("SELECT COUNT(*) FROM pulls WHERE state = 'waiting'"), COUNT(names));
+	all_said(PULLS_UNDO, names, COUNT(names), "undone");
+	assert_int_equal(ended, COUNT(names));
+	assert_int_equal(ask("SELECT COUNT(*) FROM pulls"), 0);
+	all_said(PULLS_UNDO, names, COUNT(names), "none");
+}
+
 #undef TEST
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
@@ -405,6 +443,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(journals_of_one_batch_come),
 		TEST(who_has_no_account_is_not_due),
+		TEST(all_are_asked_for_or_none),
 		TEST(who_is_being_moved_waits),
 		TEST(a_pass_keeps_the_journal_that_it_has),
 		TEST(who_is_unknown_now_is_not_let_go),

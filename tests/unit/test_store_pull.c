@@ -29,6 +29,7 @@ static void test_rows_in_the_order_of_asking(void **state UNUSED)
 		{ .name = "bob@a.test", .state = PULL_DONE, .job = "j", .text = "t", .tries = 1,
 		  .asked = 1, .migrated = 3, .skipped = 1, .total = 4 },
 	};
+	char name[] = "bob@a.test", *bob = name;
 	int64_t n[PULL_STATES];
 
 	add_user("anna@a.test");
@@ -43,7 +44,7 @@ static void test_rows_in_the_order_of_asking(void **state UNUSED)
 	assert_int_equal(n[PULL_DONE], 0);
 	rows[0].state = PULL_STUCK;
 	OK(store_pulls_write(st, rows, 1, &err));
-	OK(store_pull_drop(st, "bob@a.test", &err));
+	OK(store_pulls_drop(st, &bob, 1, &err));
 	assert_rows("anna@a.test stuck  \"\" 0 0/0\n");
 }
 
