@@ -71,7 +71,8 @@ int journal_folder_write(struct journal *j, const struct journal_folder *f,
  */
 int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) MUST_CHECK;
 /* After the flip one side has other UIDs: its rows lose theirs. left: that side is left, and
- * what it had is GONE. */
+ * what it had is GONE; but what is in doubt stays so, and what could not be copied is unknown.
+ */
 int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left,
 		      struct err *e) MUST_CHECK;
 /*

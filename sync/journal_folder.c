@@ -96,6 +96,18 @@ int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e)
 	return journal_with_id(j, old ? RENUMBER_OLD : RENUMBER_NEW, id, e);
 }
 
+/* What is in doubt there may have any UID by now. */
+static int batches_from_first(struct journal *j, int64_t id, enum side s, struct err *e)
+{
+	sqlite3_stmt *st = journal_get(j, BATCHES_FROM_FIRST, e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, id);
+	sqlite3_bind_int(st, 2, (int)s);
+	return journal_done(j, st, e);
+}
+
 int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, struct err *e)
 {
 	HELD(j);
@@ -103,9 +115,13 @@ int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, str
 
 	if (journal_lost_renumber(j, id, s, e) < 0)
 		return -1;
-	if (left)
-		return journal_with_id(j, old ? LEAVE_OLD : LEAVE_NEW, id, e);
-	return journal_with_id(j, old ? LOSE_OLD : LOSE_NEW, id, e);
+	if (!left)
+		return batches_from_first(j, id, s, e) < 0
+			       ? -1
+			       : journal_with_id(j, old ? LOSE_OLD : LOSE_NEW, id, e);
+	if (journal_with_id(j, old ? FORGET_UNFIT_OLD : FORGET_UNFIT_NEW, id, e) < 0)
+		return -1;
+	return journal_with_id(j, old ? LEAVE_OLD : LEAVE_NEW, id, e);
 }
 
 int journal_turn_back(struct journal *j, struct err *e)

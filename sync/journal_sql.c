@@ -27,10 +27,22 @@ const char *const journal_sql[] = {
 	[RENUMBER_NEW] = "UPDATE msg SET new_uid = NULL, new_verified = 0 WHERE folder = ?1",
 	[LOSE_OLD] = "UPDATE msg SET old_uid = NULL WHERE folder = ?1",
 	[LOSE_NEW] = "UPDATE msg SET new_uid = NULL WHERE folder = ?1",
-	[LEAVE_OLD] = "UPDATE msg SET old_uid = NULL, state = 3, reason = 'UIDVALIDITY changed'"
-		      " WHERE folder = ?1",
-	[LEAVE_NEW] = "UPDATE msg SET new_uid = NULL, state = 3, reason = 'UIDVALIDITY changed'"
-		      " WHERE folder = ?1",
+	[FORGET_UNFIT_OLD] =
+		"DELETE FROM msg WHERE folder = ?1 AND state = 2 AND new_uid IS NULL",
+	[FORGET_UNFIT_NEW] =
+		"DELETE FROM msg WHERE folder = ?1 AND state = 2 AND old_uid IS NULL",
+	/* Of what is in doubt the reason says whether it was taken. */
+	[LEAVE_OLD] =
+		"UPDATE msg SET old_uid = NULL, state = CASE state WHEN 0 THEN 0 ELSE 3 END,"
+		" reason = CASE state WHEN 0 THEN reason ELSE 'UIDVALIDITY changed' END"
+		" WHERE folder = ?1",
+	[LEAVE_NEW] =
+		"UPDATE msg SET new_uid = NULL, state = CASE state WHEN 0 THEN 0 ELSE 3 END,"
+		" reason = CASE state WHEN 0 THEN reason ELSE 'UIDVALIDITY changed' END"
+		" WHERE folder = ?1",
+	/* Its UIDs may begin again below where they stood. */
+	[BATCHES_FROM_FIRST] =
+		"UPDATE batch SET uidnext = 1 WHERE folder = ?1 AND side = ?2 AND open = 1",
 	[FOLDER_DROP_MSGS] = "DELETE FROM msg WHERE folder = ?1",
 	[FOLDER_DROP_BATCHES] = "DELETE FROM batch WHERE folder = ?1",
 	[FOLDER_DROP] = "DELETE FROM folder WHERE id = ?1",
@@ -123,12 +135,13 @@ const char *const journal_sql[] = {
 		    " WHERE open = 1 AND (folder = ?1 OR ?1 = 0) ORDER BY id",
 	[FIRST_UID] =
 		"SELECT min(uidnext) FROM batch WHERE folder = ?1 AND side = ?2 AND uidvalidity = ?3",
-	[EXCEPTIONS] = "SELECT folder.old_name, msg.id, old_uid, new_uid, size, date, reason, kind,"
-		       " tried, subject, file, server, since, retry, waived, note"
-		       " FROM exception JOIN msg ON msg.id = exception.msg"
-		       " JOIN folder ON folder.id = msg.folder"
-		       " WHERE msg.state = 2 AND (?1 = 0 OR msg.folder = ?1)"
-		       " ORDER BY msg.folder, old_uid, msg.id",
+	[EXCEPTIONS] =
+		"SELECT folder.old_name, msg.id, old_uid, new_uid, size, date, reason, kind,"
+		" tried, subject, file, server, since, retry, waived, note"
+		" FROM exception JOIN msg ON msg.id = exception.msg"
+		" JOIN folder ON folder.id = msg.folder"
+		" WHERE msg.state = 2 AND (?1 = 0 OR msg.folder = ?1)"
+		" ORDER BY msg.folder, old_uid, msg.id",
 	[LOST] = "SELECT DISTINCT side, surplus <> 0 FROM lost WHERE folder = ?1",
 	[SUSPECTS] = "SELECT uid, side, times FROM suspect WHERE folder = ?1 ORDER BY uid",
 	[MARK] = "SELECT edition, former, doubt, fence FROM mark",

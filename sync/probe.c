@@ -222,7 +222,8 @@ static size_t missing(const struct doubt *d)
 	return n;
 }
 
-/* It did not arrive: it is sent again, unless the server had said OK to it; that one lies. */
+/* It did not arrive: it is sent again, unless the server had said OK to it; that one lies. (One
+ * that has another UID on `from` by now is not known there: it is found out anew.) */
 static int write_missing(struct work *w, struct journal_msg *row, struct err *e)
 {
 	struct journal *j = w->pass->journal;
@@ -230,7 +231,7 @@ static int write_missing(struct work *w, struct journal_msg *row, struct err *e)
 
 	if (journal_reason(j, row->id, reason, e) < 0)
 		return -1;
-	if (strcmp(reason, REASON_TAKEN) != 0)
+	if (strcmp(reason, REASON_TAKEN) != 0 || !row->uid[w->pass->from])
 		return journal_msg_drop(j, row->id, e);
 	row->state = MSG_EXCEPTION;
 	row->batch = 0;
@@ -246,7 +247,8 @@ static int write_one(struct work *w, struct journal_msg *row, uint32_t uid, stru
 
 	if (!uid)
 		return write_missing(w, row, e);
-	row->state = MSG_DONE;
+	/* After the flip it is old's no longer, if that has other UIDs by now. */
+	row->state = pass_is_trailing(p) && !row->uid[p->from] ? MSG_GONE : MSG_DONE;
 	row->batch = 0;
 	row->uid[p->to] = uid;
 	w->first_uid = MAX(w->first_uid, uid + 1);

@@ -338,11 +338,70 @@ static void rows_without_a_uid(void **state UNUSED)
 	assert_int_equal(journal_lose_uids(j, f.id, SIDE_OLD, true, &e), 0);
 	assert_int_equal(journal_commit(j, &e), 0);
 	assert_int_equal(journal_msg_of(j, &f, m[0].id, pool, &one, &found, &e), 0);
-	assert_true(found && one.uid[SIDE_OLD] == 0 && one.state == MSG_GONE);
+	assert_true(found && one.uid[SIDE_OLD] == 0);
 	assert_int_equal(journal_count(j, &f, &c, &e), 0);
 	assert_int_equal(c.without[SIDE_OLD], 3);
 	assert_int_equal(c.without[SIDE_NEW], 3);
 	free(rows);
+	journal_close(&j);
+	flag_pool_free(&pool);
+}
+
+static int count_open_from(struct journal *j, int64_t id, uint32_t *uidnext)
+{
+	struct journal_batch *at;
+	struct err e = { 0 };
+	size_t n;
+
+	assert_int_equal(journal_batches(j, id, &at, &n, &e), 0);
+	*uidnext = n ? at[0].uidnext : 0;
+	free(at);
+	return (int)n;
+}
+
+/* After the flip: old's UIDs say nothing any more, and then new's. */
+static void what_is_in_doubt_stays_so_when_uids_are_lost(void **state UNUSED)
+{
+	static const enum msg_state states[] = { MSG_INTENT, MSG_DONE, MSG_EXCEPTION,
+						 MSG_EXCEPTION };
+	static const enum msg_state then[] = { MSG_INTENT, MSG_GONE, MSG_STATES, MSG_GONE };
+	struct flag_pool *pool = flag_pool_new();
+	struct journal *j = opened();
+	struct journal_folder f = inbox(j);
+	struct journal_batch b = { .folder = f.id, .side = SIDE_NEW, .uidnext = 900 };
+	struct journal_msg m[COUNT(states)], one;
+	struct err e = { 0 };
+	uint32_t uidnext;
+	bool found;
+
+	assert_int_equal(journal_batch_open(j, &b, &e), 0);
+	for (uint32_t i = 0; i < COUNT(states); i++) {
+		m[i] = add(j, &f, 10 + i, false);
+		m[i].state = states[i];
+		m[i].uid[SIDE_NEW] = i % 2 ? 20 + i : 0;
+		assert_int_equal(journal_msg_write(j, &f, &m[i], NULL, "as it was", &e), 0);
+	}
+	assert_int_equal(journal_begin(j, &e), 0);
+	assert_int_equal(journal_lose_uids(j, f.id, SIDE_OLD, true, &e), 0);
+	assert_int_equal(journal_commit(j, &e), 0);
+	for (size_t i = 0; i < COUNT(states); i++) {
+		char reason[JOURNAL_REASON_MAX];
+
+		assert_int_equal(journal_msg_of(j, &f, m[i].id, pool, &one, &found, &e), 0);
+		assert_int_equal(found ? one.state : MSG_STATES, then[i]);
+		if (!found)
+			continue;
+		assert_int_equal(one.uid[SIDE_OLD], 0);
+		assert_int_equal(journal_reason(j, one.id, reason, &e), 0);
+		assert_string_equal(reason, i ? "UIDVALIDITY changed" : "as it was");
+	}
+	assert_int_equal(count_open_from(j, f.id, &uidnext), 1);
+	assert_int_equal(uidnext, 900);
+	assert_int_equal(journal_begin(j, &e), 0);
+	assert_int_equal(journal_lose_uids(j, f.id, SIDE_NEW, false, &e), 0);
+	assert_int_equal(journal_commit(j, &e), 0);
+	assert_int_equal(count_open_from(j, f.id, &uidnext), 1);
+	assert_int_equal(uidnext, 1);
 	journal_close(&j);
 	flag_pool_free(&pool);
 }
@@ -352,11 +411,16 @@ static void rows_without_a_uid(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MADE(the_first_schema_opens),	    MADE(a_later_schema_is_left_alone),
+		MADE(the_first_schema_opens),
+		MADE(a_later_schema_is_left_alone),
 		MADE(what_was_settled_of_both_sides_is_looked_at_again),
-		MADE(narrow_writes_leave_the_rest), MADE(digests_come_together),
-		MADE(contents_are_known),	    MADE(uids_between_are_of_every_state),
-		MADE(marks_are_every_nth_uid),	    MADE(rows_without_a_uid),
+		MADE(narrow_writes_leave_the_rest),
+		MADE(digests_come_together),
+		MADE(contents_are_known),
+		MADE(uids_between_are_of_every_state),
+		MADE(marks_are_every_nth_uid),
+		MADE(rows_without_a_uid),
+		MADE(what_is_in_doubt_stays_so_when_uids_are_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

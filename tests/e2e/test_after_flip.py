@@ -1,0 +1,103 @@
+"""
+After the flip, when a worker dies and UIDs change: what comes on old is on new once, and nothing that new
+would not take is forgotten.
+"""
+
+import collections
+import itertools
+
+import pytest
+
+from lib import mail, messages
+from lib.copier import KILLED, Copier
+from lib.fakemail import FakeMail, Refused
+
+ANNA, SECRET = "anna@example.com", "secret"
+POISON = messages.sound("bad", b"poison\r\n")
+LATE = [mail.message("late%d" % i) for i in range(2)]
+
+
+class Picky(FakeMail):
+    def stored(self, data):
+        if b"poison" in data:
+            raise Refused(b"NO policy forbids it")
+        return data
+
+    def held(self):
+        return collections.Counter(m.data for m in self.box(ANNA).mails)
+
+    def renumber(self, uidvalidity=7):
+        """All of it has other UIDs, from the first one on."""
+        box = self.box(ANNA)
+        with self.lock:
+            kept = list(box.mails)
+            box.remove(m.uid for m in kept)
+            box.uidvalidity += uidvalidity
+            box.uidnext = 1 if uidvalidity else box.uidnext
+            for m in kept:
+                box.add(m.data, m.flags, m.date)
+
+
+@pytest.fixture
+def pairs(ca, tmp_path):
+    """pairs(): another old and new with the same four messages, and the copier between them."""
+    made = []
+
+    def make():
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        old, new = (Picky(name, str(folder), ca, {ANNA: SECRET}) for name in ("old", "new"))
+        made.extend((old, new))
+        copier = Copier(old, new, ca, ANNA, SECRET, str(folder), fence_s=0, exceptions=str(folder / "exceptions" / "anna"))
+        for i in range(4):
+            old.put(ANNA, b"INBOX", mail.message("m%d" % i))
+        copier.until_clean()
+        return old, new, copier
+    yield make
+    for f in made:
+        f.stop()
+
+
+def each_death(pairs, kind="trailing", side="old", **changes):
+    """The two late ones come on that side, and the worker dies, at each of its steps."""
+    code = KILLED
+    for step in itertools.count(1):
+        if code != KILLED:
+            return
+        old, new, copier = pairs()
+        copier.run("trailing")
+        for data in LATE:
+            (old if side == "old" else new).put(ANNA, b"INBOX", data)
+        code, _ = copier.run(kind, stop_at=step, **changes)
+        yield old, new, copier
+
+
+def clean_at_last(copier):
+    for _ in range(3):
+        result = copier.run("trailing")[1]
+    assert result["clean"], result
+
+
+@pytest.mark.parametrize("changed", ["old", "new"])
+def test_killed_and_then_other_uids(pairs, changed):
+    for old, new, copier in each_death(pairs):
+        if changed == "new":
+            new.box(ANNA).remove([1, 2])    # so that what is in doubt has lower UIDs than were to be expected
+            gone = 2
+        else:
+            gone = 0
+        {"old": old, "new": new}[changed].renumber()
+        clean_at_last(copier)
+        held = new.held()
+        assert all(held[data] == 1 for data in LATE) and sum(held.values()) == 6 - gone, held
+
+
+def test_what_new_has_refused_is_listed_still_when_old_has_other_uids(pairs):
+    old, new, copier = pairs()
+    copier.run("trailing")
+    old.put(ANNA, b"INBOX", POISON)
+    assert copier.run("trailing")[1]["exceptions"] == 1
+    old.renumber()
+    assert copier.run("trailing")[1]["exceptions"] == 1
+    assert copier.run("trailing")[1]["exceptions"] == 1
+    assert sum(new.held().values()) == 4
