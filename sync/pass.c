@@ -213,10 +213,24 @@ struct folder_tasks {
 	_Atomic size_t done;
 };
 
-static void take_task(struct folder_tasks *t, const struct folder_pair *pair,
-		      struct journal_folder *known)
+/* What a worker was about when it was killed; what it read may stand still since. */
+struct open_batches {
+	struct journal_batch *at;
+	size_t count;
+};
+
+static bool is_in_doubt(const struct open_batches *open, const struct journal_folder *f)
 {
-	if (!needs_work(t->p, known))
+	for (size_t i = 0; i < open->count; i++)
+		if (open->at[i].folder == f->id)
+			return true;
+	return false;
+}
+
+static void take_task(struct folder_tasks *t, const struct folder_pair *pair,
+		      struct journal_folder *known, const struct open_batches *open)
+{
+	if (!needs_work(t->p, known) && !is_in_doubt(open, known))
 		return;
 	t->at[t->count++] = (struct folder_task){ pair, known, pair->info->messages };
 	t->messages += pair->info->messages;
@@ -280,10 +294,13 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 {
 	struct folder_tasks t = { .p = p, .work = work };
 	struct name_index names = { 0 };
+	struct open_batches open = { 0 };
 	struct journal_folder *known;
 	size_t n;
 	int rc = journal_folders(p->journal, &known, &n, e);
 
+	if (rc == 0)
+		rc = journal_batches(p->journal, 0, &open.at, &open.count, e);
 	for (size_t i = 0; i < n; i++)
 		name_index_add(&names, known[i].name[p->from], i);
 	t.at = mem_array(map->count + 1, sizeof *t.at);
@@ -292,9 +309,10 @@ static int each_folder(struct pass *p, const struct folder_map *map, folder_fn *
 		size_t at = name_index_find(&names, pair->name[p->from]);
 
 		if (pair->exists && !pair->container && at != NAME_NONE)
-			take_task(&t, pair, &known[at]);
+			take_task(&t, pair, &known[at], &open);
 	}
 	name_index_release(&names);
+	mem_free(&open.at);
 	qsort(t.at, t.count, sizeof *t.at, by_messages);
 	p->tasks = &t;
 	if (rc == 0 && t.count)

@@ -384,6 +384,48 @@ static int probe_batch(struct candidates *c, struct journal_batch *b, struct err
 	return rc;
 }
 
+/*
+ * The direction has turned: these were on their way to what is read now. If they arrived, they
+ * are recognised by their content, here as mail that both sides have, or after the flip as mail
+ * that new has already.
+ */
+static int turn_batch(struct work *w, const struct journal_batch *b, struct journal_msg *rows,
+		      size_t n, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!pass_is_trailing(w->pass)) {
+			if (journal_msg_drop(j, rows[i].id, e) < 0)
+				return -1;
+			continue;
+		}
+		rows[i].state = MSG_GONE;
+		rows[i].batch = 0;
+		if (journal_msg_write(j, w->f, &rows[i], NULL, "the direction has turned", e) <
+		    0)
+			return -1;
+	}
+	return journal_batch_close(j, b->id, e);
+}
+
+static int turned_batch(struct work *w, const struct journal_batch *b, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	struct journal_msg *rows = NULL;
+	size_t n = 0;
+	int rc = journal_batch_msgs(j, w->f, b->id, w->lane->pool, &rows, &n, e);
+
+	if (rc == 0)
+		rc = journal_begin(j, e);
+	if (rc == 0 && (rc = turn_batch(w, b, rows, n, e)) < 0)
+		journal_rollback(j);
+	else if (rc == 0)
+		rc = journal_commit(j, e);
+	mem_free(&rows);
+	return rc;
+}
+
 int probe_batches(struct work *w, struct err *e)
 {
 	struct pass *p = w->pass;
@@ -394,13 +436,15 @@ int probe_batches(struct work *w, struct err *e)
 	int rc = journal_batches(p->journal, w->f->id, &at, &n, e);
 
 	for (size_t i = 0; i < n; i++)
-		from = MIN(from, at[i].uidnext);
+		if (at[i].side == p->to)
+			from = MIN(from, at[i].uidnext);
 	if (rc == 0 && n)
 		rc = journal_uids_between(p->journal, w->f->id, p->to, from, UINT32_MAX,
 					  &c.known.at, &c.known.count, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		w->touched = true;
-		rc = probe_batch(&c, &at[i], e);
+		rc = at[i].side == p->to ? probe_batch(&c, &at[i], e)
+					 : turned_batch(w, &at[i], e);
 	}
 	uid_list_release(&c.known);
 	free(at);

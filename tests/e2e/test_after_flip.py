@@ -1,5 +1,5 @@
 """
-After the flip, when a worker dies and UIDs change: what comes on old is on new once, and nothing that new
+After the flip, when a worker dies, UIDs change or the direction turns: what comes on old is on new once, and nothing that new
 would not take is forgotten.
 """
 
@@ -13,6 +13,7 @@ from lib.copier import KILLED, Copier
 from lib.fakemail import FakeMail, Refused
 
 ANNA, SECRET = "anna@example.com", "secret"
+BACK = {"from": "new"}
 POISON = messages.sound("bad", b"poison\r\n")
 LATE = [mail.message("late%d" % i) for i in range(2)]
 
@@ -90,6 +91,25 @@ def test_killed_and_then_other_uids(pairs, changed):
         clean_at_last(copier)
         held = new.held()
         assert all(held[data] == 1 for data in LATE) and sum(held.values()) == 6 - gone, held
+
+
+def test_killed_on_the_way_back_which_is_withdrawn(pairs):
+    for old, new, copier in each_death(pairs, "pass", "new", **BACK):
+        clean_at_last(copier)
+        assert new.held() == collections.Counter(LATE + [mail.message("m%d" % i) for i in range(4)])
+        copier.until_clean(**BACK)
+        assert old.held() == new.held()
+
+
+def test_killed_and_then_the_way_back(pairs):
+    """What was on its way to new may have arrived or not; on old it stays, and so does its twin."""
+    for old, new, copier in each_death(pairs):
+        old.put(ANNA, b"INBOX", LATE[0])
+        before = old.held()
+        for _ in range(3):
+            assert copier.run(**BACK)[1]["ok"]
+        assert old.held() == before
+        assert not new.held() - old.held() and max(new.held().values()) == 1
 
 
 def test_what_new_has_refused_is_listed_still_when_old_has_other_uids(pairs):
