@@ -297,10 +297,15 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 	return rc;
 }
 
-/* Who is in the rows and was not seen on `from`. */
+/*
+ * Who is in the rows and was not seen on `from`. Of a server in trouble that may be all, which
+ * comes back under other UIDs: then it is known by this, and not for new mail; but it is no
+ * sign of a client past the proxy. Nor is what was before the first pass: a last session's.
+ */
 static int mark_gone(struct work *w, void *arg UNUSED, struct err *e)
 {
 	struct journal *j = w->pass->journal;
+	bool strays = w->f->trailed && !w->pass->doubt && !pace_is_in_trouble(w->pass->from);
 
 	if (journal_begin(j, e) < 0)
 		return -1;
@@ -311,8 +316,7 @@ static int mark_gone(struct work *w, void *arg UNUSED, struct err *e)
 		    copy_find(w, w->pass->from, row->uid[w->pass->from]))
 			continue;
 		row->state = MSG_GONE;
-		/* Before, it may be a last session's doing. */
-		w->pass->count.strays += w->f->trailed && !w->pass->doubt;
+		w->pass->count.strays += strays;
 		if (journal_msg_write(j, w->f, row, NULL, "left old after the flip", e) < 0) {
 			journal_rollback(j);
 			return -1;
@@ -338,13 +342,10 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 	}
 	if (check_identities(&w, sides, e) < 0 || copy_gather(&w, sides, e) < 0)
 		goto out;
-	rc = 0;
-	if (pace_is_in_trouble(p->from)) /* what is missing there may come back */
-		goto out;
 	if (w.sweep.on)
 		rc = sweep_gone(&w, p->from, mark_gone, NULL, e);
-	else if (w.adds_up[p->from])
-		rc = mark_gone(&w, NULL, e);
+	else
+		rc = w.adds_up[p->from] ? mark_gone(&w, NULL, e) : 0;
 out:
 	close_work(&w);
 	return rc;

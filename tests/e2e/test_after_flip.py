@@ -1,10 +1,13 @@
 """
-After the flip, when a worker dies, UIDs change or the direction turns: what comes on old is on new once, and nothing that new
+After the flip, when a worker dies, UIDs change or old is in trouble: what comes on old is on new once, and nothing that new
 would not take is forgotten.
 """
 
 import collections
+import fcntl
 import itertools
+import os
+import struct
 
 import pytest
 
@@ -16,6 +19,7 @@ ANNA, SECRET = "anna@example.com", "secret"
 BACK = {"from": "new"}
 POISON = messages.sound("bad", b"poison\r\n")
 LATE = [mail.message("late%d" % i) for i in range(2)]
+WORD_FD = 4     # sync/pace.h: PACE_FD and one more
 
 
 class Picky(FakeMail):
@@ -121,3 +125,31 @@ def test_what_new_has_refused_is_listed_still_when_old_has_other_uids(pairs):
     assert copier.run("trailing")[1]["exceptions"] == 1
     assert copier.run("trailing")[1]["exceptions"] == 1
     assert sum(new.held().values()) == 4
+
+
+def in_trouble(copier, kind):
+    """A pass while, by the engine's word, old is in trouble."""
+    fd = os.memfd_create("word", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, struct.pack("@qqqqqQQ", 0, (1 << 63) - 1, 0, 0, 0, 0, 0))
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    copier.popen = {"pass_fds": [WORD_FD], "preexec_fn": lambda: os.dup2(fd, WORD_FD)}
+    try:
+        return copier.run(kind)[1]
+    finally:
+        copier.popen = {}
+        os.close(fd)
+
+
+def test_old_is_in_trouble_and_its_mail_comes_back(pairs):
+    """Empty for a while, as with a full disk; then all is there again under other UIDs, and old not yet well."""
+    old, new, copier = pairs()
+    copier.run("trailing")
+    before = new.held()
+    old.renumber(0)
+    old.put(ANNA, b"INBOX", LATE[0])
+    result = in_trouble(copier, "trailing")
+    assert result["copied"] == 1 and result["strays"] == 0, result
+    assert new.held() == before + collections.Counter(LATE[:1])
+    copier.run("trailing")
+    copier.until_clean(**BACK)
+    assert old.held() == new.held() == before + collections.Counter(LATE[:1])

@@ -50,13 +50,14 @@ class Copier:
     sides     {"old": …, "new": …} as side_of() gives them; the caller may change them
     changes   to every job: fence_s=0 …
     env       added to every worker's environment
+    popen     to every worker's Popen(): pass_fds=…
     """
 
     def __init__(self, old, new, ca, user, password, folder, **changes):
         self.old, self.new, self.ca, self.user, self.password = old, new, ca, user, password
         self.journal = os.path.join(folder, user + ".journal")
         self.sides = {name: side_of(server, ca, user, password) for name, server in (("old", old), ("new", new))}
-        self.changes, self.env = changes, {}
+        self.changes, self.env, self.popen = changes, {}, {}
 
     def job(self, kind="pass", **changes):
         return job_of(self.user, self.journal, kind=kind, **{**self.sides, **self.changes, **changes})
@@ -64,7 +65,7 @@ class Copier:
     def start(self, kind="pass", env=None, go=True, **changes):
         """A worker with its job, running; the caller waits for it or kills it. go: a last delta may begin."""
         p = subprocess.Popen(worker_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True, env=heard(dict(os.environ, **self.env, **(env or {}))))
+                             text=True, env=heard(dict(os.environ, **self.env, **(env or {}))), **self.popen)
         p.stdin.write(json.dumps(self.job(kind, **changes)) + "\n" + ("go\n" if kind == "final" and go else ""))
         p.stdin.flush()
         return p
