@@ -22,7 +22,7 @@ static const struct {
 	{ "/v1/retry", "user wave" },
 	{ "/v1/verify", "user wave level sample#" },
 	{ "/v1/provision", "user wave all? dry_run?" },
-	{ "/v1/pull", "user wave dry_run? undo? stuck?" },
+	{ "/v1/pull", "user wave dry_run? undo? stuck? job" },
 	{ "/v1/drop", "user force? seconds#" },
 	{ "/v1/drain", "node all? seconds# undo?" },
 	{ "/v1/forget", "node" },

@@ -50,7 +50,25 @@ static int show_answers(struct ctl *c, const json_t *answer)
 	return refused ? CTL_FAILED : CTL_OK;
 }
 
-static int ask(struct ctl *c, bool *all_well)
+/* The job that stands still, to be named to a person, and to let go nobody of another one;
+ * NULL: there is none. Freed by the caller. */
+static char *still_job(struct ctl *c)
+{
+	char *path = mem_str("/v1/pull?state=stuck&limit=1"), *job = NULL;
+	json_t *answer;
+	const json_t *first;
+
+	ctl_param(c, &path, c->wave ? "wave" : "user", c->wave ? c->wave : c->arg[0]);
+	answer = ctl_look(c, path);
+	first = json_array_get(json_object_get(answer, "users"), 0);
+	if (first)
+		job = mem_str(ctl_text(first, "job"));
+	json_decref(answer);
+	mem_free(&path);
+	return job;
+}
+
+static int ask(struct ctl *c, const char *job, bool *all_well)
 {
 	json_t *body = json_object(), *answer;
 	int status;
@@ -60,6 +78,8 @@ static int ask(struct ctl *c, bool *all_well)
 	json_object_set_new(body, "dry_run", json_boolean(c->dry_run));
 	json_object_set_new(body, "undo", json_boolean(c->undo));
 	json_object_set_new(body, "stuck", json_boolean(c->stuck));
+	if (job)
+		json_object_set_new(body, "job", json_string(job));
 	status = ctl_ask(c, "/v1/pull", body, &answer);
 	if (status == CTL_OK) {
 		*all_well = show_answers(c, answer) == CTL_OK;
@@ -178,6 +198,7 @@ static int follow(struct ctl *c, bool *all_well)
 int ctl_pull(struct ctl *c)
 {
 	bool all_well = true;
+	char *job = NULL;
 	int status;
 
 	if (!c->wave == !c->arg_count)
@@ -186,9 +207,12 @@ int ctl_pull(struct ctl *c)
 		return ctl_usage(c, "--dry-run and --undo exclude each other");
 	if (c->stuck && !c->undo)
 		return ctl_usage(c, "--stuck goes with --undo");
-	status = ctl_sure_pull(c);
+	if (c->stuck)
+		job = still_job(c);
+	status = ctl_sure_pull(c, job);
 	if (status == CTL_OK)
-		status = ask(c, &all_well);
+		status = ask(c, job, &all_well);
+	mem_free(&job);
 	if (status == CTL_OK && !c->dry_run && !c->undo && !c->no_wait)
 		status = follow(c, &all_well);
 	return status == CTL_OK && !all_well ? CTL_FAILED : status;

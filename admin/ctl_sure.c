@@ -167,19 +167,22 @@ int ctl_sure_provision(struct ctl *c, int made, int changed)
 	return ask(&text);
 }
 
-/* Of a job that stands still. */
-static int sure_not_waited(struct ctl *c)
+static int sure_not_waited(struct ctl *c, const char *job)
 {
 	struct buf text = { 0 };
 
+	if (c->wave)
+		buf_printf(&text, "those of wave %s who are", c->wave);
+	else
+		buf_printf(&text, "%s, if", c->arg[0]);
 	buf_printf(&text,
-		   "those of %s%s whose job of OpenSRS's tool stands still will not be waited for any "
+		   " in %s%s of OpenSRS's tool, which stands still, will not be waited for any "
 		   "more: if it moves again after all, mail comes twice",
-		   c->wave ? "wave " : "", c->wave ? c->wave : c->arg[0]);
+		   job ? "job " : "a job", job ? job : "");
 	return ask(&text);
 }
 
-int ctl_sure_pull(struct ctl *c)
+int ctl_sure_pull(struct ctl *c, const char *job)
 {
 	struct buf text = { 0 };
 	int status;
@@ -187,7 +190,7 @@ int ctl_sure_pull(struct ctl *c)
 	if (!is_asked(c, &status) || c->dry_run || (c->undo && !c->stuck))
 		return status;
 	if (c->undo)
-		return sure_not_waited(c);
+		return sure_not_waited(c, job);
 	buf_add_str(&text, "OpenSRS will be given the old password of ");
 	if (!add_whom(c, &text, false)) {
 		buf_release(&text);
@@ -221,7 +224,8 @@ int ctl_sure_drain(struct ctl *c, int64_t seconds)
 	if (!is_asked(c, &status) || c->undo)
 		return status;
 	if (c->all)
-		buf_add_str(&text, "all nodes will take no clients any more: nobody can log in; ");
+		buf_add_str(&text,
+			    "all nodes will take no clients any more: nobody can log in; ");
 	else
 		buf_printf(&text, "node %s will take no clients any more; ", c->arg[0]);
 	add_sessions(c, &text, "node", c->all ? NULL : c->arg[0], NULL);
@@ -254,8 +258,9 @@ int ctl_sure_rebuild(struct ctl *c)
 	answer = ctl_look(c, "/v1/status");
 	buf_add_str(&text, "of ");
 	add_users(&text, ctl_int(json_object_get(answer, "users"), "users"));
-	buf_add_str(&text, " in the store, those whom this host's flip log has seen elsewhere will"
-			   " be put on that side");
+	buf_add_str(&text,
+		    " in the store, those whom this host's flip log has seen elsewhere will"
+		    " be put on that side");
 	json_decref(answer);
 	return ask(&text);
 }

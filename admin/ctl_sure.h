@@ -11,7 +11,8 @@
 int ctl_sure_cutover(struct ctl *c) MUST_CHECK;
 int ctl_sure_rollback(struct ctl *c) MUST_CHECK;
 int ctl_sure_provision(struct ctl *c, int made, int changed) MUST_CHECK;
-int ctl_sure_pull(struct ctl *c) MUST_CHECK;
+/* job: that stands still; NULL: not known, or not asked. */
+int ctl_sure_pull(struct ctl *c, const char *job) MUST_CHECK;
 int ctl_sure_drop(struct ctl *c, int64_t wait_s) MUST_CHECK;
 int ctl_sure_drain(struct ctl *c, int64_t seconds) MUST_CHECK;
 int ctl_sure_forget(struct ctl *c) MUST_CHECK;

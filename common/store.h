@@ -237,6 +237,9 @@ int store_user_retry(struct store *st, const char *name, struct err *e) MUST_CHE
  * the present one. */
 int store_user_note(struct store *st, const char *name, const char *actor, const char *why,
 		    struct err *e) MUST_CHECK;
+/* The same of many: of all or of none. */
+int store_users_note(struct store *st, const char *const *names, size_t n, const char *actor,
+		     const char *why, struct err *e) MUST_CHECK;
 
 /* ---- what nodes follow */
 

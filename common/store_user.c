@@ -636,6 +636,18 @@ int store_user_note(struct store *st, const char *name, const char *actor, const
 			name, e);
 }
 
+int store_users_note(struct store *st, const char *const *names, size_t n, const char *actor,
+		     const char *why, struct err *e)
+{
+	int rc = db_begin(st->db, e);
+
+	if (rc < 0)
+		return -1;
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = store_user_note(st, names[i], actor, why, e);
+	return rc < 0 ? db_rollback(st->db) : db_commit(st->db, e);
+}
+
 int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg, struct err *e)
 {
 	struct rows *r =

@@ -118,7 +118,12 @@ async function pull(wave) {
 }
 
 async function undone(body) {
-	return `${some(counted((await post("/v1/pull", { ...body, undo: true })).users, "undone").length, "user is", "users are")} not waited for any more.`;
+	const { users } = await post("/v1/pull", { ...body, undo: true });
+	const gone = counted(users, "undone"), [refused] = counted(users, "refused");
+
+	if (!gone.length && refused)
+		throw new Error(`${refused.user}: ${refused.text}`);
+	return `${some(gone.length, "user is", "users are")} not waited for any more.`;
 }
 
 function undoPull(wave, n) {
@@ -130,20 +135,29 @@ function undoPull(wave, n) {
 	});
 }
 
-/* Nobody can stop a job there, and one that stands still may move again. */
-function letGo(wave, n, jobs) {
+/* Nobody can stop a job there, and one that stands still may move again: who is let go is of the one that is named. */
+function letGo(wave, n, job) {
 	askFirst({
 		title: `Let users go whose job stands still, of wave ${wave || "(none)"}?`,
-		lines: [`${some(n, "user", "users")}${jobs.length ? ` of ${jobs.join(", ")}` : ""}: our own passes begin at once.`,
+		lines: [`${some(n, "user", "users")} of ${job}: our own passes begin at once.`,
 			"Does OpenSRS's control panel show that this job is over? If it goes on after all, both bring the mail, and users may have it twice. Left alone, it is followed on, and nothing has to be said when it moves again."],
 		yes: `It is over: let ${some(n, "user", "users")} go`,
 		danger: true,
-		act: () => undone({ wave, stuck: true }),
+		act: () => undone({ wave, stuck: true, job }),
 	});
 }
 
-function stuckJobs(users) {
-	return [...new Set(users.filter((u) => u.state === "stuck").map((u) => u.job))];
+async function askLetGo(wave, n) {
+	try {
+		const { users: [first] } = await ask(`/v1/pull${query({ state: "stuck", limit: 1 })}&wave=${encodeURIComponent(wave)}`);
+
+		if (first)
+			letGo(wave, n, first.job);
+		else
+			toast("good", "No job stands still any more.");
+	} catch (e) {
+		toast("bad", e.message, e.remedy);
+	}
 }
 
 /* ---- on a wave's page */
@@ -180,5 +194,5 @@ export function pullPanel(wave, counts, pulls) {
 		pulls.more && el("p", { class: "muted" }, `The first ${count(ROWS)} are shown; mailferry pull --wave follows all.`),
 		waits + stuck > 0 && el("p", { class: "buttons" },
 			waits > 0 && allowed("Wait no more", () => undoPull(wave, waits), { class: "small", id: "pull-undo" }),
-			stuck > 0 && allowed("Let go who stands still", () => letGo(wave, stuck, stuckJobs(pulls.users)), { class: "small danger", id: "pull-let-go" })));
+			stuck > 0 && allowed("Let go who stands still", () => askLetGo(wave, stuck), { class: "small danger", id: "pull-let-go" })));
 }

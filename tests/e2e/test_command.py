@@ -504,6 +504,9 @@ SURE = {
     ("drain", "--all", "--seconds", "9"): ("nobody can log in; 3 sessions will be ended, and cut after 9 s", "/v1/drain", {"request": 7}),
     ("forget", "p1"): ("nobody will wait for node p1 any more, which had 3 sessions", "/v1/forget", {}),
     ("store", "rebuild"): ("of 9 users in the store", "/v1/rebuild", {"moved": 0}),
+    ("pull", "--wave", "1", "--undo", "--stuck"): (
+        "those of wave 1 who are in job mailferry-7 of OpenSRS's tool, which stands still, will not be waited for any more",
+        "/v1/pull", {"users": [{"user": "anna", "result": "undone", "text": "", "state": "stuck", "job": "mailferry-7"}]}),
     ("pull", "--wave", "1", "--no-wait"): ("OpenSRS will be given the old password of 3 users of wave 1", "/v1/pull", {"users": []}),
 }
 
@@ -532,6 +535,14 @@ def test_a_person_at_a_terminal_is_asked(config, engine, args):
     engine.asked.clear()
     done = mailferry(*args, config=config)      # no terminal
     assert "go on?" not in done.stderr and route in [path for path, body in engine.asked if body is not None]
+
+
+def test_who_is_let_go_is_of_the_job_that_was_named(config, engine):
+    engine.answers["/v1/pull"] = (200, {"users": [{"user": "anna", "result": "undone", "text": "", "state": "stuck", "job": "mailferry-7"}]})
+    assert "1 users are not waited for any more" in mailferry("pull", "--wave", "1", "--undo", "--stuck", config=config).stdout
+    (looked, _), (_, body) = engine.asked
+    assert "state=stuck" in looked and "wave=1" in looked
+    assert body["job"] == "mailferry-7" and body["stuck"]
 
 
 def test_what_takes_back_is_not_asked(config, engine):

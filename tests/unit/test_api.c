@@ -235,6 +235,14 @@ static void test_pulls_of_a_wave(void **state UNUSED)
 	assert_int_equal(json_array_size(json_object_get(last, "users")), 1);
 	assert_int_equal(seen.shown, 1);
 	assert_true(json_is_false(json_object_get(last, "more")));
+	change_store("INSERT INTO pulls VALUES ('bob@example.com', 'stuck', 'job-7', '', 0, 0, 0, 0,"
+		     " 0, 0, 0)");
+	ask(CLIENT_OK, "/v1/pull?wave=1&state=stuck&limit=1", NULL);
+	assert_int_equal(json_array_size(json_object_get(last, "users")), 1);
+	assert_string_equal(text_at(json_array_get(json_object_get(last, "users"), 0), "job"),
+			    "job-7");
+	assert_true(json_is_false(json_object_get(last, "more")));
+	ask(CLIENT_REFUSED, "/v1/pull?wave=1&state=odd", NULL);
 	change_store("DELETE FROM pulls");
 }
 

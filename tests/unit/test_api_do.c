@@ -162,6 +162,41 @@ static void test_undo_of_pulls(void **state UNUSED)
 	ask(CLIENT_REFUSED, "/v1/pull", json_pack("{s:s, s:b}", "wave", "1", "stuck", 1));
 }
 
+static const json_t *first_pulled(void)
+{
+	return json_array_get(json_object_get(last, "users"), 0);
+}
+
+/* By that word only who is in a job that stands still, also by his name. */
+static void test_undo_of_one_in_a_still_job(void **state UNUSED)
+{
+	ask(CLIENT_OK, "/v1/pull",
+	    json_pack("{s:s, s:b, s:b}", "user", "anna", "undo", 1, "stuck", 1));
+	assert_string_equal(seen.pulled, "");
+	assert_string_equal(text_at(first_pulled(), "result"), "none");
+	ask(CLIENT_OK, "/v1/pull",
+	    json_pack("{s:s, s:b, s:b}", "user", "bob", "undo", 1, "stuck", 1));
+	assert_string_equal(seen.pulled, "bob@example.com ");
+	assert_int_equal(json_array_size(json_object_get(last, "users")), 1);
+}
+
+/* Meanwhile the job that was looked at may be over, and another one stand still. */
+static void test_undo_of_the_job_that_was_seen(void **state UNUSED)
+{
+	ask(CLIENT_OK, "/v1/pull",
+	    json_pack("{s:s, s:b, s:b, s:s}", "wave", "1", "undo", 1, "stuck", 1, "job",
+		      "job-6"));
+	assert_string_equal(seen.pulled, "");
+	assert_string_equal(text_at(first_pulled(), "result"), "refused");
+	assert_non_null(strstr(text_at(first_pulled(), "text"), "not job-6 but job-7"));
+	ask(CLIENT_OK, "/v1/pull",
+	    json_pack("{s:s, s:b, s:b, s:s}", "wave", "1", "undo", 1, "stuck", 1, "job",
+		      "job-7"));
+	assert_string_equal(seen.pulled, "bob@example.com ");
+	ask(CLIENT_REFUSED, "/v1/pull",
+	    json_pack("{s:s, s:b, s:s}", "wave", "1", "undo", 1, "job", "job-7"));
+}
+
 static void test_drop_and_drain(void **state UNUSED)
 {
 	json_t *j = ask(CLIENT_OK, "/v1/drop",
@@ -293,6 +328,8 @@ int main(void)
 		cmocka_unit_test(test_when_a_wave_goes),
 		cmocka_unit_test(test_when_is_refused),
 		cmocka_unit_test(test_undo_of_pulls),
+		cmocka_unit_test(test_undo_of_one_in_a_still_job),
+		cmocka_unit_test(test_undo_of_the_job_that_was_seen),
 		cmocka_unit_test(test_drop_and_drain),
 		cmocka_unit_test(test_a_drop_is_in_the_history),
 		cmocka_unit_test(test_trace),
