@@ -297,15 +297,21 @@ int copy_folder(struct pass *p, struct lane *l, const struct folder_pair *pair,
 	return rc;
 }
 
+/* Is what has gone a sign of a client past the proxy? Before the first pass it may be a last
+ * session's doing, and of a server in trouble it may come back. */
+static bool are_strays(const struct pass *p, const struct journal_folder *f)
+{
+	return f->trailed && !p->doubt && !pace_is_in_trouble(p->from);
+}
+
 /*
  * Who is in the rows and was not seen on `from`. Of a server in trouble that may be all, which
- * comes back under other UIDs: then it is known by this, and not for new mail; but it is no
- * sign of a client past the proxy. Nor is what was before the first pass: a last session's.
+ * comes back under other UIDs: then it is known by this, and not for new mail.
  */
 static int mark_gone(struct work *w, void *arg UNUSED, struct err *e)
 {
 	struct journal *j = w->pass->journal;
-	bool strays = w->f->trailed && !w->pass->doubt && !pace_is_in_trouble(w->pass->from);
+	bool strays = are_strays(w->pass, w->f);
 
 	if (journal_begin(j, e) < 0)
 		return -1;
@@ -375,6 +381,37 @@ int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f, stru
 	if (rc == 0 && w.count.rows == 0)
 		rc = journal_folder_drop(p->journal, f->id, e);
 out:
+	close_work(&w);
+	return rc;
+}
+
+static int settle_vanished(struct work *w, struct err *e)
+{
+	bool sides[SIDES] = { false, false };
+
+	sides[w->pass->to] = true;
+	if (copy_look(w, sides, e) == 0)
+		return check_identities(w, sides, e) < 0 || settle_batches(w, e) < 0 ? -1 : 0;
+	if (!is_its_own(w, e))
+		return -1;
+	pass_unclean(w->pass, "%s", e->text); /* it stays in doubt */
+	err_clear(e);
+	return 0;
+}
+
+/* What was moved out of it before is not new mail where it is now. */
+int copy_note_vanished(struct pass *p, struct lane *l, struct journal_folder *f, struct err *e)
+{
+	struct work w = { .pass = p, .lane = l, .f = f };
+	int64_t n = 0;
+	int rc = journal_count(p->journal, f, &w.count, e);
+
+	if (rc == 0 && w.count.in_doubt && folder_list_find(&p->list[p->to], f->name[p->to]))
+		rc = settle_vanished(&w, e);
+	if (rc == 0)
+		rc = journal_folder_left(p->journal, f->id, &n, e);
+	if (rc == 0 && are_strays(p, f))
+		p->count.strays += n;
 	close_work(&w);
 	return rc;
 }

@@ -75,6 +75,9 @@ int journal_renumber(struct journal *j, int64_t id, enum side s, struct err *e) 
  */
 int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left,
 		      struct err *e) MUST_CHECK;
+/* After the flip old has the folder no more: what it had is GONE, n messages. In doubt stays
+ * what is. */
+int journal_folder_left(struct journal *j, int64_t id, int64_t *n, struct err *e) MUST_CHECK;
 /*
  * New counts again, as the user goes back to old. What is GONE and stands on new is new there,
  * to be brought to old, or found there by content; what is GONE and stands on old alone is one

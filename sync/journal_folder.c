@@ -124,6 +124,22 @@ int journal_lose_uids(struct journal *j, int64_t id, enum side s, bool left, str
 	return journal_with_id(j, old ? LEAVE_OLD : LEAVE_NEW, id, e);
 }
 
+int journal_folder_left(struct journal *j, int64_t id, int64_t *n, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st =
+		journal_prepare(j,
+				"UPDATE msg SET state = 3, reason = 'left old after the flip'"
+				" WHERE folder = ?1 AND state = 1",
+				e);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, id);
+	*n = journal_finish(j, st, e);
+	return *n < 0 ? -1 : 0;
+}
+
 int journal_turn_back(struct journal *j, struct err *e)
 {
 	HELD(j);

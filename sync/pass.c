@@ -346,6 +346,36 @@ static int is_gone(struct pass *p, const char *name, bool *gone, struct err *e)
 	return 0;
 }
 
+/* Is there anything to be done about it, if it is? While trailing its rows stay. */
+static int is_noted(struct pass *p, const struct journal_folder *f, bool *noted, struct err *e)
+{
+	struct journal_counts c;
+
+	*noted = false;
+	if (!pass_is_trailing(p))
+		return 0;
+	if (journal_count(p->journal, f, &c, e) < 0)
+		return -1;
+	*noted = c.at[p->from] == 0 && c.in_doubt == 0;
+	return 0;
+}
+
+static int follow_one(struct pass *p, struct journal_folder *f, struct err *e)
+{
+	const struct folder_info *here = folder_list_find(&p->list[p->from], f->name[p->from]);
+	struct lane *l = &p->lanes.at[0];
+	bool noted, gone = false;
+
+	if (here && !here->noselect)
+		return 0;
+	if (is_noted(p, f, &noted, e) < 0 ||
+	    (!noted && is_gone(p, f->name[p->from], &gone, e) < 0))
+		return -1;
+	if (!gone)
+		return 0;
+	return pass_is_trailing(p) ? copy_note_vanished(p, l, f, e) : copy_vanished(p, l, f, e);
+}
+
 /* Folders of the journal that the side that counts no longer has. */
 static int follow_vanished(struct pass *p, struct err *e)
 {
@@ -356,16 +386,8 @@ static int follow_vanished(struct pass *p, struct err *e)
 	if (mailbox_is_pop3(p->lanes.at[0].box[p->from])) /* it cannot show any other folder */
 		return 0;
 	rc = journal_folders(p->journal, &known, &n, e);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		const struct folder_info *here =
-			folder_list_find(&p->list[p->from], known[i].name[p->from]);
-		bool gone = false;
-
-		if (!here || here->noselect)
-			rc = is_gone(p, known[i].name[p->from], &gone, e);
-		if (rc == 0 && gone)
-			rc = copy_vanished(p, &p->lanes.at[0], &known[i], e);
-	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = follow_one(p, &known[i], e);
 	journal_folders_free(&known, &n);
 	return rc;
 }
@@ -408,7 +430,7 @@ static int survey_deletes(struct pass *p, struct err *e)
 static int work_folders(struct pass *p, const struct folder_map *map, struct err *e)
 {
 	if (pass_is_trailing(p)) {
-		if (each_folder(p, map, copy_note_gone, e) < 0 ||
+		if (each_folder(p, map, copy_note_gone, e) < 0 || follow_vanished(p, e) < 0 ||
 		    each_folder(p, map, copy_folder, e) < 0)
 			return -1;
 		return journal_trailed(p->journal, true, e);

@@ -214,6 +214,9 @@ int copy_note_gone(struct pass *p, struct lane *l, const struct folder_pair *pai
 /* The folder is gone on the side that counts: its mail follows, within the brake. */
 int copy_vanished(struct pass *p, struct lane *l, struct journal_folder *f,
 		  struct err *e) MUST_CHECK;
+/* The same while trailing: its mail stays, and is noted as copy_note_gone() does. */
+int copy_note_vanished(struct pass *p, struct lane *l, struct journal_folder *f,
+		       struct err *e) MUST_CHECK;
 
 /*
  * copy_look.c. Opens the folder on these sides and asks what has changed, both at once; then

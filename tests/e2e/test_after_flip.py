@@ -31,6 +31,16 @@ class Picky(FakeMail):
     def held(self):
         return collections.Counter(m.data for m in self.box(ANNA).mails)
 
+    def held_anywhere(self):
+        return collections.Counter(m.data for box in self.account(ANNA).boxes.values() for m in box.mails)
+
+    def throw_away(self, folder):
+        """As clients do it: its mail goes to Trash first."""
+        with self.lock:
+            for m in self.box(ANNA, folder).mails:
+                self.box(ANNA, b"Trash").add(m.data, m.flags, m.date)
+            del self.account(ANNA).boxes[folder]
+
     def renumber(self, uidvalidity=7):
         """All of it has other UIDs, from the first one on."""
         box = self.box(ANNA)
@@ -45,10 +55,13 @@ class Picky(FakeMail):
 
 @pytest.fixture
 def pairs(ca, tmp_path):
-    """pairs(): another old and new with the same four messages, and the copier between them."""
+    """
+    pairs(folder, …): another old and new with the same four messages, and the copier between them; and one more message in
+    each of these folders
+    """
     made = []
 
-    def make():
+    def make(*folders):
         folder = tmp_path / str(len(made))
         folder.mkdir()
         old, new = (Picky(name, str(folder), ca, {ANNA: SECRET}) for name in ("old", "new"))
@@ -56,6 +69,8 @@ def pairs(ca, tmp_path):
         copier = Copier(old, new, ca, ANNA, SECRET, str(folder), fence_s=0, exceptions=str(folder / "exceptions" / "anna"))
         for i in range(4):
             old.put(ANNA, b"INBOX", mail.message("m%d" % i))
+        for name in folders:
+            old.put(ANNA, name, mail.message(name.decode()))
         copier.until_clean()
         return old, new, copier
     yield make
@@ -63,16 +78,16 @@ def pairs(ca, tmp_path):
         f.stop()
 
 
-def each_death(pairs, kind="trailing", side="old", **changes):
+def each_death(pairs, kind="trailing", side="old", folder=b"INBOX", folders=(), **changes):
     """The two late ones come on that side, and the worker dies, at each of its steps."""
     code = KILLED
     for step in itertools.count(1):
         if code != KILLED:
             return
-        old, new, copier = pairs()
+        old, new, copier = pairs(*folders)
         copier.run("trailing")
         for data in LATE:
-            (old if side == "old" else new).put(ANNA, b"INBOX", data)
+            (old if side == "old" else new).put(ANNA, folder, data)
         code, _ = copier.run(kind, stop_at=step, **changes)
         yield old, new, copier
 
@@ -125,6 +140,26 @@ def test_what_new_has_refused_is_listed_still_when_old_has_other_uids(pairs):
     assert copier.run("trailing")[1]["exceptions"] == 1
     assert copier.run("trailing")[1]["exceptions"] == 1
     assert sum(new.held().values()) == 4
+
+
+def test_a_folder_is_thrown_away_on_old(pairs):
+    old, new, copier = pairs(b"Work", b"Trash")
+    copier.run("trailing")
+    before = new.held_anywhere()
+    old.throw_away(b"Work")
+    old.put(ANNA, b"Trash", LATE[0])
+    result = copier.run("trailing")[1]
+    assert (result["copied"], result["strays"], result["clean"]) == (1, 1, True), result
+    result = copier.run("trailing")[1]
+    assert (result["copied"], result["strays"], result["clean"]) == (0, 0, True), result
+    assert new.held_anywhere() == before + collections.Counter(LATE[:1])
+
+
+def test_killed_and_then_the_folder_is_thrown_away(pairs):
+    for old, new, copier in each_death(pairs, folder=b"Work", folders=(b"Work", b"Trash")):
+        old.throw_away(b"Work")
+        clean_at_last(copier)
+        assert sum(new.held_anywhere().values()) == 8 and max(new.held_anywhere().values()) == 1, new.held_anywhere()
 
 
 def in_trouble(copier, kind):
