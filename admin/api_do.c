@@ -1,7 +1,6 @@
 /* Hides: what a POST does to each user it names. */
 #include "admin/api_parts.h"
 #include "common/log.h"
-#include "common/store_shadow.h"
 
 /* ---- sync */
 
@@ -42,15 +41,12 @@ int api_post_retry(struct api_call *c)
 	struct err e = { 0 };
 	int rc = 0, status = api_choose(c, false, &w);
 
-	if (status == 0)
+	if (status == 0) {
 		json_object_set_new(c->out, "busy", json_array());
-	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++) {
-		rc = store_user_retry(c->api->store, w.names[i], &e);
-		if (rc >= 0)
-			rc = store_shadow_again(c->api->store, w.names[i], 0, &e);
-		if (rc >= 0)
-			rc = api_retry_exceptions(c, w.names[i], &e);
+		rc = store_users_retry(c->api->store, w.names, w.count, &e);
 	}
+	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++)
+		rc = api_retry_exceptions(c, w.names[i], &e);
 	if (status == 0) {
 		api_put_choice(c, &w);
 		status = rc < 0 ? api_fail(c, &e) : 202;

@@ -229,9 +229,9 @@ int store_user_progress(struct store *st, const char *name, const struct progres
  * it). */
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = ''.
- */
-int store_user_retry(struct store *st, const char *name, struct err *e) MUST_CHECK;
+/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = '', and
+ * a password that new was to be asked about is asked about. Of all or of none. */
+int store_users_retry(struct store *st, char *const *names, size_t n, struct err *e) MUST_CHECK;
 
 /* What a person decided about the user without a move: a row of history whose two states are
  * the present one. */

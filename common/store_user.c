@@ -1,5 +1,6 @@
 /* Hides: the rows of users, and the one transaction by which a user moves. */
 #include "common/store_driver.h"
+#include "common/store_shadow.h"
 
 #define PAGE	       500 /* users read before their callbacks run, so that these may write */
 #define BACKOFF_SHIFTS 10  /* the wait after an undo stops doubling here */
@@ -611,7 +612,7 @@ int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const
 	return store_end_work(st, rc, e);
 }
 
-int store_user_retry(struct store *st, const char *name, struct err *e)
+static int retry_one(struct store *st, const char *name, struct err *e)
 {
 	int rc = one_user(db_run(st->db,
 				 "UPDATE users SET attempts = 0, undos = 0, next_try = 0,"
@@ -619,6 +620,20 @@ int store_user_retry(struct store *st, const char *name, struct err *e)
 				 ARGS(TEXT(name)), e),
 			  name, e);
 
+	return rc < 0 ? -1 : store_shadow_again(st, name, 0, e);
+}
+
+int store_users_retry(struct store *st, char *const *names, size_t n, struct err *e)
+{
+	int rc = db_begin(st->db, e);
+
+	if (rc < 0)
+		return -1;
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = retry_one(st, names[i], e);
+	if (rc < 0)
+		return db_rollback(st->db);
+	rc = db_commit(st->db, e);
 	if (rc == 0)
 		store_nudge(st);
 	return rc;

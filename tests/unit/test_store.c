@@ -356,6 +356,7 @@ static void test_move_lost(void **state UNUSED)
 
 static void test_undo_backs_off(void **state UNUSED)
 {
+	char anna[] = "anna", nobody[] = "nobody", *names[] = { anna, nobody };
 	static const int64_t waits_min[] = { 10, 20, 40, 80 };
 	struct progress pass = { .passes = 1 };
 	struct user u;
@@ -376,12 +377,14 @@ static void test_undo_backs_off(void **state UNUSED)
 		assert_int_equal(u.next_try, store_now_ms(st) + waits_min[i] * 60000);
 		assert_stuck("anna", i + 1 >= STORE_UNDOS_STUCK ? "because" : "");
 	}
-	OK(store_user_retry(st, "anna", &err));
+	OK(store_users_retry(st, &names[0], 1, &err));
 	u = numbers_of("anna");
 	assert_true(u.undos == 0 && u.next_try == 0 && u.attempts == 0);
 	assert_stuck("anna", "");
-	assert_int_equal(store_user_retry(st, "nobody", &err), -1);
+	do_sql("UPDATE users SET attempts = 3 WHERE name = 'anna'");
+	assert_int_equal(store_users_retry(st, names, COUNT(names), &err), -1);
 	assert_int_equal(err.kind, ERR_INPUT);
+	assert_int_equal(numbers_of("anna").attempts, 3); /* all or none */
 }
 
 static void test_flip_is_dated(void **state UNUSED)
