@@ -2,8 +2,14 @@
 #include "sync/pull_trace.h"
 
 #include "common/log.h"
+#include "common/wire/sasl.h"
 
-/* So much that a password which the cut goes through is seen whole. */
+/* So much that a password which the cut goes through is seen whole, however it is written. */
+static size_t margin_of(const struct job_pull_user *u)
+{
+	return 2 * (2 * strlen(u->login[SIDE_OLD]) + u->password[SIDE_OLD].n + 4);
+}
+
 static int ask_trace(const struct pull *p, const struct job_pull_user *u, struct buf *out,
 		     struct err *e)
 {
@@ -17,19 +23,53 @@ static int ask_trace(const struct pull *p, const struct job_pull_user *u, struct
 	if (rc == 0 && !url)
 		rc = err_set(e, ERR_PROTOCOL, "no address in the answer");
 	if (rc == 0)
-		rc = opensrs_fetch(p->api, url, JOB_PULL_TRACE_MAX + u->password[SIDE_OLD].n,
-				   out, e);
+		rc = opensrs_fetch(p->api, url, JOB_PULL_TRACE_MAX + margin_of(u), out, e);
 	opensrs_call_release(&c);
 	return rc;
 }
 
-/* A password may have other letters than ASCII, but no NUL, which would end the text. */
-static void hide(char *text, size_t n, const struct secret *password)
+/* As LOGIN has it: what IMAP escapes in a quoted string. */
+static void hide_quoted(char *text, struct slice password)
 {
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < password.n; i++) {
+		if (password.p[i] == '"' || password.p[i] == '\\')
+			buf_add(&b, "\\", 1);
+		buf_add(&b, &password.p[i], 1);
+	}
+	opensrs_hide(text, buf_slice(&b));
+	buf_wipe(&b);
+}
+
+/* As AUTHENTICATE has it. */
+static void hide_base64(char *text, struct slice login, struct slice password)
+{
+	const struct sasl_plain plain[] = { { { 0 }, login, password },
+					    { login, login, password } };
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < COUNT(plain); i++) {
+		sasl_plain_write(&plain[i], &b);
+		opensrs_hide(text, buf_slice(&b));
+		buf_wipe(&b);
+	}
+	sasl_base64_encode(password, &b);
+	opensrs_hide(text, buf_slice(&b));
+	buf_wipe(&b);
+}
+
+/* A password may have other letters than ASCII, but no NUL, which would end the text. */
+static void hide(char *text, size_t n, const struct job_pull_user *u)
+{
+	struct slice password = secret_slice(&u->password[SIDE_OLD]);
+
 	for (size_t i = 0; i < n; i++)
 		if (text[i] == '\0')
 			text[i] = '?';
-	opensrs_hide(text, secret_slice(password));
+	hide_base64(text, slice_of(u->login[SIDE_OLD]), password);
+	hide_quoted(text, password);
+	opensrs_hide(text, password);
 }
 
 /* As text for people: lines, tabs, and no other control characters. */
@@ -40,11 +80,11 @@ static void tame(char *text)
 			*c = '?';
 }
 
-static char *clean(struct slice raw, const struct secret *password)
+static char *clean(struct slice raw, const struct job_pull_user *u)
 {
 	char *text = mem_strn(raw.n ? raw.p : "", raw.n), *end;
 
-	hide(text, raw.n, password);
+	hide(text, raw.n, u);
 	tame(text);
 	end = mem_str(text + raw.n - MIN(raw.n, (size_t)JOB_PULL_TRACE_MAX));
 	mem_free(&text);
@@ -60,7 +100,7 @@ char *pull_trace(const struct pull *p, const struct job_pull_user *u)
 	if (ask_trace(p, u, &raw, &e) < 0)
 		log_warn(p->about, "%s: no trace: %s", u->user, e.text);
 	else
-		text = clean(buf_slice(&raw), &u->password[SIDE_OLD]);
+		text = clean(buf_slice(&raw), u);
 	buf_wipe(&raw);
 	return text ? text : mem_str("");
 }

@@ -425,20 +425,27 @@ static void files_come_from_the_api_only(void **state UNUSED)
 
 /* ---- what its tool says */
 
-static char *trace_of(const char *words)
+static char *trace_with(const char *words, const char *login, const char *password)
 {
 	char *named = mem_printf("{\"success\":true,\"trace\":\"http://127.0.0.1:%d/f\"}", server.port);
 	struct http_reply replies[] = { { 200, named }, { 200, words } };
-	struct job_pull_user u = { .user = named, .login = { named, named } };
+	char *user = mem_str(login);
+	struct job_pull_user u = { .user = user, .login = { user, user } };
 	struct job j = { .pull.job = named };
 	char *got;
 
 	say(replies, COUNT(replies));
-	secret_set(&u.password[SIDE_OLD], "p\303\244sswort", strlen("p\303\244sswort"));
+	secret_set(&u.password[SIDE_OLD], password, strlen(password));
 	got = pull_trace(&(struct pull){ .job = &j, .api = api }, &u);
 	secret_release(&u.password[SIDE_OLD]);
 	mem_free(&named);
+	mem_free(&user);
 	return got;
+}
+
+static char *trace_of(const char *words)
+{
+	return trace_with(words, "ann", "p\303\244sswort");
 }
 
 /* Whatever letters it has, and where the end of the words begins in it. */
@@ -460,6 +467,19 @@ static void a_password_is_not_in_the_trace(void **state UNUSED)
 	mem_free(&end);
 }
 
+/* As IMAP's LOGIN, AUTHENTICATE PLAIN and LOGIN carry it. */
+static void a_password_is_not_in_the_trace_otherwise_written(void **state UNUSED)
+{
+	static const char words[] = "LOGIN ann \"se\\\"cr\\\\et\"\n"
+				    "PLAIN AGFubgBzZSJjclxldA==\nPLAIN YW5uAGFubgBzZSJjclxldA==\n"
+				    "LOGIN c2UiY3JcZXQ=\n";
+	char *got = trace_with(words, "ann", "se\"cr\\et");
+
+	assert_string_equal(got, "LOGIN ann \"**********\"\nPLAIN ********************\n"
+				 "PLAIN ************************\nLOGIN ************\n");
+	mem_free(&got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +499,7 @@ int main(void)
 		cmocka_unit_test(where_it_is),
 		cmocka_unit_test(files_come_from_the_api_only),
 		cmocka_unit_test(a_password_is_not_in_the_trace),
+		cmocka_unit_test(a_password_is_not_in_the_trace_otherwise_written),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
