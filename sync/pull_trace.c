@@ -45,8 +45,9 @@ static void hide_quoted(char *text, struct slice password)
 /* As AUTHENTICATE has it. */
 static void hide_base64(char *text, struct slice login, struct slice password)
 {
-	const struct sasl_plain plain[] = { { { 0 }, login, password },
-					    { login, login, password } };
+	/* The longer one first: it may end as the other one does. */
+	const struct sasl_plain plain[] = { { login, login, password },
+					    { { 0 }, login, password } };
 	struct buf b = { 0 };
 
 	for (size_t i = 0; i < COUNT(plain); i++) {
