@@ -90,7 +90,8 @@ CREATE TABLE engines (			-- one at work, any number of stand-bys
 	host		TEXT NOT NULL,
 	pid		INTEGER NOT NULL,
 	started		BIGINT NOT NULL,
-	seen		BIGINT NOT NULL
+	seen		BIGINT NOT NULL,
+	workers		INTEGER NOT NULL DEFAULT 0	-- passes that it makes for the one at work, at once
 );
 
 CREATE TABLE engine_lease (		-- which of them is at work
@@ -98,6 +99,18 @@ CREATE TABLE engine_lease (		-- which of them is at work
 	place		TEXT NOT NULL,
 	epoch		BIGINT NOT NULL,	-- another one for each that takes over
 	lease_until	BIGINT NOT NULL
+);
+
+CREATE TABLE leases (			-- users of whom the engine at work lets another one make a pass
+	name		TEXT PRIMARY KEY,
+	kind		TEXT NOT NULL,		-- pass, trailing
+	change		BIGINT NOT NULL,	-- the user's, when it was offered
+	connections	INTEGER NOT NULL,
+	folder		TEXT NOT NULL,		-- where the journal was last; '': nowhere
+	offered		BIGINT NOT NULL,
+	state		INTEGER NOT NULL DEFAULT 0,	-- enum lease_state
+	place		TEXT NOT NULL DEFAULT '',	-- of the engine that took it
+	body		TEXT NOT NULL DEFAULT ''	-- how far it is, or how it ended
 );
 
 CREATE TABLE certificates (		-- that clients see: the default one and the next to expire

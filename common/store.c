@@ -120,6 +120,11 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	       " at BIGINT NOT NULL, PRIMARY KEY (side, name));"
 	       "ALTER TABLE last_sessions ADD COLUMN began BIGINT NOT NULL DEFAULT 0;",
 	[19] = "ALTER TABLE last_sessions ADD COLUMN earliest BIGINT NOT NULL DEFAULT 0;",
+	[20] = "ALTER TABLE engines ADD COLUMN workers INTEGER NOT NULL DEFAULT 0;"
+	       "CREATE TABLE leases (name TEXT PRIMARY KEY, kind TEXT NOT NULL,"
+	       " change BIGINT NOT NULL, connections INTEGER NOT NULL, folder TEXT NOT NULL,"
+	       " offered BIGINT NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
+	       " place TEXT NOT NULL DEFAULT '', body TEXT NOT NULL DEFAULT '');",
 };
 
 static int meta_get_int(struct db *db, const char *key, int64_t *out, struct err *e)

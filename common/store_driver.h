@@ -124,6 +124,8 @@ struct store {
 	struct place place;
 	int64_t started,
 		engine_epoch; /* store_engine.c; 0: no engine's handle, or a stand-by's */
+	int workers; /* store_engine_lend() */
+	bool leases; /* store_lease.c: it takes users on lease */
 };
 
 /* Inside the caller's transaction: 1 unless this is the handle of an engine that has lost its
@@ -134,6 +136,9 @@ int store_engine_may(struct store *st, struct err *e) MUST_CHECK;
 /* A transaction in which a result of work is written: an error in the hands of such an engine.
  */
 int store_begin_work(struct store *st, struct err *e) MUST_CHECK;
+/* The same about this user: who has him on lease may, and nobody else while he is
+ * (common/store_lease.h). */
+int store_begin_work_on(struct store *st, const char *name, struct err *e) MUST_CHECK;
 /* Commits, or (rc < 0) rolls back; what is to be returned then. */
 int store_end_work(struct store *st, int rc, struct err *e) MUST_CHECK;
 

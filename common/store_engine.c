@@ -17,13 +17,18 @@ static int note_presence(struct store *st, int64_t now, struct err *e)
 		   e) < 0)
 		return -1;
 	return db_run(st->db,
-		      "INSERT INTO engines (place, host, pid, started, seen)"
-		      " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (place) DO UPDATE SET"
+		      "INSERT INTO engines (place, host, pid, started, seen, workers)"
+		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (place) DO UPDATE SET"
 		      " host = excluded.host, pid = excluded.pid, started = excluded.started,"
-		      " seen = excluded.seen",
+		      " seen = excluded.seen, workers = excluded.workers",
 		      ARGS(TEXT(st->place.id), TEXT(st->place.host), INT(getpid()),
-			   INT(st->started), INT(now)),
+			   INT(st->started), INT(now), INT(st->workers)),
 		      e);
+}
+
+void store_engine_lend(struct store *st, int workers)
+{
+	st->workers = workers;
 }
 
 /* Leaves 0 in *epoch if another one has taken over. */
@@ -134,7 +139,9 @@ int store_engines_each(struct store *st, store_engine_fn *fn, void *arg, struct 
 	int64_t now = db_now_ms(st->db);
 	struct rows *r = db_query(st->db,
 				  "SELECT g.place, g.host, g.pid, g.started, g.seen,"
-				  " COALESCE(l.lease_until, 0) FROM engines g"
+				  " COALESCE(l.lease_until, 0), g.workers,"
+				  " (SELECT COUNT(*) FROM leases WHERE leases.place = g.place)"
+				  " FROM engines g"
 				  " LEFT JOIN engine_lease l ON l.place = g.place"
 				  " ORDER BY COALESCE(l.lease_until, 0) DESC, g.host, g.place",
 				  NO_ARGS, e);
@@ -150,6 +157,8 @@ int store_engines_each(struct store *st, store_engine_fn *fn, void *arg, struct 
 			.started = rows_int(r, 3),
 			.seen = rows_int(r, 4),
 			.active = rows_int(r, 5) > now,
+			.workers = (int)rows_int(r, 6),
+			.leases = (int)rows_int(r, 7),
 		};
 
 		g.silent = g.seen + STORE_ENGINE_LEASE_MS <= now;

@@ -18,6 +18,9 @@
  * wakes late writes nothing.
  */
 int store_engine_beat(struct store *st, int64_t *epoch, struct err *e) MUST_CHECK;
+/* How many passes this engine makes at once for the one at work (common/store_lease.h); said with
+ * the next beat. */
+void store_engine_lend(struct store *st, int workers);
 /* A clean end: the next one need not wait. */
 int store_engine_leave(struct store *st, struct err *e) MUST_CHECK;
 
@@ -27,6 +30,8 @@ struct engine_row {
 	int pid;
 	bool active; /* holds the lease */
 	bool silent; /* not heard of for STORE_ENGINE_LEASE_MS */
+	int workers; /* passes that it makes for the one at work, at once, … */
+	int leases;  /* … and those that it has */
 };
 typedef int store_engine_fn(const struct engine_row *g, void *arg);
 /* The one at work first. */

@@ -33,6 +33,28 @@ int store_journal_get(struct store *st, const char *name, struct store_journal *
 	return got;
 }
 
+int store_journal_where(struct store *st, const char *name, struct journal_whereabouts *out,
+			struct err *e)
+{
+	struct rows *r =
+		db_query(st->db, "SELECT away, folder, host, size FROM journals WHERE name = ?1",
+			 ARGS(TEXT(name)), e);
+	int got;
+
+	*out = (struct journal_whereabouts){ 0 };
+	if (!r)
+		return -1;
+	got = rows_next(r, e);
+	if (got > 0) {
+		out->away = rows_int(r, 0);
+		snprintf(out->folder, sizeof out->folder, "%s", rows_text(r, 1));
+		snprintf(out->host, sizeof out->host, "%s", rows_text(r, 2));
+		out->size = rows_int(r, 3);
+	}
+	rows_end(&r);
+	return got;
+}
+
 /* ---- whose it is */
 
 static int take(struct store *st, const char *name, const struct store_journal *seen,
@@ -63,7 +85,7 @@ static int end(struct store *st, int rows, struct err *e)
 int store_journal_take(struct store *st, const char *name, const struct store_journal *seen,
 		       const struct place *folder, struct err *e)
 {
-	if (store_begin_work(st, e) < 0)
+	if (store_begin_work_on(st, name, e) < 0)
 		return -1;
 	return end(st, take(st, name, seen, folder, e), e);
 }
@@ -73,7 +95,7 @@ int store_journal_back(struct store *st, const char *name, const struct place *f
 {
 	int rows;
 
-	if (store_begin_work(st, e) < 0)
+	if (store_begin_work_on(st, name, e) < 0)
 		return -1;
 	rows = db_run(st->db,
 		      *edition ? "UPDATE journals SET away = 0 WHERE name = ?1 AND away = 1"
@@ -89,8 +111,10 @@ int store_journals_away(struct store *st, const struct place *folder, store_jour
 {
 	struct rows *r = db_query(st->db,
 				  "SELECT name FROM journals WHERE away = 1 AND folder = ?1"
-				  " ORDER BY name",
-				  ARGS(TEXT(folder->id)), e);
+				  " AND NOT EXISTS (SELECT 1 FROM leases"
+				  " WHERE leases.name = journals.name AND leases.place <> ''"
+				  " AND leases.place <> ?2) ORDER BY name",
+				  ARGS(TEXT(folder->id), TEXT(st->place.id)), e);
 	int got, rc = 0;
 
 	if (!r)
@@ -199,7 +223,7 @@ int store_journal_put(struct store *st, const char *name, const struct store_jou
 {
 	int rows;
 
-	if (store_begin_work(st, e) < 0)
+	if (store_begin_work_on(st, name, e) < 0)
 		return -1;
 	rows = db_run(
 		st->db,

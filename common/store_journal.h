@@ -25,10 +25,18 @@ void store_journal_release(struct store_journal *j);
 /* 1, 0: nothing is known of it, -1. */
 int store_journal_get(struct store *st, const char *name, struct store_journal *out,
 		      struct err *e) MUST_CHECK;
+/* Where it is, without its parts: 1, 0: nothing is known of it, -1. */
+struct journal_whereabouts {
+	bool away; /* as in struct store_journal, and so are these */
+	char folder[PLACE_ID_MAX], host[PLACE_HOST_MAX];
+	int64_t size;
+};
+int store_journal_where(struct store *st, const char *name, struct journal_whereabouts *out,
+			struct err *e) MUST_CHECK;
 /*
  * It goes to work in this folder. seen: as it was read, NULL: there was none. 1; 0: it is
  * another one by now; -1. Like all that follows but the parts, an error in the hands of an
- * engine that has lost its lease.
+ * engine that has lost its lease, or has not this user on lease where it needs that.
  */
 int store_journal_take(struct store *st, const char *name, const struct store_journal *seen,
 		       const struct place *folder, struct err *e) MUST_CHECK;
@@ -40,7 +48,8 @@ int store_journal_put(struct store *st, const char *name, const struct store_jou
 /* It is back as it was. 1, 0, -1. */
 int store_journal_back(struct store *st, const char *name, const struct place *folder,
 		       const char *edition, struct err *e) MUST_CHECK;
-/* Those that are at work in this folder, or should be. fn may not ask the store. */
+/* Those that are at work in this folder, or should be, but for users whom an engine of another
+ * place has on lease: folders may be shared. fn may not ask the store. */
 typedef int store_journal_fn(const char *text, void *arg);
 int store_journals_away(struct store *st, const struct place *folder, store_journal_fn *fn,
 			void *arg, struct err *e) MUST_CHECK;

@@ -133,7 +133,7 @@ static int write_state(struct db *db, const char *name, const struct uidl_state 
 int store_uidl_write(struct store *st, const char *name, const struct uidl_state *s,
 		     const struct slice *parts, size_t n, struct err *e)
 {
-	if (store_begin_work(st, e) < 0)
+	if (store_begin_work_on(st, name, e) < 0)
 		return -1;
 	if (write_state(st->db, name, s, e) < 0 ||
 	    (parts && write_parts(st->db, name, parts, n, e) < 0))

@@ -138,6 +138,7 @@ struct settings {
 		char *exceptions;      /* messages that could not be copied; NULL: in dir */
 		char *reports;	       /* of `mailferry verify`, and the key that signs them */
 		int workers;	       /* most at once */
+		bool lend; /* of them to the engine at work, while this one stands by */
 		int64_t worker_memory; /* bytes of one */
 		char *worker_user; /* they become it if the engine is root; NULL: they stay */
 		int delta_s;	   /* ready: a pass every */

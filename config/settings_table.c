@@ -222,6 +222,9 @@ const struct setting_row setting_rows[] = {
 	     "Reports of `mailferry verify`, and the key that signs them."),
 	INT("workers", AT(SECTION_SYNC, sync.workers), "4", 1, 256, "",
 	    "Users copied at once."),
+	ROW("lend", AT(SECTION_SYNC, sync.lend), BOOL, "yes", 0, 0, "", false, true,
+	    "An engine that stands by makes passes for the one at work (several hosts, "
+	    "docs/nodes.md): it needs the same password files and the same learn.key_file."),
 	INT("connections", AT(SECTION_SYNC, sync.connections), "4", 1, 8, "",
 	    "To each server for one user, where there is work enough for them."),
 	ROW("worker_memory", AT(SECTION_SYNC, sync.worker_memory), SIZE, "512M", 64 << 20,
@@ -519,7 +522,7 @@ const struct setting_row setting_rows[] = {
 	     "Networks without the limits of one address: webmail, monitoring."),
 };
 const size_t setting_row_count = COUNT(setting_rows);
-_Static_assert(COUNT(setting_rows) == 197, "a new setting: count it here, describe it above");
+_Static_assert(COUNT(setting_rows) == 198, "a new setting: count it here, describe it above");
 
 const struct section_row *section_find(struct slice name)
 {

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/store_lease.h"
 #include "sync/order.h"
 
 #define HEAL_MS	    20000 /* between two looks for what was not returned */
@@ -208,9 +209,12 @@ static int look(struct depot *d, const char *user, const char *path, bool *doubt
 {
 	struct store_journal row = { 0 };
 	struct journal_mark here;
-	int has = read_mark(d, path, &here, e), known, rc = 0;
+	int has, known, rc = store_lease_elsewhere(d->o.store, user, e);
 	enum depot_choice c;
 
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	has = read_mark(d, path, &here, e);
 	if (has < 0)
 		return -1;
 	known = store_journal_get(d->o.store, user, &row, e);
@@ -267,6 +271,12 @@ int depot_lend(struct depot *d, const char *user, int patience_ms, bool *lent, s
 	*lent = false;
 	if (!d || names_has(&d->out, user))
 		return 0;
+	got = store_lease_elsewhere(d->o.store, user, e);
+	if (got)
+		return got < 0 ? -1
+			       : err_set(e, ERR_TEMP,
+					 "another host is at the user's pass, and has the "
+					 "journal: ask again");
 	while ((got = depot_take(d, user, &doubt, e)) == 0 && clock_mono_ms() < until)
 		make_turn(d);
 	*lent = got > 0;
@@ -296,6 +306,27 @@ void depot_return(struct depot *d, const char *user)
 		return;
 	names_drop(&d->out, user);
 	leave(d, user);
+}
+
+int depot_left(struct depot *d, const char *user, struct err *e)
+{
+	struct journal_whereabouts at;
+
+	if (!d || names_has(&d->told, user))
+		return 1;
+	if (find_task(d, user))
+		return 0;
+	if (store_journal_where(d->o.store, user, &at, e) < 0)
+		return -1;
+	if (!at.away || strcmp(at.folder, d->folder.id) != 0)
+		return 1;
+	leave(d, user);
+	return 0;
+}
+
+const char *depot_folder(const struct depot *d)
+{
+	return d->folder.id;
 }
 
 static int note_name(const char *name, void *arg)

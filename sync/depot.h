@@ -32,7 +32,8 @@ void depot_free(struct depot **d);
 
 /*
  * 1: the user's journal is at work here until depot_return(); *doubt: nobody may be moved by it
- * before a pass has ended. 0: it is on its way, ask again. -1.
+ * before a pass has ended. 0: it is on its way, or another engine has the user on lease; ask
+ * again. -1.
  */
 int depot_take(struct depot *d, const char *user, bool *doubt, struct err *e) MUST_CHECK;
 #define DEPOT_PATIENCE_MS 2000 /* of people */
@@ -45,6 +46,10 @@ int depot_lend(struct depot *d, const char *user, int patience_ms, bool *lent,
 int depot_coming(const struct depot *d);
 /* Nobody writes to it any more. Of one that was not taken: nothing. */
 void depot_return(struct depot *d, const char *user);
+/* 1: it is where every host finds it, or never will be (too large); 0: it is on its way; -1. */
+int depot_left(struct depot *d, const char *user, struct err *e) MUST_CHECK;
+/* The id of the folder here, as in struct store_journal. */
+const char *depot_folder(const struct depot *d);
 /* While this engine is at work, now and then: what an engine that died here left is returned.
  */
 void depot_tick(struct depot *d);

@@ -1,5 +1,6 @@
 /* Hides: when the store is looked through, and who goes first. */
 #include "common/clock.h"
+#include "common/store_engine.h"
 #include "common/store_trace.h"
 #include "sync/engine_impl.h"
 
@@ -188,14 +189,22 @@ static int compare_choices(const void *a, const void *b)
 			    &((const struct choice *)b)->plan);
 }
 
-bool engine_has_room(struct engine *en, enum plan_step step)
+bool engine_has_room_here(struct engine *en, enum plan_step step)
 {
 	if (!plan_needs_worker(step))
 		return true;
-	if (runs_count(en, false) + depot_coming(en->o.depot) >= runs_max(en) ||
+	if (runs_here(en) + depot_coming(en->o.depot) >= runs_max_here(en) ||
 	    runs_connections(en) >= runs_connections_max(en))
 		return false;
 	return step != PLAN_CUTOVER || runs_count(en, true) < en->o.settings->cutover.parallel;
+}
+
+bool engine_has_room(struct engine *en, enum plan_step step)
+{
+	if (engine_has_room_here(en, step))
+		return true;
+	return step != PLAN_CUTOVER && lend_room(en) > 0 &&
+	       runs_connections(en) < runs_connections_max(en);
 }
 
 static void take_choices(struct engine *en)
@@ -316,12 +325,31 @@ static void drop_ended_traces(struct engine *en)
 			engine_trace(en, en->traced.at[i], false);
 }
 
+/* Between two beats, when somebody has said that there may be some. */
+static void look_for_errands(struct engine *en)
+{
+	if (en->at_work || !en->nudged || clock_mono_ms() - en->looked_for < SCAN_GAP_MS)
+		return;
+	en->nudged = false;
+	en->looked_for = clock_mono_ms();
+	(void)errands_look(en);
+}
+
 static void tick(struct engine *en)
 {
+	struct err e = { 0 };
+
 	speed_tick(en->speed);
 	tick_cutovers(en);
+	errands_tick(en);
+	look_for_errands(en);
 	if (en->stopping || !en->at_work)
 		return;
+	/* Before anybody is begun who may be at work elsewhere. */
+	if (lend_tick(en, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+		return;
+	}
 	pulls_tick(en->pulls);
 	dns_watch_tick(en->mx);
 	waves_tick(en->waves);
@@ -394,15 +422,49 @@ void engine_free(struct engine **en)
 	tally_free(&(*en)->tally);
 	names_release(&(*en)->asked);
 	names_release(&(*en)->traced);
+	names_release(&(*en)->lend.home);
 	tokens_release(&(*en)->tokens);
 	mem_free(&(*en)->choices);
 	mem_free(en);
 }
 
-void engine_at_work(struct engine *en, int64_t until)
+static int count_engine(const struct engine_row *g, void *arg)
 {
-	speed_lease(en->speed, until);
-	en->at_work = true;
+	struct engine *en = arg;
+
+	if (g->silent || (!g->active && !g->workers))
+		return 0;
+	en->others.hosts++;
+	if (strcmp(g->place, en->o.place->id) != 0)
+		en->others.workers += g->workers;
+	return 0;
+}
+
+/* Where journals can be taken from one to the other. */
+static void look_for_others(struct engine *en)
+{
+	struct err e = { 0 };
+
+	if (!en->o.depot)
+		return;
+	en->others.hosts = en->others.workers = 0;
+	if (store_engines_each(en->o.store, count_engine, en, &e) < 0)
+		log_error(NULL, "%s", e.text);
+	speed_share(en->speed, en->others.hosts);
+	store_engine_lend(en->o.store, errands_max(en));
+}
+
+void engine_renewed(struct engine *en, bool at_work, int64_t until)
+{
+	en->at_work = en->at_work || at_work;
+	look_for_others(en);
+	if (errands_look(en))
+		speed_lease(en->speed, until);
+}
+
+bool engine_has_errands(const struct engine *en)
+{
+	return en->errands != NULL;
 }
 
 bool engine_stands_by(const struct engine *en)
@@ -423,10 +485,13 @@ void engine_stop(struct engine *en)
 	en->stopping = true;
 	pulls_stop(en->pulls);
 	scan_cancel(en);
+	errands_stop(en);
 	for (struct run *r = en->runs; r; r = next) {
 		next = r->next;
 		r->cancelled = true;
-		if (r->cutover)
+		if (r->lent)
+			run_free(r); /* the next engine at work finds it in the store */
+		else if (r->cutover)
 			cutover_cancel(r->cutover, "the engine is being stopped");
 		else
 			en->o.shop.stop(r->worker);
@@ -435,7 +500,7 @@ void engine_stop(struct engine *en)
 
 bool engine_idle(const struct engine *en)
 {
-	return !en->runs && pulls_idle(en->pulls);
+	return !en->runs && !en->errands && pulls_idle(en->pulls);
 }
 
 int engine_sync_now(struct engine *en, const struct user *u, struct err *e)

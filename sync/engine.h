@@ -20,6 +20,11 @@ struct engine_opts {
 	struct workshop shop;
 	struct learned *learned; /* NULL: nothing is */
 	struct depot *depot;	 /* NULL: journals stay on this host */
+	const struct place *place;
+	/* Is the user's journal wanted on this host, so that his passes are not to be lent?
+	   NULL: nobody's is. */
+	bool (*stays_here)(const char *user, void *arg);
+	void *stays_arg;
 };
 
 struct engine *engine_new(const struct engine_opts *o);
@@ -27,10 +32,13 @@ struct engine *engine_new(const struct engine_opts *o);
 void engine_free(struct engine **en);
 
 /*
- * An engine begins as a stand-by, which starts nothing. until: its lease, by the monotonic
- * clock; to be told again with every renewal, for its workers send nothing after that.
+ * An engine begins as a stand-by, which starts nothing but errands (sync/errands.h). until:
+ * its lease, or until when it counts as being there, by the monotonic clock; to be told again
+ * with every renewal, for its workers send nothing after that.
  */
-void engine_at_work(struct engine *en, int64_t until);
+void engine_renewed(struct engine *en, bool at_work, int64_t until);
+/* Is it at something that would be another engine's, were it silent? */
+bool engine_has_errands(const struct engine *en);
 bool engine_stands_by(const struct engine *en);
 
 /* Something may have changed in the store. */
@@ -50,13 +58,15 @@ struct engine_live {
 	enum job_kind kind;
 	int64_t started; /* ms since 1970 */
 	struct job_event progress;
+	char host[PLACE_HOST_MAX]; /* "": here, or nobody has taken it yet */
 };
 const struct engine_live *engine_live(const struct engine *en, const char *user);
 /* Calls fn for each user whom a worker is at. */
 void engine_live_each(const struct engine *en, void (*fn)(const char *user, void *to),
 		      void *to);
 struct engine_count {
-	int workers, workers_max, queued, cutovers;
+	int workers, workers_max; /* of all hosts */
+	int queued, cutovers;
 };
 struct engine_count engine_count(struct engine *en);
 /* Prometheus text; ready: what /readyz says. */

@@ -4,6 +4,8 @@
  *	engine.c	who is due: the scan of all users; the engine's life
  *	runs.c		those who are worked on: started, watched, counted
  *	run_end.c	what becomes of a user when his probe or pass has ended
+ *	lend.c		runs whose worker is on another host
+ *	errands.c	the other side of that, while this engine stands by
  *	engine_why.c	what a user waits for, for people
  */
 #ifndef SYNC_ENGINE_IMPL_H
@@ -11,7 +13,9 @@
 
 #include "sync/dns_watch.h"
 #include "sync/engine.h"
+#include "sync/errands.h"
 #include "sync/hosts.h"
+#include "sync/lend.h"
 #include "sync/names.h"
 #include "sync/pulls.h"
 #include "sync/speed.h"
@@ -27,6 +31,8 @@ struct run {
 	struct engine_live live;
 	struct worker *worker;	 /* of a pass, probe or trailing pass */
 	struct cutover *cutover; /* or this */
+	bool lent;		 /* or neither: another host makes the pass … */
+	bool lease_seen;	 /* … and it was in the store when that was read last */
 	int connections;	 /* to each server that it may open */
 	struct uidl_inbox uidl;
 	bool back;	/* a cutover: to old */
@@ -55,6 +61,19 @@ struct engine {
 	struct dns_watch *mx;
 	struct pulls *pulls;
 	struct tally *tally;
+	struct errand *errands;
+	int64_t looked_for;	   /* errands, between two beats; as all here, monotonic */
+	int64_t shy_ms, shy_until; /* errands.c: none is taken for so long, until then */
+	struct {
+		bool read;	   /* what was lent by the one at work before us is known */
+		int64_t looked;	   /* monotonic */
+		struct names home; /* whose pass no other host began … */
+		int64_t home_until; /* … who are offered again from then on; monotonic */
+	} lend;
+	struct {
+		int workers; /* that other hosts lend us, at once */
+		int hosts;   /* where workers run, this one too */
+	} others;
 	int queued;
 	struct {
 		bool under_way, sliced; /* sliced: in more than one go */
@@ -73,8 +92,10 @@ int engine_look_around(struct engine *en, struct err *e) MUST_CHECK;
 /* When this user may begin; quiet_too: reads the sessions as well, where that is asked. */
 void engine_when(struct engine *en, const struct user *u, bool quiet_too,
 		 struct wave_facts *out);
-/* May another worker be started for this? */
+/* May another worker be started for this, here or on another host? */
 bool engine_has_room(struct engine *en, enum plan_step step);
+/* The same, but here. */
+bool engine_has_room_here(struct engine *en, enum plan_step step);
 
 /* ---- runs.c */
 
@@ -86,8 +107,21 @@ int runs_of_wave(const struct engine *en, const char *wave);
  * bear. */
 int runs_connections(const struct engine *en);
 int runs_connections_max(struct engine *en);
-/* How many may run at once, if each has one connection. */
+/* To each server, of one more run; at least one. */
+int runs_connections_left(struct engine *en, enum job_kind kind);
+/* How many may run at once, if each has one connection: here, and on all hosts. */
+int runs_max_here(struct engine *en);
 int runs_max(struct engine *en);
+/* Those whose worker is, or will be, here. */
+int runs_here(const struct engine *en);
+/* A run without a worker yet; the caller says what it is. */
+struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind);
+void run_free(struct run *r);
+/* Its worker has ended; res NULL: without a result, and why says how. */
+void run_worker_ended(struct run *r, const struct job_result *res, const char *why);
+/* What a worker is told, wherever it is asked for. */
+int run_order(struct engine *en, enum job_kind kind, const struct user *u, struct job *out,
+	      struct err *e) MUST_CHECK;
 /* Starts what this step needs a worker for. */
 void runs_start(struct engine *en, const struct user *u, enum plan_step step);
 

@@ -27,7 +27,7 @@ static void why_slot(struct engine *en, engine_item_fn *fn, void *to)
 {
 	struct gate_item i = { .name = "slot" };
 
-	i.ok = runs_count(en, false) < runs_max(en);
+	i.ok = engine_has_room(en, PLAN_PASS);
 	snprintf(i.text, sizeof i.text, "%d of %d workers are busy", runs_count(en, false),
 		 runs_max(en));
 	fn(&i, to);

@@ -109,6 +109,7 @@ static bool hook_live(const char *name, struct api_live *out, void *arg)
 		.messages = l->progress.messages,
 		.bytes = l->progress.bytes,
 		.started = l->started,
+		.host = l->host,
 	};
 	return true;
 }

@@ -27,6 +27,14 @@ const char *job_kind_name(enum job_kind k)
 	return kind_names[k];
 }
 
+int job_kind_find(const char *name)
+{
+	for (int k = 0; k < JOB_KINDS; k++)
+		if (strcmp(name, kind_names[k]) == 0)
+			return k;
+	return -1;
+}
+
 bool job_writes(enum job_kind k)
 {
 	return k == JOB_PASS || k == JOB_FINAL || k == JOB_TRAILING;

@@ -141,6 +141,7 @@ struct job_result {
 };
 
 const char *job_kind_name(enum job_kind k);
+int job_kind_find(const char *name); /* -1: none is called so */
 /* Does it write to a server? */
 bool job_writes(enum job_kind k);
 void job_release(struct job *j);

@@ -24,8 +24,7 @@ enum lease_news lease_beat(struct lease *l)
 		return LEASE_SAME;
 	if (l->epoch && !epoch)
 		return LEASE_LOST;
-	if (epoch)
-		l->until = before + STORE_ENGINE_LEASE_MS;
+	l->until = before + STORE_ENGINE_LEASE_MS;
 	if (epoch == l->epoch)
 		return LEASE_SAME;
 	l->epoch = epoch;

@@ -16,7 +16,7 @@
 struct lease {
 	struct store *store; /* borrowed */
 	int64_t epoch;	     /* 0: we stand by */
-	int64_t until;	     /* by the monotonic clock */
+	int64_t until; /* it holds, or (standing by) we count as being there; monotonic */
 	struct log_about about;
 	bool trouble; /* the last beat failed */
 };

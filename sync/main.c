@@ -136,7 +136,7 @@ static bool trusts_store(struct program *p)
 	}
 	if (rc == 0 && !p->distrust[0])
 		log_error(NULL, "%s; until then this engine does nothing", why);
-	if (rc == 0 && p->lease.epoch)
+	if (rc == 0 && (p->lease.epoch || engine_has_errands(p->engine)))
 		_exit(EXIT_FAILED); /* with all its workers; it comes back as one that waits */
 	snprintf(p->distrust, sizeof p->distrust, "%s", rc ? "" : why);
 	return rc > 0;
@@ -157,9 +157,8 @@ static void keep_lease(struct program *p)
 	case LEASE_LOST:
 		give_way(p);
 	}
-	if (p->lease.epoch) {
-		engine_at_work(p->engine, p->lease.until);
-	} else if (!p->stood_by) {
+	engine_renewed(p->engine, p->lease.epoch != 0, p->lease.until);
+	if (!p->lease.epoch && !p->stood_by) {
 		lease_holder(&p->lease, host);
 		log_info(NULL, "stands by: the engine on host %s is at work", host);
 	}
@@ -280,6 +279,16 @@ static int give_dir(const struct settings *s, struct err *e)
 	return 0;
 }
 
+/* The report of a comparison ends with what the journal knows. */
+static bool is_compared(const char *user, void *arg)
+{
+	struct program *p = arg;
+	struct audit_status s;
+
+	audits_find(p->audits, user, false, &s);
+	return s.state == AUDIT_WAITING || s.state == AUDIT_RUNNING;
+}
+
 static int start(struct program *p, bool new_store, struct err *e)
 {
 	if (make_dir(p->settings.run.dir, e) < 0 || make_dir(p->settings.sync.dir, e) < 0 ||
@@ -306,7 +315,10 @@ static int start(struct program *p, bool new_store, struct err *e)
 						      .settings = &p->settings,
 						      .shop = p->shop,
 						      .learned = p->learned,
-						      .depot = p->depot });
+						      .depot = p->depot,
+						      .place = &p->place,
+						      .stays_here = is_compared,
+						      .stays_arg = p });
 	p->audits = audits_new(&(struct audits_opts){ .store = p->store,
 						      .settings = &p->settings,
 						      .shop = &p->shop,
@@ -329,7 +341,7 @@ static void drop_event(struct event *ev)
 static void stop(struct program *p)
 {
 	/* First: a second TERM kills us once its event is gone. */
-	if (p->lease.epoch)
+	if (p->lease.store)
 		lease_leave(&p->lease);
 	http_server_stop(&p->http);
 	api_free(&p->api);

@@ -52,13 +52,33 @@ int runs_connections_max(struct engine *en)
 	return n;
 }
 
-/* How many may run at once, if each has one connection. */
-int runs_max(struct engine *en)
+int runs_connections_left(struct engine *en, enum job_kind kind)
+{
+	int left = runs_connections_max(en) - runs_connections(en);
+
+	return kind == JOB_PROBE ? 1 : MAX(1, MIN(en->o.settings->sync.connections, left));
+}
+
+int runs_here(const struct engine *en)
+{
+	int n = 0;
+
+	for (const struct run *r = en->runs; r; r = r->next)
+		n += !r->lent;
+	return n;
+}
+
+int runs_max_here(struct engine *en)
 {
 	return MIN(en->o.settings->sync.workers, runs_connections_max(en));
 }
 
-static struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
+int runs_max(struct engine *en)
+{
+	return MIN(en->o.settings->sync.workers + en->others.workers, runs_connections_max(en));
+}
+
+struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
 {
 	struct run *r = mem_new(sizeof *r);
 
@@ -80,7 +100,7 @@ static struct run *run_new(struct engine *en, const struct user *u, enum job_kin
 	return r;
 }
 
-static void run_free(struct run *r)
+void run_free(struct run *r)
 {
 	struct run **p = &r->en->runs;
 
@@ -153,13 +173,18 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 	case WORKER_RESULT:
 		break;
 	case WORKER_ENDED:
-		tell_hosts(r, ev->result);
-		count(r, ev->result);
-		if (!r->cancelled)
-			run_ended(r, ev->result, ev->result ? ev->result->text : ev->text);
+		run_worker_ended(r, ev->result, ev->result ? ev->result->text : ev->text);
 		run_free(r);
 		break;
 	}
+}
+
+void run_worker_ended(struct run *r, const struct job_result *res, const char *why)
+{
+	tell_hosts(r, res);
+	count(r, res);
+	if (!r->cancelled)
+		run_ended(r, res, why);
 }
 
 /* ---- how a cutover ended */
@@ -260,6 +285,19 @@ static int have_journal(struct engine *en, const struct user *u, enum job_kind *
 	return got;
 }
 
+int run_order(struct engine *en, enum job_kind kind, const struct user *u, struct job *out,
+	      struct err *e)
+{
+	if (order_fill(out, kind, u, en->o.settings, en->o.learned, e) < 0)
+		return -1;
+	if (uidl_wanted(en->o.store, en->o.settings, u->name, out, &out->uidl, e) < 0) {
+		job_release(out);
+		return -1;
+	}
+	tokens_find(&en->tokens, u->name, clock_real_ms(), &out->opensrs.token);
+	return 0;
+}
+
 static int start_run(struct run *r, const struct user *u, struct err *e)
 {
 	struct engine *en = r->en;
@@ -275,17 +313,11 @@ static int start_run(struct run *r, const struct user *u, struct err *e)
 	};
 	int rc;
 
-	if (order_fill(&j, r->live.kind, u, en->o.settings, en->o.learned, e) < 0)
+	if (run_order(en, r->live.kind, u, &j, e) < 0)
 		return -1;
-	if (uidl_wanted(en->o.store, en->o.settings, u->name, &j, &j.uidl, e) < 0) {
-		job_release(&j);
-		return -1;
-	}
-	tokens_find(&en->tokens, u->name, clock_real_ms(), &j.opensrs.token);
 	/* What is left of them: at least one, for there was room. */
-	j.connections =
-		MAX(1, MIN(j.connections, runs_connections_max(en) - runs_connections(en)));
-	r->connections = r->live.kind == JOB_PROBE ? 1 : j.connections;
+	r->connections = runs_connections_left(en, r->live.kind);
+	j.connections = r->connections;
 	if (r->live.kind == JOB_FINAL)
 		rc = cutover_start(&r->cutover, &co, u, &j, e);
 	else
@@ -317,10 +349,18 @@ static enum job_kind job_of(enum plan_step step)
 void runs_start(struct engine *en, const struct user *u, enum plan_step step)
 {
 	enum job_kind kind = job_of(step);
+	bool full = !engine_has_room_here(en, step);
 	struct err e = { 0 };
-	int here = have_journal(en, u, &kind, &e);
 	struct run *r;
+	int here;
 
+	if (lend_pass(en, u, kind, full))
+		return;
+	if (full) {
+		en->queued++;
+		return;
+	}
+	here = have_journal(en, u, &kind, &e);
 	if (here == 0) {
 		en->nudged = true; /* soon it is */
 		return;

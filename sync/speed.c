@@ -24,6 +24,7 @@ struct speed {
 	struct pace_shared shared;
 	struct ease ease[SIDES];
 	int64_t moved[SIDES], looked; /* at the last look */
+	int hosts;		      /* that share the rates; 0: not said, one */
 	struct ill ill[SIDES];	      /* as the log knows it */
 };
 
@@ -47,6 +48,11 @@ void speed_free(struct speed **sp)
 void speed_lease(struct speed *sp, int64_t until)
 {
 	atomic_store(&sp->shared.word->lease_until, until);
+}
+
+void speed_share(struct speed *sp, int hosts)
+{
+	sp->hosts = hosts;
 }
 
 const int *speed_fds(const struct speed *sp)
@@ -78,6 +84,12 @@ int speed_connections(const struct speed *sp, enum side side)
 	return rate_of(sp, side).connections;
 }
 
+/* 0 is no limit, so it must not come of one. */
+static int64_t part_of(const struct speed *sp, int64_t rate)
+{
+	return rate ? MAX(1, rate / MAX(1, sp->hosts)) : 0;
+}
+
 static int64_t lower(int64_t a, int64_t b)
 {
 	return a && b ? MIN(a, b) : MAX(a, b);
@@ -89,8 +101,9 @@ static void set_rates(struct speed *sp)
 		struct rate r = rate_of(sp, (enum side)i);
 
 		atomic_store(&sp->shared.page->host[i][PACE_BYTES].rate,
-			     lower(r.bytes, sp->ease[i].limit));
-		atomic_store(&sp->shared.page->host[i][PACE_MESSAGES].rate, r.messages);
+			     lower(part_of(sp, r.bytes), sp->ease[i].limit));
+		atomic_store(&sp->shared.page->host[i][PACE_MESSAGES].rate,
+			     part_of(sp, r.messages));
 	}
 	atomic_store(&sp->shared.page->user_rate[PACE_BYTES], sp->s->sync.user_rate);
 	atomic_store(&sp->shared.page->user_rate[PACE_MESSAGES], sp->s->sync.user_message_rate);

@@ -15,6 +15,9 @@ struct speed *speed_new(struct store *st, const struct settings *s);
 void speed_free(struct speed **sp);
 /* Tells the workers until when they may send (struct pace_word). */
 void speed_lease(struct speed *sp, int64_t until);
+/* So many hosts have workers: each gets its part of what the settings allow, so that all of
+ * them together keep to it. */
+void speed_share(struct speed *sp, int hosts);
 const int *speed_fds(const struct speed *sp); /* PACE_PAGES, for workers; borrowed */
 /* Often: looks at the clock and, every few seconds, at what the nodes measured. */
 void speed_tick(struct speed *sp);

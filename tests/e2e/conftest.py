@@ -285,6 +285,19 @@ def own_ferry(stage):
 
 
 @pytest.fixture
+def host(postgres, own_ferry):
+    """A factory: host("mx1", sync={…}) starts a host on a store that is new for each test."""
+    postgres.empty()
+
+    def start(name, **more):
+        settings = {"run": {"host": name, "nodes": 1}, "store": {"url": postgres.url}}
+        for section, values in more.items():
+            settings.setdefault(section, {}).update(values)
+        return own_ferry(settings)
+    return start
+
+
+@pytest.fixture
 def resident(stage, ferry, person):
     """A person who is known to the shared ferry."""
     ferry.import_users([person.name])

@@ -4,7 +4,6 @@ import glob
 import os
 import random
 import re
-import signal
 import time
 
 import pytest
@@ -14,26 +13,9 @@ from lib import mail, processes, reader
 pytestmark = pytest.mark.any_servers
 
 
-@pytest.fixture
-def host(postgres, own_ferry):
-    """A factory: host("mx1") starts a host on a store that is new for each test."""
-    postgres.empty()
-
-    def start(name, **more):
-        settings = {"run": {"host": name, "nodes": 1}, "store": {"url": postgres.url}}
-        for section, values in more.items():
-            settings.setdefault(section, {}).update(values)
-        return own_ferry(settings)
-    return start
-
-
 def kill(f, postgres):
-    """All of a host at one instant, as by a power cut; nobody has to wait for its lease."""
-    tree = processes.stop_tree(f.pid)
-    for pid in tree:
-        processes.send(pid, signal.SIGKILL)
-    processes.wait_until(lambda: not any(processes.alive(p) for p in tree), 10, "the host to be dead")
-    f.stop()
+    """As by a power cut; nobody has to wait for its lease."""
+    f.cut_power()
     postgres.sql("UPDATE engine_lease SET lease_until = 0")
 
 

@@ -201,6 +201,14 @@ class Mailferry:
         self._process = None
         return status
 
+    def cut_power(self):
+        """All of it is dead at one instant."""
+        tree = processes.stop_tree(self.pid)
+        for pid in tree:
+            processes.send(pid, signal.SIGKILL)
+        processes.wait_until(lambda: not any(processes.alive(p) for p in tree), 10, "the host to be dead")
+        self.stop()
+
     # ---- its processes
 
     def _below(self, program, arguments=()):

@@ -1,0 +1,271 @@
+/* Hides: who is offered to other hosts, and how a run ends whose worker was there. */
+#include "sync/lend.h"
+
+#include "common/clock.h"
+#include "common/store_engine.h"
+#include "common/store_lease.h"
+#include "sync/engine_impl.h"
+
+#define LOOK_MS 500	/* between two looks at the leases, without a nudge */
+#define HOME_MS 600000 /* whom no other host began is offered again */
+
+/* ---- who is offered */
+
+int lend_room(const struct engine *en)
+{
+	int n = en->others.workers;
+
+	for (const struct run *r = en->runs; r; r = r->next)
+		n -= r->lent;
+	return MAX(n, 0);
+}
+
+static bool stays_here(const struct engine *en, const struct user *u)
+{
+	return names_has(&en->lend.home, u->name) ||
+	       (en->o.stays_here && en->o.stays_here(u->name, en->o.stays_arg));
+}
+
+/* Is another host the better place, or the only one there is? */
+static bool is_better_elsewhere(struct engine *en, const char *name, bool full,
+				struct journal_whereabouts *at)
+{
+	struct err e = { 0 };
+
+	if (store_journal_where(en->o.store, name, at, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+		return false;
+	}
+	if (at->away || at->size > LEND_JOURNAL_MAX)
+		return false;
+	return full || (*at->folder && strcmp(at->folder, depot_folder(en->o.depot)) != 0);
+}
+
+bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool full)
+{
+	struct lease_row l = { .name = u->name,
+			       .kind = job_kind_name(kind),
+			       .change = u->change };
+	struct journal_whereabouts at;
+	struct err e = { 0 };
+	struct run *r;
+	int got;
+
+	if (!en->o.depot || (kind != JOB_PASS && kind != JOB_TRAILING) || lend_room(en) == 0 ||
+	    stays_here(en, u) || !is_better_elsewhere(en, u->name, full, &at))
+		return false;
+	l.folder = at.folder;
+	l.connections = runs_connections_left(en, kind);
+	got = store_lease_offer(en->o.store, &l, &e);
+	if (got < 0)
+		log_error(NULL, "%s", e.text);
+	if (got <= 0)
+		return false;
+	r = run_new(en, u, kind);
+	r->lent = true;
+	r->connections = l.connections;
+	names_drop(&en->asked, u->name);
+	log_debug(&r->about, "%s is offered to other hosts", l.kind);
+	return true;
+}
+
+/* ---- what became of them */
+
+/* As read; for fn of a read may not ask the store. */
+struct lease {
+	struct lease *next;
+	struct lease_row row;
+	char *name, *text, *host;
+	enum job_kind kind;
+};
+
+static int note_lease(const struct lease_row *row, void *arg)
+{
+	struct lease ***end = arg, *l;
+	int kind = job_kind_find(row->kind);
+
+	if (kind < 0)
+		return 0;
+	l = mem_new(sizeof *l);
+	*l = (struct lease){ .row = *row,
+			     .name = mem_str(row->name),
+			     .text = mem_str(row->text),
+			     .host = mem_str(row->host),
+			     .kind = (enum job_kind)kind };
+	**end = l;
+	*end = &l->next;
+	return 0;
+}
+
+static void free_leases(struct lease *l)
+{
+	struct lease *next;
+
+	for (; l; l = next) {
+		next = l->next;
+		mem_free(&l->name);
+		mem_free(&l->text);
+		mem_free(&l->host);
+		mem_free(&l);
+	}
+}
+
+static void show_progress(struct run *r, const char *text)
+{
+	struct job_event ev;
+	struct err e = { 0 };
+
+	if (!*text || job_event_parse(slice_of(text), &ev, &e) < 0)
+		return;
+	if (ev.kind == JOB_EVENT_PROGRESS)
+		r->live.progress = ev;
+	job_event_release(&ev);
+}
+
+static void keep_home(struct run *r)
+{
+	struct engine *en = r->en;
+	struct err e = { 0 };
+
+	if (!en->lend.home.n)
+		en->lend.home_until = clock_mono_ms() + HOME_MS;
+	if (names_add(&en->lend.home, r->user, &e) < 0)
+		log_debug(&r->about, "%s", e.text); /* it is offered again, and refused */
+}
+
+static void read_result(struct run *r, const struct lease *l)
+{
+	struct job_event ev;
+	struct err e = { 0 };
+
+	if (job_event_parse(slice_of(l->text), &ev, &e) < 0) {
+		run_worker_ended(r, NULL, e.text);
+		return;
+	}
+	if (ev.kind == JOB_EVENT_RESULT)
+		run_worker_ended(r, &ev.result, ev.result.text);
+	else
+		run_worker_ended(r, NULL, "the other host told no result");
+	job_event_release(&ev);
+}
+
+static void ended(struct run *r, const struct lease *l)
+{
+	log_debug(&r->about, "%s made by host %s", job_kind_name(l->kind), l->host);
+	switch (l->row.state) {
+	case LEASE_RESULT:
+		read_result(r, l);
+		break;
+	case LEASE_DIED:
+		run_worker_ended(r, NULL, l->text);
+		break;
+	case LEASE_REFUSED:
+		log_warn(&r->about, "host %s could not begin the %s, it is made here: %s",
+			 l->host, job_kind_name(l->kind), l->text);
+		keep_home(r);
+		break;
+	case LEASE_AT_WORK:
+		log_warn(&r->about,
+			 "the engine on host %s was at the %s and is silent: it is begun again",
+			 *l->host ? l->host : "that has gone", job_kind_name(l->kind));
+		break;
+	case LEASE_OFFERED:
+		keep_home(r);
+		break;
+	case LEASE_STOPPED:
+	case LEASE_STATES:
+		break;
+	}
+	run_free(r);
+}
+
+/* The one at work before us has lent it. NULL: there is no such user any more. */
+static int adopt(struct engine *en, const struct lease *l, struct run **out, struct err *e)
+{
+	struct user u = { 0 };
+	int got = store_user_get(en->o.store, l->name, &u, e);
+
+	*out = NULL;
+	if (got > 0) {
+		*out = run_new(en, &u, l->kind);
+		(*out)->lent = true;
+		(*out)->connections = l->row.connections;
+	}
+	user_release(&u);
+	return got < 0 ? -1 : 0;
+}
+
+static bool is_over(const struct engine *en, const struct lease *l)
+{
+	if (l->row.state == LEASE_OFFERED)
+		return store_now_ms(en->o.store) - l->row.offered > LEND_OFFER_MS;
+	return l->row.state != LEASE_AT_WORK || l->row.lapsed;
+}
+
+static int follow(struct engine *en, const struct lease *l, struct err *e)
+{
+	struct run *r = runs_find(en, l->name);
+	int got;
+
+	if (!r && adopt(en, l, &r, e) < 0)
+		return -1;
+	if (r && !r->lent)
+		return 0;
+	if (r) {
+		r->lease_seen = true;
+		snprintf(r->live.host, sizeof r->live.host, "%s", l->host);
+		if (l->row.state == LEASE_AT_WORK)
+			show_progress(r, l->text);
+	}
+	if (r && !is_over(en, l))
+		return 0;
+	/* First: a result that is heard twice would count twice. */
+	got = store_lease_close(en->o.store, l->name, e);
+	if (got > 0 && r)
+		ended(r, l);
+	return got < 0 ? -1 : 0;
+}
+
+/* A store that was put back, or made anew, has none of them. */
+static void drop_unseen(struct engine *en)
+{
+	struct run *next;
+
+	for (struct run *r = en->runs; r; r = next) {
+		next = r->next;
+		if (r->lent && !r->lease_seen)
+			run_free(r);
+		else
+			r->lease_seen = false;
+	}
+}
+
+static bool is_due(const struct engine *en)
+{
+	if (!en->lend.read)
+		return true;
+	for (const struct run *r = en->runs; r; r = r->next)
+		if (r->lent)
+			return en->nudged || clock_mono_ms() - en->lend.looked >= LOOK_MS;
+	return false;
+}
+
+int lend_tick(struct engine *en, struct err *e)
+{
+	struct lease *list = NULL, **end = &list;
+	int rc;
+
+	if (clock_mono_ms() >= en->lend.home_until)
+		names_release(&en->lend.home);
+	if (!en->o.depot || !is_due(en))
+		return 0;
+	en->lend.looked = clock_mono_ms();
+	rc = store_leases_each(en->o.store, NULL, note_lease, &end, e);
+	for (const struct lease *l = list; l && rc == 0; l = l->next)
+		rc = follow(en, l, e);
+	if (rc == 0)
+		drop_unseen(en);
+	en->lend.read = en->lend.read || rc == 0;
+	free_leases(list);
+	return rc;
+}
