@@ -43,7 +43,7 @@ struct api_live {
 	const char *folder; /* "" at first; borrowed */
 	int64_t done, total, messages, bytes;
 	int64_t started; /* ms since 1970 */
-	const char *host; /* whose worker it is; "": this one's, or not known yet; borrowed */
+	const char *host; /* where the worker is; "": nowhere yet, it is offered; borrowed */
 };
 
 /* How a comparison of a user stands. */

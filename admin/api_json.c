@@ -47,6 +47,7 @@ static json_t *live_json(const struct api_live *l)
 	put(j, "messages", json_integer(l->messages));
 	put(j, "bytes", json_integer(l->bytes));
 	put(j, "started", time_or_null(l->started));
+	put(j, "host", api_json_text(l->host));
 	return j;
 }
 

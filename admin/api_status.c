@@ -362,8 +362,10 @@ static json_t *engine_json(const struct api *a)
 static int add_engine(const struct engine_row *g, void *arg)
 {
 	json_array_append_new(arg,
-			      json_pack("{s:o, s:i, s:I, s:s}", "host", api_json_text(g->host),
-					"pid", g->pid, "started", (json_int_t)g->started, "is",
+			      json_pack("{s:o, s:i, s:I, s:i, s:i, s:s}", "host",
+					api_json_text(g->host), "pid", g->pid, "started",
+					(json_int_t)g->started, "workers", g->workers, "leases",
+					g->leases, "is",
 					g->active   ? "at work"
 					: g->silent ? "silent"
 						    : "stands by"));

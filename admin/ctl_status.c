@@ -86,6 +86,9 @@ static void print_engines(struct ctl *c, const json_t *list)
 								     : TINT_NONE,
 					c->terminal),
 			is, table_tint_code(TINT_NONE, c->terminal));
+		if (ctl_int(g, "workers") && strcmp(is, "stands by") == 0)
+			fprintf(c->out, " (makes %d of %d passes)", (int)ctl_int(g, "leases"),
+				(int)ctl_int(g, "workers"));
 	}
 	fputc('\n', c->out);
 }

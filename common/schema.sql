@@ -103,7 +103,7 @@ CREATE TABLE engine_lease (		-- which of them is at work
 
 CREATE TABLE leases (			-- users of whom the engine at work lets another one make a pass
 	name		TEXT PRIMARY KEY,
-	kind		TEXT NOT NULL,		-- pass, trailing
+	kind		TEXT NOT NULL,		-- probe, pass, trailing
 	change		BIGINT NOT NULL,	-- the user's, when it was offered
 	connections	INTEGER NOT NULL,
 	folder		TEXT NOT NULL,		-- where the journal was last; '': nowhere

@@ -550,13 +550,14 @@ struct engine_count engine_count(struct engine *en)
 
 void engine_metrics(struct engine *en, bool ready, struct buf *out)
 {
-	struct engine_count n = engine_count(en);
+	/* Each engine tells of its own, so that the sum is right. */
 	struct tally_view v = {
 		.store = en->o.store,
-		.workers = n.workers,
-		.workers_max = n.workers_max,
-		.queued = n.queued,
-		.cutovers = n.cutovers,
+		.workers = runs_here(en) + errands_count(en),
+		.workers_max = runs_max_here(en),
+		.leases = runs_count(en, false) - runs_here(en),
+		.queued = en->queued,
+		.cutovers = runs_count(en, true),
 		.at_work = en->at_work,
 		.ready = ready,
 	};

@@ -58,7 +58,7 @@ struct engine_live {
 	enum job_kind kind;
 	int64_t started; /* ms since 1970 */
 	struct job_event progress;
-	char host[PLACE_HOST_MAX]; /* "": here, or nobody has taken it yet */
+	char host[PLACE_HOST_MAX]; /* where the worker is; "": nowhere yet, it is offered */
 };
 const struct engine_live *engine_live(const struct engine *en, const char *user);
 /* Calls fn for each user whom a worker is at. */

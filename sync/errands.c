@@ -41,7 +41,7 @@ static struct errand *find(const struct engine *en, const char *user)
 	return NULL;
 }
 
-static int count(const struct engine *en)
+int errands_count(const struct engine *en)
 {
 	int n = 0;
 
@@ -238,6 +238,8 @@ static int take_journal(struct errand *x, struct err *e)
 	bool doubt;
 	int got;
 
+	if (!job_writes(x->kind))
+		return 1;
 	if (store_journal_where(x->en->o.store, x->user, &at, e) < 0)
 		return -1;
 	got = at.away ? 0 : depot_take(x->en->o.depot, x->user, &doubt, e);
@@ -278,7 +280,7 @@ static void tell_progress(struct errand *x)
 static void leave_journal(struct errand *x)
 {
 	struct err e = { 0 };
-	int left = depot_left(x->en->o.depot, x->user, &e);
+	int left = job_writes(x->kind) ? depot_left(x->en->o.depot, x->user, &e) : 1;
 
 	if (left < 0)
 		log_debug(&x->about, "%s", e.text);
@@ -389,7 +391,7 @@ static bool drop_lost(struct engine *en)
 
 static void pick(struct engine *en, struct look *look)
 {
-	int room = errands_max(en) - count(en), got;
+	int room = errands_max(en) - errands_count(en), got;
 	struct err e = { 0 };
 
 	if (!look->offered || room <= 0 || clock_mono_ms() < en->shy_until)

@@ -15,6 +15,7 @@ struct engine;
 
 #define ERRAND_JOURNAL_MS 10000 /* a journal that is not there by then is refused */
 
+int errands_count(const struct engine *en); /* under way */
 /* How many it makes at once; 0: none, for it is at work itself, ends, or may not. */
 int errands_max(const struct engine *en);
 /*

@@ -41,6 +41,17 @@ static bool is_better_elsewhere(struct engine *en, const char *name, bool full,
 	return full || (*at->folder && strcmp(at->folder, depot_folder(en->o.depot)) != 0);
 }
 
+static struct run *lent_run(struct engine *en, const struct user *u, enum job_kind kind,
+			    int connections)
+{
+	struct run *r = run_new(en, u, kind);
+
+	r->lent = true;
+	r->connections = connections;
+	r->live.host[0] = '\0';
+	return r;
+}
+
 bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool full)
 {
 	struct lease_row l = { .name = u->name,
@@ -51,8 +62,8 @@ bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool
 	struct run *r;
 	int got;
 
-	if (!en->o.depot || (kind != JOB_PASS && kind != JOB_TRAILING) || lend_room(en) == 0 ||
-	    stays_here(en, u) || !is_better_elsewhere(en, u->name, full, &at))
+	if (!en->o.depot || kind == JOB_FINAL || lend_room(en) == 0 || stays_here(en, u) ||
+	    !is_better_elsewhere(en, u->name, full, &at))
 		return false;
 	l.folder = at.folder;
 	l.connections = runs_connections_left(en, kind);
@@ -61,9 +72,7 @@ bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool
 		log_error(NULL, "%s", e.text);
 	if (got <= 0)
 		return false;
-	r = run_new(en, u, kind);
-	r->lent = true;
-	r->connections = l.connections;
+	r = lent_run(en, u, kind, l.connections);
 	names_drop(&en->asked, u->name);
 	log_debug(&r->about, "%s is offered to other hosts", l.kind);
 	return true;
@@ -187,9 +196,7 @@ static int adopt(struct engine *en, const struct lease *l, struct run **out, str
 
 	*out = NULL;
 	if (got > 0) {
-		*out = run_new(en, &u, l->kind);
-		(*out)->lent = true;
-		(*out)->connections = l->row.connections;
+		*out = lent_run(en, &u, l->kind, l->row.connections);
 	}
 	user_release(&u);
 	return got < 0 ? -1 : 0;

@@ -3,8 +3,7 @@
  * are offered, what became of them. To the rest of the engine such a pass is a run like any
  * other; only its worker is elsewhere.
  *
- * Passes are lent, while a user is copied and while he trails; never a cutover, nor a probe, nor
- * what changes accounts or drives OpenSRS's tool.
+ * Cutovers are never lent, nor is what changes accounts or drives OpenSRS's tool.
  */
 #ifndef SYNC_LEND_H
 #define SYNC_LEND_H

@@ -88,6 +88,7 @@ struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
 	r->live.kind = kind;
 	r->back = u->state == USER_RETURNING;
 	r->live.started = clock_real_ms();
+	snprintf(r->live.host, sizeof r->live.host, "%s", en->o.place->host);
 	r->about = (struct log_about){
 		.what = "user",
 		.user = r->user,

@@ -90,6 +90,9 @@ const struct metric_row tally_rows[TALLY_ROWS] = {
 	[TALLY_WORKERS] = METRIC_ROW(GAUGE, "mailferry_workers", "Workers that run now."),
 	[TALLY_WORKERS_MAX] =
 		METRIC_ROW(GAUGE, "mailferry_workers_max", "Workers that may run at once."),
+	[TALLY_LEASES] = METRIC_ROW(
+		GAUGE, "mailferry_leases",
+		"Users whose pass an engine of another host makes, or is offered."),
 	[TALLY_QUEUED] =
 		METRIC_ROW(GAUGE, "mailferry_queued_users", "Users who wait for a worker."),
 	[TALLY_CUTOVERS_RUNNING] =
@@ -339,6 +342,7 @@ void tally_write(struct tally *t, const struct tally_view *v, struct buf *out)
 	look_at_process(t);
 	set(t, TALLY_WORKERS, v->workers);
 	set(t, TALLY_WORKERS_MAX, v->workers_max);
+	set(t, TALLY_LEASES, v->leases);
 	set(t, TALLY_QUEUED, v->queued);
 	set(t, TALLY_CUTOVERS_RUNNING, v->cutovers);
 	set(t, TALLY_LEASE, v->at_work);

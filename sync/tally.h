@@ -20,6 +20,7 @@ enum tally_row {
 	TALLY_EXCEPTIONS,
 	TALLY_WORKERS,
 	TALLY_WORKERS_MAX,
+	TALLY_LEASES,
 	TALLY_QUEUED,
 	TALLY_CUTOVERS_RUNNING,
 	TALLY_RUNS,	   /* AT(enum job_kind, enum tally_end) */
@@ -77,7 +78,7 @@ void tally_cutover(struct tally *t, enum cutover_end end, const struct cutover_s
 /* What is looked up and not counted. */
 struct tally_view {
 	struct store *store;
-	int workers, workers_max, queued, cutovers;
+	int workers, workers_max, leases, queued, cutovers;
 	bool at_work, ready;
 };
 /* Prometheus text. What the store does not tell keeps its last value. */

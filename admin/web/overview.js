@@ -140,15 +140,21 @@ function nodesPanel({ nodes, engine: g, engines, certificates, now }) {
 	], nodes, "No node is known.", "Nodes"),
 	g && el("p", {}, `Engine: up ${span(now - g.started)}, `, g.stands_by ? "stands by" :
 		`${g.workers} of ${g.workers_max} workers busy, ${some(g.queued, "user", "users")} queued, ${some(g.cutovers, "cutover", "cutovers")} under way`),
-	engines.length > 1 && el("p", {}, engines.map((e) => [`${e.host}: ${e.is}`, "; "])),
+	engines.length > 1 && el("p", {}, engines.map((e) => [`${e.host}: ${e.is}${
+		e.workers && e.is === "stands by" ? ` (makes ${e.leases} of ${e.workers} passes)` : ""}`, "; "])),
 	first && el("p", { class: "muted" }, `The next certificate to expire is ${first.name || "the default"}, in ${some(first.days, "day", "days")}.`));
 }
 
-function workPanel(active) {
+/* With several hosts also where. */
+function work({ kind, host }, engines) {
+	return engines.length > 1 ? `${kind}, ${host ? `on ${host}` : "offered"}` : kind;
+}
+
+function workPanel({ active, engines }) {
 	return panel("At work now", table([
 		{ title: "User", cell: (u) => userLink(u.name) },
 		{ title: "State", cell: (u) => badge(u.state) },
-		{ title: "Work", cell: (u) => u.running?.kind ?? "" },
+		{ title: "Work", cell: (u) => (u.running ? work(u.running, engines) : "") },
 		{ title: "Progress", cell: (u) => (u.running?.total ? progressBar(u.running.done, u.running.total, `progress of ${u.name}`) : "") },
 		{ title: "Copied", number: true, cell: (u) => (u.running ? bytes(u.running.bytes) : "") },
 		{ title: "Folder", cell: (u) => u.running?.folder ?? "" },
@@ -185,7 +191,7 @@ export function overview(params) {
 			d.status.strangers > 0 && el("p", { class: "note" }, `${some(d.status.strangers, "name", "names")} logged in that nobody imported: mailferry strangers lists them.`),
 			statesPanel(d.status.users), wavesPanel(d.status.waves), plotsPanel(d),
 			el("div", { class: "pair" }, sessionsPanel(d.status.sessions), nodesPanel(d.status)),
-			workPanel(d.status.active), movesPanel(d.moves),
+			workPanel(d.status), movesPanel(d.moves),
 			el("p", { class: "muted" }, `As of ${clock(d.status.now)}.`)],
 	};
 }

@@ -56,7 +56,7 @@ def people_of(stage, count, folders, size=500):
 
 def test_both_hosts_copy(stage, host):
     people = people_of(stage, 6, {"INBOX": 40, "INBOX.Work": 15})
-    first, second = both(host, user_message_rate=40)
+    first, second = both(host, user_message_rate=80)
     first.import_users([p.name for p in people])
     first.wait_state([p.name for p in people], "ready")
     assert made_by(second) > 0
@@ -77,3 +77,132 @@ def test_both_hosts_copy(stage, host):
     processes.wait_until(lambda: all("late-%d" % i in stamps(stage, p, stage.new) for i, p in enumerate(people)), 60,
                          "the late mail")
     assert all(len(stamps(stage, p, stage.new)) == 57 for p in people)
+
+
+def lent_one(stage, host, postgres, messages=120, rate=40, **hosts):
+    """Of two users one is on lease, in the middle of its first pass."""
+    people = people_of(stage, 2, {"INBOX": messages})
+    first, second = both(host, user_message_rate=rate, **hosts)
+    first.import_users([p.name for p in people])
+    wait_lease(postgres, AT_WORK + " AND body <> ''")     # it has told how far it is
+    return people, first, second
+
+
+def assert_whole(stage, first, people, count):
+    first.wait_state([p.name for p in people], "ready", 90)
+    assert not differences(stage, people)
+    assert [len(stamps(stage, p, stage.new)) for p in people] == [count] * len(people)
+
+
+def test_a_host_with_a_lease_dies(stage, host, postgres):
+    people, first, second = lent_one(stage, host, postgres)
+    second.cut_power()
+    assert_whole(stage, first, people, 120)
+    log = first.log_text(100000)
+    assert "the engine on host mx2 was at the pass and is silent: it is begun again" in log
+    assert "the engine on host mx2 went on from this journal and has not brought it back" in log
+    processes.wait_until(lambda: first.command("cutover", "--wave", "1", check=False).returncode == 0, 90,
+                         "the cutover, once the dead host's node counts as gone")
+
+
+def test_a_host_wakes_late(stage, host, postgres):
+    """Stopped with its worker until the user was taken back: it sends nothing, and says nothing."""
+    people, first, second = lent_one(stage, host, postgres)
+    stopped = [second.engine()] + second.workers()
+    assert len(stopped) == 2
+    for pid in stopped:
+        processes.send(pid, signal.SIGSTOP)
+    try:
+        processes.wait_until(lambda: "is silent: it is begun again" in first.log_text(100000), 30, "the user to be back")
+    finally:
+        for pid in stopped:
+            processes.send(pid, signal.SIGCONT)
+    processes.wait_until(lambda: not second.workers(), 20, "the late worker's end")
+    assert_whole(stage, first, people, 120)
+    log = second.log_text(100000)
+    assert "the engine at work has taken the user back" in log or "the engine's lease" in log
+    assert second.engine() == stopped[0]
+
+
+def test_the_engine_at_work_dies_meanwhile(stage, host, postgres):
+    """The stand-by takes over, and what it did for the other one counts for it."""
+    people, first, second = lent_one(stage, host, postgres)
+    first.cut_power()
+    postgres.sql("UPDATE engine_lease SET lease_until = 0")
+    second.wait_state([p.name for p in people], "ready", 90)
+    assert not differences(stage, people)
+    assert [len(stamps(stage, p, stage.new)) for p in people] == [120, 120]
+    assert made_by(second) == 1
+    # Only the dead host's own user is in doubt.
+    assert len([l for l in said_doubt(second) if "has not brought it back" in l]) == 1
+
+
+def test_an_engine_with_a_lease_is_started_again(stage, host, postgres):
+    """Its worker died with it; its journal, on the same host, goes back as it is."""
+    people, first, second = lent_one(stage, host, postgres)
+    engine = second.engine()
+    second.kill(engine)
+    processes.wait_until(lambda: second.engine() not in (None, engine), 20, "another engine")
+    assert_whole(stage, first, people, 120)
+    assert not said_doubt(first, second)
+
+
+def test_a_clean_end_gives_back(stage, host, postgres):
+    people, first, second = lent_one(stage, host, postgres)
+    assert second.stop() == 0
+    assert postgres.sql(AT_WORK) == "0\n"
+    assert [g["host"] for g in first.cli("status")["engines"]] == ["mx1"]
+    assert_whole(stage, first, people, 120)
+    assert not said_doubt(first, second)
+
+
+def test_who_cannot_be_copied_there_is_copied_here(stage, host, postgres):
+    """The other host lacks the password; it says so, and is not asked again for a while."""
+    people = people_of(stage, 3, {"INBOX": 60})
+    first, second = both(host, user_message_rate=60)
+    os.unlink(second.sections["backend new"]["master_password_file"])
+    first.import_users([p.name for p in people])
+    assert_whole(stage, first, people, 60)
+    log = first.log_text(100000)
+    assert "host mx2 could not begin the pass, it is made here: " in log
+    assert "master-new" in log
+    assert made_by(second) == 0
+    assert all(u["attempts"] == 0 for u in first.cli("users")["users"])     # it is no failure of the user's
+
+
+def test_a_host_may_keep_its_workers(stage, host):
+    people = people_of(stage, 3, {"INBOX": 60})
+    first, second = both(host, user_message_rate=60, second={"lend": False})
+    first.import_users([p.name for p in people])
+    assert_whole(stage, first, people, 60)
+    assert made_by(second) == 0
+
+
+def test_a_folder_of_journals_that_is_shared(stage, host):
+    """The file itself is the newest; nobody carries copies about, and nobody touches it meanwhile."""
+    people = people_of(stage, 4, {"INBOX": 60})
+    sync = {"workers": 1, "user_message_rate": 60}
+    first = host("mx1", sync=sync)
+    second = host("mx2", sync=dict(sync, dir=first.sections["sync"]["dir"]))
+    first.import_users([p.name for p in people])
+    assert_whole(stage, first, people, 60)
+    assert made_by(second) > 0
+    assert first.command("cutover", "--wave", "1").returncode == 0
+    assert not said_doubt(first, second)
+    assert "not copied to the store" not in first.log_text(100000) + second.log_text(100000)
+
+
+def test_people_see_where_a_pass_is_made(stage, host, postgres):
+    people, first, _ = lent_one(stage, host, postgres)
+    where = {u["running"]["host"] for u in first.cli("users")["users"] if u["running"]}
+    assert where == {"mx1", "mx2"}
+    lent = next(u for u in first.cli("users")["users"] if u["running"] and u["running"]["host"] == "mx2")
+    processes.wait_until(lambda: (first.user(lent["name"])["running"] or {}).get("done"), 20, "word of how far it is")
+    status = first.cli("status")
+    assert [(g["host"], g["is"], g["workers"], g["leases"]) for g in status["engines"]] == [
+        ("mx1", "at work", 0, 0), ("mx2", "stands by", 1, 1)]
+    assert status["engine"]["workers"] == 2 and status["engine"]["workers_max"] == 2
+    assert "mx2 stands by (makes 1 of 1 passes)" in first.command("status").stdout
+    # The journal is there: here nobody can read it now.
+    refused = first.command("exceptions", lent["name"], check=False)
+    assert refused.returncode and "another host is at the user's pass" in refused.stdout + refused.stderr
