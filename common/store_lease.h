@@ -20,7 +20,7 @@ enum lease_state {
 	LEASE_AT_WORK,
 	LEASE_RESULT,  /* text: what its worker said */
 	LEASE_DIED,    /* its worker said nothing; text: why, for people */
-	LEASE_REFUSED, /* it could not be begun there; text: why */
+	LEASE_REFUSED, /* it could not even be begun there; text: why */
 	LEASE_STOPPED, /* it was ended there, and says nothing about the user */
 	LEASE_STATES
 };

@@ -142,19 +142,29 @@ static void keep_home(struct run *r)
 		log_debug(&r->about, "%s", e.text); /* it is offered again, and refused */
 }
 
+/* It may be that host's own trouble (its way to a server, its disk), so it says nothing of the
+ * user yet. */
+static void failed_there(struct run *r, const struct lease *l, const char *why)
+{
+	log_warn(&r->about, "%s failed on host %s, it is made here: %s",
+		 job_kind_name(l->kind), l->host, why);
+	keep_home(r);
+}
+
 static void read_result(struct run *r, const struct lease *l)
 {
 	struct job_event ev;
 	struct err e = { 0 };
 
 	if (job_event_parse(slice_of(l->text), &ev, &e) < 0) {
-		run_worker_ended(r, NULL, e.text);
+		failed_there(r, l, e.text);
 		return;
 	}
-	if (ev.kind == JOB_EVENT_RESULT)
+	/* What a server asks for is its own word, wherever it is heard. */
+	if (ev.kind == JOB_EVENT_RESULT && (ev.result.ok || ev.result.later.wait_ms))
 		run_worker_ended(r, &ev.result, ev.result.text);
 	else
-		run_worker_ended(r, NULL, "the other host told no result");
+		failed_there(r, l, ev.kind == JOB_EVENT_RESULT ? ev.result.text : "no result");
 	job_event_release(&ev);
 }
 
@@ -166,12 +176,8 @@ static void ended(struct run *r, const struct lease *l)
 		read_result(r, l);
 		break;
 	case LEASE_DIED:
-		run_worker_ended(r, NULL, l->text);
-		break;
 	case LEASE_REFUSED:
-		log_warn(&r->about, "host %s could not begin the %s, it is made here: %s",
-			 l->host, job_kind_name(l->kind), l->text);
-		keep_home(r);
+		failed_there(r, l, l->text);
 		break;
 	case LEASE_AT_WORK:
 		log_warn(&r->about,

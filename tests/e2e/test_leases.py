@@ -164,10 +164,22 @@ def test_who_cannot_be_copied_there_is_copied_here(stage, host, postgres):
     first.import_users([p.name for p in people])
     assert_whole(stage, first, people, 60)
     log = first.log_text(100000)
-    assert "host mx2 could not begin the pass, it is made here: " in log
+    assert "failed on host mx2, it is made here: " in log
     assert "master-new" in log
     assert made_by(second) == 0
     assert all(u["attempts"] == 0 for u in first.cli("users")["users"])     # it is no failure of the user's
+
+
+def test_a_host_that_reaches_no_server_holds_nobody_up(stage, host):
+    """A firewall lets one host in and the other one not: it is no failure of the users'."""
+    people = people_of(stage, 3, {"INBOX": 60})
+    sync = {"workers": 1, "user_message_rate": 60}
+    first = host("mx1", sync=sync)
+    host("mx2", sync=sync, **{"backend new": {"imap_port": 1}})
+    first.import_users([p.name for p in people])
+    assert_whole(stage, first, people, 60)
+    assert "failed on host mx2, it is made here: " in first.log_text(100000)
+    assert all(u["attempts"] == 0 for u in first.cli("users")["users"])
 
 
 def test_a_host_may_keep_its_workers(stage, host):
