@@ -2,6 +2,8 @@
 #include <event2/event.h>
 #include <fcntl.h>
 
+#include "common/store_engine.h"
+#include "common/store_lease.h"
 #include "sync/depot.h"
 #include "sync/depot_part.h"
 #include "sync/order.h"
@@ -394,6 +396,171 @@ static void test_at_the_end_all_is_returned(void **state UNUSED)
 	assert_true(doubt);
 }
 
+/* ---- users on lease */
+
+/* To an engine of a third host. */
+static void lend_anna(struct store **holder)
+{
+	static const struct place mx3 = { .id = "3333", .host = "mx3" };
+	struct store_opts o = { .path = path, .url = pg_url(), .place = &mx3 };
+	struct lease_row l = { .name = "anna", .kind = "pass", .folder = "" };
+	int64_t epoch = 0;
+
+	OK(store_open(holder, &o, &err));
+	OK(store_engine_beat(*holder, &epoch, &err));
+	assert_int_equal(store_lease_offer(st, &l, &err), 1);
+	assert_int_equal(store_lease_pick(*holder, mx3.id, 1, &err), 1);
+}
+
+static void take_back(struct store **holder)
+{
+	assert_int_equal(store_lease_end(*holder, "anna", LEASE_STOPPED, "", &err), 1);
+	assert_int_equal(store_lease_close(st, "anna", &err), 1);
+	store_close(holder);
+}
+
+#define PATIENCE_MS 3000
+
+static void assert_not_taken(struct host *h, int64_t away)
+{
+	bool doubt = true, lent = true;
+	int64_t began;
+
+	assert_int_equal(depot_take(h->depot, "anna", &doubt, &err), 0);
+	assert_false(doubt);
+	settle();
+	assert_int_equal(depot_take(h->depot, "anna", &doubt, &err), 0);
+	assert_int_equal(depot_coming(h->depot), 0);
+	began = clock_mono_ms();
+	/* Of people's patience nothing is used up: a pass takes longer. */
+	assert_int_equal(depot_lend(h->depot, "anna", PATIENCE_MS, &lent, &err), -1);
+	assert_true(clock_mono_ms() - began < PATIENCE_MS);
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_non_null(strstr(err.text, "another host is at the user's pass"));
+	err_clear(&err);
+	assert_false(lent);
+	assert_int_equal(ask("SELECT COALESCE(MAX(away), 0) FROM journals"), away);
+}
+
+static void test_who_is_on_lease_elsewhere_is_not_taken(void **state UNUSED)
+{
+	struct store *holder;
+	bool doubt, lent;
+
+	lend_anna(&holder);
+	assert_not_taken(&a, 0);
+	assert_int_equal(ask("SELECT COUNT(*) FROM journals"), 0);
+	take_back(&holder);
+	pass_at(&a, "x", 3);
+	/* Not even where it lies, … */
+	lend_anna(&holder);
+	assert_not_taken(&a, 0);
+	assert_not_taken(&b, 0);
+	take_back(&holder);
+	OK(depot_lend(a.depot, "anna", 0, &lent, &err));
+	assert_true(lent);
+	give_back(&a);
+	/* … and what is at work there is not taken over, which would put it in doubt. */
+	take(&b, &doubt);
+	lend_anna(&holder);
+	assert_not_taken(&a, 1);
+	take_back(&holder);
+	give_back(&b);
+	take(&a, &doubt);
+	assert_false(doubt);
+	assert_int_equal(folders_of(&a), 3);
+}
+
+static int left(const struct host *h)
+{
+	int got = depot_left(h->depot, "anna", &err);
+
+	if (got < 0)
+		fail_msg("%s", err.text);
+	return got;
+}
+
+static void test_what_is_left_is_known(void **state UNUSED)
+{
+	int waited = 0;
+	bool doubt;
+
+	assert_int_equal(left(&a), 1); /* nothing is known of it */
+	take(&a, &doubt);
+	add_folders(&a, "x", 2000);
+	depot_return(a.depot, "anna");
+	for (; !left(&a); waited++) {
+		assert_true(ask("SELECT away FROM journals"));
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	assert_true(waited > 0);
+	assert_false(ask("SELECT away FROM journals"));
+	/* Just now it comes: nobody can say yet that it is not here. */
+	assert_int_equal(depot_take(b.depot, "anna", &doubt, &err), 0);
+	assert_int_equal(depot_coming(b.depot), 1);
+	assert_int_equal(left(&b), 0);
+	/* Another one has it: it was left here before. */
+	take(&b, &doubt);
+	assert_int_equal(left(&a), 1);
+	settle();
+	assert_true(ask("SELECT away FROM journals"));
+	give_back(&b);
+	assert_int_equal(left(&a), 1);
+	assert_int_equal(left(&b), 1);
+}
+
+/* An attempt that failed, or an engine that died here before: it is begun again. */
+static void test_what_was_not_left_is_left(void **state UNUSED)
+{
+	bool doubt;
+
+	take(&a, &doubt);
+	add_folders(&a, "x", 3);
+	end_host(&a);
+	start_host(&a, "mx1");
+	assert_int_equal(left(&a), 0);
+	settle();
+	assert_int_equal(left(&a), 1);
+	take(&b, &doubt);
+	assert_false(doubt);
+	assert_int_equal(folders_of(&b), 3);
+}
+
+/* What it brings is refused: it stays on its way. */
+static void test_what_may_not_be_left_stays(void **state UNUSED)
+{
+	struct store *holder;
+	bool doubt;
+
+	take(&a, &doubt);
+	add_folders(&a, "x", 3);
+	lend_anna(&holder);
+	give_back(&a);
+	assert_int_equal(left(&a), 0);
+	settle();
+	assert_int_equal(left(&a), 0);
+	settle();
+	assert_true(ask("SELECT away FROM journals"));
+	take_back(&holder);
+	assert_int_equal(left(&a), 0);
+	settle();
+	assert_int_equal(left(&a), 1);
+	assert_false(ask("SELECT away FROM journals"));
+}
+
+static void test_a_store_that_fails_tells_nothing_of_what_is_left(void **state UNUSED)
+{
+	bool doubt;
+
+	take(&a, &doubt);
+	do_sql("ALTER TABLE journals RENAME TO gone");
+	assert_int_equal(depot_left(a.depot, "anna", &err), -1);
+	err_clear(&err);
+	do_sql("ALTER TABLE gone RENAME TO journals");
+	give_back(&a);
+	assert_int_equal(left(&a), 1);
+}
+
 static void test_a_file_needs_no_depot(void **state UNUSED)
 {
 	struct settings s = { 0 };
@@ -404,6 +571,7 @@ static void test_a_file_needs_no_depot(void **state UNUSED)
 	OK(depot_new(&none, &o, &err));
 	assert_null(none);
 	assert_int_equal(depot_take(none, "anna", &doubt, &err), 1);
+	assert_int_equal(depot_left(none, "anna", &err), 1);
 	depot_return(none, "anna");
 	depot_tick(none);
 	assert_true(depot_end(none));
@@ -424,6 +592,11 @@ int main(void)
 		AT(test_what_was_not_returned_is_returned),
 		AT(test_a_damaged_copy_is_not_believed),
 		AT(test_at_the_end_all_is_returned),
+		AT(test_who_is_on_lease_elsewhere_is_not_taken),
+		AT(test_what_is_left_is_known),
+		AT(test_what_was_not_left_is_left),
+		AT(test_what_may_not_be_left_stays),
+		AT(test_a_store_that_fails_tells_nothing_of_what_is_left),
 		AT(test_a_file_needs_no_depot),
 	};
 
