@@ -85,7 +85,7 @@ $(BUILD)/gen/schema_sql.h $(BUILD)/gen/schema_1_sql.h:
 	@mkdir -p $(@D)
 	$(Q)sed 's/--.*//; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< >$@
 $(BUILD)/common/store.o: | $(BUILD)/gen/schema_sql.h
-$(BUILD)/tests/unit/test_store.o: | $(BUILD)/gen/schema_1_sql.h
+$(BUILD)/tests/unit/test_store_file.o: | $(BUILD)/gen/schema_1_sql.h
 
 # They are inside of it.
 $(BUILD)/admin/web.o: $(wildcard admin/web/*)

@@ -106,6 +106,7 @@ CREATE TABLE leases (			-- users of whom the engine at work lets another one mak
 	kind		TEXT NOT NULL,		-- probe, pass, trailing
 	change		BIGINT NOT NULL,	-- the user's, when it was offered
 	connections	INTEGER NOT NULL,
+	rules		TEXT NOT NULL,		-- digest of what is copied and how
 	folder		TEXT NOT NULL,		-- where the journal was last; '': nowhere
 	offered		BIGINT NOT NULL,
 	state		INTEGER NOT NULL DEFAULT 0,	-- enum lease_state

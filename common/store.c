@@ -122,8 +122,8 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
 	[19] = "ALTER TABLE last_sessions ADD COLUMN earliest BIGINT NOT NULL DEFAULT 0;",
 	[20] = "ALTER TABLE engines ADD COLUMN workers INTEGER NOT NULL DEFAULT 0;"
 	       "CREATE TABLE leases (name TEXT PRIMARY KEY, kind TEXT NOT NULL,"
-	       " change BIGINT NOT NULL, connections INTEGER NOT NULL, folder TEXT NOT NULL,"
-	       " offered BIGINT NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
+	       " change BIGINT NOT NULL, connections INTEGER NOT NULL, rules TEXT NOT NULL,"
+	       " folder TEXT NOT NULL, offered BIGINT NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
 	       " place TEXT NOT NULL DEFAULT '', body TEXT NOT NULL DEFAULT '');",
 };
 

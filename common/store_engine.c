@@ -6,6 +6,7 @@
  */
 #include "common/store_driver.h"
 #include "common/store_engine.h"
+#include "common/store_lease.h"
 
 #define FORGET_MS 600000 /* an engine that is silent for so long is not shown any more */
 
@@ -140,11 +141,12 @@ int store_engines_each(struct store *st, store_engine_fn *fn, void *arg, struct 
 	struct rows *r = db_query(st->db,
 				  "SELECT g.place, g.host, g.pid, g.started, g.seen,"
 				  " COALESCE(l.lease_until, 0), g.workers,"
-				  " (SELECT COUNT(*) FROM leases WHERE leases.place = g.place)"
+				  " (SELECT COUNT(*) FROM leases WHERE leases.place = g.place"
+				  " AND leases.state = ?1)"
 				  " FROM engines g"
 				  " LEFT JOIN engine_lease l ON l.place = g.place"
 				  " ORDER BY COALESCE(l.lease_until, 0) DESC, g.host, g.place",
-				  NO_ARGS, e);
+				  ARGS(INT(LEASE_AT_WORK)), e);
 	int got, rc = 0;
 
 	if (!r)

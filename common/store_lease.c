@@ -79,11 +79,12 @@ int store_lease_offer(struct store *st, const struct lease_row *l, struct err *e
 		return -1;
 	return end(st,
 		   db_run(st->db,
-			  "INSERT INTO leases (name, kind, change, connections, folder,"
-			  " offered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+			  "INSERT INTO leases (name, kind, change, connections, rules,"
+			  " folder, offered) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
 			  " ON CONFLICT (name) DO NOTHING",
 			  ARGS(TEXT(l->name), TEXT(l->kind), INT(l->change),
-			       INT(l->connections), TEXT(l->folder), INT(db_now_ms(st->db))),
+			       INT(l->connections), TEXT(l->rules), TEXT(l->folder),
+			       INT(db_now_ms(st->db))),
 			  e),
 		   e);
 }
@@ -106,7 +107,7 @@ int store_leases_each(struct store *st, const char *place, store_lease_fn *fn, v
 	struct rows *r = db_query(st->db,
 				  "SELECT l.name, l.kind, l.change, l.connections, l.folder,"
 				  " l.offered, l.state, l.place, COALESCE(g.host, ''),"
-				  " COALESCE(g.seen, 0), l.body FROM leases l"
+				  " COALESCE(g.seen, 0), l.body, l.rules FROM leases l"
 				  " LEFT JOIN engines g ON g.place = l.place"
 				  " WHERE ?1 = '' OR l.place = ?1 ORDER BY l.name",
 				  ARGS(TEXT(text_of(place))), e);
@@ -127,6 +128,7 @@ int store_leases_each(struct store *st, const char *place, store_lease_fn *fn, v
 			.place = rows_text(r, 7),
 			.host = rows_text(r, 8),
 			.text = rows_text(r, 10),
+			.rules = rows_text(r, 11),
 		};
 
 		l.lapsed = l.state == LEASE_AT_WORK && rows_int(r, 9) <= since;

@@ -29,6 +29,7 @@ struct lease_row {
 	const char *name, *kind; /* of a job */
 	int64_t change;		 /* the user's, when it was offered */
 	int connections;	 /* to each server, at most */
+	const char *rules;	 /* digest of what is copied and how, by the settings of its host */
 	const char *folder;	 /* where his journal was last; "": nowhere */
 	int64_t offered;	 /* ms, the store's clock */
 	enum lease_state state;
@@ -54,8 +55,9 @@ int store_leases_each(struct store *st, const char *place, store_lease_fn *fn, v
 /* ---- an engine that stands by; it is the one of this handle's place */
 
 /*
- * Takes up to n of those that are offered: of journals that were last in this folder, or in
- * none; others when nobody has taken them for STORE_LEASE_SHY_MS. Nothing, when this engine was
+ * Takes up to n of those that are offered: of journals that were last in this folder first; then,
+ * by age, of those that were in none, and of others when nobody has taken them for
+ * STORE_LEASE_SHY_MS. Nothing, when this engine was
  * not heard of in time. From the first call on what this handle writes of any user's journal or unique ids
  * needs a lease.
  */

@@ -308,6 +308,11 @@ void depot_return(struct depot *d, const char *user)
 	leave(d, user);
 }
 
+bool depot_is_busy(const struct depot *d, const char *user)
+{
+	return d && find_task(d, user);
+}
+
 int depot_left(struct depot *d, const char *user, struct err *e)
 {
 	struct journal_whereabouts at;

@@ -46,7 +46,10 @@ int depot_lend(struct depot *d, const char *user, int patience_ms, bool *lent,
 int depot_coming(const struct depot *d);
 /* Nobody writes to it any more. Of one that was not taken: nothing. */
 void depot_return(struct depot *d, const char *user);
-/* 1: it is where every host finds it, or never will be (too large); 0: it is on its way; -1. */
+/* Is it on its way, either way? */
+bool depot_is_busy(const struct depot *d, const char *user);
+/* 1: it is where every host finds it, or never will be (too large); 0: not yet, it is on its way
+ * now; -1. */
 int depot_left(struct depot *d, const char *user, struct err *e) MUST_CHECK;
 /* The id of the folder here, as in struct store_journal. */
 const char *depot_folder(const struct depot *d);

@@ -4,9 +4,11 @@
 #include "common/clock.h"
 #include "common/store_lease.h"
 #include "sync/engine_impl.h"
+#include "sync/order.h"
 
 #define TELL_MS	    2000  /* between two words about how far it is */
 #define LEAVE_MS    60000 /* a journal that cannot be brought back by then stays here, in doubt */
+#define LEAVE_GAP_MS 2000  /* between two tries of that */
 #define SHY_MIN_MS  1000  /* after an errand that could not be begun; each time twice that, … */
 #define SHY_MAX_MS  60000 /* … up to this */
 
@@ -19,8 +21,10 @@ struct errand {
 	enum job_kind kind;
 	int64_t change;
 	int connections;
+	char rules[ORDER_DIGEST_MAX];
 	enum step step;
 	int64_t since; /* that step; monotonic, as are all here */
+	int64_t leave_again; /* not before */
 	struct worker *worker;
 	struct uidl_inbox uidl;
 	char *progress; /* not told yet; NULL: nothing new */
@@ -65,6 +69,7 @@ static void errand_new(struct engine *en, const struct lease_row *l, enum job_ki
 	x->kind = kind;
 	x->change = l->change;
 	x->connections = l->connections;
+	snprintf(x->rules, sizeof x->rules, "%s", l->rules);
 	x->seen = true;
 	x->about = (struct log_about){
 		.what = "user",
@@ -198,9 +203,17 @@ static void on_worker(struct worker *w UNUSED, const struct worker_event *ev, vo
 static int start_worker(struct errand *x, const struct user *u, struct err *e)
 {
 	struct engine *en = x->en;
+	char rules[ORDER_DIGEST_MAX];
 	struct job j;
 	int rc;
 
+	if (order_digest(x->kind, u, en->o.settings, rules, e) < 0)
+		return -1;
+	if (strcmp(rules, x->rules) != 0)
+		return err_set(e, ERR_INPUT,
+			       "this host's settings say otherwise than those of the engine at "
+			       "work what is copied and how (section sync, and its folders "
+			       "file)");
 	if (run_order(en, x->kind, u, &j, e) < 0)
 		return -1;
 	j.connections = MIN(j.connections, x->connections);
@@ -279,13 +292,20 @@ static void tell_progress(struct errand *x)
 /* What it knows has to be where the next pass will look for it. */
 static void leave_journal(struct errand *x)
 {
+	int64_t now = clock_mono_ms();
 	struct err e = { 0 };
-	int left = job_writes(x->kind) ? depot_left(x->en->o.depot, x->user, &e) : 1;
+	int left = 1;
 
+	if (job_writes(x->kind)) {
+		if (depot_is_busy(x->en->o.depot, x->user) || now < x->leave_again)
+			return;
+		left = depot_left(x->en->o.depot, x->user, &e);
+		x->leave_again = now + LEAVE_GAP_MS;
+	}
 	if (left < 0)
 		log_debug(&x->about, "%s", e.text);
 	/* Else the depot has said why it is not there. */
-	if (left > 0 || clock_mono_ms() - x->since > LEAVE_MS)
+	if (left > 0 || now - x->since > LEAVE_MS)
 		go_to(x, STEP_TELL);
 }
 

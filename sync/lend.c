@@ -5,6 +5,7 @@
 #include "common/store_engine.h"
 #include "common/store_lease.h"
 #include "sync/engine_impl.h"
+#include "sync/order.h"
 
 #define LOOK_MS 500	/* between two looks at the leases, without a nudge */
 #define HOME_MS 600000 /* whom no other host began is offered again */
@@ -57,6 +58,7 @@ bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool
 	struct lease_row l = { .name = u->name,
 			       .kind = job_kind_name(kind),
 			       .change = u->change };
+	char rules[ORDER_DIGEST_MAX];
 	struct journal_whereabouts at;
 	struct err e = { 0 };
 	struct run *r;
@@ -65,9 +67,12 @@ bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool
 	if (!en->o.depot || kind == JOB_FINAL || lend_room(en) == 0 || stays_here(en, u) ||
 	    !is_better_elsewhere(en, u->name, full, &at))
 		return false;
+	l.rules = rules;
 	l.folder = at.folder;
 	l.connections = runs_connections_left(en, kind);
-	got = store_lease_offer(en->o.store, &l, &e);
+	got = order_digest(kind, u, en->o.settings, rules, &e);
+	if (got == 0)
+		got = store_lease_offer(en->o.store, &l, &e);
 	if (got < 0)
 		log_error(NULL, "%s", e.text);
 	if (got <= 0)

@@ -144,12 +144,10 @@ static int check_way(const struct job *j, const struct settings *s, struct err *
 		" back: a return needs IMAP there");
 }
 
-int order_fill(struct job *out, enum job_kind kind, const struct user *u,
-	       const struct settings *s, const struct learned *l, struct err *e)
+/* What is copied and how, without the ways to the servers. */
+static int fill_rules(struct job *out, enum job_kind kind, const struct user *u,
+		      const struct settings *s, struct err *e)
 {
-	struct secret learned = { 0 };
-	int rc = 0;
-
 	*out = (struct job){
 		.kind = kind,
 		.from = u->state == USER_RETURNING ? SIDE_NEW : SIDE_OLD,
@@ -167,16 +165,48 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	};
 	if (check_way(out, s, e) < 0)
 		return -1;
-	out->user = mem_str(u->name);
-	out->run_as = mem_str(s->sync.worker_user);
-	out->journal = order_journal_path(s->sync.dir, u->name);
-	out->exceptions = order_exceptions_path(s, u->name);
 	if (s->sync.folders &&
 	    folder_rules_read(s->sync.folders, u->name, u->wave, &out->folders, e) < 0) {
 		job_release(out);
 		return -1;
 	}
 	out->folders.shared = s->sync.shared;
+	return 0;
+}
+
+int order_digest(enum job_kind kind, const struct user *u, const struct settings *s,
+		 char out[static ORDER_DIGEST_MAX], struct err *e)
+{
+	unsigned char hash[SHA256_DIGEST_LENGTH];
+	struct buf text = { 0 };
+	struct job j;
+
+	if (fill_rules(&j, kind, u, s, e) < 0)
+		return -1;
+	/* How fast and how long is each host's own. */
+	j.fence_s = j.connect_s = j.io_s = j.connections = 0;
+	j.memory = 0;
+	job_write(&j, &text);
+	SHA256((const unsigned char *)buf_slice(&text).p, buf_len(&text), hash);
+	for (size_t i = 0; i < (ORDER_DIGEST_MAX - 1) / 2; i++)
+		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	buf_release(&text);
+	job_release(&j);
+	return 0;
+}
+
+int order_fill(struct job *out, enum job_kind kind, const struct user *u,
+	       const struct settings *s, const struct learned *l, struct err *e)
+{
+	struct secret learned = { 0 };
+	int rc = 0;
+
+	if (fill_rules(out, kind, u, s, e) < 0)
+		return -1;
+	out->user = mem_str(u->name);
+	out->run_as = mem_str(s->sync.worker_user);
+	out->journal = order_journal_path(s->sync.dir, u->name);
+	out->exceptions = order_exceptions_path(s, u->name);
 	if (learned_find(l, u->name, &learned, e) < 0 ||
 	    order_opensrs(&out->opensrs, s, e) < 0)
 		rc = -1;

@@ -17,6 +17,12 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	       const struct settings *s, const struct learned *l,
 	       struct err *e) MUST_CHECK;
 
+#define ORDER_DIGEST_MAX 33 /* hex and a NUL */
+/* Of what the settings say about what is copied and how, for this user: two hosts with the same
+ * make the same pass. */
+int order_digest(enum job_kind kind, const struct user *u, const struct settings *s,
+		 char out[static ORDER_DIGEST_MAX], struct err *e) MUST_CHECK;
+
 /* The user's journal below sync.dir: the name with all unusual bytes as %XX; the caller frees
  * it. */
 char *order_journal_path(const char *dir, const char *user);

@@ -182,6 +182,16 @@ def test_a_host_that_reaches_no_server_holds_nobody_up(stage, host):
     assert all(u["attempts"] == 0 for u in first.cli("users")["users"])
 
 
+def test_a_host_with_other_rules_copies_nothing(stage, host):
+    """Its settings were forgotten when the others' were changed."""
+    people = people_of(stage, 3, {"INBOX": 60})
+    first, second = both(host, user_message_rate=60, second={"message_max": 4096})
+    first.import_users([p.name for p in people])
+    assert_whole(stage, first, people, 60)
+    assert "this host's settings say otherwise than those of the engine at work" in first.log_text(100000)
+    assert made_by(second) == 0
+
+
 def test_a_host_may_keep_its_workers(stage, host):
     people = people_of(stage, 3, {"INBOX": 60})
     first, second = both(host, user_message_rate=60, second={"lend": False})

@@ -403,7 +403,7 @@ static void lend_anna(struct store **holder)
 {
 	static const struct place mx3 = { .id = "3333", .host = "mx3" };
 	struct store_opts o = { .path = path, .url = pg_url(), .place = &mx3 };
-	struct lease_row l = { .name = "anna", .kind = "pass", .folder = "" };
+	struct lease_row l = { .name = "anna", .kind = "pass", .rules = "r", .folder = "" };
 	int64_t epoch = 0;
 
 	OK(store_open(holder, &o, &err));

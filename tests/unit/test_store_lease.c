@@ -56,7 +56,7 @@ static int end(void **state)
 static int offer_by(struct engine *g, const char *name, const char *folder)
 {
 	struct lease_row l = {
-		.name = name, .kind = "pass", .change = 7, .connections = 3, .folder = folder
+		.name = name, .kind = "pass", .change = 7, .connections = 3, .rules = "r1", .folder = folder
 	};
 
 	return store_lease_offer(g->store, &l, &err);
@@ -191,7 +191,7 @@ static void test_an_offer_is_made_once(void **state UNUSED)
 {
 	int64_t at = store_now_ms(mx1.store);
 	struct lease_row other = {
-		.name = "anna", .kind = "trailing", .change = 8, .connections = 1, .folder = ""
+		.name = "anna", .kind = "trailing", .change = 8, .connections = 1, .rules = "r2", .folder = ""
 	};
 
 	offer("anna", "somewhere");
