@@ -6,8 +6,8 @@ off, and proves that nobody has lost anything.
     tests/demo/cluster.py [--build DIR]     exit 0 only if nothing was lost or doubled and no login failed
 
 Each host is a network namespace with `mailferry run`: one proxy node, and an engine that is at work on one of them and
-stands by on the others. PostgreSQL, the mail servers and the clients are outside; the copier's journals are in a folder
-that the hosts share. Needs root.
+stands by on the others, making passes for it. PostgreSQL, the mail servers and the clients are outside; the copier's
+journals are in a folder that the hosts share. Needs root.
 """
 
 import argparse
@@ -119,7 +119,7 @@ class Cluster:
                 listeners={"imaps": ("imap", "implicit")},
                 settings={"store": {"url": self.store.url}, "run": {"host": host, "nodes": 1},
                           "listener imaps": {"port": PORT}, "log": {"level": "info"},
-                          "sync": {"fence_s": 5, "dir": self.folder + "/journals"}, "cutover": {"retry_s": 2, "tries": 100}})
+                          "sync": {"fence_s": 5, "workers": 2, "dir": self.folder + "/journals"}, "cutover": {"retry_s": 2, "tries": 100}})
             self.hosts[host].start(new_store=host == HOSTS[0])
 
     def fill(self, user):
@@ -165,6 +165,10 @@ class Cluster:
         def look():
             return next((h for h, what in self.engines().items() if what == "at work" and self.hosts[h].alive()), None)
         return self.wait(look, 40, "an engine to be at work")
+
+    def lent(self):
+        """Passes that each host has made for another one's engine."""
+        return {host: f.log_text(100000).count("pass made for the engine at work") for host, f in self.hosts.items()}
 
     def kill_node(self, host):
         for pid in self.hosts[host].nodes():
@@ -308,6 +312,9 @@ class Cluster:
                 rows.append([wave] + self.user_row(user, wrong))
         self.screen.table(["wave", "user", "as promised", "lost", "doubled", "changes", "logins", "refused",
                            "node asleep", "cut at login", "longest without"], rows)
+        self.screen.text("\npasses made for another host's engine: %s" % ", ".join("%s %d" % p for p in self.lent().items()))
+        if not any(self.lent().values()):
+            wrong.append("no host has made a pass for the engine at work")
         self.screen.text("\nwhat was done meanwhile:\n  " + "\n  ".join(self.events))
         for host, f in self.hosts.items():
             wrong += ["%s: %s" % (host, line) for line in f.complaints()]
