@@ -17,19 +17,16 @@ static int return_all(struct api_call *c, const struct choice *w, const char *no
 		      struct err *e)
 {
 	json_t *refused = json_object_get(c->out, "refused");
+	bool *done = mem_array(w->count, sizeof *done);
 	char actor[API_ACTOR_MAX];
-	int n = 0;
+	int n;
 
 	api_actor(c, actor);
-	for (size_t i = 0; i < w->count; i++) {
-		int rc = store_user_return(c->api->store, w->names[i], actor, note, e);
-
-		if (rc < 0)
-			return -1;
-		n += rc;
-		if (rc == 0)
+	n = store_users_return(c->api->store, w->names, w->count, actor, note, done, e);
+	for (size_t i = 0; i < w->count && n >= 0; i++)
+		if (!done[i])
 			json_array_append_new(refused, api_json_text(w->names[i]));
-	}
+	mem_free(&done);
 	return n;
 }
 
@@ -37,18 +34,15 @@ static int return_all(struct api_call *c, const struct choice *w, const char *no
 static int withdraw(struct api_call *c, const struct choice *w, struct err *e)
 {
 	const char *one = w->name[0] ? w->name : NULL;
+	bool *done = mem_array(w->count, sizeof *done);
 	char actor[API_ACTOR_MAX];
-	int n = 0, held;
+	int n, held;
 
 	api_actor(c, actor);
-	for (size_t i = 0; i < w->count; i++) {
-		int rc = store_user_stay(c->api->store, w->names[i], actor, e);
-
-		if (rc < 0)
-			return -1;
-		n += rc;
-	}
-	if (store_users_go(c->api->store, one, one ? NULL : w->wave, false, &held, e) < 0)
+	n = store_users_stay(c->api->store, w->names, w->count, actor, done, e);
+	mem_free(&done);
+	if (n < 0 ||
+	    store_users_go(c->api->store, one, one ? NULL : w->wave, false, &held, e) < 0)
 		return -1;
 	return n + held;
 }

@@ -210,15 +210,17 @@ int store_users_go(struct store *st, const char *name, const char *wave, bool go
 		   struct err *e) MUST_CHECK;
 /*
  * Rollback: who is on the new server begins his way back, with the go for it; who is on the
- * way already is given the go again. why goes into the history. 1, or 0: the user is not on
- * new, or not known.
+ * way already is given the go again. why goes into the history. How many: done[i] says whether
+ * names[i] is one of them; others are not on new, or not known. At -1 some may have begun.
  */
+int store_users_return(struct store *st, char *const *names, size_t n, const char *actor,
+		       const char *why, bool *done, struct err *e) MUST_CHECK;
 int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The way back is taken back: the user is trailing again. 1, or 0: he is not returning, or at
- * its pause, or not known. */
-int store_user_stay(struct store *st, const char *name, const char *actor,
-		    struct err *e) MUST_CHECK;
+/* The way back is taken back: who is returning, and not at its pause, is trailing again; as
+ * above. */
+int store_users_stay(struct store *st, char *const *names, size_t n, const char *actor,
+		     bool *done, struct err *e) MUST_CHECK;
 /*
  * What a pass did. Without pass_error also attempts = 0, and stuck_reason = '' unless undone
  * cutovers put it there. last_arrival never goes back.
@@ -229,8 +231,8 @@ int store_user_progress(struct store *st, const char *name, const struct progres
  * it). */
 int store_user_failed(struct store *st, const char *name, int64_t wait_ms, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = '', and
- * a password that new was to be asked about is asked about. Of all or of none. */
+/* The operator says "try again now": attempts = 0, undos = 0, next_try = 0, stuck_reason = '',
+ * and a password that new was to be asked about is asked about. Of all or of none. */
 int store_users_retry(struct store *st, char *const *names, size_t n, struct err *e) MUST_CHECK;
 
 /* What a person decided about the user without a move: a row of history whose two states are

@@ -3,6 +3,7 @@
 #include "common/store_shadow.h"
 
 #define PAGE	       500 /* users read before their callbacks run, so that these may write */
+#define TOGETHER       500 /* users of one transaction, so that nodes can write in between */
 #define BACKOFF_SHIFTS 10  /* the wait after an undo stops doubling here */
 
 #define USER_COLUMNS                                                                      \
@@ -478,81 +479,101 @@ int store_users_go(struct store *st, const char *name, const char *wave, bool go
 	return 0;
 }
 
-/* The engine may move the user from trailing to done in between. */
-static enum move_result begin_return(struct store *st, const struct user *u, const char *actor,
-				     const char *why, struct err *e)
+/* Who says so, and why. */
+struct word {
+	const char *actor, *why;
+};
+
+/* Inside a transaction; 1, 0: there is nothing to be done. */
+typedef int user_in_fn(struct store *st, const char *name, const struct word *w, struct err *e);
+
+static int move_to(struct store *st, struct user *u, enum user_state to, const struct word *w,
+		   struct err *e)
 {
 	const struct user_move m = { .name = u->name,
 				     .from = u->state,
-				     .to = USER_RETURNING,
+				     .to = to,
 				     .change = u->change,
-				     .actor = actor,
-				     .why = why };
+				     .actor = w->actor,
+				     .why = w->why };
 
-	return user_is_final(u->state) ? store_user_move(st, &m, NULL, e) : MOVE_DONE;
+	return move_in(st->db, &m, u, e) == MOVE_DONE ? 1 : -1;
 }
 
-static enum move_result end_return(struct store *st, const struct user *u, const char *actor,
-				   struct err *e)
+static int return_in(struct store *st, const char *name, const struct word *w, struct err *e)
 {
-	return store_user_move(st,
-			       &(struct user_move){ .name = u->name,
-						    .from = USER_RETURNING,
-						    .to = USER_TRAILING,
-						    .change = u->change,
-						    .actor = actor,
-						    .why = "the rollback was withdrawn" },
-			       NULL, e);
+	struct user u = { 0 };
+	int got = store_user_get(st, name, &u, e);
+
+	if (got > 0 && user_is_final(u.state))
+		got = move_to(st, &u, USER_RETURNING, w, e);
+	user_release(&u);
+	if (got <= 0)
+		return got;
+	return db_run(st->db, "UPDATE users SET go = 1 WHERE name = ?1 AND state = 'returning'",
+		      ARGS(TEXT(name)), e);
 }
 
-/* As store_user_get(), for who will move him. */
-static int get_to_move(struct store *st, const char *name, struct user *u, struct err *e)
+static int stay_in(struct store *st, const char *name, const struct word *w, struct err *e)
 {
-	return store_engine_may(st, e) < 0 ? -1 : store_user_get(st, name, u, e);
+	struct user u = { 0 };
+	int got = store_user_get(st, name, &u, e);
+
+	if (got > 0)
+		got = u.state == USER_RETURNING ? move_to(st, &u, USER_TRAILING, w, e) : 0;
+	user_release(&u);
+	return got;
+}
+
+static int all_in(struct store *st, char *const *names, size_t n, user_in_fn *fn,
+		  const struct word *w, bool *done, struct err *e)
+{
+	int rc = store_begin_work(st, e), count = 0;
+
+	if (rc < 0)
+		return -1;
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		rc = fn(st, names[i], w, e);
+		done[i] = rc > 0;
+		count += done[i];
+	}
+	return store_end_work(st, rc, e) < 0 ? -1 : count;
+}
+
+static int by_parts(struct store *st, char *const *names, size_t n, user_in_fn *fn,
+		    const struct word *w, bool *done, struct err *e)
+{
+	int count = 0, rc = 0;
+
+	for (size_t at = 0; at < n && rc >= 0; at += TOGETHER) {
+		rc = all_in(st, names + at, MIN(n - at, (size_t)TOGETHER), fn, w, done + at, e);
+		count += MAX(rc, 0);
+	}
+	if (count)
+		store_nudge(st);
+	return rc < 0 ? -1 : count;
+}
+
+int store_users_return(struct store *st, char *const *names, size_t n, const char *actor,
+		       const char *why, bool *done, struct err *e)
+{
+	return by_parts(st, names, n, return_in, &(struct word){ actor, why }, done, e);
 }
 
 int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
 		      struct err *e)
 {
-	enum move_result moved = MOVE_LOST;
-	int n;
+	char *one = (char *)(uintptr_t)name;
+	bool done;
 
-	while (moved == MOVE_LOST) {
-		struct user u = { 0 };
-		int got = get_to_move(st, name, &u, e);
-
-		if (got > 0)
-			moved = begin_return(st, &u, actor, why, e);
-		user_release(&u);
-		if (got <= 0)
-			return got;
-	}
-	if (moved == MOVE_FAILED)
-		return -1;
-	n = db_run(st->db, "UPDATE users SET go = 1 WHERE name = ?1 AND state = 'returning'",
-		   ARGS(TEXT(name)), e);
-	if (n > 0)
-		store_nudge(st);
-	return n;
+	return store_users_return(st, &one, 1, actor, why, &done, e);
 }
 
-int store_user_stay(struct store *st, const char *name, const char *actor, struct err *e)
+int store_users_stay(struct store *st, char *const *names, size_t n, const char *actor,
+		     bool *done, struct err *e)
 {
-	enum move_result moved = MOVE_LOST;
-
-	while (moved == MOVE_LOST) {
-		struct user u = { 0 };
-		int got = get_to_move(st, name, &u, e);
-
-		if (got > 0 && u.state != USER_RETURNING)
-			got = 0;
-		if (got > 0)
-			moved = end_return(st, &u, actor, e);
-		user_release(&u);
-		if (got <= 0)
-			return got;
-	}
-	return moved == MOVE_FAILED ? -1 : 1;
+	return by_parts(st, names, n, stay_in,
+			&(struct word){ actor, "the rollback was withdrawn" }, done, e);
 }
 
 /* A write that must find its user. */

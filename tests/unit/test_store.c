@@ -304,18 +304,49 @@ static void test_rollback(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE to_state = 'returning'"), 1);
 }
 
+static void test_rollback_of_many(void **state UNUSED)
+{
+	char anna[] = "anna", bob[] = "bob", nobody[] = "nobody", carl[] = "carl";
+	char *names[] = { anna, bob, nobody, carl };
+	bool done[COUNT(names)];
+
+	add_user(anna);
+	add_user(bob);
+	add_user(carl);
+	go_up_to(anna, USER_TRAILING);
+	go_up_to(carl, USER_DONE);
+	assert_int_equal(
+		store_users_return(st, names, COUNT(names), "operator", "all", done, &err), 2);
+	assert_true(done[0] && !done[1] && !done[2] && done[3]);
+	assert_true(numbers_of(carl).state == USER_RETURNING && numbers_of(carl).go);
+	assert_int_equal(numbers_of(bob).state, USER_PENDING);
+	assert_true(numbers_of(anna).change != numbers_of(carl).change);
+	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE why = 'all'"), 2);
+	assert_int_equal(store_users_stay(st, names, COUNT(names), "operator", done, &err), 2);
+	assert_true(done[0] && !done[1] && !done[2] && done[3]);
+	assert_int_equal(numbers_of(carl).state, USER_TRAILING);
+}
+
+static int stay(const char *name)
+{
+	char *one = (char *)(uintptr_t)name;
+	bool done;
+
+	return store_users_stay(st, &one, 1, "operator", &done, &err);
+}
+
 static void test_rollback_withdrawn(void **state UNUSED)
 {
 	add_user("anna");
-	assert_int_equal(store_user_stay(st, "nobody", "test", &err), 0);
+	assert_int_equal(stay("nobody"), 0);
 	go_up_to("anna", USER_TRAILING);
-	assert_int_equal(store_user_stay(st, "anna", "test", &err), 0);
+	assert_int_equal(stay("anna"), 0);
 	assert_int_equal(store_user_return(st, "anna", "operator", "", &err), 1);
 	go_to("anna", USER_FREEZING);
-	assert_int_equal(store_user_stay(st, "anna", "operator", &err), 0);
+	assert_int_equal(stay("anna"), 0);
 	go_to("anna", USER_RETURNING); /* undone */
 	assert_int_equal(numbers_of("anna").undos, 1);
-	assert_int_equal(store_user_stay(st, "anna", "operator", &err), 1);
+	assert_int_equal(stay("anna"), 1);
 	assert_true(numbers_of("anna").state == USER_TRAILING && !numbers_of("anna").go);
 	assert_true(numbers_of("anna").undos == 0 && numbers_of("anna").epoch == 1);
 	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE from_state = 'returning'"
@@ -671,6 +702,7 @@ int main(void)
 		TEST(test_way_forward),
 		TEST(test_way_back),
 		TEST(test_rollback),
+		TEST(test_rollback_of_many),
 		TEST(test_rollback_withdrawn),
 		TEST(test_move_lost),
 		TEST(test_undo_backs_off),
