@@ -123,8 +123,8 @@ int api_post_drop(struct api_call *c)
 	log_info(&(struct log_about){ .what = "operator", .user = name }, "drop%s (%s)",
 		 force ? " by force" : "", c->request->who);
 	snprintf(args, sizeof args, "%lld", (long long)asked_cut(c, force));
-	if (note_drop(c, name, force, &e) < 0 ||
-	    store_request_ask(c->api->store, "drop", name, args, &id, &e) < 0)
+	if (store_request_ask(c->api->store, "drop", name, args, &id, &e) < 0 ||
+	    note_drop(c, name, force, &e) < 0)
 		return api_fail(c, &e);
 	return sent(c, id);
 }

@@ -19,15 +19,6 @@ static int asked_check(struct api_call *c, struct waiver_row *w, bool on)
 	return 0;
 }
 
-/* The node that answers UIDL asks for this one too. */
-static int accept_ids(struct api_call *c, const struct choice *w, bool on, struct err *e)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (store_uidl_accept(c->api->store, w->names[i], on, e) < 0)
-			return -1;
-	return 0;
-}
-
 static int waive_check(struct api_call *c, const struct choice *w, const char *check)
 {
 	bool on = !json_is_true(json_object_get(c->in, "undo"));
@@ -44,7 +35,9 @@ static int waive_check(struct api_call *c, const struct choice *w, const char *c
 		return status;
 	api_actor(c, actor);
 	if (store_waive(c->api->store, &row, on, &n, &e) < 0 ||
-	    (strcmp(check, "pop3-ids") == 0 && accept_ids(c, w, on, &e) < 0))
+	    /* The node that answers UIDL asks for this one too. */
+	    (strcmp(check, "pop3-ids") == 0 &&
+	     store_uidls_accept(c->api->store, w->names, w->count, on, &e) < 0))
 		return api_fail(c, &e);
 	if (n)
 		log_info(&(struct log_about){ .what = "operator",

@@ -151,6 +151,17 @@ int store_uidl_accept(struct store *st, const char *name, bool yes, struct err *
 		       : 0;
 }
 
+int store_uidls_accept(struct store *st, char *const *names, size_t n, bool yes, struct err *e)
+{
+	int rc = db_begin(st->db, e);
+
+	if (rc < 0)
+		return -1;
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = store_uidl_accept(st, names[i], yes, e);
+	return rc < 0 ? db_rollback(st->db) : db_commit(st->db, e);
+}
+
 /* ---- for a node */
 
 static int read_parts(struct store *st, const char *name, int64_t most, struct buf *map,

@@ -32,6 +32,9 @@ int store_uidl_write(struct store *st, const char *name, const struct uidl_state
 		     const struct slice *parts, size_t n, struct err *e) MUST_CHECK;
 /* A person takes the map as it is, or (yes false) does not any more. */
 int store_uidl_accept(struct store *st, const char *name, bool yes, struct err *e) MUST_CHECK;
+/* The same of many: of all or of none. */
+int store_uidls_accept(struct store *st, char *const *names, size_t n, bool yes,
+		       struct err *e) MUST_CHECK;
 /*
  * For a node: state and map as one, checked by its digest; *map is appended to. ERR_TEMP: it is
  * being written just now. most: bytes of a map; with a larger one *map stays empty.

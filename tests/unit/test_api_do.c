@@ -235,6 +235,16 @@ static void test_a_drop_is_in_the_history(void **state UNUSED)
 	change_store("DELETE FROM history WHERE why LIKE 'sessions dropped%'");
 }
 
+static void test_a_drop_that_nobody_was_asked_for(void **state UNUSED)
+{
+	change_store("CREATE TRIGGER full_disk BEFORE INSERT ON requests BEGIN SELECT RAISE(ABORT,"
+		     " 'full'); END");
+	ask(CLIENT_REFUSED, "/v1/drop", json_pack("{s:s}", "user", "carl@example.com"));
+	change_store("DROP TRIGGER full_disk");
+	ask(CLIENT_OK, "/v1/users/carl@example.com/history", NULL);
+	assert_int_equal(json_array_size(json_object_get(last, "history")), 0);
+}
+
 static void test_trace(void **state UNUSED)
 {
 	json_t *j = ask(CLIENT_OK, "/v1/trace", json_pack("{s:s}", "user", "anna"));
@@ -332,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_undo_of_the_job_that_was_seen),
 		cmocka_unit_test(test_drop_and_drain),
 		cmocka_unit_test(test_a_drop_is_in_the_history),
+		cmocka_unit_test(test_a_drop_that_nobody_was_asked_for),
 		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_retry_and_requests),
 		cmocka_unit_test(test_reload),

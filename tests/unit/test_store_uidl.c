@@ -90,6 +90,7 @@ static void test_an_empty_map_is_one(void **state UNUSED)
 /* What a person takes, holds until there is a complete one. */
 static void test_a_person_accepts(void **state UNUSED)
 {
+	char anna[] = "anna", bert[] = "bert", *names[] = { anna, bert };
 	struct uidl_state s;
 
 	OK(store_pop3_seen(st, "anna", &err));
@@ -105,6 +106,10 @@ static void test_a_person_accepts(void **state UNUSED)
 	assert_false(state_of("anna").accepted);
 	OK(store_uidl_accept(st, "bert", true, &err));
 	assert_true(state_of("bert").accepted);
+	OK(store_uidls_accept(st, names, COUNT(names), false, &err));
+	assert_false(state_of("anna").accepted || state_of("bert").accepted);
+	OK(store_uidls_accept(st, names, COUNT(names), true, &err));
+	assert_true(state_of("anna").accepted && state_of("bert").accepted);
 }
 
 static void test_a_map_that_does_not_add_up(void **state UNUSED)
