@@ -67,8 +67,11 @@ static int check_identity(struct work *w, enum side s, bool *note, struct err *e
 		pass_unclean(w->pass, "folder %s: %s on %s", w->f->name[s], what, side_name(s));
 	if (changed && start_again(w, s, e) < 0)
 		return -1;
+	if (changed) /* its UIDNEXT says nothing either: a trailing pass never tells new's anew
+		      */
+		*known = (struct folder_state){ 0 };
 	if (changed || first)
-		w->f->state[s].uidvalidity = w->selected[s].uidvalidity;
+		known->uidvalidity = w->selected[s].uidvalidity;
 	*note |= changed || first;
 	return 0;
 }

@@ -112,6 +112,19 @@ def test_killed_and_then_other_uids(pairs, changed):
         assert all(held[data] == 1 for data in LATE) and sum(held.values()) == 6 - gone, held
 
 
+def test_new_begins_its_uids_again(pairs):
+    """That is told once, and is no reason to look at it anew each time."""
+    old, new, copier = pairs()
+    copier.run("trailing")
+    new.box(ANNA).remove([1, 2])
+    new.renumber()
+    old.put(ANNA, b"INBOX", LATE[0])
+    copier.run("trailing")
+    old.put(ANNA, b"INBOX", LATE[1])
+    result = copier.run("trailing")[1]
+    assert result["clean"] and result["copied"] == 1, result
+
+
 def test_killed_on_the_way_back_which_is_withdrawn(pairs):
     for old, new, copier in each_death(pairs, "pass", "new", **BACK):
         clean_at_last(copier)
