@@ -357,11 +357,10 @@ int lost_is_purge(const struct work *w, const struct lost *sum, bool *out, struc
 
 static int drop_one(struct work *w, struct journal_msg *row, bool purged, struct err *e)
 {
-	if (!purged) {
-		if (journal_lost_note(w->pass->journal, row->id, w->pass->to, e) < 0)
-			return -1;
+	if (journal_lost_note(w->pass->journal, row->id, w->pass->to, e) < 0)
+		return -1;
+	if (!purged)
 		return journal_msg_drop(w->pass->journal, row->id, e);
-	}
 	row->state = MSG_SKIPPED;
 	row->uid[w->pass->to] = 0;
 	return journal_msg_write(w->pass->journal, w->f, row, NULL, "removed there for its age",
@@ -377,7 +376,7 @@ int lost_drop(struct work *w, bool purged, struct err *e)
 	for (size_t i = 0; i < w->row_count; i++) {
 		if (!is_lost(w, &w->rows[i]))
 			continue;
-		w->lost.missed[w->pass->to] |= !purged;
+		w->lost.missed[w->pass->to] = true;
 		if (drop_one(w, &w->rows[i], purged, e) < 0) {
 			journal_rollback(j);
 			return -1;

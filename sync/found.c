@@ -25,12 +25,13 @@ static int write_finds(struct finds *x, struct err *e)
 	struct journal *j = w->pass->journal;
 	enum side to = w->pass->to;
 	uint32_t surplus;
+	bool back;
 
 	if (journal_begin(j, e) < 0)
 		return -1;
 	for (size_t i = 0; i < x->count; i++) {
-		if (journal_lost_back(j, w->f->id, to, x->at[i].canon, x->at[i].uid, &surplus,
-				      e) < 0) {
+		if (journal_lost_back(j, w->f->id, to, x->at[i].canon, x->at[i].uid, &back,
+				      &surplus, e) < 0) {
 			journal_rollback(j);
 			return -1;
 		}
@@ -316,12 +317,13 @@ int found_here(struct work *w, const struct batch_message *m, bool *yes, struct 
 	*yes = false;
 	if (!w->lost.missed[from])
 		return 0;
-	if (journal_lost_back(w->pass->journal, w->f->id, from, m->digest.canon, m->uid,
+	if (journal_lost_back(w->pass->journal, w->f->id, from, m->digest.canon, m->uid, yes,
 			      &surplus, e) < 0)
 		return -1;
-	*yes = surplus != 0;
-	w->lost.surplus[from] |= *yes;
-	return *yes ? write_surplus(w, m, surplus, e) : 0;
+	if (!surplus)
+		return 0;
+	w->lost.surplus[from] = true;
+	return write_surplus(w, m, surplus, e);
 }
 
 /* Has who is not listed left? What deletes need as well, but for the brake. */

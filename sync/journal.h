@@ -18,7 +18,7 @@
 #include "sync/digest.h"
 #include "sync/flags.h"
 
-#define JOURNAL_SCHEMA	   12 /* see steps[] in journal_schema.c */
+#define JOURNAL_SCHEMA	   13 /* see steps[] in journal_schema.c */
 #define JOURNAL_REASON_MAX 256
 
 struct journal;

@@ -151,7 +151,7 @@ int journal_turn_back(struct journal *j, struct err *e)
 
 	if (journal_begin(j, e) < 0)
 		return -1;
-	if (journal_exec(j, steps, e) < 0) {
+	if (journal_lost_turn(j, e) < 0 || journal_exec(j, steps, e) < 0) {
 		journal_rollback(j);
 		return -1;
 	}

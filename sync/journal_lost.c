@@ -1,7 +1,10 @@
 /* Hides: the table of what is missed, and how a message and its second copy change places. */
 #include "sync/journal_lost.h"
 
+#include "common/clock.h"
 #include "sync/journal_impl.h"
+
+#define DAY_S 86400
 
 /* For the index of a side's UIDs the column has to be named. */
 #define BY_SIDE(s, before, after) \
@@ -40,6 +43,20 @@ static int two_numbers(struct journal *j, sqlite3_stmt *st, int64_t out[2], stru
 	return rc;
 }
 
+static int64_t now_s(void)
+{
+	return clock_real_ms() / 1000;
+}
+
+int journal_lost_lapse(struct journal *j, struct err *e)
+{
+	HELD(j);
+	sqlite3_stmt *st = prepare(j, "DELETE FROM lost WHERE surplus = ?2 AND at < ?1",
+				   now_s() - (int64_t)LOST_DAYS * DAY_S, 0, e);
+
+	return st && journal_finish(j, st, e) >= 0 ? 0 : -1;
+}
+
 int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out, struct err *e)
 {
 	HELD(j);
@@ -64,14 +81,33 @@ int journal_lost(struct journal *j, int64_t folder, struct journal_lost *out, st
 int journal_lost_note(struct journal *j, int64_t msg, enum side s, struct err *e)
 {
 	HELD(j);
-	return run(j,
-		   prepare(j,
-			   "INSERT INTO lost(folder, side, uid, canon)"
-			   " SELECT folder, ?2, COALESCE(" UID_OF(
-				   "msg") ", 0), canon_sha"
-					  " FROM msg WHERE id = ?1 AND canon_sha IS NOT NULL",
-			   msg, s, e),
-		   e);
+	sqlite3_stmt *st =
+		prepare(j,
+			"INSERT INTO lost(folder, side, uid, canon, at)"
+			" SELECT folder, ?2, COALESCE(" UID_OF(
+				"msg") ", 0), canon_sha, ?3"
+				       " FROM msg WHERE id = ?1 AND canon_sha IS NOT NULL",
+			msg, s, e);
+
+	if (st)
+		sqlite3_bind_int64(st, 3, now_s());
+	return run(j, st, e);
+}
+
+/* All that stands on the side. */
+static int note_all(struct journal *j, int64_t folder, enum side s, struct err *e)
+{
+	sqlite3_stmt *st = prepare(
+		j,
+		"INSERT INTO lost(folder, side, uid, canon, at)"
+		" SELECT folder, ?2, 0, canon_sha, ?3 FROM msg"
+		" WHERE folder = ?1 AND state = 1 AND canon_sha IS NOT NULL AND " UID_OF(
+			"msg") " IS NOT NULL",
+		folder, s, e);
+
+	if (st)
+		sqlite3_bind_int64(st, 3, now_s());
+	return run(j, st, e);
 }
 
 /* What is surplus on this side is so in the other folder, too, and is not taken for new mail. */
@@ -94,21 +130,28 @@ int journal_lost_pass(struct journal *j, int64_t folder, int64_t to_folder, enum
 		      struct err *e)
 {
 	HELD(j);
-	static const char *const steps[] = {
-		"UPDATE lost SET uid = 0, surplus = 0 WHERE folder = ?1 AND side = ?2",
-		"INSERT INTO lost(folder, side, uid, canon) SELECT folder, ?2, 0, canon_sha"
-		" FROM msg WHERE folder = ?1 AND state = 1 AND canon_sha IS NOT NULL"
-		" AND " UID_OF("msg") " IS NOT NULL",
-		"UPDATE lost SET folder = ?2 WHERE folder = ?1",
-	};
-	const int64_t second[COUNT(steps)] = { s, s, to_folder };
+	enum side other = s == SIDE_OLD ? SIDE_NEW : SIDE_OLD;
 
-	if (pass_skipped(j, folder, to_folder, s == SIDE_OLD ? SIDE_NEW : SIDE_OLD, e) < 0)
+	if (pass_skipped(j, folder, to_folder, other, e) < 0 ||
+	    journal_lost_renumber(j, folder, s, e) < 0 || note_all(j, folder, s, e) < 0)
 		return -1;
-	for (size_t i = 0; i < COUNT(steps); i++)
-		if (run(j, prepare(j, steps[i], folder, second[i], e), e) < 0)
-			return -1;
-	return 0;
+	return run(j,
+		   prepare(j, "UPDATE lost SET folder = ?2 WHERE folder = ?1", folder,
+			   to_folder, e),
+		   e);
+}
+
+int journal_lost_turn(struct journal *j, struct err *e)
+{
+	HELD(j);
+	return run(j,
+		   prepare(j,
+			   "INSERT INTO lost(folder, side, uid, canon, at)"
+			   " SELECT folder, ?1, old_uid, canon_sha, ?2 FROM msg"
+			   " WHERE state = 3 AND new_uid IS NOT NULL AND old_uid IS NOT NULL"
+			   " AND canon_sha IS NOT NULL",
+			   SIDE_OLD, now_s(), e),
+		   e);
 }
 
 /* The entry, the row that was made when its message was sent again, and where that stands. */
@@ -132,29 +175,44 @@ static int find_entry(struct journal *j, int64_t folder, enum side s,
 	return two_numbers(j, st, out, e);
 }
 
+/* A row of these bytes, ?4, where it is named, being a UID. 1: there is one. */
+static int find_row(struct journal *j, const char *sql, int64_t folder, enum side s,
+		    const unsigned char canon[DIGEST_SIZE], int64_t uid, int64_t out[2],
+		    struct err *e)
+{
+	sqlite3_stmt *st = prepare(j, sql, folder, s, e);
+
+	if (st) {
+		sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
+		sqlite3_bind_int64(st, 4, uid);
+	}
+	return two_numbers(j, st, out, e);
+}
+
+#define ROW_OF \
+	"SELECT id, " UID_OF("msg") " AS there FROM msg WHERE folder = ?1 AND canon_sha = ?3"
+
+/* The row that was made when it was sent again. */
+static const char sent_again[] =
+	ROW_OF " AND state = 1 AND NOT adopted AND there > ?4 ORDER BY there LIMIT 1";
+/* One that is without it on purpose. */
+static const char without[] = ROW_OF " AND state = 4 AND there IS NULL LIMIT 1";
+/* One that has got another. */
+static const char satisfied[] = ROW_OF " AND state = 1 AND there <> ?4 LIMIT 1";
+
 /* out->entry: 0, there is none. */
 static int find(struct journal *j, int64_t folder, enum side s,
 		const unsigned char canon[DIGEST_SIZE], struct pair *out, struct err *e)
 {
-	sqlite3_stmt *st;
 	int64_t entry[2], row[2];
 	int rc = find_entry(j, folder, s, canon, entry, e);
 
 	*out = (struct pair){ 0 };
 	if (rc <= 0)
 		return rc;
-	st = prepare(
-		j,
-		"SELECT id, " UID_OF(
-			"msg") " AS there FROM msg WHERE folder = ?1"
-			       " AND canon_sha = ?3 AND state = 1 AND NOT adopted AND there > ?4"
-			       " ORDER BY there LIMIT 1",
-		folder, s, e);
-	if (st) {
-		sqlite3_bind_blob(st, 3, canon, DIGEST_SIZE, SQLITE_STATIC);
-		sqlite3_bind_int64(st, 4, entry[1]);
-	}
-	rc = two_numbers(j, st, row, e);
+	rc = find_row(j, sent_again, folder, s, canon, entry[1], row, e);
+	if (rc == 0)
+		rc = find_row(j, without, folder, s, canon, 0, row, e);
 	if (rc <= 0)
 		return rc;
 	out->entry = entry[0];
@@ -163,36 +221,64 @@ static int find(struct journal *j, int64_t folder, enum side s,
 	return 0;
 }
 
+/* uid: of the one that came back. Without another one there is none that is surplus. */
 static int change_places(struct journal *j, struct pair *p, enum side s, uint32_t uid,
 			 struct err *e)
 {
-	sqlite3_stmt *st = prepare(j, "UPDATE lost SET surplus = ?2 WHERE id = ?1", p->entry,
-				   p->row.uid[s], e);
+	uint32_t had = p->row.uid[s];
+	const char *sql = had ? "UPDATE lost SET surplus = ?2 WHERE id = ?1"
+			      : "DELETE FROM lost WHERE id = ?1";
 
-	if (run(j, st, e) < 0)
+	if (run(j, prepare(j, sql, p->entry, had, e), e) < 0)
 		return -1;
 	p->row.uid[s] = uid;
 	return journal_msg_placed(j, &p->row, s, e);
 }
 
+/* It was ours under this very UID, and was sent again; but another one has the row meanwhile.
+ * 1: so it is, and this one is surplus. */
+static int is_third(struct journal *j, int64_t folder, enum side s,
+		    const unsigned char canon[DIGEST_SIZE], uint32_t uid, struct err *e)
+{
+	static const char entry_of[] =
+		"SELECT id, uid FROM lost WHERE folder = ?1 AND side = ?2"
+		" AND canon = ?3 AND surplus = 0 AND uid = ?4 LIMIT 1";
+	int64_t entry[2], row[2];
+	int rc = find_row(j, entry_of, folder, s, canon, uid, entry, e);
+
+	if (rc > 0)
+		rc = find_row(j, satisfied, folder, s, canon, uid, row, e);
+	if (rc <= 0)
+		return rc;
+	rc = run(j, prepare(j, "UPDATE lost SET surplus = ?2 WHERE id = ?1", entry[0], uid, e),
+		 e);
+	return rc < 0 ? -1 : 1;
+}
+
 int journal_lost_back(struct journal *j, int64_t folder, enum side s,
-		      const unsigned char canon[DIGEST_SIZE], uint32_t uid, uint32_t *surplus,
-		      struct err *e)
+		      const unsigned char canon[DIGEST_SIZE], uint32_t uid, bool *back,
+		      uint32_t *surplus, struct err *e)
 {
 	HELD(j);
 	struct pair p;
-	bool known = false;
+	int third;
 
 	*surplus = 0;
 	/* It has the index of contents made, too. */
-	if (journal_knows(j, folder, canon, 0, &known, e) < 0)
+	if (journal_knows(j, folder, canon, 0, back, e) < 0)
 		return -1;
-	if (!known)
+	if (!*back)
 		return 0;
 	if (find(j, folder, s, canon, &p, e) < 0)
 		return -1;
-	*surplus = p.row.uid[s];
-	return p.entry ? change_places(j, &p, s, uid, e) : 0;
+	if (p.entry) {
+		*surplus = p.row.uid[s];
+		return change_places(j, &p, s, uid, e);
+	}
+	third = is_third(j, folder, s, canon, uid, e);
+	*back = third > 0;
+	*surplus = *back ? uid : 0;
+	return third < 0 ? -1 : 0;
 }
 
 int journal_lost_found(struct journal *j, int64_t folder, enum side s,
@@ -202,7 +288,7 @@ int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 	sqlite3_stmt *st = prepare(j,
 				   "DELETE FROM lost WHERE id = (SELECT id FROM lost WHERE"
 				   " folder = ?1 AND side = ?2 AND canon = ?3 AND surplus = 0"
-				   " LIMIT 1)",
+				   " ORDER BY uid LIMIT 1)",
 				   folder, s, e);
 
 	if (st)
@@ -282,8 +368,8 @@ int journal_lost_again(struct journal *j, int64_t folder, enum side s,
 	if (drop_skipped(j, folder, s, x->uid, e) < 0)
 		return -1;
 	return run(j,
-		   prepare(j, "UPDATE lost SET surplus = 0, uid = 0 WHERE id = ?1", x->id, 0,
-			   e),
+		   prepare(j, "UPDATE lost SET surplus = 0, uid = 0, at = ?2 WHERE id = ?1",
+			   x->id, now_s(), e),
 		   e);
 }
 

@@ -81,13 +81,16 @@ static const char *const steps[] = {
 	[10] = "CREATE TABLE mark(one INTEGER PRIMARY KEY CHECK(one = 1),"
 	       " edition TEXT NOT NULL, former TEXT NOT NULL, doubt INTEGER NOT NULL,"
 	       " fence INTEGER NOT NULL);",
-	/* what was missed on a side and sent again (sync/journal_lost.h). And settled is told of
-	 * each side by now: what was settled before is looked at as a whole, once. */
+	/* what was missed on a side and sent again (sync/journal_lost.h). And settled is told
+	 * of each side by now: what was settled before is looked at as a whole, once. */
 	[11] = "CREATE TABLE lost(id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES"
 	       " folder(id) ON DELETE CASCADE, side INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	       " canon BLOB NOT NULL, surplus INTEGER NOT NULL DEFAULT 0);"
 	       "CREATE INDEX lost_canon ON lost(folder, side, canon);"
 	       "UPDATE folder SET settled = 0;",
+	/* and since when, for that lapses */
+	[12] = "ALTER TABLE lost ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
+	       "UPDATE lost SET at = CAST(strftime('%s', 'now') AS INTEGER);",
 };
 _Static_assert(COUNT(steps) == JOURNAL_SCHEMA, "a step to every version");
 _Static_assert(MSG_EXCEPTION == 2, "numbers inside the steps");

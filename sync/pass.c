@@ -429,6 +429,8 @@ static int survey_deletes(struct pass *p, struct err *e)
 
 static int work_folders(struct pass *p, const struct folder_map *map, struct err *e)
 {
+	if (journal_lost_lapse(p->journal, e) < 0)
+		return -1;
 	if (pass_is_trailing(p)) {
 		if (each_folder(p, map, copy_note_gone, e) < 0 || follow_vanished(p, e) < 0 ||
 		    each_folder(p, map, copy_folder, e) < 0)

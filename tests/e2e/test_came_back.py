@@ -209,6 +209,91 @@ def test_another_uidvalidity_and_all_comes_back(two):
     assert new.held() == old.held()
 
 
+def in_trash(two):
+    """Five messages more, long in Trash, where a server may remove them for their age."""
+    old, new, copier = two()
+    for i in range(5):
+        old.put(ANNA, b"Trash", mail.message("thrown%d" % i))
+    copier.until_clean()
+    return old, new, copier
+
+
+def other_uids(server, name):
+    """As after a full disk: the same UIDVALIDITY."""
+    with server.lock:
+        box = server.box(ANNA, name)
+        kept = list(box.mails)
+        box.remove(m.uid for m in kept)
+        for m in kept:
+            box.add(m.data, m.flags, m.date)
+    return kept
+
+
+def trash(server):
+    return collections.Counter(m.data for m in server.box(ANNA, b"Trash").mails)
+
+
+def test_what_seemed_to_be_removed_for_its_age_comes_back(two):
+    """Its rows get it back, and nobody is kept from being moved."""
+    old, new, copier = in_trash(two)
+    kept = list(new.box(ANNA, b"Trash").mails)
+    new.box(ANNA, b"Trash").remove(m.uid for m in kept)
+    result = copier.run()[1]
+    assert result["clean"] and "has removed 5 messages for their age" in result["text"], result
+    with new.lock:
+        for m in kept:
+            new.box(ANNA, b"Trash").add(m.data, m.flags, m.date)
+    copier.until_clean()
+    assert trash(new) == trash(old) and sum(trash(new).values()) == 5
+    old.box(ANNA, b"Trash").remove([1])
+    copier.until_clean()
+    assert trash(new) == trash(old)
+
+
+def test_in_trash_all_has_other_uids(two):
+    old, new, copier = in_trash(two)
+    other_uids(new, b"Trash")
+    copier.until_clean()
+    assert trash(new) == trash(old) and sum(trash(new).values()) == 5
+
+
+def test_in_trash_of_old_all_has_other_uids_and_the_way_back_is_withdrawn(two):
+    old, new, copier = in_trash(two)
+    copier.run("trailing")
+    other_uids(old, b"Trash")
+    copier.changes["from"] = "new"
+    copier.run()
+    copier.changes["from"] = "old"
+    assert copier.run("trailing")[1]["copied"] == 0
+    assert max(trash(new).values()) == 1
+
+
+def test_the_second_copy_is_not_shown_either(two):
+    """One is sent again, and once more when that is not shown; then all are there."""
+    old, new, copier = two()
+    for hidden in ({2}, {1, 9}):
+        new.hidden = hidden
+        new.box(ANNA).modseq += 1
+        copier.run()
+    new.hidden = ()
+    new.box(ANNA).modseq += 1
+    copier.until_clean(6)
+    assert new.held() == old.held()
+
+
+def test_old_was_empty_after_the_flip_and_is_so_on_the_way_back(two):
+    """What it had is sent to it again; and it is back."""
+    old, new, copier = two()
+    copier.run("trailing")
+    old.lose()
+    copier.run("trailing")
+    copier.changes["from"] = "new"
+    assert copier.run()[1]["copied"] == 8
+    old.find()
+    copier.until_clean()
+    assert old.held() == new.held() and len(old.box(ANNA).mails) == 8
+
+
 @pytest.mark.parametrize("back", ["trailing", "pass"])
 def test_direction_turned(two, back):
     """Lost on old while the user was on his way back to it; found when old is read again: no arrivals."""
