@@ -111,7 +111,7 @@ static int give_go(struct api_call *c, const struct choice *w, struct timetable 
 	    store_users_go(c->api->store, one, one ? NULL : w->wave, go, &changed, &e) < 0)
 		return api_fail(c, &e);
 	log_info(&(struct log_about){ .what = "operator", .user = one, .id = w->wave },
-		 "go %s for %zu users (%s)", go ? "given" : "withdrawn", w->count,
+		 "go %s for %d of %zu users (%s)", go ? "given" : "withdrawn", changed, w->count,
 		 c->request->who);
 	api_put_choice(c, w);
 	json_object_set_new(c->out, "changed", json_integer(changed));

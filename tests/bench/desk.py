@@ -120,7 +120,7 @@ def questions(f, people):
              "/v1/users?limit=100&only=stuck", "/v1/sessions?limit=100", "/v1/history?last=12", "/v1/waves",
              "/v1/report?wave=wave-007", "/v1/phases", "/v1/domains", "/v1/users/%s/why" % somebody,
              "/v1/users/%s/history?last=200" % somebody]
-    for verb in (["status"], ["users", "--wave", "wave-007"], ["users"], ["users", "--json"], ["why", somebody]):
+    for verb in (["status"], ["users", "--wave", "wave-007"], ["users"], ["users", "--json"], ["phases"], ["why", somebody]):
         yield "`mailferry %s`" % " ".join(verb), lambda v=verb: f.command(*v)
     yield "`mailferry users`, until its first lines", lambda: first_lines(f)
     for path in paths:

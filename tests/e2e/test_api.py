@@ -77,6 +77,9 @@ def test_actor_in_the_history(desk, person):
     operate = Api(f, bearer=token(f, "anna", "operate"))
     assert operate.status("/v1/cutover", {"user": person.name, "go": True}) == 202
     f.wait_state(person.name, ["trailing", "done"])
+    assert operate.status("/v1/cutover", {"user": person.name}) == 202     # he needs none
+    assert [line.split(" : ")[1] for line in f.log_text(10000).split("\n") if " : go given" in line] == [
+        "go given for %d of 1 users (anna)" % n for n in (1, 0)]
     assert operate.status("/v1/rollback", {"user": person.name, "go": True, "note": "try"}) == 202
     assert "operator anna" in {h["actor"] for h in f.history(person.name)}
 

@@ -52,7 +52,8 @@ static void test_cutover(void **state UNUSED)
 static void test_words_that_mean_nothing(void **state UNUSED)
 {
 	static const char *const bad[][3] = {
-		{ "/v1/cutover", "{\"wave\": \"1\", \"at\": 4070908800000}", "\"at\" must be a text" },
+		{ "/v1/cutover", "{\"wave\": \"1\", \"at\": 4070908800000}",
+		  "\"at\" must be a text" },
 		{ "/v1/cutover", "{\"wave\": \"1\", \"at\": null}", "\"at\" must be a text" },
 		{ "/v1/cutover", "{\"wave\": \"1\", \"when\": \"23:00\"}",
 		  "nothing is known of \"when\" here" },
@@ -143,16 +144,16 @@ static void test_undo_of_pulls(void **state UNUSED)
 {
 	json_t *users;
 
-	users = json_object_get(ask(CLIENT_OK, "/v1/pull",
-				    json_pack("{s:s, s:b}", "wave", "1", "undo", 1)),
-				"users");
+	users = json_object_get(
+		ask(CLIENT_OK, "/v1/pull", json_pack("{s:s, s:b}", "wave", "1", "undo", 1)),
+		"users");
 	assert_string_equal(seen.pulled, "anna@example.com ");
 	assert_int_equal(json_array_size(users), 2);
 	assert_string_equal(text_at(json_array_get(users, 0), "result"), "undone");
 	assert_string_equal(text_at(json_array_get(users, 1), "user"), "bob@example.com");
 	assert_string_equal(text_at(json_array_get(users, 1), "result"), "refused");
-	assert_non_null(strstr(text_at(json_array_get(users, 1), "text"),
-			       "job job-7 stands still"));
+	assert_non_null(
+		strstr(text_at(json_array_get(users, 1), "text"), "job job-7 stands still"));
 	ask(CLIENT_OK, "/v1/pull",
 	    json_pack("{s:s, s:b, s:b}", "wave", "1", "undo", 1, "stuck", 1));
 	assert_string_equal(seen.pulled, "bob@example.com ");
@@ -229,16 +230,17 @@ static void test_a_drop_is_in_the_history(void **state UNUSED)
 
 	ask(CLIENT_OK, "/v1/drop", json_pack("{s:s}", "user", "carl@example.com"));
 	ask(CLIENT_OK, "/v1/drop", json_pack("{s:s}", "user", "nobody@example.com"));
-	moves = json_object_get(ask(CLIENT_OK, "/v1/users/carl@example.com/history?last=1", NULL),
-				"history");
+	moves = json_object_get(
+		ask(CLIENT_OK, "/v1/users/carl@example.com/history?last=1", NULL), "history");
 	assert_string_equal(text_at(json_array_get(moves, 0), "why"), "sessions dropped");
 	change_store("DELETE FROM history WHERE why LIKE 'sessions dropped%'");
 }
 
 static void test_a_drop_that_nobody_was_asked_for(void **state UNUSED)
 {
-	change_store("CREATE TRIGGER full_disk BEFORE INSERT ON requests BEGIN SELECT RAISE(ABORT,"
-		     " 'full'); END");
+	change_store(
+		"CREATE TRIGGER full_disk BEFORE INSERT ON requests BEGIN SELECT RAISE(ABORT,"
+		" 'full'); END");
 	ask(CLIENT_REFUSED, "/v1/drop", json_pack("{s:s}", "user", "carl@example.com"));
 	change_store("DROP TRIGGER full_disk");
 	ask(CLIENT_OK, "/v1/users/carl@example.com/history", NULL);
