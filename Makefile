@@ -189,6 +189,7 @@ chaos-sync:
 	$(PYTHON) tests/chaos/chaos_sync.py --build $(BUILD) $(if $(SEED),--seed $(SEED)) $(CHAOS)
 
 # SECONDS=1800: half an hour. SEED=n: the same choices again. CHAOS="--users 3 --mishaps reset,kill_node": less of it.
+# CHAOS="--hosts 2": that many hosts on a PostgreSQL, which make passes for each other.
 # CHAOS=--self-test: bugs are planted in a copy of the sources, one after the other, and each must be found.
 chaos: deps
 	@$(MAKE) --no-print-directory all
@@ -270,7 +271,7 @@ help:
 	@echo 'make fuzz       search with the fuzzers, FUZZ_SECONDS= each'
 	@echo 'make fuzz-api   requests that nobody meant, made of docs/openapi.json, FUZZ_SECONDS= of them; SEED= repeats a run'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
-	@echo 'make chaos      users at work are moved there and back while everything fails; then what was promised is checked'
+	@echo 'make chaos      users at work are moved there and back while everything fails; then what was promised is checked; CHAOS="--hosts 2"'
 	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers; SEED= repeats a run'
 	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
 	@echo 'make bench-cutover  how long logins wait while mailboxes of 10,000 messages are moved under load'

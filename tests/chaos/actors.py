@@ -86,7 +86,7 @@ class Mailer(Actor):
         client, self.uids, self.selected, self.side = None, {}, None, None
         begun = time.time()
         try:
-            client = Tagged(self.world.address, self.world.imap_port, name=self.name, timeout_s=TIMEOUT_S,
+            client = Tagged(self.world.address, self.world.port("imap", self.visits), name=self.name, timeout_s=TIMEOUT_S,
                             prefix=b"k%sv%d" % (self.name.replace("-", "").encode(), self.visits))
             client.login(self.user, self.world.password(self.user))
             ended = time.time()
@@ -366,7 +366,7 @@ class Popper(Actor):
     def visit(self):
         client, self.side, begun = None, None, time.time()
         try:
-            client = PopClient(self.world.address, self.world.pop_port, name=self.name, timeout_s=TIMEOUT_S)
+            client = PopClient(self.world.address, self.world.port("pop3", self.visits), name=self.name, timeout_s=TIMEOUT_S)
             if not client.login(self.user, self.world.password(self.user)).startswith(b"+OK"):
                 return
             self.session(client, begun)
@@ -426,7 +426,7 @@ class Mta(Actor):
         user = self.dice.choice(self.world.users)
         local = user.split("@")[0]
         stamp = "%s-%s-%s" % (self.dice.choice(("pop", "mta")), local, self.stamp())
-        side = "old" if self.dice.random() < 0.2 else self.world.lookup(user)
+        side = "old" if self.dice.random() < 0.2 else self.world.lookup(user, self.visits)
         if side:
             self.deliver(user, stamp, side)
         self.stopping.wait(self.dice.expovariate(1 / (6 * self.world.pace_s)))

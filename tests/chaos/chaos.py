@@ -4,12 +4,13 @@ Users work on two real servers through mailferry, are moved there and back all t
 does. Afterwards a checker reads both servers in full and what everybody was told, and names what was promised and
 not kept (checker.py).
 
-    tests/chaos/chaos.py [--build DIR] [--seconds N] [--seed N] [--users N] [--mishaps WORD,…]
+    tests/chaos/chaos.py [--build DIR] [--seconds N] [--seed N] [--users N] [--hosts N] [--mishaps WORD,…]
     tests/chaos/chaos.py --check FILE       the checker alone, over a history that a run has kept
     tests/chaos/chaos.py --self-test        plants bugs (plants.py): each must be found
 
-Exit status 0 only without a violation and with enough flips, undos, returns and kills. The same --seed makes the same
-choices; when they fall depends on the machine. A history that failed is kept, and its smallest part is shown.
+Exit status 0 only without a violation and with enough flips, undos, returns and kills, and with several hosts enough
+passes that one engine made for another. The same --seed makes the same choices; when they fall depends on the
+machine. A history that failed is kept, and its smallest part is shown.
 """
 
 import argparse
@@ -28,12 +29,14 @@ sys.path.insert(0, HERE)
 from lib import processes  # noqa: E402
 import checker  # noqa: E402
 import nemesis  # noqa: E402
+import nemesis_hosts  # noqa: E402
 import plants  # noqa: E402
 from actors import Mailer, Mta, Popper  # noqa: E402
 from history import History  # noqa: E402
 from world import World, name_of  # noqa: E402
 
 ENOUGH = {"flips": 100, "undos": 30, "returns": 30, "kills": 20}     # in 30 minutes
+ENOUGH_OF_HOSTS = dict(ENOUGH, lent=100)
 ENOUGH_IN_S = 1800
 SHOWN = 12
 LONG_STOP_PAUSE_S = 100
@@ -50,12 +53,14 @@ class Run:
             self.actors += [Mailer(world, user, "%s-m%d" % (name_of(i), n)) for n in range(dice.choice((1, 2, 2)))]
             if i % 2 == 0:
                 self.actors.append(Popper(world, user, "%s-p" % name_of(i)))
-        kinds = options.mishaps.split(",") if options.mishaps else nemesis.USUAL
+        self.several = options.hosts > 1
+        make, usual, long_ones = ((nemesis_hosts.HostsNemesis, nemesis_hosts.USUAL, nemesis_hosts.LONG) if self.several else
+                                  (nemesis.Nemesis, nemesis.USUAL, nemesis.LONG))
         self.mover = nemesis.Mover(world, options.move_pause)
-        self.nemesis = nemesis.Nemesis(world, options.mishap_pause, kinds)
+        self.nemesis = make(world, options.mishap_pause, options.mishaps.split(",") if options.mishaps else usual)
         self.fates = [self.mover, self.nemesis]
         if not options.mishaps:
-            self.fates.append(nemesis.Nemesis(world, LONG_STOP_PAUSE_S, ["stop_node_long"], "long stops"))
+            self.fates.append(make(world, LONG_STOP_PAUSE_S, long_ones, "long stops"))
 
     def live(self):
         threads = self.actors + self.fates
@@ -78,8 +83,9 @@ class Run:
 
     def counts(self):
         c = self.world.watch.counts
-        return {"flips": c["flip"], "undos": c["undo"], "returns": c["flip back"],
-                "kills": sum(self.nemesis.kills.values())}
+        counts = {"flips": c["flip"], "undos": c["undo"], "returns": c["flip back"],
+                  "kills": sum(self.nemesis.kills.values())}
+        return dict(counts, **self.world.ferry.said()) if self.several else counts
 
     def tell(self):
         rows = self.world.history.rows
@@ -119,7 +125,7 @@ def play(options):
     os.makedirs(bin_folder)
     for program in PROGRAMS:        # whoever builds meanwhile
         shutil.copy(os.path.join(options.build, program), bin_folder)
-    world, keep = World(folder, bin_folder, options.seed, options.users, options.pace), bool(options.keep)
+    world, keep = World(folder, bin_folder, options.seed, options.users, options.pace, hosts=options.hosts), bool(options.keep)
     try:
         world.start()
         run = Run(world, options)
@@ -128,12 +134,13 @@ def play(options):
         complaints = world.ferry.complaints()
         world.read_all()
         found = checker.check(world.history)
-        print("seed %d, %d users, %d s" % (options.seed, options.users, options.seconds))
+        print("seed %d, %d users, %d hosts, %d s" % (options.seed, options.users, options.hosts, options.seconds))
         run.summary()
         wrong = ["%s broke: see above" % b for b in broken] + ["it said: " + c for c in complaints]
         wrong += ["%s does not come to rest: %s" % (r["user"], r["text"]) for r in world.history.of("stuck")]
         counts = run.counts()
-        short = ["%s: %d of %d" % (what, counts[what], least(n, options)) for what, n in ENOUGH.items()
+        enough = ENOUGH_OF_HOSTS if options.hosts > 1 else ENOUGH
+        short = ["%s: %d of %d" % (what, counts[what], least(n, options)) for what, n in enough.items()
                  if counts[what] < least(n, options)]
         for line in wrong:
             print("WRONG " + line)
@@ -167,6 +174,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--users", type=int, default=8)
+    parser.add_argument("--hosts", type=int, default=1, help="more than one: on PostgreSQL, with nemesis_hosts.py")
     parser.add_argument("--mishaps", default="", help="only these, as they are called in nemesis.py")
     parser.add_argument("--pace", type=float, default=0.15, help="seconds between two commands of a client")
     parser.add_argument("--move-pause", type=float, default=0.7)

@@ -221,3 +221,4 @@ class Nemesis(threading.Thread):
 USUAL = (["kill_node"] * 4 + ["kill_engine"] * 4 + ["kill_worker"] * 4 + ["stop_node"] * 3 + ["stop_quiet_node"] + ["stop_engine"] * 2 +
          ["stop_worker"] * 2 + ["stop_server"] * 2 + ["stall"] * 3 + ["slow"] * 2 + ["reset"] * 3 + ["full_mail"] + ["full_store"] +
          ["lock_store"] * 2 + ["lose_store"])
+LONG = ["stop_node_long"]    # beside them, seldom

@@ -1,6 +1,7 @@
 """
 The stage of chaos: two Dovecots with a line before each that can fail, mailferry between, small disks that can be
-filled, somebody who reads the store's history as it is written, and a reader of all that is left in the end.
+filled, somebody who reads the store's history as it is written (watch.py), and a reader of all that is left in the
+end. With several hosts mailferry is hosts.py.
 """
 
 import collections
@@ -10,8 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import threading
 import time
 
 from lib import processes, reader
@@ -20,11 +19,13 @@ from lib.dovecot import Dovecot
 from lib.mailferry import CommandFailed, Mailferry
 
 from actors import ask_route
-from history import History, move_verb
+from history import History
+from hosts import WORKERS, Hosts
 from line import Lines
+from watch import BUDGET_S, DatabaseRows, FileRows, Watch
 
 MASTERS = {"ferry": "ferry-master-secret"}
-BUDGET_S, HOLD_S = 5, 9
+HOLD_S = 9
 DISKS = {"old": "256M", "new": "256M", "store": "24M"}
 SETTINGS = {
     "cutover": {"budget_s": BUDGET_S, "hold_s": HOLD_S, "retry_s": 1, "tries": 100},
@@ -39,66 +40,7 @@ SETTINGS = {
 }
 COMMAND = re.compile(rb"^(\d+\.\d+) (k\w+v\d+a\d+) ", re.M)
 POP3_COMMAND = re.compile(rb"^(\d+\.\d+) (RETR|DELE) \d+\r", re.M)     # such as only clients say
-STATE_POLL_S = 0.02
 PUSH_S = 3
-
-# Who may read the store's file: the daemons' account, so this runs as theirs.
-WATCH = """
-import sqlite3, sys, time
-last, db = 0, None
-while True:
-    try:
-        db = db or sqlite3.connect("file:%s?mode=ro" % sys.argv[1], uri=True, timeout=1)
-        for row in db.execute("SELECT h.id, h.name, h.at, from_state, to_state, h.direction, actor, why,"
-                              " coalesce(u.hold_until, 0) FROM history h LEFT JOIN users u ON u.name = h.name"
-                              " WHERE h.id > ? ORDER BY h.id", (last,)):
-            last = row[0]
-            print("\\t".join(str(c).replace("\\n", " ").replace("\\t", " ") for c in row), flush=True)
-    except sqlite3.Error:
-        db = None
-    time.sleep(float(sys.argv[2]))
-"""
-
-
-class Watch(threading.Thread):
-    """Each row of the store's history, as it comes: into our history, and for those who wait for a step."""
-
-    def __init__(self, ferry, history):
-        super().__init__(daemon=True)
-        self.history, self.news, self.state = history, threading.Condition(), {}
-        self.counts = collections.Counter()
-        who = {"user": ferry.account.pw_uid, "group": ferry.account.pw_gid} if ferry.account else {}
-        path = os.path.join(ferry.folder, "store", "mailferry.db")
-        self.process = subprocess.Popen([sys.executable, "-c", WATCH, path, str(STATE_POLL_S)], stdout=subprocess.PIPE,
-                                        text=True, cwd="/", **who)
-        self.start()
-
-    def run(self):
-        for line in self.process.stdout:
-            _, name, at, before, after, direction, actor, why, until = line.rstrip("\n").split("\t")
-            verb = move_verb(before, after, direction)
-            with self.news:
-                self.state[name] = after
-                self.counts[verb] += 1
-                self.counts["flip back"] += verb == "flip" and direction == "back"
-                about = {"until": int(at) / 1000 + BUDGET_S} if verb == "freeze" else {}
-                self.history.add(verb, name, actor, at=int(at) / 1000, direction=direction, to=after, why=why, **about)
-                self.news.notify_all()
-
-    def wait(self, verbs, timeout_s):
-        """Until one of these moves is written; its user, or None."""
-        with self.news:
-            before = sum(self.counts[v] for v in verbs)
-            self.news.wait_for(lambda: sum(self.counts[v] for v in verbs) > before, timeout_s)
-            if sum(self.counts[v] for v in verbs) == before:
-                return None
-            return next(r["user"] for r in reversed(self.history.rows) if r["verb"] in verbs)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        self.join()
-
 
 class Disk:
     """A small file system of its own, where root allows; it can be filled up."""
@@ -129,16 +71,18 @@ class Disk:
 
 
 class World:
-    """users: how many. All that it starts, end() ends."""
+    """users, hosts: how many. All that it starts, end() ends."""
 
-    def __init__(self, folder, build, seed, users, pace_s=0.15, settings=None):
+    def __init__(self, folder, build, seed, users, pace_s=0.15, settings=None, hosts=1):
         self.folder, self.seed, self.pace_s = folder, seed, pace_s
         self.history = History()
         self.users = ["%s@example.com" % name_of(i) for i in range(users)]
         self.address = "127.0.0.1"
         self.refusals = collections.Counter()
         self.build, self.settings = build, settings or {}
+        self.host_count = hosts
         self.ferry = self.watch = self.lines = None
+        self.ferries, self.sockets = [], []     # of each host
         self.disks, self.servers, self.pushed = {}, {}, {}
         self.ca = CA(os.path.join(folder, "ca"))
 
@@ -153,27 +97,39 @@ class World:
         ports = {name: dict(zip(whats, zip(processes.free_ports(2), (s.ports[w] for w in whats))))
                  for name, s in self.servers.items()}
         self.lines = Lines(ports)
-        self.ferry = Mailferry(os.path.join(self.folder, "ferry"), self.ca, *self.servers.values(), build=self.build,
-                               settings=self._settings(ports))
-        self.disks["store"] = Disk(self.ferry.folder + "/store", DISKS["store"], self.ferry.account)
+        self._build_ferry(ports)
         self.ferry.start()
-        self.imap_port, self.pop_port = self.ferry.ports["imap"], self.ferry.ports["pop3"]
         self.ferry.import_users(self.users)
-        self.watch = Watch(self.ferry, self.history)
+        self.watch = Watch(DatabaseRows(self.ferry.postgres.url) if self.host_count > 1 else FileRows(self.ferry), self.history)
         self.ferry.wait_state(self.users, "ready", 120)
         return self
 
-    def _settings(self, ports):
-        folder = os.path.join(self.folder, "mta")
-        os.makedirs(folder)
-        os.chmod(folder, 0o777)
-        self.socket = folder + "/lookup"
+    def _build_ferry(self, ports):
+        self.mta_folder = os.path.join(self.folder, "mta")
+        os.makedirs(self.mta_folder)
+        os.chmod(self.mta_folder, 0o777)
+        if self.host_count == 1:
+            self.ferry = self._host(ports, "ferry", {}, "store")
+            return
+        names = ["mx%d" % n for n in range(1, self.host_count + 1)]
+        self.ferry = Hosts(os.path.join(self.folder, "pg"), names,
+                           lambda name, more: self._host(ports, name, dict(more, sync={"workers": WORKERS}), name))
+
+    def _host(self, ports, name, more, disk):
+        """disk: what the one with its store (or its flip log) is called."""
+        self.sockets.append(os.path.join(self.mta_folder, name))
+        f = Mailferry(os.path.join(self.folder, name), self.ca, *self.servers.values(), build=self.build,
+                      settings=self._settings(ports, self.sockets[-1], more))
+        self.ferries.append(f)
+        self.disks[disk] = Disk(f.folder + "/store", DISKS["store"], f.account)
+        return f
+
+    def _settings(self, ports, socket, more):
         made = {name: dict(values) for name, values in SETTINGS.items()}
-        made["lookup"] = {"listen": "unix:" + self.socket, "old": "smtp:[old.example.com]",
-                          "new": "smtp:[new.example.com]"}
+        made["lookup"] = {"listen": "unix:" + socket, "old": "smtp:[old.example.com]", "new": "smtp:[new.example.com]"}
         for name, ours in ports.items():
             made["backend " + name] = {"imap_port": ours["imaps"][0], "pop3_port": ours["pop3s"][0]}
-        for name, values in self.settings.items():
+        for name, values in list(more.items()) + list(self.settings.items()):
             made.setdefault(name, {}).update(values)
         return made
 
@@ -186,8 +142,12 @@ class World:
     def server(self, side):
         return self.servers[side]
 
-    def lookup(self, user):
-        return ask_route(self.socket, user)
+    def port(self, protocol, turn):
+        """Each time of another host."""
+        return self.ferries[turn % len(self.ferries)].ports[protocol]
+
+    def lookup(self, user, turn):
+        return ask_route(self.sockets[turn % len(self.sockets)], user)
 
     def refused(self, who, line):
         self.refusals[line[:60].decode("ascii", "replace")] += 1

@@ -1,6 +1,7 @@
 """The checker of `make chaos` by itself: histories that keep what is promised, and one for each way to break it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -302,3 +303,12 @@ def test_a_short_run_keeps_everything():
                            "--users", "2", "--any-count", "--keep", "", "--mishaps", "reset,kill_node,stop_engine",
                            "--seed", "1"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "; 0 violations" in done.stdout, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+@pytest.mark.full
+def test_a_short_run_on_two_hosts_keeps_everything():
+    done = subprocess.run([sys.executable, os.path.join(plants.HERE, "chaos.py"), "--build", build_folder(), "--seconds", "30",
+                           "--users", "4", "--hosts", "2", "--any-count", "--keep", "", "--mishaps", "kill_worker,lose_store,kill_host",
+                           "--seed", "1"], capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0 and "; 0 violations" in done.stdout, done.stdout[-6000:] + done.stderr[-2000:]
+    assert not re.search(r"\b0 lent", done.stdout.splitlines()[-1])
