@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "sync/journal_mark.h"
 #include "sync/pass.h"
+#include "sync/renames.h"
 
 #define LOOK_MS 1000 /* at most between two signs of life */
 
@@ -46,8 +47,8 @@ int doubt_begin(struct pass *p, struct err *e)
 
 /*
  * A folder that is not where the journal has it on the other side may have been renamed there,
- * as it was on this one: its mail is recognised under the new name, and never sent a second
- * time to the old one.
+ * as it was on this one. What cannot be recognised as a whole is forgotten: its mail is
+ * recognised under the new name, and never sent a second time to the old one.
  */
 int doubt_survey(struct pass *p, struct err *e)
 {
@@ -58,7 +59,7 @@ int doubt_survey(struct pass *p, struct err *e)
 
 	if (!p->doubt || pass_is_trailing(p))
 		return 0;
-	if (journal_folders(p->journal, &known, &n, e) < 0)
+	if (renames_recall(p, e) < 0 || journal_folders(p->journal, &known, &n, e) < 0)
 		return -1;
 	rc = journal_begin(p->journal, e);
 	for (size_t i = 0; i < n && rc == 0; i++) {

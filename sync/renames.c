@@ -6,13 +6,13 @@
 
 struct renames {
 	struct pass *p;
+	enum side at; /* where names are looked for: the side that counts, but for recalling */
 	struct mailbox *box[SIDES];
 	struct journal_folder *f;
 	struct journal_place *place; /* of each */
 	size_t count;
-	struct name_index names; /* on the side that counts, while they are looked at */
-	const struct folder_info *
-		*found; /* on the side that counts, under another name; NULL */
+	struct name_index names;	  /* on that side, while they are looked at */
+	const struct folder_info **found; /* on that side, under another name; NULL */
 };
 
 static int load(struct renames *r, struct err *e)
@@ -23,6 +23,13 @@ static int load(struct renames *r, struct err *e)
 		return -1;
 	r->found = mem_array(r->count + 1, sizeof *r->found);
 	return 0;
+}
+
+static int begin(struct renames *r, struct err *e)
+{
+	for (int s = 0; s < SIDES; s++)
+		r->box[s] = r->p->lanes.at[0].box[s];
+	return load(r, e);
 }
 
 static void release(struct renames *r)
@@ -60,12 +67,12 @@ static size_t row_of(const struct renames *r, enum side s, const char *name)
 /* Something else has the folder's name now, or nothing has it. */
 static bool is_displaced(const struct renames *r, size_t i)
 {
-	enum side from = r->p->from;
-	const struct folder_info *here = listed(r, from, r->f[i].name[from]);
-	const struct folder_state *then = &r->f[i].state[from];
-	const char *id = r->place[i].mailboxid[from];
+	enum side at = r->at;
+	const struct folder_info *here = listed(r, at, r->f[i].name[at]);
+	const struct folder_state *then = &r->f[i].state[at];
+	const char *id = r->place[i].mailboxid[at];
 
-	if (strcmp(r->f[i].name[from], "INBOX") == 0)
+	if (strcmp(r->f[i].name[at], "INBOX") == 0)
 		return false;
 	if (!here || here->noselect)
 		return true;
@@ -94,12 +101,12 @@ static int compare_header(const struct message_info *i UNUSED, struct slice head
 }
 
 /* Rows that can tell: on both sides, with their digests. Moves them to the front. */
-static size_t telling(struct journal_msg *rows, size_t n, enum side from)
+static size_t telling(struct journal_msg *rows, size_t n, enum side at)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (rows[i].hashed && rows[i].state == MSG_DONE && rows[i].uid[from])
+		if (rows[i].hashed && rows[i].state == MSG_DONE && rows[i].uid[at])
 			rows[kept++] = rows[i];
 	return kept;
 }
@@ -110,19 +117,18 @@ static int prove(struct renames *r, const struct journal_msg *rows, size_t n,
 		 const uint32_t *uids, struct proof *pr, struct err *e)
 {
 	size_t every = MAX(n / RENAME_PROOFS, (size_t)1);
-	enum side from = r->p->from;
+	enum side at = r->at;
 
 	for (size_t i = 0; i < n; i += every) {
-		uint32_t uid = uids ? uids[i] : rows[i].uid[from];
+		uint32_t uid = uids ? uids[i] : rows[i].uid[at];
 		struct digest d;
 		struct listing ignored;
 
 		if (journal_digest(r->p->journal, rows[i].id, &d, e) < 0)
 			return -1;
 		pr->want = d.header;
-		if (mailbox_headers(r->box[from], uid, uid, compare_header, pr, &ignored, e) <
-		    0)
-			return err_wrap(e, "%s: looking for folders", side_name(from));
+		if (mailbox_headers(r->box[at], uid, uid, compare_header, pr, &ignored, e) < 0)
+			return err_wrap(e, "%s: looking for folders", side_name(at));
 	}
 	return 0;
 }
@@ -133,7 +139,7 @@ static int prove_in_order(struct renames *r, const struct journal_msg *rows, siz
 			  struct proof *pr, struct err *e)
 {
 	struct uid_list now = { 0 };
-	int rc = mailbox_uids(r->box[r->p->from], 1, 0, &now, e);
+	int rc = mailbox_uids(r->box[r->at], 1, 0, &now, e);
 
 	if (rc == 0 && now.count == n)
 		rc = prove(r, rows, n, now.at, pr, e);
@@ -155,14 +161,14 @@ static int holds_same_mail(struct renames *r, size_t i, const char *name, enum l
 	int rc;
 
 	*same = false;
-	if (mailbox_select(r->box[p->from], name, true, &ignored, e) < 0) {
-		if (!mailbox_is_usable(r->box[p->from]))
+	if (mailbox_select(r->box[r->at], name, true, &ignored, e) < 0) {
+		if (!mailbox_is_usable(r->box[r->at]))
 			return -1;
 		err_clear(e); /* then it is not it */
 		return 0;
 	}
-	rc = journal_msgs(p->journal, &r->f[i], p->from, p->lanes.at[0].pool, &rows, &n, e);
-	n = rc == 0 ? telling(rows, n, p->from) : 0;
+	rc = journal_msgs(p->journal, &r->f[i], r->at, p->lanes.at[0].pool, &rows, &n, e);
+	n = rc == 0 ? telling(rows, n, r->at) : 0;
 	if (rc == 0)
 		rc = how == LIKE_UIDS ? prove(r, rows, n, NULL, &pr, e)
 				      : prove_in_order(r, rows, n, &pr, e);
@@ -174,9 +180,9 @@ static int holds_same_mail(struct renames *r, size_t i, const char *name, enum l
 /* By what LIST and STATUS say. */
 static enum likeness like(const struct renames *r, size_t i, const struct folder_info *c)
 {
-	enum side from = r->p->from;
-	const struct folder_state *then = &r->f[i].state[from];
-	const char *id = r->place[i].mailboxid[from];
+	enum side at = r->at;
+	const struct folder_state *then = &r->f[i].state[at];
+	const char *id = r->place[i].mailboxid[at];
 
 	if (*id && c->mailboxid)
 		return strcmp(id, c->mailboxid) == 0 ? LIKE_ID : LIKE_NOT;
@@ -184,7 +190,7 @@ static enum likeness like(const struct renames *r, size_t i, const struct folder
 		return then->uidnext <= c->uidnext ? LIKE_UIDS : LIKE_NOT;
 	/* Only when the name is nobody's now, and this one is new. */
 	return then->messages && then->messages == c->messages &&
-			       !listed(r, from, r->f[i].name[from]) &&
+			       !listed(r, at, r->f[i].name[at]) &&
 			       name_index_find(&r->names, c->name) == NAME_NONE
 		       ? LIKE_ORDER
 		       : LIKE_NOT;
@@ -201,7 +207,7 @@ static bool is_free(const struct renames *r, const struct folder_info *c)
 
 static int find(struct renames *r, size_t i, struct err *e)
 {
-	const struct folder_list *l = &r->p->list[r->p->from];
+	const struct folder_list *l = &r->p->list[r->at];
 	size_t hits = 0;
 
 	for (size_t k = 0; k < l->count; k++) {
@@ -228,7 +234,7 @@ static int find_each(struct renames *r, bool *any, struct err *e)
 {
 	*any = false;
 	for (size_t i = 0; i < r->count; i++) {
-		if (!r->f[i].state[r->p->from].uidvalidity || !is_displaced(r, i))
+		if (!r->f[i].state[r->at].uidvalidity || !is_displaced(r, i))
 			continue;
 		if (find(r, i, e) < 0)
 			return -1;
@@ -238,7 +244,7 @@ static int find_each(struct renames *r, bool *any, struct err *e)
 		for (size_t k = 0; k < i && r->found[i]; k++)
 			if (r->found[k] == r->found[i])
 				r->found[i] = r->found[k] = NULL;
-	return mailbox_unselect(r->box[r->p->from], e);
+	return mailbox_unselect(r->box[r->at], e);
 }
 
 /* *any: a folder is found under another name. */
@@ -247,7 +253,7 @@ static int find_all(struct renames *r, bool *any, struct err *e)
 	int rc;
 
 	for (size_t i = 0; i < r->count; i++)
-		name_index_add(&r->names, r->f[i].name[r->p->from], i);
+		name_index_add(&r->names, r->f[i].name[r->at], i);
 	rc = find_each(r, any, e);
 	name_index_release(&r->names);
 	return rc;
@@ -311,7 +317,7 @@ static void decide(struct renames *r, size_t i, const struct folder_map *map)
 			put(&r->place[i].want, map->at[k].name[to]);
 }
 
-/* The names that the side that counts has now, and what they are to be on the other: one
+/* The names that the folders have now, and what they are to be on the other side: one
  * transaction. */
 static int write_found(struct renames *r, struct err *e)
 {
@@ -322,7 +328,7 @@ static int write_found(struct renames *r, struct err *e)
 	for (size_t i = 0; i < r->count; i++)
 		names[i] = r->found[i] ? r->found[i]->name : NULL;
 	if (rc == 0)
-		rc = journal_rename(j, r->f, r->count, r->p->from, names, e);
+		rc = journal_rename(j, r->f, r->count, r->at, names, e);
 	for (size_t i = 0; i < r->count && rc == 0; i++)
 		if (r->found[i])
 			rc = journal_place_write(j, r->f[i].id, &r->place[i], e);
@@ -557,15 +563,13 @@ static int write_ids(struct renames *r, struct err *e)
 
 int renames_follow(struct pass *p, struct err *e)
 {
-	struct renames r = { .p = p };
+	struct renames r = { .p = p, .at = p->from };
 	bool any = false;
 	int rc;
 
 	if (mailbox_is_pop3(p->lanes.at[0].box[p->from])) /* it has INBOX only */
 		return 0;
-	for (int s = 0; s < SIDES; s++)
-		r.box[s] = p->lanes.at[0].box[s];
-	rc = load(&r, e);
+	rc = begin(&r, e);
 	if (rc == 0)
 		rc = resume(&r, e);
 	if (rc == 0)
@@ -582,7 +586,7 @@ int renames_follow(struct pass *p, struct err *e)
 
 int renames_find(struct pass *p, struct renamed **out, size_t *n, struct err *e)
 {
-	struct renames r = { .p = p };
+	struct renames r = { .p = p, .at = p->from };
 	bool any;
 	int rc;
 
@@ -590,9 +594,7 @@ int renames_find(struct pass *p, struct renamed **out, size_t *n, struct err *e)
 	*n = 0;
 	if (mailbox_is_pop3(p->lanes.at[0].box[p->from]))
 		return 0;
-	for (int s = 0; s < SIDES; s++)
-		r.box[s] = p->lanes.at[0].box[s];
-	rc = load(&r, e);
+	rc = begin(&r, e);
 	if (rc == 0)
 		rc = find_all(&r, &any, e);
 	*out = mem_array(r.count + 1, sizeof **out);
@@ -611,6 +613,20 @@ void renamed_free(struct renamed **at, size_t n)
 		mem_free(&(*at)[i].there);
 	}
 	mem_free(at);
+}
+
+int renames_recall(struct pass *p, struct err *e)
+{
+	struct renames r = { .p = p, .at = p->to };
+	bool any = false;
+	int rc = begin(&r, e);
+
+	if (rc == 0)
+		rc = find_all(&r, &any, e);
+	if (rc == 0 && any)
+		rc = write_found(&r, e);
+	release(&r);
+	return rc;
 }
 
 int renames_remember(struct pass *p, struct err *e)

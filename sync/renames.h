@@ -19,6 +19,10 @@
 /* p->list is fresh; where something was renamed, the other side's is fresh again afterwards. */
 int renames_follow(struct pass *p, struct err *e) MUST_CHECK;
 
+/* By a journal in doubt, before: which folders the other side has under another name by now;
+ * the pass that gave it to them is in no journal. Only the journal learns them. */
+int renames_recall(struct pass *p, struct err *e) MUST_CHECK;
+
 /* Only looks: which folders have another name now. */
 struct renamed {
 	char *now, *there; /* on the side that counts; on the other, so far */

@@ -143,6 +143,31 @@ def test_what_an_older_copy_does_not_know_is_not_sent_twice(stage, person, host,
     assert second.command("cutover", person.name).returncode == 0
 
 
+def test_what_was_deleted_in_a_folder_that_was_renamed_goes(stage, person, host, postgres):
+    """The dead host's last pass gave a folder of new its new name; what the older copy knows of it counts under that one."""
+    stage.fill(person, {"INBOX": 3, "INBOX.Work": 8})
+    first = host("mx1")
+    first.import_users([person.name])
+    first.wait_state(person.name, "ready")
+    copy = Copy(postgres, person)
+    c = stage.client(stage.old, person)
+    c.command(b"RENAME INBOX.Work INBOX.Play")
+    a_pass(first, person)
+    a_pass(first, person)
+    sent = asked(stage.new, person, rb"APPEND")
+    first.stop()
+    copy.put_back()
+    c.command(b"SELECT INBOX.Play")
+    c.command(b"UID STORE 2,5 +FLAGS (\\Deleted)")
+    c.command(b"EXPUNGE")
+    c.logout()
+    second = host("mx2")
+    a_pass(second, person)
+    a_pass(second, person)
+    assert not differences(stage, person)
+    assert asked(stage.new, person, rb"APPEND") == sent
+
+
 def test_nothing_comes_twice_to_who_was_moved(stage, person, host, postgres):
     """An older copy of a moved user's journal: what old has, and new has got, is recognised; flags are the user's."""
     stage.fill(person, {"INBOX": 12})
