@@ -9,6 +9,7 @@ import bisect
 import collections
 import dataclasses
 
+import doubt
 from history import FAIL, INBOX, MOVED, OK, UNKNOWN, History, side_after
 
 CLOCK_S = 0.003         # the store keeps milliseconds
@@ -17,7 +18,8 @@ CHANGES = ("append", "deliver", "store", "copy", "move", "expunge", "rename", "d
 MAKE = ("append", "deliver")
 HALF_DONE = MAKE + ("copy", "move")     # what a server may have begun when it says that it cannot
 NEAR_FULL_S = 1         # a command that was begun when the disk was full, answered a moment later
-EVIDENCE = ("final", "flip", "freeze", "undo", "return")   # never left out when a history is made smaller
+EVIDENCE = ("final", "flip", "freeze", "undo", "return") + doubt.ROWS      # never left out when a history is made smaller
+UNSHOWN = ("final", "journal", "pass")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,8 @@ def step(places, row):
         after.update(carry(places, folder, row["to"], outcome, lame))
     elif verb in ("expunge", "delete"):
         after[folder] = settle(here, NOWHERE, outcome)
+    elif verb == "strange":
+        after[folder] = either(here, Place(ONCE, row["flags"]))
     return after
 
 
@@ -113,6 +117,7 @@ class Message:
         for row in self.rows:
             self.states.append(step(self.states[-1], row))
         self.delivered = next((r for r in self.rows if r["verb"] == "deliver"), None)
+        self.strange_at = min((r["at"] for r in self.rows if r["verb"] == "strange"), default=float("inf"))
         self.seen_at = seen_at      # a delivered one: when a client first saw it; before, it may be on its way
         self._begins = [r["at"] for r in self.rows]
         self._ends = list(self._so_far(r["end"] for r in self.rows))
@@ -212,8 +217,15 @@ class Life:
         for look in self.by["look"]:
             for stamp in look["seen"]:
                 seen.setdefault(stamp, look["end"])
-        return {stamp: Message(stamp, rows + self._of_folders(rows, folder_rows), seen.get(stamp))
+        lost = doubt.doubts(self.by), doubt.births(self.by)
+        return {stamp: self._message(stamp, rows + self._of_folders(rows, folder_rows), seen.get(stamp), *lost)
                 for stamp, rows in about.items()}
+
+    @staticmethod
+    def _message(stamp, rows, seen_at, windows, born):
+        message = Message(stamp, rows, seen_at)
+        strange = doubt.strange(message, windows, born)
+        return Message(stamp, rows + strange, seen_at) if strange else message
 
     @staticmethod
     def _of_folders(rows, folder_rows):
@@ -275,6 +287,8 @@ class Life:
         known = {}
         for r in self.by["uidl"]:
             for stamp, uidl in r["ids"].items():
+                if stamp in self.messages and r["end"] >= self.messages[stamp].strange_at:
+                    continue    # it is another one
                 met = "new" in self.sides_between(r["at"], r["end"])
                 at, before, may_change = known.get(stamp, (r["at"], uidl, met))
                 if uidl != before:
@@ -407,7 +421,7 @@ def shrink(history, violation):
         size //= 2
     times = [t for r in rest for t in (r["at"], r["end"])]
     times += [r["at"] for r in fixed if is_birth(r, violation.subject)]
-    near = [r for r in fixed if r["verb"] != "final" and times and min(times) - NEAR_S <= r["at"] <= max(times) + NEAR_S]
+    near = [r for r in fixed if r["verb"] not in UNSHOWN and times and min(times) - NEAR_S <= r["at"] <= max(times) + NEAR_S]
     mishaps = [r for r in history.rows if r["verb"] == "mishap" and times and
                min(times) - NEAR_S <= r["at"] <= max(times) + NEAR_S]
     return History(sorted(rest + near + mishaps, key=lambda r: r["at"]))

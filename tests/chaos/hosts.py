@@ -3,11 +3,13 @@ Several hosts on one store for chaos: a PostgreSQL of its own, and for each host
 one mailferry: who asks a command is led to the engine at work, and a host that is dead is passed over.
 """
 
+import calendar
 import collections
 import concurrent.futures
 import re
 import subprocess
 import threading
+import time
 
 from lib.mailferry import Mailferry
 from lib.postgres import Postgres
@@ -18,6 +20,10 @@ ASK_S = 5               # who is at work; a store that stands still does not say
 WRITE_LOCK = 0x6d616966     # common/store_pg.c: who writes holds it
 AT_WORK = "SELECT g.host FROM engines g JOIN engine_lease l ON l.place = g.place"
 ANYWHERE = ("cutover", "rollback")      # other commands are for the engine at work
+LINE = re.compile(r"(\S+?)(\.\d+)Z \w+ user .*?user=(\S+).*? : (.*)")
+DOUBT = "has not brought it back"
+LOOKED = "the journal was an older copy"
+PASS = re.compile(r"pass: \d+|trailing pass: \d+|flipped after")
 SAID = {"lent": re.compile(r"made for the engine at work"), "taken back": re.compile(r"is silent: it is begun again")}
 
 
@@ -126,3 +132,26 @@ class Hosts:
                 for line in log:
                     counts.update(what for what, pattern in SAID.items() if pattern.search(line))
         return counts
+
+    def tell_doubts(self, history):
+        """
+        Of each user: rows "doubt" (a journal that a dead host has not brought back was gone on from) and "pass" (one has
+        ended; looked: the journal was in doubt; clean: it went over all that there was; trails: of who was moved).
+        """
+        for f in self.hosts:
+            with open(f.log, errors="replace") as log:
+                for at, user, text in filter(None, map(line_of, log)):
+                    if DOUBT in text:
+                        history.add("doubt", user, self.name_of(f), at=at)
+                    elif PASS.match(text):
+                        history.add("pass", user, self.name_of(f), at=at, looked=LOOKED in text,
+                                    clean="not clean" not in text, trails=text.startswith("trailing"))
+
+
+def line_of(line):
+    """(seconds since 1970, user, what it says); None if it is about nobody."""
+    found = LINE.match(line)
+    if not found:
+        return None
+    at, part, user, text = found.groups()
+    return calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%S")) + float(part), user, text

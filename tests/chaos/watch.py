@@ -15,7 +15,8 @@ from history import move_verb
 BUDGET_S = 5            # cutover.budget_s
 POLL_S = 0.02
 QUERY = ("SELECT h.id, h.name, h.at, from_state, to_state, h.direction, actor, translate(why, E'\\n\\t', '  '),"
-         " coalesce(u.hold_until, 0) FROM history h LEFT JOIN users u ON u.name = h.name WHERE h.id > %d ORDER BY h.id;")
+         " coalesce(u.hold_until, 0) FROM history h LEFT JOIN users u ON u.name = h.name WHERE h.id > %d ORDER BY h.id")
+JOURNALS = "SELECT name, away, host FROM journals"
 
 # Who may read the store's file: the daemons' account, so this runs as theirs.
 WATCH = """
@@ -52,44 +53,84 @@ class FileRows:
         self._process.wait()
 
 
-class DatabaseRows:
-    """The same of PostgreSQL; after each of its ends it is asked anew."""
+class Psql:
+    """A connection to PostgreSQL that is made anew after each of its ends."""
 
     def __init__(self, url):
-        self._url, self._ended, self._psql = url, False, None
+        self._url, self._process = url, None
+
+    def ask(self, query):
+        """The rows as lines, columns parted by tabs; None while there is no store."""
+        self._process = self._process or subprocess.Popen(
+            ["psql", "-qAtX", "-F", "\t", self._url], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+        lines = []
+        try:
+            self._process.stdin.write(query + ";\n\\echo .\n")
+            self._process.stdin.flush()
+            for line in self._process.stdout:
+                if line == ".\n":
+                    return lines
+                lines.append(line)
+        except OSError:
+            pass
+        self.end()
+        return None
+
+    def end(self):
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+
+
+class DatabaseRows:
+    """The same of PostgreSQL."""
+
+    def __init__(self, url):
+        self._psql, self._ended = Psql(url), False
 
     def __iter__(self):
         last = 0
         while not self._ended:
-            self._psql = subprocess.Popen(["psql", "-qAtX", "-F", "\t", self._url], stdin=subprocess.PIPE,
-                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            for line in self._lines(lambda: QUERY % last):
+            for line in self._psql.ask(QUERY % last) or ():
                 last = int(line.split("\t", 1)[0])
                 yield line
-            self._psql.kill()
-            self._psql.wait()
             time.sleep(POLL_S)
-
-    def _lines(self, query):
-        """Until the connection ends."""
-        while not self._ended:
-            try:
-                self._psql.stdin.write(query() + "\n\\echo .\n")
-                self._psql.stdin.flush()
-            except OSError:
-                return
-            for line in self._psql.stdout:
-                if line == ".\n":
-                    break
-                yield line
-            else:
-                return
-            time.sleep(POLL_S)
+        self._psql.end()
 
     def end(self):
         self._ended = True
-        if self._psql:
-            self._psql.kill()
+
+
+class JournalWatch(threading.Thread):
+    """
+    Whose journal goes to a host, and is back in the store: rows "journal" of the history, with the last time when that was
+    not so yet.
+    """
+
+    def __init__(self, url, history):
+        super().__init__(daemon=True)
+        self._psql, self._history, self._ended = Psql(url), history, False
+        self.start()
+
+    def run(self):
+        away, before = {}, time.time()
+        while not self._ended:
+            now = time.time()
+            lines = self._psql.ask(JOURNALS)
+            for line in lines or ():
+                user, is_away, host = line.rstrip("\n").split("\t")
+                if away.get(user) != is_away:
+                    self._history.add("journal", user, host, at=before, away=is_away == "1")
+                    away[user] = is_away
+            before = before if lines is None else now
+            time.sleep(POLL_S)
+        self._psql.end()
+
+    def end(self):
+        self._ended = True
+        self.join()
 
 
 class Watch(threading.Thread):

@@ -22,7 +22,7 @@ from actors import ask_route
 from history import History
 from hosts import WORKERS, Hosts
 from line import Lines
-from watch import BUDGET_S, DatabaseRows, FileRows, Watch
+from watch import BUDGET_S, DatabaseRows, FileRows, JournalWatch, Watch
 
 MASTERS = {"ferry": "ferry-master-secret"}
 HOLD_S = 9
@@ -82,6 +82,7 @@ class World:
         self.build, self.settings = build, settings or {}
         self.host_count = hosts
         self.ferry = self.watch = self.lines = None
+        self.watches = []
         self.ferries, self.sockets = [], []     # of each host
         self.disks, self.servers, self.pushed = {}, {}, {}
         self.ca = CA(os.path.join(folder, "ca"))
@@ -100,7 +101,9 @@ class World:
         self._build_ferry(ports)
         self.ferry.start()
         self.ferry.import_users(self.users)
-        self.watch = Watch(DatabaseRows(self.ferry.postgres.url) if self.host_count > 1 else FileRows(self.ferry), self.history)
+        self.watches = [Watch(FileRows(self.ferry), self.history)] if self.host_count == 1 else [
+            Watch(DatabaseRows(self.ferry.postgres.url), self.history), JournalWatch(self.ferry.postgres.url, self.history)]
+        self.watch = self.watches[0]
         self.ferry.wait_state(self.users, "ready", 120)
         return self
 
@@ -196,6 +199,8 @@ class World:
 
     def read_all(self):
         """What both servers hold of everybody, and which commands of clients they were told."""
+        if self.host_count > 1:
+            self.ferry.tell_doubts(self.history)
         states = {u["name"]: u for u in self.ferry.cli("users")["users"]}
         for user in self.users:
             for side, server in self.servers.items():
@@ -222,8 +227,8 @@ class World:
     def end(self, keep=False):
         if self.ferry:
             self.ferry.stop()
-        if self.watch:
-            self.watch.end()
+        for watch in self.watches:
+            watch.end()
         for server in self.servers.values():
             server.stop()
         if self.lines:

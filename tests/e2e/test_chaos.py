@@ -115,6 +115,106 @@ def test_mail_on_its_way_is_seen_later(story):
     assert story.rules() == []
 
 
+# ---- what a journal in doubt cannot tell
+
+def lose_journal(story, state="ready", known=(), gone=()):
+    """
+    A whole pass, then one of which only the host knows, that dies; what happens meanwhile is told at the two yields.
+    known: stamps that are there before both; gone: such as come and go between the two passes.
+    """
+    for stamp in known:
+        story.append(stamp)
+    story.row("journal", away=True)
+    story.row("pass", looked=False, clean=True, trails=state == "trailing")
+    story.row("journal", away=False)
+    for stamp in gone:
+        story.append(stamp)
+        story.do("expunge", stamp)
+    story.append("brought")
+    yield story.row("journal", away=True)
+    yield story.row("doubt", who="mx2")
+    story.row("pass", looked=state != "trailing", clean=True, trails=state == "trailing")
+
+
+def flip(story):
+    story.flip()
+    story.now += 5
+
+
+@pytest.mark.parametrize("verb", ["expunge", "move"])
+def test_what_the_lost_pass_brought_and_was_deleted_is_a_stranger(story, verb):
+    lost = lose_journal(story)
+    next(lost)
+    story.do(verb, "brought", **({"to": "F"} if verb == "move" else {}))
+    list(lost)
+    story.look()
+    flip(story)
+    elsewhere = {"F": held("brought")} if verb == "move" else {}
+    story.look("brought")
+    story.end("new", INBOX=held("brought"), **elsewhere)
+    assert story.rules() == []
+    story.end("new", INBOX={"brought": (2, ())}, **elsewhere)
+    assert story.rules() == ["in the end"]
+
+
+def test_on_the_side_that_counts_nothing_comes_back(story):
+    lost = lose_journal(story)
+    next(lost)
+    story.do("expunge", "brought")
+    list(lost)
+    story.look("brought")
+    story.end(INBOX={})
+    assert story.rules() == ["seen"]
+
+
+def test_other_mail_is_no_stranger():
+    for stamp in ("known", "gone", "brought"):
+        story = Story()
+        lost = lose_journal(story, known=["known"], gone=["gone"])
+        next(lost)
+        story.do("expunge", "known")
+        list(lost)
+        story.do("expunge", "brought")      # too late
+        flip(story)
+        story.end("new", INBOX=held(stamp))
+        assert story.rules() == ["in the end"]
+
+
+@pytest.mark.parametrize("made, rules", [("before", ["in the end"]), ("after", [])])
+def test_a_new_folder_that_has_another_name(story, made, rules):
+    """One that the copy knows is recognised."""
+    if made == "before":
+        story.row("create", folder="F", outcome=OK)
+    lost = lose_journal(story)
+    if made == "after":
+        story.row("create", folder="F", outcome=OK, at=1003.2, end=1003.3)
+    next(lost)
+    story.append("a", folder="F", at=1003.4, end=1003.5)
+    story.row("rename", folder="F", to="G", outcome=OK)
+    list(lost)
+    flip(story)
+    story.end("new", INBOX=held("brought"), F=held("a"), G=held("a"))
+    assert story.rules() == rules
+
+
+def test_what_a_moved_user_threw_away_comes_once_more():
+    """But not new's own mail, nor what the copy knows."""
+    for stamp, rules in (("late", []), ("early", ["in the end", "seen"]), ("brought", ["in the end", "seen"])):
+        story = Story()
+        flip(story)
+        story.do("deliver", "early", side="old")
+        lost = lose_journal(story, "trailing")
+        story.now += 1
+        next(lost)
+        story.do("deliver", "late", side="old")
+        for there in ("early", "late", "brought"):
+            story.do("expunge", there)
+        list(lost)
+        story.look(stamp)
+        story.end("new", INBOX=held(stamp))
+        assert story.rules() == rules
+
+
 # ---- what is broken
 
 def test_lost(story):

@@ -1,0 +1,98 @@
+"""
+The one thing that a journal in doubt cannot tell (docs/nodes.md): what a dead host's last pass has brought, and its user
+deleted before the next pass looked, is a stranger on the side that it was brought to. And who was moved finds once
+more what came from old, and he has moved or thrown away between these two.
+"""
+
+import dataclasses
+
+from history import FAIL, INBOX
+
+REMOVE = ("expunge", "move", "delete", "rename")
+ROWS = ("journal", "pass", "doubt")     # what tells, in a history
+
+
+@dataclasses.dataclass
+class Doubt:
+    known: float        # what was in a folder then is in the store's copy: a whole pass began
+    since: float        # the pass that nobody knows of began not before
+    until: float        # the pass that looked has ended
+    shows: float        # from then on its user may see it
+    flip: float         # its user was moved then, and looked after; None: he was not
+
+
+def doubts(by):
+    """by: a user's rows, by verb."""
+    passes, moves = sorted(by["pass"], key=lambda r: r["at"]), sorted(by["flip"] + by["return"], key=lambda r: r["at"])
+    went = sorted(r["at"] for r in by["journal"] if r["away"])
+    found = [doubt(r["at"], passes, moves, went) for r in by["doubt"]]
+    return [d for d in found if d.shows is not None]
+
+
+def doubt(at, passes, moves, went):
+    since = last(went, at, at)
+    before = [m for m in moves if m["at"] <= at]
+    trails = bool(before) and before[-1]["verb"] == "flip" and before[-1]["direction"] == "forward"
+    whole = last([p["at"] for p in passes if p["clean"] and (trails or not p["trails"])], since, 0)  # these look at old alone
+    flips = [m["at"] for m in moves if m["verb"] == "flip" and m["at"] > at]
+    return Doubt(last(went, whole, 0), since, looked(at, passes), at if trails else min(flips, default=None),
+                 before[-1]["at"] if trails else None)
+
+
+def last(times, at, default):
+    return max([t for t in times if t <= at], default=default)
+
+
+def looked(at, passes):
+    """The end of the last pass that looked; one of who is moved does not say so."""
+    end = None
+    for p in passes:
+        if p["at"] > at and (p["looked"] or p["trails"]):
+            end = p["at"]
+        if p["at"] > at and end and not p["looked"]:
+            break
+    return end or float("inf")
+
+
+def births(by):
+    """When each folder was made, under each of its names; since ever: not in there."""
+    born = {}
+    for r in sorted(by["create"] + by["rename"], key=lambda r: r["at"]):
+        if r["outcome"] != FAIL:
+            born[r.get("to") or r["folder"]] = born.get(r["folder"], 0) if r.get("to") else r["end"]
+    return born
+
+
+def strange(message, windows, born):
+    """Rows "strange": from then on it may be in that folder once more, with flags that it had there."""
+    rows = []
+    for w in windows:
+        for i, r in enumerate(message.rows):
+            if r["verb"] in REMOVE and r["outcome"] != FAIL and w.since <= r["end"] and r["at"] <= w.until:
+                folder, came = r["folder"], arrival(message, r["folder"], i)
+                if r["verb"] == "rename" and born.get(folder, 0) < w.known:
+                    continue    # it is known, and recognised under its new name
+                if came is not None and message.rows[came]["end"] >= w.known and is_brought(message, folder, w):
+                    flags = frozenset().union(*(s[folder].flags for s in message.states[came + 1:i + 1]))
+                    rows.append({"verb": "strange", "stamp": message.stamp, "folder": folder, "flags": flags,
+                                 "at": w.shows, "end": w.shows, "outcome": None})
+    return rows
+
+
+def arrival(message, folder, i):
+    """The row before the i-th by which it came into the folder, where that row takes it from; None if it was not there."""
+    def there(n):
+        return folder in message.states[n] and message.states[n][folder].counts != {0}
+    if not there(i):
+        return None
+    while i > 0 and there(i - 1):
+        i -= 1
+    return i - 1
+
+
+def is_brought(message, folder, w):
+    """Who is moved is brought only what old has."""
+    if w.flip is None:
+        return True
+    came_late = message.delivered is not None and message.delivered.get("side") == "old" and folder == INBOX
+    return came_late or message.place(folder, w.flip, w.flip).counts != {0}
