@@ -69,14 +69,24 @@ def strange(message, windows, born):
     for w in windows:
         for i, r in enumerate(message.rows):
             if r["verb"] in REMOVE and r["outcome"] != FAIL and w.since <= r["end"] and r["at"] <= w.until:
-                folder, came = r["folder"], arrival(message, r["folder"], i)
-                if r["verb"] == "rename" and born.get(folder, 0) < w.known:
-                    continue    # it is known, and recognised under its new name
-                if came is not None and message.rows[came]["end"] >= w.known and is_brought(message, folder, w):
-                    flags = frozenset().union(*(s[folder].flags for s in message.states[came + 1:i + 1]))
-                    rows.append({"verb": "strange", "stamp": message.stamp, "folder": folder, "flags": flags,
-                                 "at": w.shows, "end": w.shows, "outcome": None})
+                rows += strange_once(message, i, w, born.get(r["folder"], 0) < w.known)
     return rows
+
+
+def strange_once(message, i, w, known):
+    """By the i-th row it left a folder; known: which the copy knows, and recognises under another name."""
+    r = message.rows[i]
+    came = arrival(message, r["folder"], i)
+    if (r["verb"] == "rename" and known or came is None or message.rows[came]["end"] < w.known or
+            not is_brought(message, r["folder"], w)):
+        return []
+    flags = frozenset().union(*(s[r["folder"]].flags for s in message.states[came + 1:i + 1]))
+    names = [r["folder"]]
+    for later in message.rows[i + 1:]:
+        if later["verb"] == "rename" and later["folder"] == names[-1] and later["outcome"] != FAIL and later["at"] <= w.shows:
+            names.append(later["to"])
+    return [{"verb": "strange", "stamp": message.stamp, "folder": name, "flags": flags, "at": w.shows, "end": w.shows,
+             "outcome": None} for name in (names[-1:] if known else names)]
 
 
 def arrival(message, folder, i):

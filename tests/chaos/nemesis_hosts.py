@@ -143,11 +143,11 @@ class HostsNemesis(nemesis.Nemesis):
                 self.ferry.postgres.start()
 
     def full_store(self):
-        """There is no room for a host's flip log."""
+        """There is no room for a host's flip log, or for journals."""
         f = self.any_host()
         if f:
-            self.fill(hosts.Hosts.name_of(f))
+            self.fill("%s %s" % (hosts.Hosts.name_of(f), self.dice.choice(("flips", "journals"))))
 
 
-USUAL = nemesis.USUAL + ["kill_host"] * 4 + ["sleep_stand_by"] * 3 + ["sleep_engine"] * 2 + ["stop_store"] * 2
+USUAL = nemesis.USUAL + ["kill_host"] * 4 + ["sleep_stand_by"] * 3 + ["sleep_engine"] * 2 + ["stop_store"] * 2 + ["full_store"]
 LONG = ["stop_node_long", "stop_node_long", "kill_host_long"]

@@ -116,7 +116,9 @@ class World:
             return
         names = ["mx%d" % n for n in range(1, self.host_count + 1)]
         self.ferry = Hosts(os.path.join(self.folder, "pg"), names,
-                           lambda name, more: self._host(ports, name, dict(more, sync={"workers": WORKERS}), name))
+                           lambda name, more: self._host(ports, name, dict(more, sync={"workers": WORKERS}), name + " flips"))
+        for name, f in zip(names, self.ferries):
+            self.disks[name + " journals"] = Disk(f.folder + "/journals", DISKS["store"], f.account)
 
     def _host(self, ports, name, more, disk):
         """disk: what the one with its store (or its flip log) is called."""

@@ -197,6 +197,20 @@ def test_a_new_folder_that_has_another_name(story, made, rules):
     assert story.rules() == rules
 
 
+@pytest.mark.parametrize("found, rules", [("G", []), ("F", ["in the end"])])
+def test_a_stranger_goes_along_with_its_folder(story, found, rules):
+    story.row("create", folder="F", outcome=OK)
+    lost = lose_journal(story)
+    next(lost)
+    story.append("a", folder="F", at=1004.2, end=1004.3)
+    story.do("move", "a", folder="F", to="INBOX")
+    list(lost)
+    story.row("rename", folder="F", to="G", outcome=OK)
+    flip(story)
+    story.end("new", INBOX=held("brought", "a"), **{found: held("a")})
+    assert story.rules() == rules
+
+
 def test_what_a_moved_user_threw_away_comes_once_more():
     """But not new's own mail, nor what the copy knows."""
     for stamp, rules in (("late", []), ("early", ["in the end", "seen"]), ("brought", ["in the end", "seen"])):
