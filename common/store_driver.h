@@ -125,7 +125,7 @@ struct store {
 	int64_t started,
 		engine_epoch; /* store_engine.c; 0: no engine's handle, or a stand-by's */
 	int workers; /* store_engine_lend() */
-	bool leases; /* store_lease.c: it takes users on lease */
+	bool leases; /* an engine's: at work, or it needs a lease of the user (store_lease.c) */
 };
 
 /* Inside the caller's transaction: 1 unless this is the handle of an engine that has lost its

@@ -64,6 +64,7 @@ int store_engine_beat(struct store *st, int64_t *epoch, struct err *e)
 	int64_t now, mine = *epoch;
 	int rc;
 
+	st->leases = true;
 	if (db_begin(st->db, e) < 0)
 		return -1;
 	now = db_now_ms(st->db);

@@ -15,7 +15,8 @@
  *
  * From the first lease on every move and every result of work through this handle is written
  * only while the lease holds, compared in the same transaction: an engine that was stopped and
- * wakes late writes nothing.
+ * wakes late writes nothing. From the first beat on what this handle writes of any user's journal
+ * or unique ids needs that, or a lease of the user (common/store_lease.h).
  */
 int store_engine_beat(struct store *st, int64_t *epoch, struct err *e) MUST_CHECK;
 /* How many passes this engine makes at once for the one at work (common/store_lease.h); said with

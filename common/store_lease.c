@@ -155,7 +155,6 @@ int store_lease_pick(struct store *st, const char *folder, int n, struct err *e)
 {
 	int rows, heard;
 
-	st->leases = true;
 	if (db_begin(st->db, e) < 0)
 		return -1;
 	heard = is_heard(st, e);

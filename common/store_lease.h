@@ -57,9 +57,7 @@ int store_leases_each(struct store *st, const char *place, store_lease_fn *fn, v
 /*
  * Takes up to n of those that are offered: of journals that were last in this folder first; then,
  * by age, of those that were in none, and of others when nobody has taken them for
- * STORE_LEASE_SHY_MS. Nothing, when this engine was
- * not heard of in time. From the first call on what this handle writes of any user's journal or unique ids
- * needs a lease.
+ * STORE_LEASE_SHY_MS. Nothing, when this engine was not heard of in time.
  */
 #define STORE_LEASE_SHY_MS 1000
 int store_lease_pick(struct store *st, const char *folder, int n, struct err *e) MUST_CHECK;

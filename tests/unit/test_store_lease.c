@@ -601,16 +601,25 @@ static void test_a_late_holder_writes_nothing(void **state UNUSED)
 	assert_may_write(&mx3, "anna");
 }
 
-static void test_one_that_never_picked_writes_as_before(void **state UNUSED)
+static void test_one_that_never_picked_needs_a_lease_too(void **state UNUSED)
 {
-	/* A stand-by's handle, and one of no engine. */
-	assert_may_write(&mx2, "anna");
-	assert_int_equal(elsewhere(&mx2, "anna"), 0);
+	/* Started again, and what its predecessor had was taken back meanwhile. */
+	assert_may_not_write(&mx2, "anna", NOT_OURS);
 	lend("anna", &mx3);
-	assert_may_not_write(&mx2, "anna", ELSEWHERE);
+	assert_may_not_write(&mx2, "anna", NOT_OURS);
 	take_over(&mx2);
 	assert_may_write(&mx2, "berta");
+	assert_may_not_write(&mx2, "anna", ELSEWHERE);
 	assert_may_not_write(&mx1, "berta", NOT_AT_WORK);
+}
+
+static void test_a_handle_of_no_engine_writes_as_before(void **state UNUSED)
+{
+	struct engine none = { .place = mx2.place, .store = st };
+
+	assert_may_write(&none, "anna");
+	lend("anna", &mx3);
+	assert_may_not_write(&none, "anna", ELSEWHERE);
 }
 
 static void test_one_that_picked_comes_to_work(void **state UNUSED)
@@ -791,7 +800,8 @@ int main(void)
 		AT(test_the_holder_writes_about_him),
 		AT(test_the_engine_at_work_keeps_off_whom_it_lent),
 		AT(test_a_late_holder_writes_nothing),
-		AT(test_one_that_never_picked_writes_as_before),
+		AT(test_one_that_never_picked_needs_a_lease_too),
+		AT(test_a_handle_of_no_engine_writes_as_before),
 		AT(test_one_that_picked_comes_to_work),
 		AT(test_journals_on_lease_elsewhere_are_not_missed),
 		AT(test_whereabouts),
