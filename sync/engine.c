@@ -9,6 +9,7 @@
 #define SCAN_MS	    1000 /* without a nudge */
 #define SCAN_SLICE  1000 /* users looked at before the loop may do something else */
 #define SCAN_REST   3 /* after a scan that took n ms, the next comes no sooner than n × this */
+#define LONG_AGO    1 /* of a lease; 0 would be: none is needed */
 
 static void undo_orphan(struct engine *en, const struct user *u)
 {
@@ -193,7 +194,8 @@ bool engine_has_room_here(struct engine *en, enum plan_step step)
 {
 	if (!plan_needs_worker(step))
 		return true;
-	if (runs_here(en) + depot_coming(en->o.depot) >= runs_max_here(en) ||
+	/* Errands: of the time when it stood by. */
+	if (runs_here(en) + errands_count(en) + depot_coming(en->o.depot) >= runs_max_here(en) ||
 	    runs_connections(en) >= runs_connections_max(en))
 		return false;
 	return step != PLAN_CUTOVER || runs_count(en, true) < en->o.settings->cutover.parallel;
@@ -391,6 +393,7 @@ struct engine *engine_new(const struct engine_opts *o)
 	en->o = *o;
 	en->tally = tally_new();
 	en->speed = speed_new(o->store, o->settings);
+	speed_lease(en->speed, LONG_AGO); /* nobody sends before the first renewal */
 	en->waves = waves_new(o->store, o->settings, en->speed);
 	en->mx = dns_watch_new(o->base, o->store, o->settings);
 	en->o.shop.pace_fds = speed_fds(en->speed);
@@ -457,9 +460,15 @@ static void look_for_others(struct engine *en)
 void engine_renewed(struct engine *en, bool at_work, int64_t until)
 {
 	en->at_work = en->at_work || at_work;
+	en->until = until;
 	look_for_others(en);
 	if (errands_look(en))
-		speed_lease(en->speed, until);
+		speed_lease(en->speed, MAX(until, LONG_AGO));
+}
+
+void engine_distrusts(struct engine *en)
+{
+	en->until = 0;
 }
 
 bool engine_has_errands(const struct engine *en)

@@ -37,6 +37,8 @@ void engine_free(struct engine **en);
  * with every renewal, for its workers send nothing after that.
  */
 void engine_renewed(struct engine *en, bool at_work, int64_t until);
+/* The store is not the one it was: a stand-by takes nothing from it until engine_renewed(). */
+void engine_distrusts(struct engine *en);
 /* Is it at something that would be another engine's, were it silent? */
 bool engine_has_errands(const struct engine *en);
 bool engine_stands_by(const struct engine *en);

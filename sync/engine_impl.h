@@ -67,6 +67,7 @@ struct engine {
 	struct {
 		bool read;	   /* what was lent by the one at work before us is known */
 		int64_t looked;	   /* monotonic */
+		int left; /* rows that are no runs and could not be closed yet */
 		struct names home; /* whose pass no other host began … */
 		int64_t home_until; /* … who are offered again from then on; monotonic */
 	} lend;
@@ -82,6 +83,7 @@ struct engine {
 		int in_slice;
 		int64_t took_ms, ended; /* ended: monotonic */
 	} scan;
+	int64_t until; /* of engine_renewed(); 0: none */
 	bool at_work, nudged, stopping;
 };
 

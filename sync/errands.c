@@ -351,6 +351,8 @@ int errands_max(const struct engine *en)
 {
 	bool may = en->o.depot && en->o.settings->sync.lend && !en->at_work && !en->stopping;
 
+	/* The store may count us as being there by the word of the engine here before us. */
+	may = may && en->until > clock_mono_ms();
 	return may ? en->o.settings->sync.workers : 0;
 }
 
@@ -380,7 +382,7 @@ static int on_lease(const struct lease_row *l, void *arg)
 			end(en->errands, LEASE_STOPPED, "");
 		return 0;
 	}
-	x->seen = true;
+	x->seen = !x->lost; /* it may be on lease again: that is another pass */
 	return 0;
 }
 
@@ -438,6 +440,8 @@ bool errands_look(struct engine *en)
 		return !en->errands;
 	}
 	clean = drop_lost(en);
-	pick(en, &look);
+	/* Else it might be the same user, whom the worker of the lost one still writes to. */
+	if (clean)
+		pick(en, &look);
 	return clean;
 }

@@ -146,8 +146,10 @@ static void keep_lease(struct program *p)
 {
 	char host[PLACE_HOST_MAX];
 
-	if (!trusts_store(p))
+	if (!trusts_store(p)) {
+		engine_distrusts(p->engine);
 		return;
+	}
 	switch (lease_beat(&p->lease)) {
 	case LEASE_SAME:
 		break;
@@ -328,8 +330,11 @@ static int start(struct program *p, bool new_store, struct err *e)
 	p->provisions = provisions_new(&(struct provisions_opts){
 		.settings = &p->settings, .learned = p->learned, .shop = &p->shop });
 	watch(p);
+	/* First: what fails here must leave nothing begun. */
+	if (start_api(p, e) < 0)
+		return -1;
 	keep_lease(p);
-	return start_api(p, e);
+	return 0;
 }
 
 static void drop_event(struct event *ev)
