@@ -14,7 +14,7 @@
 
 int lend_room(const struct engine *en)
 {
-	int n = en->others.workers;
+	int n = en->others.workers + errands_count(en); /* they are lent, too, but to us */
 
 	for (const struct run *r = en->runs; r; r = r->next)
 		n -= r->lent;
@@ -25,6 +25,18 @@ static bool stays_here(const struct engine *en, const struct user *u)
 {
 	return names_has(&en->lend.home, u->name) ||
 	       (en->o.stays_here && en->o.stays_here(u->name, en->o.stays_arg));
+}
+
+/* Two that begin at a time, one of them cut off, would make the same account. */
+static bool makes_account(const struct engine *en, const struct user *u, enum job_kind kind)
+{
+	return kind == JOB_PROBE && u->state == USER_PENDING && en->o.settings->opensrs.cluster &&
+	       en->o.settings->opensrs.create;
+}
+
+static bool is_lendable(const struct engine *en, const struct user *u, enum job_kind kind)
+{
+	return en->o.depot && kind != JOB_FINAL && !makes_account(en, u, kind);
 }
 
 /* Is another host the better place, or the only one there is? */
@@ -64,19 +76,24 @@ bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool
 	struct run *r;
 	int got;
 
-	if (!en->o.depot || kind == JOB_FINAL || lend_room(en) == 0 || stays_here(en, u) ||
+	if (!is_lendable(en, u, kind) || lend_room(en) == 0 || stays_here(en, u) ||
 	    !is_better_elsewhere(en, u->name, full, &at))
 		return false;
 	l.rules = rules;
 	l.folder = at.folder;
 	l.connections = runs_connections_left(en, kind);
-	got = order_digest(kind, u, en->o.settings, rules, &e);
-	if (got == 0)
-		got = store_lease_offer(en->o.store, &l, &e);
+	if (order_digest(kind, u, en->o.settings, rules, &e) < 0) {
+		log_error(NULL, "%s", e.text);
+		return false;
+	}
+	got = store_lease_offer(en->o.store, &l, &e);
 	if (got < 0)
 		log_error(NULL, "%s", e.text);
-	if (got <= 0)
-		return false;
+	if (got <= 0) {
+		/* There is one, or may be: of a write whose end we did not hear. */
+		en->lend.read = false;
+		return true;
+	}
 	r = lent_run(en, u, kind, l.connections);
 	names_drop(&en->asked, u->name);
 	log_debug(&r->about, "%s is offered to other hosts", l.kind);
@@ -90,22 +107,19 @@ struct lease {
 	struct lease *next;
 	struct lease_row row;
 	char *name, *text, *host;
-	enum job_kind kind;
+	int kind; /* enum job_kind; -1: of a later version */
 };
 
 static int note_lease(const struct lease_row *row, void *arg)
 {
 	struct lease ***end = arg, *l;
-	int kind = job_kind_find(row->kind);
 
-	if (kind < 0)
-		return 0;
 	l = mem_new(sizeof *l);
 	*l = (struct lease){ .row = *row,
 			     .name = mem_str(row->name),
 			     .text = mem_str(row->text),
 			     .host = mem_str(row->host),
-			     .kind = (enum job_kind)kind };
+			     .kind = job_kind_find(row->kind) };
 	**end = l;
 	*end = &l->next;
 	return 0;
@@ -152,7 +166,7 @@ static void keep_home(struct run *r)
 static void failed_there(struct run *r, const struct lease *l, const char *why)
 {
 	log_warn(&r->about, "%s failed on host %s, it is made here: %s",
-		 job_kind_name(l->kind), l->host, why);
+		 job_kind_name(r->live.kind), l->host, why);
 	keep_home(r);
 }
 
@@ -175,7 +189,7 @@ static void read_result(struct run *r, const struct lease *l)
 
 static void ended(struct run *r, const struct lease *l)
 {
-	log_debug(&r->about, "%s made by host %s", job_kind_name(l->kind), l->host);
+	log_debug(&r->about, "%s made by host %s", job_kind_name(r->live.kind), l->host);
 	switch (l->row.state) {
 	case LEASE_RESULT:
 		read_result(r, l);
@@ -187,7 +201,7 @@ static void ended(struct run *r, const struct lease *l)
 	case LEASE_AT_WORK:
 		log_warn(&r->about,
 			 "the engine on host %s was at the %s and is silent: it is begun again",
-			 *l->host ? l->host : "that has gone", job_kind_name(l->kind));
+			 *l->host ? l->host : "that has gone", job_kind_name(r->live.kind));
 		break;
 	case LEASE_OFFERED:
 		keep_home(r);
@@ -207,7 +221,7 @@ static int adopt(struct engine *en, const struct lease *l, struct run **out, str
 
 	*out = NULL;
 	if (got > 0) {
-		*out = lent_run(en, &u, l->kind, l->row.connections);
+		*out = lent_run(en, &u, (enum job_kind)l->kind, l->row.connections);
 	}
 	user_release(&u);
 	return got < 0 ? -1 : 0;
@@ -225,10 +239,10 @@ static int follow(struct engine *en, const struct lease *l, struct err *e)
 	struct run *r = runs_find(en, l->name);
 	int got;
 
-	if (!r && adopt(en, l, &r, e) < 0)
+	if (!r && l->kind >= 0 && adopt(en, l, &r, e) < 0)
 		return -1;
 	if (r && !r->lent)
-		return 0;
+		r = NULL; /* he is at work here: what is said there is not about that */
 	if (r) {
 		r->lease_seen = true;
 		snprintf(r->live.host, sizeof r->live.host, "%s", l->host);
@@ -241,6 +255,7 @@ static int follow(struct engine *en, const struct lease *l, struct err *e)
 	got = store_lease_close(en->o.store, l->name, e);
 	if (got > 0 && r)
 		ended(r, l);
+	en->lend.left += got == 0;
 	return got < 0 ? -1 : 0;
 }
 
@@ -260,12 +275,12 @@ static void drop_unseen(struct engine *en)
 
 static bool is_due(const struct engine *en)
 {
-	if (!en->lend.read)
-		return true;
+	bool any = en->lend.left > 0;
+
 	for (const struct run *r = en->runs; r; r = r->next)
-		if (r->lent)
-			return en->nudged || clock_mono_ms() - en->lend.looked >= LOOK_MS;
-	return false;
+		any = any || r->lent;
+	return !en->lend.read ||
+	       (any && (en->nudged || clock_mono_ms() - en->lend.looked >= LOOK_MS));
 }
 
 int lend_tick(struct engine *en, struct err *e)
@@ -278,12 +293,13 @@ int lend_tick(struct engine *en, struct err *e)
 	if (!en->o.depot || !is_due(en))
 		return 0;
 	en->lend.looked = clock_mono_ms();
+	en->lend.left = 0;
 	rc = store_leases_each(en->o.store, NULL, note_lease, &end, e);
 	for (const struct lease *l = list; l && rc == 0; l = l->next)
 		rc = follow(en, l, e);
 	if (rc == 0)
 		drop_unseen(en);
-	en->lend.read = en->lend.read || rc == 0;
+	en->lend.read = rc == 0; /* else some of them are not known */
 	free_leases(list);
 	return rc;
 }

@@ -22,7 +22,8 @@ int lend_tick(struct engine *en, struct err *e) MUST_CHECK;
 int lend_room(const struct engine *en);
 /*
  * The user's pass, where another host may rather make it: his journal is there, or (full) there
- * is no room here. True: it is offered, and a run.
+ * is no room here. True: nothing is begun here now; it is offered, and a run, or it is not known
+ * whether it is, and lend_tick() will find out.
  */
 bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool full);
 
