@@ -309,6 +309,27 @@ static int write_surplus(struct work *w, const struct batch_message *m, uint32_t
 				 "sent again before the first one came back", e);
 }
 
+/*
+ * After the flip: it was missed on old while the user was on his way back, and was not sent
+ * again: the way back was withdrawn. New has it, or its user has thrown it away.
+ */
+static int take_known(struct work *w, const struct batch_message *m, bool *yes, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	struct journal_msg row = { .state = MSG_GONE,
+				   .size = m->digest.size,
+				   .date = m->date_s,
+				   .flags = flags_of(w->lane->pool, slice_of(m->flags)) };
+
+	if (journal_lost_take(j, w->f->id, w->pass->from, m->digest.canon, yes, e) < 0)
+		return -1;
+	if (!*yes)
+		return 0;
+	row.kept = row.flags;
+	row.uid[w->pass->from] = m->uid;
+	return journal_msg_write(j, w->f, &row, &m->digest, "was not shown before the flip", e);
+}
+
 int found_here(struct work *w, const struct batch_message *m, bool *yes, struct err *e)
 {
 	enum side from = w->pass->from;
@@ -320,6 +341,8 @@ int found_here(struct work *w, const struct batch_message *m, bool *yes, struct 
 	if (journal_lost_back(w->pass->journal, w->f->id, from, m->digest.canon, m->uid, yes,
 			      &surplus, e) < 0)
 		return -1;
+	if (!*yes && pass_is_trailing(w->pass))
+		return take_known(w, m, yes, e);
 	if (!surplus)
 		return 0;
 	w->lost.surplus[from] = true;

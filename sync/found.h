@@ -14,7 +14,8 @@
 int found_there(struct work *w, struct err *e) MUST_CHECK;
 /*
  * The direction has turned meanwhile, and it came back on `from`, where it looks like new mail:
- * *yes, and it is in the journal. Within a transaction.
+ * *yes, and it is in the journal (after the flip also if it was not sent again: new
+ * had it). Within a transaction.
  */
 int found_here(struct work *w, const struct batch_message *m, bool *yes,
 	       struct err *e) MUST_CHECK;

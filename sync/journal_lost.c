@@ -296,6 +296,17 @@ int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 	return run(j, st, e);
 }
 
+int journal_lost_take(struct journal *j, int64_t folder, enum side s,
+		      const unsigned char canon[DIGEST_SIZE], bool *yes, struct err *e)
+{
+	HELD(j);
+	int64_t entry[2];
+	int rc = find_entry(j, folder, s, canon, entry, e);
+
+	*yes = rc > 0;
+	return *yes ? journal_lost_found(j, folder, s, canon, e) : rc;
+}
+
 static int read_surplus(struct journal *j, sqlite3_stmt *st, struct journal_surplus **out,
 			size_t *n, struct err *e)
 {

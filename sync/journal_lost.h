@@ -50,6 +50,10 @@ int journal_lost_back(struct journal *j, int64_t folder, enum side s,
 /* One of these bytes is not missed any more: it has a row. */
 int journal_lost_found(struct journal *j, int64_t folder, enum side s,
 		       const unsigned char canon[DIGEST_SIZE], struct err *e) MUST_CHECK;
+/* The same; *yes: there was one. */
+int journal_lost_take(struct journal *j, int64_t folder, enum side s,
+		      const unsigned char canon[DIGEST_SIZE], bool *yes,
+		      struct err *e) MUST_CHECK;
 /* By uid; free with mem_free. */
 struct journal_surplus {
 	int64_t id;

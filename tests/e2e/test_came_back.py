@@ -294,6 +294,27 @@ def test_old_was_empty_after_the_flip_and_is_so_on_the_way_back(two):
     assert old.held() == new.held() and len(old.box(ANNA).mails) == 8
 
 
+def test_missed_on_a_way_back_that_is_withdrawn(two):
+    """old is empty, the worker dies at any step of sending all of it again, and then old has it: nothing of it is new mail."""
+    code = KILLED
+    for step in itertools.count(1):
+        if code != KILLED:
+            break
+        old, new, copier = two()
+        copier.run("trailing")
+        before = new.held()
+        old.lose()
+        code, _ = copier.run(stop_at=step, **{"from": "new"})
+        old.find()
+        for _ in range(2):
+            assert copier.run("trailing")[1]["copied"] == 0, step
+        assert new.held() == before
+        copier.changes["from"] = "new"
+        copier.until_clean(6)
+        assert old.held() == new.held() == before
+        copier.forget()
+
+
 @pytest.mark.parametrize("back", ["trailing", "pass"])
 def test_direction_turned(two, back):
     """Lost on old while the user was on his way back to it; found when old is read again: no arrivals."""
