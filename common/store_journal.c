@@ -90,6 +90,23 @@ int store_journal_take(struct store *st, const char *name, const struct store_jo
 	return end(st, take(st, name, seen, folder, e), e);
 }
 
+int store_journal_still(struct store *st, const char *name, const struct store_journal *seen,
+			struct err *e)
+{
+	int64_t n = 0;
+	int got;
+
+	if (store_begin_work_on(st, name, e) < 0)
+		return -1;
+	got = db_query_int(st->db,
+			   "SELECT COUNT(*) FROM journals WHERE name = ?1 AND edition = ?2"
+			   " AND away = ?3 AND folder = ?4",
+			   ARGS(TEXT(name), TEXT(seen->edition), INT(seen->away),
+				TEXT(seen->folder)),
+			   &n, e);
+	return end(st, got < 0 ? -1 : n > 0, e);
+}
+
 int store_journal_back(struct store *st, const char *name, const struct place *folder,
 		       const char *edition, struct err *e)
 {

@@ -40,6 +40,9 @@ int store_journal_where(struct store *st, const char *name, struct journal_where
  */
 int store_journal_take(struct store *st, const char *name, const struct store_journal *seen,
 		       const struct place *folder, struct err *e) MUST_CHECK;
+/* Is it as it was read? 1, 0, -1. */
+int store_journal_still(struct store *st, const char *name, const struct store_journal *seen,
+			struct err *e) MUST_CHECK;
 /* It is back from copy->folder, where it began as `before`; all its parts are written. 1, 0,
  * -1.
  */

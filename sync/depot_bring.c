@@ -9,15 +9,21 @@
 
 /* ---- files */
 
+static void give_one(const char *path, const struct stat *dir)
+{
+	if (lchown(path, dir->st_uid, dir->st_gid) < 0 && errno != ENOENT)
+		log_debug(NULL, "%s: %s", path, strerror(errno));
+}
+
 void depot_give(const struct depot *d, const char *path)
 {
 	char *lock = mem_printf("%s.lock", path);
 	struct stat dir;
 
-	if (geteuid() == 0 && stat(d->o.settings->sync.dir, &dir) == 0 &&
-	    (lchown(path, dir.st_uid, dir.st_gid) < 0 ||
-	     lchown(lock, dir.st_uid, dir.st_gid) < 0))
-		log_debug(NULL, "%s: %s", path, strerror(errno));
+	if (geteuid() == 0 && stat(d->o.settings->sync.dir, &dir) == 0) {
+		give_one(path, &dir);
+		give_one(lock, &dir);
+	}
 	mem_free(&lock);
 }
 
@@ -148,14 +154,29 @@ static int end_file(struct task *t, struct err *e)
 	return rc;
 }
 
+/* Where hosts share a folder, another one may be at this very file by now. 1; 0: it is. */
+static int put_in_place(struct depot *d, struct task *t, struct err *e)
+{
+	int lock, rc = journal_lock(t->path, &lock, e);
+
+	/* While it is held none of their workers begins. */
+	if (rc == 0)
+		rc = store_journal_still(d->o.store, t->user, &t->row, e);
+	if (rc > 0 && (put_aside(t, e) < 0 || end_file(t, e) < 0))
+		rc = -1;
+	if (lock >= 0)
+		close(lock);
+	depot_give(d, t->path);
+	return rc;
+}
+
 static int end_bringing(struct depot *d, struct task *t, struct err *e)
 {
 	struct log_about about = { .what = "user", .user = t->user };
-	int got;
+	int got = put_in_place(d, t, e);
 
-	if (put_aside(t, e) < 0 || end_file(t, e) < 0)
-		return -1;
-	depot_give(d, t->path);
+	if (got <= 0)
+		return got; /* 0: it is looked at again when it is wanted */
 	if (t->doubt && depot_doubt(d, t->path, t->row.edition, e) < 0)
 		return -1;
 	if (sync_folder(d, e) < 0)
@@ -172,7 +193,7 @@ static int end_bringing(struct depot *d, struct task *t, struct err *e)
 			"back: the next pass looks for all that it does not know",
 			t->row.host);
 	got = store_journal_take(d->o.store, t->user, &t->row, &d->folder, e);
-	return got < 0 ? -1 : 0; /* 0: it is looked at again when it is wanted */
+	return got < 0 ? -1 : 0; /* 0: as above */
 }
 
 int depot_bring(struct depot *d, struct task *t, struct err *e)

@@ -34,17 +34,17 @@ int journal_failed(struct journal *j, struct err *e)
 
 /* ---- opening */
 
-static int take_lock(struct journal *j, struct err *e)
+int journal_lock(const char *journal, int *fd, struct err *e)
 {
-	char *path = mem_printf("%s.lock", j->path);
+	char *path = mem_printf("%s.lock", journal);
 	int rc = 0;
 
 	/* The lock file stays: removing it would let two processes lock two files of one name.
 	 */
-	j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (j->lock < 0)
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0)
 		rc = err_set(e, ERR_STORE, "journal lock %s: %s", path, strerror(errno));
-	else if (flock(j->lock, LOCK_EX | LOCK_NB) < 0)
+	else if (flock(*fd, LOCK_EX | LOCK_NB) < 0)
 		rc = err_set(e, errno == EWOULDBLOCK ? ERR_TEMP : ERR_STORE,
 			     "journal is in use: %s", path);
 	mem_free(&path);
@@ -95,7 +95,7 @@ int journal_open(struct journal **out, const char *path, struct err *e)
 {
 	struct journal *j = journal_new(path);
 
-	if (take_lock(j, e) < 0 || open_file(j, SQLITE_OPEN_CREATE, e) < 0 ||
+	if (journal_lock(path, &j->lock, e) < 0 || open_file(j, SQLITE_OPEN_CREATE, e) < 0 ||
 	    journal_upgrade(j, e) < 0) {
 		journal_close(&j);
 		return -1;

@@ -30,6 +30,9 @@ struct journal;
  */
 int journal_open(struct journal **out, const char *path, struct err *e) MUST_CHECK;
 void journal_close(struct journal **j);
+/* What it takes for that, alone: nobody opens this journal until *fd is closed. -1 in *fd: not even that
+ * file could be made. */
+int journal_lock(const char *journal, int *fd, struct err *e) MUST_CHECK;
 
 int journal_begin(struct journal *j, struct err *e) MUST_CHECK;
 int journal_commit(struct journal *j, struct err *e) MUST_CHECK;

@@ -396,6 +396,36 @@ static void test_at_the_end_all_is_returned(void **state UNUSED)
 	assert_true(doubt);
 }
 
+/* ---- a folder that is shared, though not by all */
+
+/* What was on its way here for one of them must not replace what the other one is at. */
+static void test_another_one_was_faster(void **state UNUSED)
+{
+	struct event_base *slow = base;
+	struct host c = { 0 };
+	bool doubt;
+
+	pass_at(&b, "x", 3);
+	assert_int_equal(depot_take(a.depot, "anna", &doubt, &err), 0);
+	base = event_base_new();
+	snprintf(c.dir, sizeof c.dir, "%s", a.dir);
+	start_host(&c, "mx3");
+	take(&c, &doubt);
+	assert_false(doubt);
+	add_folders(&c, "y", 2);
+	event_base_loop(slow, EVLOOP_NONBLOCK);
+	settle();
+	assert_int_equal(folders_of(&c), 5);
+	assert_false(has_aside(&c));
+	give_back(&c);
+	end_host(&c);
+	event_base_free(base);
+	base = slow;
+	take(&b, &doubt);
+	assert_false(doubt);
+	assert_int_equal(folders_of(&b), 5);
+}
+
 /* ---- users on lease */
 
 /* To an engine of a third host. */
@@ -592,6 +622,7 @@ int main(void)
 		AT(test_what_was_not_returned_is_returned),
 		AT(test_a_damaged_copy_is_not_believed),
 		AT(test_at_the_end_all_is_returned),
+		AT(test_another_one_was_faster),
 		AT(test_who_is_on_lease_elsewhere_is_not_taken),
 		AT(test_what_is_left_is_known),
 		AT(test_what_was_not_left_is_left),
