@@ -213,7 +213,7 @@ static int start_worker(struct errand *x, const struct user *u, struct err *e)
 		return err_set(e, ERR_INPUT,
 			       "this host's settings say otherwise than those of the engine at "
 			       "work what is copied and how (section sync, and its folders "
-			       "file)");
+			       "file; host and copy of the backends)");
 	if (run_order(en, x->kind, u, &j, e) < 0)
 		return -1;
 	j.connections = MIN(j.connections, x->connections);

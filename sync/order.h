@@ -18,7 +18,7 @@ int order_fill(struct job *out, enum job_kind kind, const struct user *u,
 	       struct err *e) MUST_CHECK;
 
 #define ORDER_DIGEST_MAX 33 /* hex and a NUL */
-/* Of what the settings say about what is copied and how, for this user: two hosts with the same
+/* Of what the settings say about what is copied, where and how, for this user: two hosts with the same
  * make the same pass. */
 int order_digest(enum job_kind kind, const struct user *u, const struct settings *s,
 		 char out[static ORDER_DIGEST_MAX], struct err *e) MUST_CHECK;

@@ -130,6 +130,27 @@ static void test_what_one_before_had_goes_back(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM leases WHERE state = 5"), 1);
 }
 
+/* Its settings were forgotten when the new server's name was changed. */
+static void test_another_server_is_no_place_for_mail(void **state UNUSED)
+{
+	static char staging[] = "staging.test";
+	char *host = settings.backend[SIDE_NEW].host;
+
+	beat_theirs();
+	beat_ours();
+	offer("anna");
+	settings.backend[SIDE_NEW].host = staging;
+	pass_time(1000);
+	assert_int_equal(started, 0);
+	assert_int_equal(ask("SELECT COUNT(*) FROM leases WHERE state = 4 AND body LIKE '%host and copy%'"), 1);
+	settings.backend[SIDE_NEW].host = host;
+	/* After a while it tries others. */
+	pass_time(1000);
+	offer("berta");
+	pass_time(1000);
+	assert_int_equal(started, 1);
+}
+
 /* The other one is silent. What it is at goes on, and takes the place of one of its own. */
 static void test_it_comes_to_work_with_an_errand(void **state UNUSED)
 {
@@ -165,6 +186,7 @@ int main(void)
 		ON_STAGE(test_one_that_was_not_heard_of_takes_nothing),
 		ON_STAGE(test_a_store_that_is_not_the_one_it_was),
 		ON_STAGE(test_it_comes_to_work_with_an_errand),
+		ON_STAGE(test_another_server_is_no_place_for_mail),
 		ON_STAGE(test_what_one_before_had_goes_back),
 	};
 
