@@ -217,15 +217,12 @@ class Life:
         for look in self.by["look"]:
             for stamp in look["seen"]:
                 seen.setdefault(stamp, look["end"])
-        lost = doubt.doubts(self.by), doubt.births(self.by)
-        return {stamp: self._message(stamp, rows + self._of_folders(rows, folder_rows), seen.get(stamp), *lost)
-                for stamp, rows in about.items()}
-
-    @staticmethod
-    def _message(stamp, rows, seen_at, windows, born):
-        message = Message(stamp, rows, seen_at)
-        strange = doubt.strange(message, windows, born)
-        return Message(stamp, rows + strange, seen_at) if strange else message
+        rows = {stamp: rows + self._of_folders(rows, folder_rows) for stamp, rows in about.items()}
+        messages = {stamp: Message(stamp, rows[stamp], seen.get(stamp)) for stamp in rows}
+        for stamp, strange in doubt.strange(messages, doubt.doubts(self.by)).items():
+            if strange:
+                messages[stamp] = Message(stamp, rows[stamp] + strange, seen.get(stamp))
+        return messages
 
     @staticmethod
     def _of_folders(rows, folder_rows):

@@ -8,6 +8,7 @@ import dataclasses
 
 from history import FAIL, INBOX
 
+CLOCK_S = 0.001
 REMOVE = ("expunge", "move", "delete", "rename")
 ROWS = ("journal", "pass", "doubt")     # what tells, in a history
 
@@ -54,39 +55,33 @@ def looked(at, passes):
     return end or float("inf")
 
 
-def births(by):
-    """When each folder was made, under each of its names; since ever: not in there."""
-    born = {}
-    for r in sorted(by["create"] + by["rename"], key=lambda r: r["at"]):
-        if r["outcome"] != FAIL:
-            born[r.get("to") or r["folder"]] = born.get(r["folder"], 0) if r.get("to") else r["end"]
-    return born
+def strange(messages, windows):
+    """Of each stamp rows "strange": from then on it may be in that folder once more, with flags that it had there."""
+    return {stamp: [row for w in windows for i, r in enumerate(m.rows)
+                    if r["verb"] in REMOVE and r["outcome"] != FAIL and w.since <= r["end"] and r["at"] <= w.until
+                    for row in strange_once(messages, m, i, w)] for stamp, m in messages.items()}
 
 
-def strange(message, windows, born):
-    """Rows "strange": from then on it may be in that folder once more, with flags that it had there."""
-    rows = []
-    for w in windows:
-        for i, r in enumerate(message.rows):
-            if r["verb"] in REMOVE and r["outcome"] != FAIL and w.since <= r["end"] and r["at"] <= w.until:
-                rows += strange_once(message, i, w, born.get(r["folder"], 0) < w.known)
-    return rows
-
-
-def strange_once(message, i, w, known):
-    """By the i-th row it left a folder; known: which the copy knows, and recognises under another name."""
+def strange_once(messages, message, i, w):
+    """By the i-th row it left a folder."""
     r = message.rows[i]
     came = arrival(message, r["folder"], i)
-    if (r["verb"] == "rename" and known or came is None or message.rows[came]["end"] < w.known or
-            not is_brought(message, r["folder"], w)):
+    if (came is None or message.rows[came]["end"] < w.known or not is_brought(message, r["folder"], w) or
+            r["verb"] == "rename" and is_recognised(messages, r, w)):
         return []
     flags = frozenset().union(*(s[r["folder"]].flags for s in message.states[came + 1:i + 1]))
     names = [r["folder"]]
-    for later in message.rows[i + 1:]:
+    for later in message.rows[i + (r["verb"] != "rename"):]:
         if later["verb"] == "rename" and later["folder"] == names[-1] and later["outcome"] != FAIL and later["at"] <= w.shows:
-            names.append(later["to"])
+            names = names * (not is_recognised(messages, later, w)) + [later["to"]]
     return [{"verb": "strange", "stamp": message.stamp, "folder": name, "flags": flags, "at": w.shows, "end": w.shows,
-             "outcome": None} for name in (names[-1:] if known else names)]
+             "outcome": None} for name in names]
+
+
+def is_recognised(messages, rename, w):
+    """A folder is the same by mail in it that the copy knows (sync/renames.h); then its strangers go along."""
+    folder, before = rename["folder"], rename["at"] - CLOCK_S
+    return any(all(folder in s and 0 not in s[folder].counts for s in m.during(w.known, before)) for m in messages.values())
 
 
 def arrival(message, folder, i):

@@ -90,6 +90,12 @@ CHAOS = (
     Plant("a node whose lease is over goes on", (
         ("proxy/proxy.c", "return clock_mono_ms() < p->fence_ms;", "return p->fence_ms > 0;"),),
         "--seconds 240 --mishaps stop_node_long --mishap-pause 2"),
+    Plant("a journal of before is believed", (
+        ("sync/depot_bring.c", "\tif (t->doubt && depot_doubt(", "\tif (false && depot_doubt("),),
+        "--hosts 2 --seconds 180 --mishaps kill_host,sleep_stand_by --mishap-pause 1"),
+    Plant("a worker whose engine's lease is over goes on", (
+        ("sync/pace.c", "\tint64_t until = word ? atomic_load(&word->lease_until) : 0;", "\tint64_t until = 0;"),),
+        "--hosts 2 --seconds 240 --mishaps sleep_stand_by,sleep_engine --mishap-pause 0.5"),
 )
 SUITES = {
     "chaos_sync": (SYNC, ["build/plain/mailferry-sync"], ["--first"]),
