@@ -209,9 +209,22 @@ bool engine_has_room(struct engine *en, enum plan_step step)
 	       runs_connections(en) < runs_connections_max(en);
 }
 
+bool engine_trusts(const struct engine *en)
+{
+	return !en->o.trusts || en->o.trusts(en->o.trusts_arg);
+}
+
+static void drop_choices(struct engine *en)
+{
+	while (en->choice_count)
+		mem_free(&en->choices[--en->choice_count].user);
+}
+
 static void take_choices(struct engine *en)
 {
 	en->queued = 0;
+	if (en->choice_count && !engine_trusts(en))
+		drop_choices(en);
 	for (size_t i = 0; i < en->choice_count; i++) {
 		struct choice *c = &en->choices[i];
 
@@ -229,8 +242,7 @@ static void scan_cancel(struct engine *en)
 	event_del(en->scan.more);
 	en->scan.under_way = false;
 	en->scan.ended = clock_mono_ms();
-	while (en->choice_count)
-		mem_free(&en->choices[--en->choice_count].user);
+	drop_choices(en);
 }
 
 static void scan_end(struct engine *en)

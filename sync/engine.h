@@ -25,6 +25,9 @@ struct engine_opts {
 	   NULL: nobody's is. */
 	bool (*stays_here)(const char *user, void *arg);
 	void *stays_arg;
+	/* Is the store the one it was? Asked before anybody is begun. NULL: it is. */
+	bool (*trusts)(void *arg);
+	void *trusts_arg;
 };
 
 struct engine *engine_new(const struct engine_opts *o);

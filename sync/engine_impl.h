@@ -89,6 +89,8 @@ struct engine {
 
 /* ---- engine.c */
 
+/* Asked after what it says was read, and before anything is made of that. */
+bool engine_trusts(const struct engine *en);
 /* Fills en->view with what the gate looks at besides the user. */
 int engine_look_around(struct engine *en, struct err *e) MUST_CHECK;
 /* When this user may begin; quiet_too: reads the sessions as well, where that is asked. */

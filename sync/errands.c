@@ -416,7 +416,7 @@ static void pick(struct engine *en, struct look *look)
 	int room = errands_max(en) - errands_count(en), got;
 	struct err e = { 0 };
 
-	if (!look->offered || room <= 0 || clock_mono_ms() < en->shy_until)
+	if (!look->offered || room <= 0 || clock_mono_ms() < en->shy_until || !engine_trusts(en))
 		return;
 	got = store_lease_pick(en->o.store, depot_folder(en->o.depot), room, &e);
 	look->picked = true;

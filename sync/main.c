@@ -142,6 +142,11 @@ static bool trusts_store(struct program *p)
 	return rc > 0;
 }
 
+static bool may_begin(void *arg)
+{
+	return trusts_store(arg);
+}
+
 static void keep_lease(struct program *p)
 {
 	char host[PLACE_HOST_MAX];
@@ -319,6 +324,8 @@ static int start(struct program *p, bool new_store, struct err *e)
 						      .learned = p->learned,
 						      .depot = p->depot,
 						      .place = &p->place,
+						      .trusts = may_begin,
+						      .trusts_arg = p,
 						      .stays_here = is_compared,
 						      .stays_arg = p });
 	p->audits = audits_new(&(struct audits_opts){ .store = p->store,

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from lib import mail, processes, reader
+from lib.mailferry import now_ms
 
 pytestmark = pytest.mark.any_servers
 
@@ -231,3 +232,18 @@ def test_people_see_where_a_pass_is_made(stage, host, postgres):
     # The journal is there: here nobody can read it now.
     refused = first.command("exceptions", lent["name"], check=False)
     assert refused.returncode and "another host is at the user's pass" in refused.stdout + refused.stderr
+
+
+def test_nothing_is_taken_from_a_store_that_is_another_one(stage, host, postgres):
+    """What is offered there may be about users who live on new by now; the word of it comes before the next beat."""
+    person = stage.take()
+    stage.fill(person, {"INBOX": 5})
+    first, second = both(host)
+    first.import_users([person.name])
+    first.wait_state(person.name, "ready")
+    postgres.sql("UPDATE meta SET value = 'feedface' WHERE key = 'store_id';"
+                 "INSERT INTO leases (name, kind, change, connections, rules, folder, offered)"
+                 " SELECT name, 'pass', change, 1, '', '', %d FROM users; NOTIFY mailferry_changes" % now_ms())
+    processes.wait_until(lambda: any("store" in w for w in second.cli("status")["warnings"]), 20, "the stand-by's distrust")
+    assert postgres.sql("SELECT state, place FROM leases") == "0|\n"
+    assert "for the engine at work" not in second.log_text(100000)
