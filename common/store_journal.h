@@ -16,7 +16,8 @@
 struct store_journal {
 	char edition[STORE_EDITION_MAX]; /* of the copy; "": there is none yet */
 	bool away;		   /* at work in a folder of journals: the copy may be stale */
-	char folder[PLACE_ID_MAX]; /* that folder; else the one that the copy came from */
+	char folder[PLACE_ID_MAX]; /* that folder (""; the store was rebuilt, and nobody knows);
+				    * else the one that the copy came from */
 	char host[PLACE_HOST_MAX]; /* the same, for people */
 	int64_t at, size;
 	char *parts; /* owned; never NULL */

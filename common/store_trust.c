@@ -113,13 +113,23 @@ static int all_are_known(struct db *db, const struct flip_row *rows, size_t n, s
 		       missing, first);
 }
 
+/* Copies of journals that are older than what was done since: whoever goes on from one has to
+ * look for the rest. And what was on lease then is not now. */
+static int doubt_journals(struct db *db, struct err *e)
+{
+	if (db_run(db, "UPDATE journals SET away = 1, folder = '', host = ''", NO_ARGS, e) < 0)
+		return -1;
+	return db_run(db, "DELETE FROM leases", NO_ARGS, e) < 0 ? -1 : 0;
+}
+
 int store_rebuild(struct store *st, const struct flip_row *rows, size_t n, int64_t beyond,
 		  int *moved, struct err *e)
 {
 	*moved = 0;
 	if (db_begin(st->db, e) < 0)
 		return -1;
-	if (all_are_known(st->db, rows, n, e) < 0 || raise_changes(st->db, beyond, e) < 0)
+	if (all_are_known(st->db, rows, n, e) < 0 || raise_changes(st->db, beyond, e) < 0 ||
+	    doubt_journals(st->db, e) < 0)
 		return db_rollback(st->db);
 	for (size_t i = 0; i < n; i++) {
 		int rc = put_where_he_lives(st->db, &rows[i], e);

@@ -24,8 +24,8 @@ struct flip_row {
  * For a store that has lost moves: whoever has a lower epoch than his row here says is put
  * where he lives, with a row of history; *moved says how many these were. Nothing is done while
  * somebody who lives on new is not in the store: he is to be imported first. Changes begin anew
- * beyond all that any node has seen, so that nodes read everything again. Harmless when
- * repeated.
+ * beyond all that any node has seen, so that nodes read everything again. Copies of journals are
+ * nobody's from then on, and so in doubt; nobody is on lease. Harmless when repeated.
  */
 int store_rebuild(struct store *st, const struct flip_row *rows, size_t n, int64_t beyond,
 		  int *moved, struct err *e) MUST_CHECK;

@@ -2,13 +2,16 @@
 #include "sync/depot_impl.h"
 
 #include <errno.h>
+#include <sys/random.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/store_lease.h"
 #include "sync/order.h"
 
-#define HEAL_MS	    20000 /* between two looks for what was not returned */
+#define HEAL_MS		20000 /* between two looks for what was not returned */
+#define EDITION_COUNTED 'g'   /* generation, in so many digits: no hex digit, as of old */
+#define EDITION_DIGITS	7
 
 /* ---- which one */
 
@@ -16,6 +19,40 @@ bool depot_is(const struct journal_mark *here, const char *edition, bool or_form
 {
 	return strcmp(here->edition, edition) == 0 ||
 	       (or_former && strcmp(here->former, edition) == 0);
+}
+
+/* -1: of a version that did not count. */
+static int64_t generation(const char *edition)
+{
+	char digits[EDITION_DIGITS + 1];
+
+	if (!*edition)
+		return 0;
+	if (*edition != EDITION_COUNTED)
+		return -1;
+	snprintf(digits, sizeof digits, "%s", edition + 1);
+	return strtoll(digits, NULL, 16);
+}
+
+int depot_new_edition(const char *former, char out[static STORE_EDITION_MAX], struct err *e)
+{
+	unsigned char random[(STORE_EDITION_MAX - 2 - EDITION_DIGITS) / 2];
+	int at;
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return err_set(e, ERR_TEMP, "getrandom: %s", strerror(errno));
+	at = snprintf(out, STORE_EDITION_MAX, "%c%0*llx", EDITION_COUNTED, EDITION_DIGITS,
+		      (long long)MAX(generation(former), 0) + 1);
+	for (size_t i = 0; i < sizeof random; i++)
+		at += snprintf(out + at, STORE_EDITION_MAX - (size_t)at, "%02x", random[i]);
+	return 0;
+}
+
+/* Then the store was put back, or has lost the last that it was told. */
+static bool is_newer(const struct journal_mark *here, const struct store_journal *row)
+{
+	return generation(row->edition) >= 0 &&
+	       generation(here->edition) > generation(row->edition);
 }
 
 enum depot_choice depot_choose(const struct store_journal *row, const struct journal_mark *here,
@@ -30,6 +67,8 @@ enum depot_choice depot_choose(const struct store_journal *row, const struct jou
 	 */
 	if (here && (ours || !row->away) && depot_is(here, row->edition, ours))
 		return DEPOT_HERE;
+	if (here && is_newer(here, row))
+		return DEPOT_NEWER;
 	if (!*row->edition)
 		return ours && !here ? DEPOT_HERE : DEPOT_LOST;
 	return row->away ? DEPOT_STALE : DEPOT_COPY;
@@ -205,6 +244,22 @@ static int take_here(struct depot *d, const char *user, const struct store_journ
 	return got;
 }
 
+/* It goes on as the copy that the store has. */
+static int take_newer(struct depot *d, const char *user, const char *path,
+		      const struct store_journal *row, struct err *e)
+{
+	struct log_about about = { .what = "user", .user = user };
+	int got = depot_doubt(d, path, row->edition, e);
+
+	if (got == 0)
+		got = store_journal_take(d->o.store, user, row, &d->folder, e);
+	if (got <= 0)
+		return got;
+	log_warn(&about, "the store's copy of the journal is older than the one that came from "
+			 "here: the next pass looks for all that it does not know");
+	return names_add(&d->out, user, e) < 0 ? -1 : 1;
+}
+
 static int look(struct depot *d, const char *user, const char *path, bool *doubt, struct err *e)
 {
 	struct store_journal row = { 0 };
@@ -231,6 +286,10 @@ static int look(struct depot *d, const char *user, const char *path, bool *doubt
 		break;
 	case DEPOT_HERE:
 		rc = take_here(d, user, known ? &row : NULL, e);
+		break;
+	case DEPOT_NEWER:
+		*doubt = true;
+		rc = take_newer(d, user, path, &row, e);
 		break;
 	case DEPOT_COPY:
 	case DEPOT_STALE:

@@ -64,6 +64,7 @@ bool depot_end(struct depot *d);
 enum depot_choice {
 	DEPOT_HERE,    /* the file here is the journal, or will be */
 	DEPOT_STRANGE, /* so it is, but of another store: in doubt */
+	DEPOT_NEWER,   /* so it is, and the store is older than that: in doubt */
 	DEPOT_COPY,    /* the store's copy is */
 	DEPOT_STALE,   /* so it is, in doubt */
 	DEPOT_LOST     /* there is none: a new one, in doubt */
@@ -71,5 +72,9 @@ enum depot_choice {
 /* row: the store's, here: the mark of the file in this folder; NULL: none. */
 enum depot_choice depot_choose(const struct store_journal *row, const struct journal_mark *here,
 			       const char *folder);
+
+/* Each copy is of a later generation than the one that it came from, and differs from all others. */
+int depot_new_edition(const char *former, char out[static STORE_EDITION_MAX],
+		      struct err *e) MUST_CHECK;
 
 #endif

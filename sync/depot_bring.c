@@ -186,7 +186,12 @@ static int end_bringing(struct depot *d, struct task *t, struct err *e)
 			 t->row.host);
 		return 0;
 	}
-	if (t->row.away)
+	if (t->row.away && !*t->row.folder)
+		log_warn(
+			&about,
+			"the store was rebuilt, and its copy of the journal may be an old one: "
+			"the next pass looks for all that it does not know");
+	else if (t->row.away)
 		log_warn(
 			&about,
 			"the engine on host %s went on from this journal and has not brought it "

@@ -1,7 +1,4 @@
 /* Hides: what of a journal's file the store does not have yet, and how it gets there. */
-#include <errno.h>
-#include <sys/random.h>
-
 #include "common/log.h"
 #include "sync/depot_impl.h"
 #include "sync/depot_part.h"
@@ -38,17 +35,6 @@ static int describe(struct task *t, struct err *e)
 	return rc;
 }
 
-static int new_edition(char out[static STORE_EDITION_MAX], struct err *e)
-{
-	unsigned char random[(STORE_EDITION_MAX - 1) / 2];
-
-	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-		return err_set(e, ERR_TEMP, "getrandom: %s", strerror(errno));
-	for (size_t i = 0; i < sizeof random; i++)
-		snprintf(out + 2 * i, 3, "%02x", random[i]);
-	return 0;
-}
-
 static int take_digest(const char *digest, void *arg)
 {
 	if (strlen(digest) == STORE_PART_DIGEST)
@@ -60,8 +46,8 @@ static int take_digest(const char *digest, void *arg)
 static int name_copy(struct depot *d, struct task *t, struct journal_mark *m, struct err *e)
 {
 	snprintf(m->former, sizeof m->former, "%s", t->row.edition);
-	if (new_edition(m->edition, e) < 0 || journal_mark_write(t->journal, m, e) < 0 ||
-	    describe(t, e) < 0 ||
+	if (depot_new_edition(m->former, m->edition, e) < 0 ||
+	    journal_mark_write(t->journal, m, e) < 0 || describe(t, e) < 0 ||
 	    store_journal_parts(d->o.store, t->user, take_digest, &t->there, e) < 0)
 		return -1;
 	snprintf(t->copy.edition, sizeof t->copy.edition, "%s", m->edition);

@@ -4,6 +4,7 @@
 
 #include "common/store_engine.h"
 #include "common/store_lease.h"
+#include "common/store_trust.h"
 #include "sync/depot.h"
 #include "sync/depot_part.h"
 #include "sync/order.h"
@@ -204,6 +205,16 @@ static void test_the_choice(void **state UNUSED)
 		{ "", "theirs", true, "", "", DEPOT_LOST },
 		{ "e2", "theirs", true, "e2", "e1", DEPOT_STALE },
 		{ "e2", "theirs", true, NULL, NULL, DEPOT_STALE },
+		/* the store does not know of it any more */
+		{ "g0000002a", "mine", false, "g0000003b", "g0000002a", DEPOT_NEWER },
+		{ "g0000002a", "theirs", false, "g0000009b", "g0000008a", DEPOT_NEWER },
+		{ "g0000002a", "theirs", true, "g0000003b", "g0000002a", DEPOT_NEWER },
+		{ "", "theirs", true, "g0000003b", "g0000002a", DEPOT_NEWER },
+		{ "g0000002a", "mine", true, "g0000003b", "g0000002a", DEPOT_HERE },
+		{ "g0000003a", "theirs", false, "g0000003b", "g0000002a", DEPOT_COPY },
+		{ "g0000010a", "theirs", false, "g0000009b", "g0000008a", DEPOT_COPY },
+		{ "e2", "theirs", false, "g0000009b", "g0000008a", DEPOT_COPY },
+		{ "g0000001a", "theirs", false, "e3", "e2", DEPOT_COPY },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -394,6 +405,41 @@ static void test_at_the_end_all_is_returned(void **state UNUSED)
 	assert_false(ask("SELECT MAX(away) FROM journals"));
 	take(&a, &doubt);
 	assert_true(doubt);
+}
+
+/* ---- a store that is put back */
+
+static void test_a_store_that_is_older_than_the_file(void **state UNUSED)
+{
+	bool doubt;
+
+	pass_at(&a, "x", 3);
+	do_sql("CREATE TABLE kept_rows AS SELECT * FROM journals");
+	do_sql("CREATE TABLE kept_parts AS SELECT * FROM journal_parts");
+	pass_at(&a, "y", 2);
+	do_sql("DELETE FROM journals; INSERT INTO journals SELECT * FROM kept_rows;"
+	       "DELETE FROM journal_parts; INSERT INTO journal_parts SELECT * FROM kept_parts");
+	assert_int_equal(take(&a, &doubt), 0);
+	assert_true(doubt);
+	assert_int_equal(folders_of(&a), 5);
+	give_back(&a);
+	take(&b, &doubt);
+	assert_true(mark_of(&b).doubt);
+	assert_int_equal(folders_of(&b), 5);
+}
+
+static void test_a_store_that_was_rebuilt(void **state UNUSED)
+{
+	int moved;
+	bool doubt;
+
+	pass_at(&a, "x", 3);
+	OK(store_rebuild(st, NULL, 0, 7, &moved, &err));
+	assert_true(take(&b, &doubt) > 0);
+	assert_true(doubt);
+	assert_int_equal(folders_of(&b), 3);
+	give_back(&b);
+	assert_false(ask("SELECT MAX(away) FROM journals"));
 }
 
 /* ---- a folder that is shared, though not by all */
@@ -622,6 +668,8 @@ int main(void)
 		AT(test_what_was_not_returned_is_returned),
 		AT(test_a_damaged_copy_is_not_believed),
 		AT(test_at_the_end_all_is_returned),
+		AT(test_a_store_that_is_older_than_the_file),
+		AT(test_a_store_that_was_rebuilt),
 		AT(test_another_one_was_faster),
 		AT(test_who_is_on_lease_elsewhere_is_not_taken),
 		AT(test_what_is_left_is_known),
