@@ -102,7 +102,7 @@ bool lend_pass(struct engine *en, const struct user *u, enum job_kind kind, bool
 
 /* ---- what became of them */
 
-/* As read; for fn of a read may not ask the store. */
+/* A row as it was read: while that goes on, nothing may be asked. */
 struct lease {
 	struct lease *next;
 	struct lease_row row;
@@ -170,29 +170,36 @@ static void failed_there(struct run *r, const struct lease *l, const char *why)
 	keep_home(r);
 }
 
-static void read_result(struct run *r, const struct lease *l)
+/* Does it count? */
+static bool read_result(struct run *r, const struct lease *l)
 {
 	struct job_event ev;
 	struct err e = { 0 };
+	bool counts;
 
 	if (job_event_parse(slice_of(l->text), &ev, &e) < 0) {
 		failed_there(r, l, e.text);
-		return;
+		return false;
 	}
 	/* What a server asks for is its own word, wherever it is heard. */
-	if (ev.kind == JOB_EVENT_RESULT && (ev.result.ok || ev.result.later.wait_ms))
+	counts = ev.kind == JOB_EVENT_RESULT && (ev.result.ok || ev.result.later.wait_ms);
+	if (counts)
 		run_worker_ended(r, &ev.result, ev.result.text);
 	else
 		failed_there(r, l, ev.kind == JOB_EVENT_RESULT ? ev.result.text : "no result");
 	job_event_release(&ev);
+	return counts;
 }
 
 static void ended(struct run *r, const struct lease *l)
 {
+	struct err e = { 0 };
+	bool counts = false;
+
 	log_debug(&r->about, "%s made by host %s", job_kind_name(r->live.kind), l->host);
 	switch (l->row.state) {
 	case LEASE_RESULT:
-		read_result(r, l);
+		counts = read_result(r, l);
 		break;
 	case LEASE_DIED:
 	case LEASE_REFUSED:
@@ -210,6 +217,9 @@ static void ended(struct run *r, const struct lease *l)
 	case LEASE_STATES:
 		break;
 	}
+	/* Who asked for the pass waits for it still. */
+	if (!counts && names_add(&r->en->asked, r->user, &e) < 0)
+		log_debug(&r->about, "%s", e.text); /* its turn comes anyway */
 	run_free(r);
 }
 
@@ -220,9 +230,8 @@ static int adopt(struct engine *en, const struct lease *l, struct run **out, str
 	int got = store_user_get(en->o.store, l->name, &u, e);
 
 	*out = NULL;
-	if (got > 0) {
+	if (got > 0)
 		*out = lent_run(en, &u, (enum job_kind)l->kind, l->row.connections);
-	}
 	user_release(&u);
 	return got < 0 ? -1 : 0;
 }

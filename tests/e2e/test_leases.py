@@ -171,6 +171,22 @@ def test_who_cannot_be_copied_there_is_copied_here(stage, host, postgres):
     assert all(u["attempts"] == 0 for u in first.cli("users")["users"])     # it is no failure of the user's
 
 
+def test_who_asked_for_a_pass_gets_it(stage, host, postgres):
+    """It is offered to the host where the journal is said to be, and refused there."""
+    person = stage.take()
+    stage.fill(person, {"INBOX": 5})
+    first, second = both(host, delta_s=3600)
+    os.unlink(second.sections["backend new"]["master_password_file"])
+    first.import_users([person.name])
+    first.wait_state(person.name, "ready")
+    processes.wait_until(lambda: postgres.sql("SELECT away FROM journals") == "0\n", 10, "the journal to be back")
+    postgres.sql("UPDATE journals SET folder = 'of mx2'")
+    passes = first.user(person.name)["progress"]["passes"]
+    first.command("sync", person.name)
+    processes.wait_until(lambda: first.user(person.name)["progress"]["passes"] > passes, 30, "the pass")
+    assert "failed on host mx2, it is made here: " in first.log_text(100000)
+
+
 @pytest.mark.full
 def test_a_host_that_reaches_no_server_holds_nobody_up(stage, host):
     """A firewall lets one host in and the other one not: it is no failure of the users'."""
