@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/store_lease.h"
 #include "sync/audit_wire.h"
 #include "sync/journal_exception.h"
 #include "sync/order.h"
@@ -290,11 +291,22 @@ static void begin(struct audit *x)
 	x->of->running++;
 }
 
+/* The report needs the journal at its end, and that is with the other host. */
+static bool is_lent(const struct audit *x)
+{
+	struct err e = { 0 };
+	int lent = store_lease_elsewhere(x->of->o.store, x->user, &e);
+
+	if (lent < 0)
+		log_error(NULL, "%s", e.text);
+	return lent != 0;
+}
+
 void audits_tick(struct audits *a)
 {
 	for (struct audit *x = a->first; x && !a->stopping && a->running < AUDITS_AT_ONCE;
 	     x = x->next)
-		if (x->state == AUDIT_WAITING)
+		if (x->state == AUDIT_WAITING && !is_lent(x))
 			begin(x);
 }
 

@@ -36,7 +36,7 @@ void audits_free(struct audits **a);
 /* Queues one; a user who is waiting or at work already is left as he is. */
 int audits_ask(struct audits *a, const char *user, enum audit_level level, int64_t sample,
 	       struct err *e) MUST_CHECK;
-/* Starts what may start. */
+/* Starts what may start; every second or so, for a user may be on lease to another host. */
 void audits_tick(struct audits *a);
 void audits_stop(struct audits *a); /* ends all workers, starts nothing more */
 bool audits_idle(const struct audits *a);

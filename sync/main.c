@@ -180,6 +180,7 @@ static void on_renewal(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	keep_lease(p);
 	if (stood_by && !p->stood_by)
 		engine_nudge(p->engine);
+	audits_tick(p->audits);
 }
 
 static void watch(struct program *p)

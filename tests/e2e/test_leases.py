@@ -263,3 +263,12 @@ def test_nothing_is_taken_from_a_store_that_is_another_one(stage, host, postgres
     processes.wait_until(lambda: any("store" in w for w in second.cli("status")["warnings"]), 20, "the stand-by's distrust")
     assert postgres.sql("SELECT state, place FROM leases") == "0|\n"
     assert "for the engine at work" not in second.log_text(100000)
+
+
+def test_a_comparison_waits_for_the_journal(stage, host, postgres):
+    people, first, _ = lent_one(stage, host, postgres)
+    lent = postgres.sql("SELECT name FROM leases WHERE state = 1").strip()
+    assert lent
+    done = first.command("verify", lent, check=False)
+    assert "messages" in done.stdout and "failed" not in done.stdout + done.stderr
+    assert postgres.sql("SELECT passes FROM users WHERE name = '%s'" % lent) != "0\n"    # it has waited
