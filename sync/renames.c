@@ -615,16 +615,42 @@ void renamed_free(struct renamed **at, size_t n)
 	mem_free(at);
 }
 
+/* Only what both sides have under another name: else its name here is another folder's now, and
+ * would be sought in vain on the other side. */
+static int recall(struct renames *r, const struct folder_info **here, struct err *e)
+{
+	bool any;
+
+	r->at = r->p->to;
+	if (find_all(r, &any, e) < 0)
+		return -1;
+	any = false;
+	for (size_t i = 0; i < r->count; i++) {
+		if (!here[i])
+			r->found[i] = NULL;
+		any |= r->found[i] != NULL;
+	}
+	return any ? write_found(r, e) : 0;
+}
+
 int renames_recall(struct pass *p, struct err *e)
 {
-	struct renames r = { .p = p, .at = p->to };
+	struct renames r = { .p = p, .at = p->from };
+	const struct folder_info **here;
 	bool any = false;
-	int rc = begin(&r, e);
+	int rc;
 
+	if (mailbox_is_pop3(p->lanes.at[0].box[p->from]))
+		return 0;
+	rc = begin(&r, e);
 	if (rc == 0)
 		rc = find_all(&r, &any, e);
-	if (rc == 0 && any)
-		rc = write_found(&r, e);
+	if (rc == 0 && any) {
+		here = r.found;
+		r.found = mem_array(r.count + 1, sizeof *r.found);
+		rc = recall(&r, here, e);
+		mem_free(&here);
+	}
 	release(&r);
 	return rc;
 }

@@ -168,6 +168,32 @@ def test_what_was_deleted_in_a_folder_that_was_renamed_goes(stage, person, host,
     assert asked(stage.new, person, rb"APPEND") == sent
 
 
+def test_a_renamed_folder_of_which_nothing_known_is_left(stage, person, host, postgres):
+    """New has it under its new name, old cannot be recognised: then the names tell, and its mail is there."""
+    stage.fill(person, {"INBOX": 3, "INBOX.Work": 3})
+    first = host("mx1")
+    first.import_users([person.name])
+    first.wait_state(person.name, "ready")
+    copy = Copy(postgres, person)
+    c = stage.client(stage.old, person)
+    c.command(b"RENAME INBOX.Work INBOX.Play")
+    a_pass(first, person)
+    a_pass(first, person)
+    first.stop()
+    copy.put_back()
+    c.finish(c.begin_append(b"INBOX.Play", mail.message("fresh", 400), b"", mail.imap_date(1700000000)))
+    c.command(b"SELECT INBOX.Play")
+    c.command(b"UID STORE 1:3 +FLAGS (\\Deleted)")
+    c.command(b"EXPUNGE")
+    c.logout()
+    second = host("mx2")
+    a_pass(second, person)
+    a_pass(second, person)
+    there = stage.read(stage.new, person)
+    assert sorted(there) == [("INBOX",), ("Play",)]
+    assert "fresh" in [m.stamp for m in there[("Play",)].messages]
+
+
 def test_nothing_comes_twice_to_who_was_moved(stage, person, host, postgres):
     """An older copy of a moved user's journal: what old has, and new has got, is recognised; flags are the user's."""
     stage.fill(person, {"INBOX": 12})
