@@ -36,7 +36,7 @@ class Hosts:
         self._lock = threading.RLock()      # a host dies at once, not while somebody looks for its processes
         # What is started is tied to the thread that starts it: one that lives until the end.
         self._starter = concurrent.futures.ThreadPoolExecutor(1)
-        self._asked = 0
+        self._asked, self._down = 0, []
 
     def start(self):
         self.postgres.start()
@@ -53,14 +53,20 @@ class Hosts:
     # ---- hosts that die
 
     def living(self):
-        return [f for f in self.hosts if f.alive()]
+        return [f for f in self.hosts if f not in self._down and f.alive()]
 
     def kill(self, f):
+        """False: it is dead already, or just being started."""
         with self._lock:
+            if f in self._down:
+                return False
+            self._down.append(f)
             f.cut_power()
+            return True
 
     def revive(self, f):
         self._starter.submit(self._revive, f).result()
+        self._down.remove(f)
 
     @staticmethod
     def _revive(f):

@@ -57,9 +57,8 @@ class HostsNemesis(nemesis.Nemesis):
         if not f:
             return
         at = self.when(f, errand)
-        if not f.alive():
+        if not self.ferry.kill(f):
             return
-        self.ferry.kill(f)
         self.kills["host"] += 1
         self.world.mishap("kill host", at)
         try:
