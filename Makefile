@@ -272,7 +272,7 @@ help:
 	@echo 'make fuzz-api   requests that nobody meant, made of docs/openapi.json, FUZZ_SECONDS= of them; SEED= repeats a run'
 	@echo 'make bench-proxy  what a session costs here and in nginx, Dovecot and haproxy; BENCH=quick for a look'
 	@echo 'make chaos      users at work are moved there and back while everything fails; then what was promised is checked; CHAOS="--hosts 2"'
-	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers; SEED= repeats a run'
+	@echo 'make chaos-sync  the copier killed and cut everywhere, between four kinds of servers, and through whole lives of a mailbox; SEED= repeats a run'
 	@echo 'make bench-sync  what copying mailboxes takes here and with mbsync, dsync and offlineimap'
 	@echo 'make bench-cutover  how long logins wait while mailboxes of 10,000 messages are moved under load'
 	@echo 'make bench-waves  a thousand users are moved in waves of a hundred while all of them are there'

@@ -2,7 +2,7 @@
 """
 Kills and cuts the copier wherever it can be killed or cut, lets it resume, and compares both sides.
 
-    tests/chaos/chaos_sync.py [--build DIR] [--servers dovecot,cyrus,courier,shy,liar,late]
+    tests/chaos/chaos_sync.py [--build DIR] [--servers dovecot,cyrus,courier,shy,liar,late,lives]
         [--parts steps,kills,cuts] [--kills N] [--messages N] [--uids exact|floor|plain] [--window N] [--seed N]
     tests/chaos/chaos_sync.py --self-test       plants bugs (plants.py): each must be found
 
@@ -13,8 +13,9 @@ Kills and cuts the copier wherever it can be killed or cut, lets it resume, and 
     cuts    the connection to new after every byte of an APPEND exchange, that to old after every byte of a
             FETCH answer
     late    (with the server of that name) killed while the server has all of a message and keeps it later
+    lives   (likewise) --lives whole lives that dice have written: there and back, with all that may happen (life.py)
 
-After each, the same multiset of (bytes, flags, date) must be on both sides: nothing lost, nothing doubled.
+After each but the lives, the same multiset of (bytes, flags, date) must be on both sides: nothing lost, nothing doubled.
 Exit status 0 only if all of it held. The same --seed makes the same choices.
 """
 
@@ -39,6 +40,7 @@ sys.path.insert(0, HERE)
 from lib.copier import KILLED, side_of  # noqa: E402
 from lib import reader  # noqa: E402
 from lib.liars import LATE_S  # noqa: E402
+import lives  # noqa: E402
 import pairs  # noqa: E402
 import plants  # noqa: E402
 from relay import DOWN, Relay, UP  # noqa: E402
@@ -368,7 +370,27 @@ def part_late(field, options):
 
 # ---- all of it
 
+def run_lives(folder, options):
+    tally = Tally("lives")
+    player = lives.Player(os.path.join(folder, "lives"))
+
+    def failed(number, lines, violation):
+        tally.failed("life %d" % number, "%s\n    %s" % (violation, "; ".join(lines)))
+        return not options.first
+    try:
+        counts = lives.play_lives(player, options.seed, options.lives, failed)
+        tally.add(kills=counts["kills"], resumes=counts["passes"], compared=counts["compared"])
+        print("lives: %s" % lives.told(counts), flush=True)
+    except Exception:
+        tally.failed("run", traceback.format_exc())
+    finally:
+        player.stop()
+    return tally
+
+
 def run_pair(kind, folder, options):
+    if kind == "lives":
+        return run_lives(folder, options)
     tally, pair = Tally(kind), None
     try:
         pair = pairs.Pair(kind, folder, 1 if kind == "late" else SLOTS)
@@ -389,12 +411,13 @@ def run_pair(kind, folder, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--build", default="build/plain")
-    parser.add_argument("--servers", default="dovecot,cyrus,courier,shy,liar,late")
+    parser.add_argument("--servers", default="dovecot,cyrus,courier,shy,liar,late,lives")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--kills", type=int, default=2000)
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--folders", type=int, default=25)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--lives", type=int, default=60)
     parser.add_argument("--late-fence", type=int, default=30)
     parser.add_argument("--uids", default="exact", choices=("exact", "floor", "plain"),
                         help="sync.uids of every job; old's UIDs have gaps, unless it is plain")
