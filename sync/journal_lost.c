@@ -195,14 +195,17 @@ static int find_row(struct journal *j, const char *sql, int64_t folder, enum sid
 /* The row that was made when it was sent again. */
 static const char sent_again[] =
 	ROW_OF " AND state = 1 AND NOT adopted AND there > ?4 ORDER BY there LIMIT 1";
+/* One that was recognised by its bytes since that: it was sent again before the UIDs changed. */
+static const char recognised[] = ROW_OF " AND state = 1 AND adopted AND there <> ?4 LIMIT 1";
 /* One that is without it on purpose. */
 static const char without[] = ROW_OF " AND state = 4 AND there IS NULL LIMIT 1";
 /* One that has got another. */
 static const char satisfied[] = ROW_OF " AND state = 1 AND there <> ?4 LIMIT 1";
 
-/* out->entry: 0, there is none. */
+/* uid: of what came back. out->entry: 0, there is none. */
 static int find(struct journal *j, int64_t folder, enum side s,
-		const unsigned char canon[DIGEST_SIZE], struct pair *out, struct err *e)
+		const unsigned char canon[DIGEST_SIZE], uint32_t uid, struct pair *out,
+		struct err *e)
 {
 	int64_t entry[2], row[2];
 	int rc = find_entry(j, folder, s, canon, entry, e);
@@ -213,6 +216,8 @@ static int find(struct journal *j, int64_t folder, enum side s,
 	rc = find_row(j, sent_again, folder, s, canon, entry[1], row, e);
 	if (rc == 0)
 		rc = find_row(j, without, folder, s, canon, 0, row, e);
+	if (rc == 0)
+		rc = find_row(j, recognised, folder, s, canon, uid, row, e);
 	if (rc <= 0)
 		return rc;
 	out->entry = entry[0];
@@ -269,7 +274,7 @@ int journal_lost_back(struct journal *j, int64_t folder, enum side s,
 		return -1;
 	if (!*back)
 		return 0;
-	if (find(j, folder, s, canon, &p, e) < 0)
+	if (find(j, folder, s, canon, uid, &p, e) < 0)
 		return -1;
 	if (p.entry) {
 		*surplus = p.row.uid[s];

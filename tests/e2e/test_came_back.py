@@ -209,6 +209,23 @@ def test_another_uidvalidity_and_all_comes_back(two):
     assert new.held() == old.held()
 
 
+@pytest.mark.parametrize("passes", [0, 1])
+def test_another_uidvalidity_after_it_was_sent_again(two, passes):
+    """What was sent again is recognised by its content, and so is what comes back, at once or later."""
+    old, new, copier = two()
+    new.lose()
+    copier.run()
+    box = new.box(ANNA)
+    kept, box.mails, box.uidvalidity, box.uidnext = box.mails, [], box.uidvalidity + 7, 1
+    for m in kept:
+        box.add(m.data, m.flags, m.date)
+    for _ in range(passes):
+        copier.run()
+    new.find()
+    copier.until_clean(6)
+    assert new.held() == old.held()
+
+
 def in_trash(two):
     """Five messages more, long in Trash, where a server may remove them for their age."""
     old, new, copier = two()
