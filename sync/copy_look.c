@@ -257,6 +257,20 @@ static int compare_uids(struct work *w, enum side s, struct uid_list *unknown, s
 	return rc < 0 ? err_wrap(e, "%s", side_name(s)) : 0;
 }
 
+/*
+ * Does the number of messages tell that nothing has left which was not named? Not after the flip
+ * where some of old's are known and not brought, or had left and are there again: what comes
+ * and what leaves may be as many.
+ */
+static bool is_told_whole(const struct work *w, enum side s, const struct uid_list *unknown)
+{
+	if (expected(w, s, unknown) != mailbox_exists(w->lane->box[s]))
+		return false;
+	if (s == w->pass->to)
+		return strangers_before(w) >= 0;
+	return !pass_is_trailing(w->pass) || w->count.gone == 0;
+}
+
 /* *unknown: on `to` only those that the server named, unless all had to be compared. */
 static int settle_side(struct work *w, enum side s, struct uid_list *unknown, bool *compared,
 		       struct err *e)
@@ -267,8 +281,7 @@ static int settle_side(struct work *w, enum side s, struct uid_list *unknown, bo
 	forget_vanished(w, s);
 	if (find_unknown(w, s, unknown, e) < 0)
 		return -1;
-	w->adds_up[s] = expected(w, s, unknown) == mailbox_exists(w->lane->box[s]) &&
-			(s == w->pass->from || strangers_before(w) >= 0);
+	w->adds_up[s] = is_told_whole(w, s, unknown);
 	*compared = !w->adds_up[s];
 	return w->adds_up[s] ? 0 : compare_uids(w, s, unknown, e);
 }

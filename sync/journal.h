@@ -187,6 +187,7 @@ struct journal_counts { /* of a folder's rows */
 	int64_t at[SIDES];	/* stand on that side as far as we know */
 	int64_t below[SIDES];	/* and have UIDs below the UIDNEXT in f's state */
 	int64_t without[SIDES]; /* have no UID there */
+	int64_t gone;		/* are GONE, and may be on old all the same */
 };
 int journal_count(struct journal *j, const struct journal_folder *f, struct journal_counts *out,
 		  struct err *e) MUST_CHECK;

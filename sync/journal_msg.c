@@ -328,6 +328,7 @@ int journal_count(struct journal *j, const struct journal_folder *f, struct jour
 		out->below[s] = sqlite3_column_int64(st, 5 + s);
 		out->without[s] = sqlite3_column_int64(st, 7 + s);
 	}
+	out->gone = sqlite3_column_int64(st, 9);
 	sqlite3_reset(st);
 	return 0;
 }

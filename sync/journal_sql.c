@@ -93,7 +93,8 @@ const char *const journal_sql[] = {
 		" count(old_uid) FILTER (WHERE state <> 3), count(new_uid),"
 		" count(*) FILTER (WHERE state <> 3 AND old_uid < ?4),"
 		" count(*) FILTER (WHERE new_uid < ?5),"
-		" count(*) - count(old_uid), count(*) - count(new_uid)"
+		" count(*) - count(old_uid), count(*) - count(new_uid),"
+		" count(old_uid) FILTER (WHERE state = 3)"
 		" FROM msg WHERE folder = ?1",
 	[MSG_ADD] =
 		"INSERT INTO msg(old_uid, new_uid, state, size, date, flags, kept,"

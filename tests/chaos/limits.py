@@ -23,19 +23,11 @@ class Limit:
     met: typing.Callable        # (life, bytes of the mail, or None)
 
 
-def came_back_and_numbered_anew(life, data):
-    return any("anew" in how and how & {"lose", "hide"} for how in life.shaken.values())
-
-
 LIMITS = (
     Limit("stranger", ("revived", "doubled", "unequal"), "cases.md",
           "What its user deletes or moves while the other side does not show it or gives it other UIDs may stay in its place there, as a "
           "stranger: nobody removes what no row stands for.",
           lambda life, data: data in life.strange),
-    Limit("second copies", ("unclean",), "cases.md",
-          "Where a side has lost mail, had it sent again, and gets another UIDVALIDITY before what was lost is there again, both copies "
-          "stay: they are told as second copies, and hold up the cutover.",
-          came_back_and_numbered_anew),
     Limit("late", ("unequal",), "rollback.md", "mail that arrived on old after the flip stays there once.",
           lambda life, data: data in life.waiting),
 )

@@ -168,6 +168,21 @@ def test_a_folder_is_thrown_away_on_old(pairs):
     assert new.held_anywhere() == before + collections.Counter(LATE[:1])
 
 
+def test_as_many_are_moved_away_on_old_as_had_been_moved_there(pairs):
+    """The numbers are as if nothing had left; and yet what left is not new mail where it is now."""
+    old, new, copier = pairs(b"Work")
+    copier.run("trailing")
+    before = new.held_anywhere()
+    for source, target in ((b"INBOX", b"Work"), (b"Work", b"INBOX")):
+        with old.lock:
+            m = old.box(ANNA, source).mails[0]
+            old.box(ANNA, source).remove([m.uid])
+            old.box(ANNA, target).add(m.data, m.flags, m.date)
+        assert copier.run("trailing")[1]["copied"] == 0
+    clean_at_last(copier)
+    assert new.held_anywhere() == before
+
+
 def test_killed_and_then_the_folder_is_thrown_away(pairs):
     for old, new, copier in each_death(pairs, folder=b"Work", folders=(b"Work", b"Trash")):
         old.throw_away(b"Work")
