@@ -148,7 +148,9 @@ class Life:
         self.waiting = set()        # likewise when its user was led back: stays on old
         self.shaken = collections.defaultdict(set)  # since the last rest: what was done to a mail,
         self.left = collections.defaultdict(set)    # and the folders that it left
+        self.strayed = set()        # was moved on old after the flip
         self.strange = set()        # both: nobody knows that it has left
+        self.in_doubt = False       # the last worker was killed
         self.counts = collections.Counter()
 
     # ---- words
@@ -168,7 +170,7 @@ class Life:
 
     def shake(self, how, folder, mails):
         for m in mails:
-            self.shaken[m.data].add(how)
+            self.shaken[m.data] |= {how, "in doubt"} if self.in_doubt else {how}
         self.strange |= {data for data, folders in self.left.items() if folder in folders}
 
     def leave(self, folder, data):
@@ -267,10 +269,11 @@ class Life:
     def do_stray(self, name, folder):
         if self.state == "trailing" and self.data(name) not in self.pending:
             self.move(self.old, name, folder)
+            self.strayed.add(self.data(name))
 
     def move(self, side, name, folder):
         found = side.place(self.data(name))
-        if found:
+        if found and found[0].name != folder.encode():
             box, m = found
             box.remove([m.uid])
             self.leave(box.name, m.data)
@@ -284,6 +287,7 @@ class Life:
         self.old.wait_alone()   # what a dead worker has sent is there now, or never
         self.new.wait_alone()
         self.counts.update(passes=1, kills=code == KILLED)
+        self.in_doubt = code == KILLED
         if code != KILLED and not (code == 0 and result and result["ok"]):
             self.violated("failed", None, "%s %s" % (code, result))
         return result

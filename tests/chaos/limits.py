@@ -23,13 +23,24 @@ class Limit:
     met: typing.Callable        # (life, bytes of the mail, or None)
 
 
+def vanished_in_doubt(life, data):
+    return any("in doubt" in how and how & {"lose", "hide"} for how in life.shaken.values())
+
+
 LIMITS = (
     Limit("stranger", ("revived", "doubled", "unequal"), "cases.md",
           "What its user deletes or moves while the other side does not show it or gives it other UIDs may stay in its place there, as a "
           "stranger: nobody removes what no row stands for.",
           lambda life, data: data in life.strange),
+    Limit("in doubt", ("unclean",), "cases.md",
+          "What a worker had sent when it died, and a server shows only after it was sent again, is there twice: it is told as second "
+          "copies, and holds up the cutover.",
+          vanished_in_doubt),
     Limit("late", ("unequal",), "rollback.md", "mail that arrived on old after the flip stays there once.",
           lambda life, data: data in life.waiting),
+    Limit("stray", ("unequal", "doubled", "revived"), "rollback.md",
+          "Where such a client had moved it on old, it stands there, too.",
+          lambda life, data: data in life.strayed and life.state != "trailing"),
 )
 
 

@@ -252,7 +252,7 @@ def main():
             lines = [line.strip() for line in options.play.split(";")] if options.play else Writer(options.life).write()
             violation = player.play(lines)
             if violation:
-                failed(options.life, lines[:violation.lines], violation)
+                failed(options.life, *player.shrink(lines, violation))
         else:
             print(told(play_lives(player, options.seed, options.lives, failed, begun + options.seconds)))
     finally:
