@@ -33,7 +33,7 @@ ROUNDS = (4, 9)
 STEPS = 14              # at which a pass may be killed
 SHRINK_PLAYS = 400      # at most, to find a shorter life
 # how often: what happens
-WHAT = {"put": 1, "delete": 1, "flag": 1, "move": 1, "late": 1, "stray": 1, "renumber": 1, "anew": 1, "pass": 1, "kill": 3,
+WHAT = {"put": 1, "delete": 1, "flag": 1, "move": 1, "late": 2, "stray": 2, "renumber": 1, "anew": 1, "pass": 1, "kill": 3,
         "lose": 1, "hide": 1}
 
 
@@ -129,9 +129,9 @@ class Writer:
     def turn(self):
         """Mostly its user goes on in the same direction."""
         chance = self.dice.random()
-        if chance < 0.4:
+        if chance < 0.3:
             self.say("rest")
-        elif chance < 0.7:
+        elif chance < 0.75:
             getattr(self, "turn_" + self.state)()
 
     def turn_forward(self):
