@@ -149,6 +149,7 @@ class Life:
         self.shaken = collections.defaultdict(set)  # since the last rest: what was done to a mail,
         self.left = collections.defaultdict(set)    # and the folders that it left
         self.strayed = set()        # was moved on old after the flip
+        self.twins = set()          # and so there may be two when old counts again
         self.strange = set()        # both: nobody knows that it has left
         self.in_doubt = False       # the last worker was killed
         self.counts = collections.Counter()
@@ -340,6 +341,7 @@ class Life:
         if self.state == "return":
             self.do_rest()
             self.state = "forward"
+            self.twins |= self.strayed
             self.called_for()
 
     def called_for(self):

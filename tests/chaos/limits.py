@@ -40,7 +40,7 @@ LIMITS = (
           lambda life, data: data in life.waiting),
     Limit("stray", ("unequal", "doubled", "revived"), "rollback.md",
           "Where such a client had moved it on old, it stands there, too.",
-          lambda life, data: data in life.strayed and life.state != "trailing"),
+          lambda life, data: data in life.twins or data in life.strayed and life.state != "trailing"),
 )
 
 
