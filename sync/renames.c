@@ -52,6 +52,14 @@ static const struct folder_info *listed(const struct renames *r, enum side s, co
 	return folder_list_find(&r->p->list[s], name);
 }
 
+/* A name that is listed for what is subscribed, or for what is below it, is nobody's. */
+static bool is_taken(const struct renames *r, enum side s, const char *name)
+{
+	const struct folder_info *f = listed(r, s, name);
+
+	return f && !f->noselect;
+}
+
 /* The row that has the name; count: none. */
 static size_t row_of(const struct renames *r, enum side s, const char *name)
 {
@@ -190,7 +198,7 @@ static enum likeness like(const struct renames *r, size_t i, const struct folder
 		return then->uidnext <= c->uidnext ? LIKE_UIDS : LIKE_NOT;
 	/* Only when the name is nobody's now, and this one is new. */
 	return then->messages && then->messages == c->messages &&
-			       !listed(r, at, r->f[i].name[at]) &&
+			       !is_taken(r, at, r->f[i].name[at]) &&
 			       name_index_find(&r->names, c->name) == NAME_NONE
 		       ? LIKE_ORDER
 		       : LIKE_NOT;
@@ -385,7 +393,8 @@ static int write_moved(struct renames *r, size_t i, struct err *e)
 
 		if (k == i)
 			names[k] = mem_str(r->place[i].step);
-		else if (moved && listed(r, to, moved) && !listed(r, to, r->f[k].name[to])) {
+		else if (moved && is_taken(r, to, moved) &&
+			 !is_taken(r, to, r->f[k].name[to])) {
 			/* One whose name on the other side did not change goes back. */
 			if (!*r->place[k].want)
 				put(&r->place[k].want, r->f[k].name[to]);
@@ -483,7 +492,7 @@ static int move_one(struct renames *r, size_t i, struct err *e)
 		put(&r->place[i].want, "");
 		return write_place(r, i, e);
 	}
-	if (!listed(r, to, r->place[i].want))
+	if (!is_taken(r, to, r->place[i].want))
 		return move_to(r, i, r->place[i].want, e);
 	other = row_of(r, to, r->place[i].want);
 	if (other == r->count || !*r->place[other].want)
@@ -526,7 +535,7 @@ static int resume(struct renames *r, struct err *e)
 
 		if (!*step)
 			continue;
-		if (listed(r, to, step) && !listed(r, to, r->f[i].name[to])) {
+		if (is_taken(r, to, step) && !is_taken(r, to, r->f[i].name[to])) {
 			if (write_moved(r, i, e) < 0)
 				return -1;
 			continue;

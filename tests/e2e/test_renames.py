@@ -246,3 +246,26 @@ def test_killed_at_every_step_of_a_swap(pair):
             assert k > 12
             return
     raise AssertionError("more than %d steps" % STEPS_MAX)
+
+
+def test_killed_at_every_step_while_a_subscription_keeps_the_name(pair):
+    """A server lists what is subscribed, there or not: the name that was left is nobody's all the same."""
+    p = pair()
+    for k in range(1, STEPS_MAX):
+        for fake in (p.old, p.new):
+            fake.accounts.clear()
+        p.copier.forget()
+        fill(p, b"A", b"A/x")
+        p.old.account(ANNA).subscribed |= {b"A", b"A/x"}
+        p.copier.until_clean()
+        assert p.new.account(ANNA).subscribed == {b"A", b"A/x"}
+        before = p.new.count("APPEND")
+        rename(p.old, b"A", b"B")
+        code, _ = p.copier.run(stop_at=k)
+        p.copier.until_clean()
+        assert bodies(p.old) == bodies(p.new), "killed at step %d" % k
+        assert p.new.count("APPEND") == before, "killed at step %d" % k
+        if code != KILLED:
+            assert k > 3
+            return
+    raise AssertionError("more than %d steps" % STEPS_MAX)
