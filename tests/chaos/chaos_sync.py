@@ -417,7 +417,7 @@ def main():
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--folders", type=int, default=25)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--lives", type=int, default=60)
+    parser.add_argument("--lives", type=int, default=150)
     parser.add_argument("--late-fence", type=int, default=30)
     parser.add_argument("--uids", default="exact", choices=("exact", "floor", "plain"),
                         help="sync.uids of every job; old's UIDs have gaps, unless it is plain")

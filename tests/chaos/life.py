@@ -29,6 +29,7 @@ What is documented is no violation (limits.py).
 """
 
 import collections
+import socket
 
 from lib import mail
 from lib.copier import KILLED, Copier
@@ -65,6 +66,11 @@ class Side(FakeMail):
         self.commands.clear()
         self.heard.clear()
         self.hidden, self.lost, self.capabilities = set(), {}, set(capabilities)
+
+    def serve(self, talk):
+        """Its many small answers wait for nobody's acknowledgement."""
+        talk.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().serve(talk)
 
     @property
     def boxes(self):
