@@ -155,7 +155,7 @@ class Life:
         self.shaken = collections.defaultdict(set)  # since the last rest: what was done to a mail,
         self.left = collections.defaultdict(set)    # and the folders that it left
         self.strayed = set()        # was moved on old after the flip
-        self.twins = set()          # and so there may be two when old counts again
+        self.twins = set()          # and so there may be two when old counts again, or the way back is withdrawn
         self.strange = set()        # both: nobody knows that it has left
         self.in_doubt = False       # the last worker was killed
         self.counts = collections.Counter()
@@ -341,6 +341,7 @@ class Life:
     def do_withdraw(self):
         if self.state == "return":
             self.state = "trailing"
+            self.twins |= self.strayed
             self.pending = self.called_for()
 
     def do_back(self):

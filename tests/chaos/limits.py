@@ -39,7 +39,8 @@ LIMITS = (
     Limit("late", ("unequal",), "rollback.md", "mail that arrived on old after the flip stays there once.",
           lambda life, data: data in life.waiting),
     Limit("stray", ("unequal", "doubled", "revived"), "rollback.md",
-          "Where such a client had moved it on old, it stands there, too.",
+          "Where such a client had moved it on old, it stands there, too. Withdrawn after a worker died on the first pass back, it may come "
+          "to new as well.",
           lambda life, data: data in life.twins or data in life.strayed and life.state != "trailing"),
 )
 
