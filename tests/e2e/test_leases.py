@@ -17,7 +17,10 @@ DOUBT = ("in doubt", "has not brought it back")
 def both(host, first=None, second=None, **sync):
     """mx1 at work, mx2 standing by; each with one worker."""
     sync = dict({"workers": 1, "fence_s": 1, "retry_s": 1}, **sync)
-    return host("mx1", sync=dict(sync, **(first or {}))), host("mx2", sync=dict(sync, **(second or {})))
+    f, s = host("mx1", sync=dict(sync, **(first or {}))), host("mx2", sync=dict(sync, **(second or {})))
+    if (second or {}).get("lend", True):
+        processes.wait_until(lambda: f.cli("status")["engine"]["workers_max"] == 2, 10, "the other host's worker to be known")
+    return f, s
 
 
 def differences(stage, people):
