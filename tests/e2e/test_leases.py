@@ -126,6 +126,7 @@ def test_a_host_wakes_late(stage, host, postgres):
     assert second.engine() == stopped[0]
 
 
+@pytest.mark.full
 def test_the_engine_at_work_dies_meanwhile(stage, host, postgres):
     """The stand-by takes over, and what it did for the other one counts for it."""
     people, first, second = lent_one(stage, host, postgres)
@@ -140,6 +141,7 @@ def test_the_engine_at_work_dies_meanwhile(stage, host, postgres):
     assert not [l for l in said_doubt(second) if lent in l]
 
 
+@pytest.mark.full
 def test_an_engine_with_a_lease_is_started_again(stage, host, postgres):
     """Its worker died with it; its journal, on the same host, goes back as it is."""
     people, first, second = lent_one(stage, host, postgres)
@@ -150,6 +152,7 @@ def test_an_engine_with_a_lease_is_started_again(stage, host, postgres):
     assert not said_doubt(first, second)
 
 
+@pytest.mark.full
 def test_a_clean_end_gives_back(stage, host, postgres):
     people, first, second = lent_one(stage, host, postgres)
     assert second.stop() == 0
@@ -237,6 +240,7 @@ def test_a_folder_of_journals_that_is_shared(stage, host):
     assert "not copied to the store" not in first.log_text(100000) + second.log_text(100000)
 
 
+@pytest.mark.full
 def test_people_see_where_a_pass_is_made(stage, host, postgres):
     people, first, _ = lent_one(stage, host, postgres, messages=400)
     where = {u["running"]["host"] for u in first.cli("users")["users"] if u["running"]}
@@ -268,6 +272,7 @@ def test_nothing_is_taken_from_a_store_that_is_another_one(stage, host, postgres
     assert "for the engine at work" not in second.log_text(100000)
 
 
+@pytest.mark.full
 def test_a_comparison_waits_for_the_journal(stage, host, postgres):
     people, first, _ = lent_one(stage, host, postgres)
     lent = postgres.sql("SELECT name FROM leases WHERE state = 1").strip()
