@@ -125,6 +125,7 @@ def test_new_begins_its_uids_again(pairs):
     assert result["clean"] and result["copied"] == 1, result
 
 
+@pytest.mark.full
 def test_killed_on_the_way_back_which_is_withdrawn(pairs):
     for old, new, copier in each_death(pairs, "pass", "new", **BACK):
         clean_at_last(copier)
@@ -133,6 +134,7 @@ def test_killed_on_the_way_back_which_is_withdrawn(pairs):
         assert old.held() == new.held()
 
 
+@pytest.mark.full
 def test_killed_and_then_the_way_back(pairs):
     """What was on its way to new may have arrived or not; on old it stays, and so does its twin."""
     for old, new, copier in each_death(pairs):
@@ -183,6 +185,7 @@ def test_as_many_are_moved_away_on_old_as_had_been_moved_there(pairs):
     assert new.held_anywhere() == before
 
 
+@pytest.mark.full
 def test_killed_and_then_the_folder_is_thrown_away(pairs):
     for old, new, copier in each_death(pairs, folder=b"Work", folders=(b"Work", b"Trash")):
         old.throw_away(b"Work")

@@ -311,6 +311,7 @@ def test_old_was_empty_after_the_flip_and_is_so_on_the_way_back(two):
     assert old.held() == new.held() and len(old.box(ANNA).mails) == 8
 
 
+@pytest.mark.full
 def test_missed_on_a_way_back_that_is_withdrawn(two):
     """old is empty, the worker dies at any step of sending all of it again, and then old has it: nothing of it is new mail."""
     code = KILLED
