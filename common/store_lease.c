@@ -14,28 +14,31 @@ static int64_t heard_since(struct store *st)
 
 /* ---- who may write */
 
-int store_lease_elsewhere(struct store *st, const char *name, struct err *e)
+/* sql: of user ?1, this engine's place ?2, what is at work ?3. */
+static int is_at_work(struct store *st, const char *sql, const char *name, struct err *e)
 {
 	int64_t n = 0;
 
-	if (db_query_int(st->db,
-			 "SELECT COUNT(*) FROM leases WHERE name = ?1 AND place <> ''"
-			 " AND place <> ?2 AND state = ?3",
+	if (db_query_int(st->db, sql,
 			 ARGS(TEXT(name), TEXT(st->place.id), INT(LEASE_AT_WORK)), &n, e) < 0)
 		return -1;
 	return n > 0;
 }
 
+int store_lease_elsewhere(struct store *st, const char *name, struct err *e)
+{
+	return is_at_work(st,
+			  "SELECT COUNT(*) FROM leases WHERE name = ?1 AND place <> ''"
+			  " AND place <> ?2 AND state = ?3",
+			  name, e);
+}
+
 static int is_mine(struct store *st, const char *name, struct err *e)
 {
-	int64_t n = 0;
-
-	if (db_query_int(st->db,
-			 "SELECT COUNT(*) FROM leases WHERE name = ?1 AND place = ?2"
-			 " AND state = ?3",
-			 ARGS(TEXT(name), TEXT(st->place.id), INT(LEASE_AT_WORK)), &n, e) < 0)
-		return -1;
-	return n > 0;
+	return is_at_work(st,
+			  "SELECT COUNT(*) FROM leases WHERE name = ?1 AND place = ?2"
+			  " AND state = ?3",
+			  name, e);
 }
 
 static int may_write(struct store *st, const char *name, struct err *e)
