@@ -183,7 +183,8 @@ int order_digest(enum job_kind kind, const struct user *u, const struct settings
 
 	if (fill_rules(&j, kind, u, s, e) < 0)
 		return -1;
-	/* Of the ways only where they lead: ports, names to verify and logins may be each host's own. */
+	/* Of the ways only where they lead: ports, names to verify and logins may be each
+	 * host's own. */
 	for (int i = 0; i < SIDES; i++) {
 		j.side[i].host = mem_str(s->backend[i].host);
 		j.side[i].protocol = s->backend[i].copy;
