@@ -12,6 +12,7 @@ from lib import processes
 from lib.imapclient import ImapClient
 from lib.mailferry import CommandFailed, build_folder
 from test_copy import expunge
+from test_learned import sealed
 from test_openapi import ask
 from test_opensrs import PASSWORD, api, hashed, hosted, hosted_ferry, one_api  # noqa: F401
 
@@ -113,7 +114,7 @@ def test_with_learned_passwords(stage, api, hosted_ferry, imap):     # noqa: F81
     for p in people:
         stage.fill(p, {"INBOX": 2})
         imap(h.ferry).login(p.name, p.password)
-    processes.wait_until(lambda: h.ferry.log_text().count("the password was learned") == len(people), 10, "all to be learned")
+    processes.wait_until(lambda: len(sealed(h.ferry)) == len(people), 10, "all to be learned")
     begin(h)
     h.ferry.command("pull", "--wave", "1")
     assert [len(r["users"]) for r in api.asked("migration_add")] == [3]

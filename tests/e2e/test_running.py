@@ -247,7 +247,7 @@ def test_an_old_node_that_dies_blocks_nobody(own_ferry, stage, person, imap):
     f = own_ferry()
     everybody = [log_in(imap, f, stage.take()) for _ in range(8)]
     f.command("upgrade")
-    assert nodes(f)["proxy-1"]["leaving"]
+    processes.wait_until(lambda: all(nodes(f)[n]["leaving"] for n in ("proxy-1", "proxy-2")), 10, "the old nodes to leave")
     f.kill(nodes(f)["proxy-1"]["pid"])
     processes.wait_until(lambda: "proxy-1" not in nodes(f), 10, "the dead node to be taken out of the store")
     assert nodes(f)["proxy-2"]["leaving"] and nodes(f)["proxy-2"]["health"] == "up"
