@@ -46,7 +46,7 @@ int api_post_retry(struct api_call *c)
 		rc = store_users_retry(c->api->store, w.names, w.count, &e);
 	}
 	for (size_t i = 0; status == 0 && rc >= 0 && i < w.count; i++)
-		rc = api_retry_exceptions(c, w.names[i], &e);
+		rc = api_retry_user(c, w.names[i], &e);
 	if (status == 0) {
 		api_put_choice(c, &w);
 		status = rc < 0 ? api_fail(c, &e) : 202;

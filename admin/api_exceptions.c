@@ -276,21 +276,36 @@ int api_waive_exceptions(struct api_call *c)
 
 /* ---- retry */
 
-int api_retry_exceptions(struct api_call *c, const char *name, struct err *e)
+/* What runs now began before it was asked for: that it fails is no answer. */
+static bool is_busy(const struct api_call *c, const char *name)
+{
+	struct api_live live;
+
+	return c->api->hooks->live && c->api->hooks->live(name, &live, c->api->arg);
+}
+
+static int retry_messages(struct api_call *c, const char *name, int *n, struct err *e)
 {
 	struct journal *j = NULL;
+	int rc = api_open_journal(c->api, name, &j, e);
+
+	if (rc > 0)
+		rc = journal_retry(j, n, e);
+	api_close_journal(c->api, name, &j);
+	return rc;
+}
+
+int api_retry_user(struct api_call *c, const char *name, struct err *e)
+{
 	struct user u = { 0 };
+	struct err later = { 0 };
 	int n = 0, rc = store_user_get(c->api->store, name, &u, e);
 
-	if (rc > 0 && u.progress.exceptions > 0) {
-		rc = api_open_journal(c->api, name, &j, e);
-		if (rc > 0)
-			rc = journal_retry(j, &n, e);
-		api_close_journal(c->api, name, &j);
-		if (rc == 0 && n && c->api->hooks->sync_now &&
-		    c->api->hooks->sync_now(&u, c->api->arg, e) < 0)
-			log_debug(NULL, "%s", e->text); /* its turn comes anyway */
-	}
+	if (rc > 0 && u.progress.exceptions > 0)
+		rc = retry_messages(c, name, &n, e);
+	if ((n || is_busy(c, name)) && u.name && c->api->hooks->sync_now &&
+	    c->api->hooks->sync_now(&u, c->api->arg, &later) < 0)
+		log_debug(NULL, "%s", later.text); /* its turn comes anyway */
 	user_release(&u);
 	if (rc < 0 && e->kind == ERR_TEMP) {
 		json_array_append_new(json_object_get(c->out, "busy"), api_json_text(name));

@@ -126,8 +126,9 @@ void api_close_journal(struct api *a, const char *user, struct journal **j);
 /* api_waivers.c: of checks, for a user or a wave; of exceptions, for a user. */
 int api_post_waive(struct api_call *c);
 
-/* The user's exceptions are tried again; whose journal is being written to goes into "busy". */
-int api_retry_exceptions(struct api_call *c, const char *name, struct err *e) MUST_CHECK;
+/* The user's exceptions are tried again (whose journal is being written to goes into "busy"),
+ * and so is what runs for him right now, once it has ended. */
+int api_retry_user(struct api_call *c, const char *name, struct err *e) MUST_CHECK;
 
 /* Whom a POST is about (api_choice.c). */
 struct choice {

@@ -270,7 +270,12 @@ static void test_trace(void **state UNUSED)
 
 static void test_retry_and_requests(void **state UNUSED)
 {
+	seen.syncs = 0;
 	ask(CLIENT_OK, "/v1/retry", json_pack("{s:s}", "user", "anna"));
+	assert_int_equal(seen.syncs, 0);
+	/* A worker is at bob: what it began before may fail. */
+	ask(CLIENT_OK, "/v1/retry", json_pack("{s:s}", "user", "bob"));
+	assert_int_equal(seen.syncs, 1);
 	ask(CLIENT_REFUSED, "/v1/retry", json_pack("{s:s}", "user", "zoe"));
 	ask(CLIENT_OK, "/v1/requests",
 	    json_pack("{s:s, s:s}", "verb", "loglevel", "level", "error"));
