@@ -224,15 +224,23 @@ void stream_write(struct stream *st, const void *p, size_t n)
 
 void stream_printf(struct stream *st, const char *fmt, ...)
 {
-	char text[1024];
+	char most[1024], *text = most;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof text, fmt, ap);
+	n = vsnprintf(most, sizeof most, fmt, ap);
 	va_end(ap);
-	ASSERT(n >= 0 && (size_t)n < sizeof text);
+	if (n >= (int)sizeof most) { /* cutover.bye, or a server's reason, may be that long */
+		va_start(ap, fmt);
+		n = vasprintf(&text, fmt, ap);
+		va_end(ap);
+	}
+	if (n < 0)
+		BUG("no memory for a line");
 	stream_write(st, text, (size_t)n);
+	if (text != most)
+		free(text);
 }
 
 void stream_flush(struct stream *st)

@@ -65,7 +65,7 @@ class Cast:
 
     def reset(self):
         for fake in (self.old, self.new, self.old_pop3, self.new_pop3):
-            fake.rules = {}
+            fake.rules, fake.challenge = {}, CHALLENGE
             for name in ("greeting", "capability", "after", "codes", "capa"):
                 if name in self.start_values[fake]:
                     setattr(fake, name, self.start_values[fake][name])
@@ -174,6 +174,26 @@ def test_pop3_token(cast, capa, mech):
     assert c.command(b"AUTH " + mech.encode()) == b"+ \r\n"
     assert c.command(b64(message(mech))).startswith(b"+OK")
     assert cast.old_pop3.logins == [(mech + " ir", NAME)]
+
+
+LONG_REASON = b64(b'{"status":"400","error":"%s"}' % (b"x" * 1500))
+
+
+def test_token_refused_with_a_long_reason(cast, offered, capa):
+    """As long as a backend's may be, behind IMAP's and POP3's "+ "; the node and its other sessions live on."""
+    with_tokens(cast)
+    for fake in (cast.old, cast.old_pop3):
+        fake.challenge = LONG_REASON
+    other, c = offered(b"AUTH=XOAUTH2"), offered(b"AUTH=XOAUTH2")
+    tag = c.begin(b"AUTHENTICATE XOAUTH2 " + b64(message("XOAUTH2", "stale")))
+    assert c.expect_continuation() == b"+ " + LONG_REASON + b"\r\n"
+    c.send(b"\r\n")
+    with pytest.raises(No):
+        c.finish(tag)
+    c = capa(b"SASL PLAIN LOGIN XOAUTH2 OAUTHBEARER")
+    assert c.command(b"AUTH XOAUTH2 " + b64(message("XOAUTH2", "stale"))) == b"+ " + LONG_REASON + b"\r\n"
+    assert c.command(b"").startswith(b"-ERR [AUTH]")
+    other.command(b"NOOP")
 
 
 def test_long_token_waits_for_its_turn_in_pop3(cast, capa):

@@ -12,6 +12,7 @@ import threading
 from . import processes
 
 LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
+CHALLENGE = base64.b64encode(b'{"status":"401","schemes":"bearer","scope":"mail"}')
 
 
 class Hangup(Exception):
@@ -59,11 +60,13 @@ class Fake:
     heard      every line that came, of all connections; probes of mailferry's among them
     logins     (how, login) of those that were let in
     talk       the class of its connections
+    challenge  why a token is refused, in base64
     rules      {verb: bytes or function(fake, talk, tag, rest)} go before what it would do itself;
                bytes may hold %t for the tag
     """
 
     talk = Talk
+    challenge = CHALLENGE
 
     def __init__(self, users=None, tokens=None, context=None):
         self.users, self.tokens, self.context = dict(users or {}), dict(tokens or {}), context
@@ -119,9 +122,6 @@ class Fake:
         plain, escaped, token = (g and g.decode() for g in found.groups())
         name = plain or escaped.replace("=2C", ",").replace("=3D", "=")
         return name if self.tokens.get(name) == token else None
-
-
-CHALLENGE = base64.b64encode(b'{"status":"401","schemes":"bearer","scope":"mail"}')
 
 
 class FakeImap(Fake):
@@ -210,7 +210,7 @@ class FakeImap(Fake):
         message = base64.b64decode(initial, validate=True)
         user = self.check_plain(message) if mech == b"PLAIN" else self.check_token(message)
         if user is None and mech != b"PLAIN":
-            talk.say(b"+ " + CHALLENGE + b"\r\n")
+            talk.say(b"+ " + self.challenge + b"\r\n")
             talk.line()
         self.finish(talk, tag, mech.decode() + ("" if rest == mech else " ir"), user)
 
@@ -328,6 +328,6 @@ class FakePop3(Fake):
         message = base64.b64decode(initial or talk.line(), validate=True)
         user = self.check_plain(message) if mech == b"PLAIN" else self.check_token(message)
         if user is None and mech != b"PLAIN":
-            talk.say(b"+ " + CHALLENGE + b"\r\n")
+            talk.say(b"+ " + self.challenge + b"\r\n")
             talk.line()
         self.finish(talk, mech.decode() + (" ir" if initial else ""), user)

@@ -269,6 +269,27 @@ static void tls_words(void **state UNUSED)
 	words_go_both_ways(TLS);
 }
 
+/* Settings and servers give us texts of any length. */
+static void long_lines_are_written(void **state UNUSED)
+{
+	static const int lengths[] = { 1, 1021, 1022, 1023, 1024, 5000 };
+	char want[5000 + 3];
+
+	join_ends(PLAIN);
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		size_t n = (size_t)lengths[i];
+
+		memset(want, 'x', n);
+		want[n] = '\0';
+		stream_printf(a.st, "%s\r\n", want);
+		memcpy(want + n, "\r\n", 2);
+		until(buf_len(&b.got) == n + 2);
+		assert_got(&b, want, n + 2);
+		buf_drain(&b.got, n + 2);
+	}
+	part();
+}
+
 /* More than any socket takes, both ways at once, one reader asleep at first. */
 static void floods_arrive(enum how how)
 {
@@ -634,6 +655,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		STREAM_TEST(plain_words),
 		STREAM_TEST(tls_words),
+		STREAM_TEST(long_lines_are_written),
 		STREAM_TEST(plain_floods),
 		STREAM_TEST(tls_floods),
 		STREAM_TEST(plain_leavings),
