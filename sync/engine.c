@@ -66,8 +66,7 @@ static struct plan plan_first(struct engine *en, const struct user *u, bool aske
 	return p;
 }
 
-/* What is known of a user besides his row is read only where all else is open. It is about the
- * way to new: on the way back nobody asks. */
+/* What is known of a user besides his row is read only where all else is open. */
 static struct plan plan_alone(struct engine *en, const struct user *u)
 {
 	bool asked = names_has(&en->asked, u->name);
@@ -78,15 +77,17 @@ static struct plan plan_alone(struct engine *en, const struct user *u)
 
 	en->view.mx = u->state == USER_TRAILING ? dns_watch_mx(en->mx, u->name) : NULL;
 	p = plan_first(en, u, asked);
-	if (p.step != PLAN_CUTOVER || u->state == USER_RETURNING)
+	if (p.step != PLAN_CUTOVER)
 		return p;
 	if (gate_known_read(en->o.store, u->name, u->wave, &known, &e) < 0) {
 		log_error(NULL, "%s", e.text);
 		return (struct plan){ .step = PLAN_REST };
 	}
-	engine_when(en, u, true, &when);
 	en->view.known = &known;
-	en->view.when = &when;
+	if (u->state == USER_READY) {
+		engine_when(en, u, true, &when);
+		en->view.when = &when;
+	}
 	p = plan_user(u, &en->view, asked);
 	en->view.known = NULL;
 	en->view.when = NULL;

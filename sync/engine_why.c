@@ -69,9 +69,9 @@ static void why_ready(struct engine *en, const struct user *u, engine_item_fn *f
 		known = (struct gate_known){ 0 };
 	}
 	en->view.worker_free = engine_has_room(en, PLAN_PASS);
+	en->view.known = &known;
 	if (u->state == USER_READY) {
 		engine_when(en, u, true, &when);
-		en->view.known = &known;
 		en->view.when = &when;
 	}
 	(void)gate_check(u, &en->view, items);

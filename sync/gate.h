@@ -97,7 +97,9 @@ struct gate_view {
 	struct trouble trouble;
 	int cutovers_running;
 	bool worker_free;
-	const struct gate_known *known; /* of this user; NULL: those items are not asked */
+	/* Of this user; NULL: items about it are not asked, and what a person may have let pass
+	   keeps nobody. On the way back only waivers and the password of it count. */
+	const struct gate_known *known;
 	const struct wave_facts *when;	/* likewise: may it begin now? */
 	const struct dns_past *mx;	/* of a user who trails: see sync/trailing.h */
 };
@@ -107,7 +109,7 @@ int gate_waivable(const char *name);
 /* "uidvalidity, uids, …", for people. */
 const char *gate_waivable_names(void);
 
-/* Fills one item for each name, in their order; true if all are ok. */
+/* Fills one item for each name, in their order; true if all are ok (but see known, above). */
 bool gate_check(const struct user *u, const struct gate_view *v,
 		struct gate_item out[GATE_ITEMS]);
 /*

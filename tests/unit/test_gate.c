@@ -272,6 +272,33 @@ static void test_the_last_three_deltas(void **state UNUSED)
 	assert_true(gate_wants_pass(items, &v));
 }
 
+/* Who may have waived it is read where all else is open: until then it keeps nobody. */
+static void test_a_last_pass_that_was_long_may_be_waived(void **state UNUSED)
+{
+	u.progress.pass_took = 6000;
+	assert_item(GATE_SHORT, GATE_WAITS, "the last pass took 6000 ms");
+	k.waived[GATE_SHORT].on = true;
+	assert_item(GATE_SHORT, GATE_WAIVED, "the last pass took 6000 ms");
+	v.known = NULL;
+	assert_true(gate_check(&u, &v, items));
+	assert_true(gate_wants_pass(items, &v));
+}
+
+/* Of what is known of a user only that is about him, not about new. */
+static void test_a_waiver_counts_on_the_way_back(void **state UNUSED)
+{
+	u.state = USER_RETURNING;
+	u.progress.pass_took = 6000;
+	k.facts = (struct facts){ 0 };
+	s.gate.phases = RULE_REQUIRE;
+	assert_item(GATE_SHORT, GATE_WAITS, "the last pass took 6000 ms");
+	k.waived[GATE_SHORT].on = true;
+	assert_item(GATE_SHORT, GATE_WAIVED, "the last pass took 6000 ms");
+	k.facts = (struct facts){ .known = true, .strangers = { 3, "Work" } };
+	assert_true(gate_check(&u, &v, items));
+	assert_true(items[GATE_STRANGERS].ok);
+}
+
 static void test_phases(void **state UNUSED)
 {
 	static char name[] = "anna@example.com";
@@ -487,6 +514,8 @@ int main(void)
 		T(test_room),
 		T(test_room_for_what_is_to_come),
 		T(test_the_last_three_deltas),
+		T(test_a_last_pass_that_was_long_may_be_waived),
+		T(test_a_waiver_counts_on_the_way_back),
 		T(test_phases),
 		T(test_waivers),
 		T(test_facts_come_back),
