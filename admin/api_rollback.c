@@ -30,21 +30,16 @@ static int return_all(struct api_call *c, const struct choice *w, const char *no
 	return n;
 }
 
-/* Who stands in the pause is only taken the go: the pause ends by itself. */
 static int withdraw(struct api_call *c, const struct choice *w, struct err *e)
 {
-	const char *one = w->name[0] ? w->name : NULL;
 	bool *done = mem_array(w->count, sizeof *done);
 	char actor[API_ACTOR_MAX];
-	int n, held;
+	int n;
 
 	api_actor(c, actor);
 	n = store_users_stay(c->api->store, w->names, w->count, actor, done, e);
 	mem_free(&done);
-	if (n < 0 ||
-	    store_users_go(c->api->store, one, one ? NULL : w->wave, false, &held, e) < 0)
-		return -1;
-	return n + held;
+	return n;
 }
 
 static int roll_back(struct api_call *c, const struct choice *w)

@@ -204,7 +204,8 @@ enum move_result store_user_move(struct store *st, const struct user_move *m,
 
 /*
  * Sets or withdraws the operator's go, of one user (name) or a whole wave; *n says how many
- * changed. Who is on the new server already (trailing, done, returning) is given none.
+ * changed. Who is on the new server already is given none, and who is led back from there
+ * keeps the go for that.
  */
 int store_users_go(struct store *st, const char *name, const char *wave, bool go, int *n,
 		   struct err *e) MUST_CHECK;
@@ -217,8 +218,8 @@ int store_users_return(struct store *st, char *const *names, size_t n, const cha
 		       const char *why, bool *done, struct err *e) MUST_CHECK;
 int store_user_return(struct store *st, const char *name, const char *actor, const char *why,
 		      struct err *e) MUST_CHECK;
-/* The way back is taken back: who is returning, and not at its pause, is trailing again; as
- * above. */
+/* The way back is taken back: who is returning is trailing again, and who is at its pause has
+ * no go for another; as above. */
 int store_users_stay(struct store *st, char *const *names, size_t n, const char *actor,
 		     bool *done, struct err *e) MUST_CHECK;
 /*

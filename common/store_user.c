@@ -470,7 +470,8 @@ int store_users_go(struct store *st, const char *name, const char *wave, bool go
 		st->db,
 		"UPDATE users SET go = ?1 WHERE go <> ?1 AND (?2 = 0 OR name = ?3)"
 		" AND (?4 = 0 OR wave = ?5)"
-		" AND (?1 = 0 OR state NOT IN ('trailing', 'done', 'returning'))",
+		" AND state NOT IN ('trailing', 'done', 'returning')"
+		" AND NOT (state IN ('freezing', 'finalizing') AND direction = 'back')",
 		ARGS(INT(go), INT(name != NULL), TEXT(name), INT(wave != NULL), TEXT(wave)), e);
 	if (count < 0)
 		return -1;
@@ -514,13 +515,19 @@ static int return_in(struct store *st, const char *name, const struct word *w, s
 		      ARGS(TEXT(name)), e);
 }
 
+/* Who stands in the pause is only taken the go: it ends by itself. */
 static int stay_in(struct store *st, const char *name, const struct word *w, struct err *e)
 {
 	struct user u = { 0 };
 	int got = store_user_get(st, name, &u, e);
 
-	if (got > 0)
-		got = u.state == USER_RETURNING ? move_to(st, &u, USER_TRAILING, w, e) : 0;
+	if (got > 0 && u.state == USER_RETURNING)
+		got = move_to(st, &u, USER_TRAILING, w, e);
+	else if (got > 0)
+		got = db_run(st->db,
+			     "UPDATE users SET go = 0 WHERE name = ?1 AND go = 1"
+			     " AND state IN ('freezing', 'finalizing') AND direction = 'back'",
+			     ARGS(TEXT(name)), e);
 	user_release(&u);
 	return got;
 }

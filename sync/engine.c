@@ -26,15 +26,23 @@ static void undo_orphan(struct engine *en, const struct user *u)
 		log_info(&a, "cutover undone: its engine is gone");
 }
 
-static void finish_user(struct engine *en, const struct user *u)
+/* Without a worker. */
+static bool move_user(struct engine *en, const struct user *u, enum user_state to,
+		      const char *why)
 {
 	struct run r = { .en = en, .about = { .what = "user", .user = u->name } };
 
-	run_move_user(&r, u, USER_DONE,
+	return run_move_user(&r, u, to, why);
+}
+
+/* The password goes when that is written, not before: passes of who is not done need it. */
+static void finish_user(struct engine *en, const struct user *u)
+{
+	if (move_user(en, u, USER_DONE,
 		      en->view.mx ? "the MX has led to new and nothing has arrived on old for "
 				    "long enough"
-				  : "nothing has arrived on old for long enough");
-	learned_forget(en->o.learned, u->name);
+				  : "nothing has arrived on old for long enough"))
+		learned_forget(en->o.learned, u->name);
 }
 
 void engine_when(struct engine *en, const struct user *u, bool quiet_too,
@@ -119,9 +127,7 @@ static void carry_out(struct engine *en, const struct choice *c)
 		return;
 	now = plan_now(en, &u);
 	if (now.step == PLAN_PASS && u.state == USER_PROVISIONED) {
-		struct run r = { .en = en, .about = { .what = "user", .user = u.name } };
-
-		run_move_user(&r, &u, USER_SYNCING, "a slot is free");
+		(void)move_user(en, &u, USER_SYNCING, "a slot is free");
 		user_release(&u);
 		got = store_user_get(en->o.store, c->user, &u, &e);
 	}
@@ -131,6 +137,8 @@ static void carry_out(struct engine *en, const struct choice *c)
 		undo_orphan(en, &u);
 	else if (now.step == PLAN_FINISH)
 		finish_user(en, &u);
+	else if (now.step == PLAN_STAY)
+		(void)move_user(en, &u, USER_TRAILING, "the rollback was withdrawn");
 	else
 		runs_start(en, &u, now.step);
 out:

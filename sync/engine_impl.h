@@ -132,7 +132,8 @@ void runs_start(struct engine *en, const struct user *u, enum plan_step step);
 /* ---- run_end.c */
 
 void run_log_store(const struct run *r, const struct err *e);
-void run_move_user(const struct run *r, const struct user *u, enum user_state to,
+/* False: he is not there; somebody moved him, or the store failed, which is logged. */
+bool run_move_user(const struct run *r, const struct user *u, enum user_state to,
 		   const char *why);
 /* What the store knows of the user's passes; res NULL: none ended. error: "" or why. */
 void run_write_progress(const struct run *r, const struct user *u, const struct job_result *res,

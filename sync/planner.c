@@ -71,6 +71,8 @@ static struct plan plan_trailing(const struct user *u, const struct gate_view *v
 /* The last pass before this state led the other way. */
 static struct plan plan_returning(const struct user *u, const struct gate_view *v, bool asked)
 {
+	if (!u->go)
+		return (struct plan){ .step = PLAN_STAY, .rank = RANK_STORE };
 	if (u->progress.pass_ended <= u->state_since && !u->undos)
 		return at(PLAN_PASS, u, MAX(u->state_since, u->next_try), v, asked);
 	return plan_ready(u, v, asked);

@@ -19,6 +19,7 @@ enum plan_step {
 	PLAN_REST,   /* nothing now */
 	PLAN_UNDO,   /* held, and nobody works on it */
 	PLAN_FINISH, /* trailing → done */
+	PLAN_STAY,   /* returning → trailing: the rollback was withdrawn in its pause */
 	PLAN_PROBE,
 	PLAN_PASS,
 	PLAN_TRAILING,

@@ -8,7 +8,7 @@ void run_log_store(const struct run *r, const struct err *e)
 	log_error(&r->about, "%s", e->text);
 }
 
-void run_move_user(const struct run *r, const struct user *u, enum user_state to,
+bool run_move_user(const struct run *r, const struct user *u, enum user_state to,
 		   const char *why)
 {
 	struct user_move m = { .name = u->name,
@@ -22,13 +22,14 @@ void run_move_user(const struct run *r, const struct user *u, enum user_state to
 	switch (store_user_move(r->en->o.store, &m, NULL, &e)) {
 	case MOVE_DONE:
 		log_info(&r->about, "now %s: %s", user_state_name(to), why);
-		break;
+		return true;
 	case MOVE_LOST:
 		break; /* somebody moved the user; the next scan sees where he is */
 	case MOVE_FAILED:
 		run_log_store(r, &e);
 		break;
 	}
+	return false;
 }
 
 /* Probes and first passes wait longer each time; ready and trailing keep to their turns. */

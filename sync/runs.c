@@ -341,6 +341,7 @@ static enum job_kind job_of(enum plan_step step)
 	case PLAN_REST:
 	case PLAN_UNDO:
 	case PLAN_FINISH:
+	case PLAN_STAY:
 	case PLAN_STEPS:
 		break;
 	}

@@ -81,9 +81,22 @@ static void test_a_return_begins_with_a_pass_of_its_own(void **state UNUSED)
 	assert_int_equal(step_of(&u), PLAN_CUTOVER);
 	u.progress.pass_clean = false;
 	assert_int_equal(step_of(&u), PLAN_REST); /* the gap between two passes */
-	u.progress.pass_clean = true;
+}
+
+/* In its pause, which was undone: nothing that old gets would come to the user any more. */
+static void test_a_return_that_was_withdrawn_ends(void **state UNUSED)
+{
+	struct user u = with_go(100, 500);
+
+	u.state = USER_RETURNING;
+	give_logins(&u);
+	u.state_since = NOW - 1000;
+	u.undos = 1;
+	u.next_try = NOW + 600000;
 	u.go = false;
-	assert_int_equal(step_of(&u), PLAN_REST);
+	assert_int_equal(step_of(&u), PLAN_STAY);
+	u.state = USER_TRAILING;
+	assert_int_not_equal(step_of(&u), PLAN_STAY);
 }
 
 /* An undo begins the state anew, but what was copied is copied. */
@@ -107,6 +120,7 @@ int main(void)
 		cmocka_unit_test(test_with_the_go_a_pass_comes_soon),
 		cmocka_unit_test(test_with_the_go_it_is_never_later_than_without),
 		cmocka_unit_test(test_a_return_begins_with_a_pass_of_its_own),
+		cmocka_unit_test(test_a_return_that_was_withdrawn_ends),
 		cmocka_unit_test(test_an_undone_return_is_tried_again_after_its_wait),
 	};
 

@@ -343,7 +343,9 @@ static void test_rollback_withdrawn(void **state UNUSED)
 	assert_int_equal(stay("anna"), 0);
 	assert_int_equal(store_user_return(st, "anna", "operator", "", &err), 1);
 	go_to("anna", USER_FREEZING);
+	assert_int_equal(stay("anna"), 1);
 	assert_int_equal(stay("anna"), 0);
+	assert_false(numbers_of("anna").go);
 	go_to("anna", USER_RETURNING); /* undone */
 	assert_int_equal(numbers_of("anna").undos, 1);
 	assert_int_equal(stay("anna"), 1);
@@ -352,6 +354,32 @@ static void test_rollback_withdrawn(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM history WHERE from_state = 'returning'"
 			     " AND to_state = 'trailing' AND actor = 'operator'"),
 			 1);
+}
+
+/* Two words about one wave: of those who are to come and of those who are led back. */
+static void test_a_go_and_a_rollback_leave_each_other_alone(void **state UNUSED)
+{
+	char anna[] = "anna", bob[] = "bob", carl[] = "carl";
+	char *names[] = { anna, bob, carl };
+	bool done[COUNT(names)];
+	int n;
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		add_user(names[i]);
+	do_sql("UPDATE users SET wave = '1'");
+	OK(store_users_go(st, NULL, "1", true, &n, &err));
+	go_up_to(bob, USER_TRAILING);
+	go_up_to(carl, USER_TRAILING);
+	assert_int_equal(store_users_return(st, names, 3, "operator", "", done, &err), 2);
+	go_to(carl, USER_FREEZING);
+	OK(store_users_go(st, NULL, "1", false, &n, &err));
+	assert_int_equal(n, 1);
+	assert_true(!numbers_of(anna).go && numbers_of(bob).go && numbers_of(carl).go);
+	OK(store_users_go(st, NULL, "1", true, &n, &err));
+	assert_int_equal(store_users_stay(st, names, 3, "operator", done, &err), 2);
+	assert_true(numbers_of(anna).go && !numbers_of(bob).go && !numbers_of(carl).go);
+	OK(store_users_go(st, carl, NULL, true, &n, &err)); /* not a new go for the way back */
+	assert_int_equal(n, 0);
 }
 
 static void test_move_lost(void **state UNUSED)
@@ -704,6 +732,7 @@ int main(void)
 		TEST(test_rollback),
 		TEST(test_rollback_of_many),
 		TEST(test_rollback_withdrawn),
+		TEST(test_a_go_and_a_rollback_leave_each_other_alone),
 		TEST(test_move_lost),
 		TEST(test_undo_backs_off),
 		TEST(test_flip_is_dated),
