@@ -132,6 +132,14 @@ static void owe(struct session *s, enum reject r, int64_t ms)
 	session_delay(s, ms);
 }
 
+/* Nothing is left of the way to a server, nor does what the store was asked for it count any more. */
+static void leave_way(struct session *s)
+{
+	stream_free(&s->backend);
+	session_forget_backend(s);
+	validity_end(s);
+}
+
 void session_refused(struct session *s, enum reject r, const char *why)
 {
 	bool was_user = s->at_user;
@@ -157,8 +165,7 @@ void session_refused(struct session *s, enum reject r, const char *why)
 		learn_refusal_time(s);
 	guard_settle(s->proxy->guard, &s->guarded, s->login.name,
 		     r == REJECT_BAD_LOGIN ? GUARD_WRONG : GUARD_UNKNOWN);
-	stream_free(&s->backend);
-	session_forget_backend(s);
+	leave_way(s);
 	secret_release(&s->login.password);
 	mem_free(&s->login.proved_as);
 	if (s->state == SESSION_PARK)
@@ -174,8 +181,7 @@ void session_park(struct session *s)
 {
 	struct proxy *p = s->proxy;
 
-	stream_free(&s->backend);
-	session_forget_backend(s);
+	leave_way(s);
 	if (p->parked_count >= (size_t)p->settings->limits.parked) {
 		meter_limit(p, LIMIT_PARKED);
 		session_refused(s, REJECT_MOVING, "too many logins wait (limits.parked)");

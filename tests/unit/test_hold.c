@@ -1,0 +1,172 @@
+/* A session and its user's freeze, in orders that a real store seldom brings: the follower is one without a thread. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "proxy/follower_impl.h"
+#include "proxy/route.h"
+#include "proxy/session_impl.h"
+#include "proxy/validity.h"
+
+#define NAME "anna@example.com"
+
+static struct settings settings;
+static struct proxy proxy;
+static struct follower follower;
+static struct session *s;
+static int client, backend; /* the other ends */
+
+static struct stream *half(stream_fn *on_event, int *other)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	*other = fds[1];
+	return stream_accept(&proxy.loop, fds[0], NULL, on_event, s);
+}
+
+static void put(enum user_state st, enum direction d, int64_t epoch)
+{
+	static int64_t change;
+	struct user u = { .name = mem_str(NAME),
+			  .login = { mem_str(NAME), mem_str(NAME) },
+			  .state = st,
+			  .direction = d,
+			  .change = ++change,
+			  .epoch = epoch,
+			  .hold_until = clock_real_ms() + 10000 };
+
+	routes_apply(proxy.routes, &u);
+	user_release(&u);
+}
+
+static int set_up(void **state UNUSED)
+{
+	struct err e = { 0 };
+
+	settings = (struct settings){ .users = { .default_domain = (char *)(uintptr_t) "example.com" },
+				      .limits = { .parked = 10, .drop_per_s = 10, .backend_login_s = 15,
+						  .dial_s = 15, .tracked = 10 },
+				      .cutover = { .hold_s = 18 } };
+	settings.backend[SIDE_NEW].keep_uidvalidity = true;
+	proxy = (struct proxy){ .settings = &settings, .fence_ms = INT64_MAX, .follower = &follower };
+	follower = (struct follower){ .proxy = &proxy, .orders_fd = eventfd(0, EFD_NONBLOCK) };
+	STAILQ_INIT(&follower.orders);
+	pthread_mutex_init(&follower.lock, NULL);
+	assert_int_equal(loop_init(&proxy.loop, &e), 0);
+	sessions_init(&proxy);
+	proxy.metrics = meters_new();
+	proxy.guard = guard_new(&proxy);
+	proxy.routes = routes_new(&proxy);
+	return 0;
+}
+
+static int tear_down(void **state UNUSED)
+{
+	sessions_shut_down(&proxy, true);
+	session_free_closed(&proxy);
+	loop_release(&proxy.loop);
+	orders_drop(&follower);
+	routes_free(&proxy.routes);
+	guard_free(&proxy.guard);
+	metrics_free(&proxy.metrics);
+	close(follower.orders_fd);
+	close(client);
+	close(backend);
+	return 0;
+}
+
+/* Routed, and its backend has taken the login, or will. */
+static void log_in(void)
+{
+	s = mem_new(sizeof *s);
+	s->proxy = &proxy;
+	s->protocol = &imap_protocol;
+	session_new_id(s->id);
+	s->peer = mem_str("127.0.0.1:1");
+	s->about = (struct log_about){ .what = "session", .id = s->id };
+	s->state = SESSION_LOGIN;
+	s->login.name = mem_str(NAME);
+	s->login.typed = mem_str(NAME);
+	s->login.tag = mem_str("a");
+	s->route = routes_find(proxy.routes, NAME);
+	s->change = s->route->change;
+	s->side = user_side(s->route->state, s->route->direction);
+	s->back.side = s->side;
+	TAILQ_INSERT_TAIL(&proxy.sessions, s, link);
+	proxy.session_count++;
+	proxy.preauth_count++;
+	route_add_session(s->route, s);
+	s->client = half(session_on_client, &client);
+	s->backend = half(session_on_backend, &backend);
+	validity_begin(s);
+}
+
+/* What the store says comes when the user is frozen already: it was asked for a login that is over. */
+static void numbers_come_behind_the_freeze(void **state UNUSED)
+{
+	int64_t asked;
+
+	put(USER_RETURNING, DIR_FORWARD, 1);
+	log_in();
+	asked = s->change;
+	session_accepted(s);
+	assert_int_equal(s->state, SESSION_LOGIN); /* waits for the store */
+	put(USER_FREEZING, DIR_BACK, 1);
+	assert_int_equal(s->state, SESSION_PARK);
+	validity_arrived(&proxy, NAME, s->id, asked, "1 2\n");
+	assert_int_equal(s->state, SESSION_PARK);
+}
+
+/* Nor does a store that fails refuse a login that waits for the cutover. */
+static void no_numbers_come_behind_the_freeze(void **state UNUSED)
+{
+	int64_t asked;
+
+	put(USER_RETURNING, DIR_FORWARD, 1);
+	log_in();
+	asked = s->change;
+	put(USER_FREEZING, DIR_BACK, 1);
+	assert_int_equal(s->state, SESSION_PARK);
+	validity_arrived(&proxy, NAME, s->id, asked, NULL);
+	assert_int_equal(s->state, SESSION_PARK);
+}
+
+/* The login was refused meanwhile, and the next one of the connection waits for its turn. */
+static void numbers_come_behind_a_refusal(void **state UNUSED)
+{
+	struct route *r;
+	int64_t asked;
+
+	put(USER_TRAILING, DIR_FORWARD, 1);
+	log_in();
+	r = s->route;
+	asked = s->change;
+	session_accepted(s);
+	session_refused(s, REJECT_DOWN, "backend: login timed out");
+	assert_int_equal(s->state, SESSION_AUTH);
+	s->route = r;
+	route_add_session(r, s);
+	session_delay(s, 1000);
+	validity_arrived(&proxy, NAME, s->id, asked, "1 2\n");
+	assert_int_equal(s->state, SESSION_DELAY);
+}
+
+#define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HOLD_TEST(numbers_come_behind_the_freeze),
+		HOLD_TEST(no_numbers_come_behind_the_freeze),
+		HOLD_TEST(numbers_come_behind_a_refusal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
