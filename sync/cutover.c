@@ -114,14 +114,17 @@ static void PRINTF_LIKE(3, 4)
 
 /* ---- forward */
 
-/* The row as it was read for the decision may be old by now: nobody may have withdrawn the go.
- */
-static bool still_wanted(struct cutover *c, struct err *e)
+/* What the decision was made of may be old by now: the worker had to connect. */
+static bool still_wanted(struct cutover *c, char *why, size_t size)
 {
 	struct user u = { 0 };
-	int got = store_user_get(c->o.store, c->name, &u, e);
+	struct err e = { 0 };
+	int got = store_user_get(c->o.store, c->name, &u, &e);
 	bool wanted = got > 0 && u.state == c->state && u.change == c->change && u.go;
 
+	snprintf(why, size, "%s", got < 0 ? e.text : "no longer wanted");
+	if (wanted && c->o.may_freeze)
+		wanted = c->o.may_freeze(&u, why, size, c->o.arg);
 	user_release(&u);
 	return wanted;
 }
@@ -161,10 +164,11 @@ static int read_hold(struct cutover *c, struct err *e)
 
 static void freeze(struct cutover *c)
 {
+	char why[sizeof c->why];
 	struct err e = { 0 };
 
-	if (!still_wanted(c, &e)) {
-		finish(c, CUTOVER_LOST, e.text[0] ? e.text : "no longer wanted");
+	if (!still_wanted(c, why, sizeof why)) {
+		finish(c, CUTOVER_LOST, why);
 		return;
 	}
 	c->frozen_at = store_now_ms(c->o.store);

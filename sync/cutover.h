@@ -20,7 +20,7 @@ enum cutover_end {
 	CUTOVER_FLIPPED,
 	CUTOVER_UNDONE,	   /* by us or by a node; the user is where he was */
 	CUTOVER_NOT_BEGUN, /* the worker failed before anybody was held */
-	CUTOVER_LOST,	   /* the user was moved by somebody else before anybody was held */
+	CUTOVER_LOST,	   /* before anybody was held: it is no longer wanted, or may not be */
 	CUTOVER_ENDS
 };
 
@@ -53,12 +53,15 @@ struct cutover_story cutover_story(const struct cutover *c);
 typedef void cutover_end_fn(struct cutover *c, enum cutover_end end,
 			    const struct job_result *result, const char *text, void *arg);
 typedef void cutover_gone_fn(struct cutover *c, void *arg);
+/* The worker is in, and the user is about to be held: is all still as it must be? false: why. */
+typedef bool cutover_may_fn(const struct user *u, char *why, size_t size, void *arg);
 
 struct cutover_opts {
 	struct store *store;
 	const struct settings *settings;
 	const struct workshop *shop;
 	const struct log_about *about; /* NULL: a plain one */
+	cutover_may_fn *may_freeze; /* NULL: nobody asks */
 	cutover_end_fn *on_end;
 	cutover_gone_fn *on_gone; /* the last call: worker gone, cutover is freed after it */
 	void *arg;

@@ -103,14 +103,64 @@ static struct plan plan_alone(struct engine *en, const struct user *u)
 }
 
 /* Another tool that writes the user's mail on new is waited for. */
+static bool is_pulled(const struct engine *en, const struct user *u)
+{
+	return u->state != USER_RETURNING && pulls_hold(en->pulls, u->name);
+}
+
 static struct plan plan_now(struct engine *en, const struct user *u)
 {
 	struct plan p = plan_alone(en, u);
 
-	if ((p.step == PLAN_PASS || p.step == PLAN_CUTOVER) && u->state != USER_RETURNING &&
-	    pulls_hold(en->pulls, u->name))
+	if ((p.step == PLAN_PASS || p.step == PLAN_CUTOVER) && is_pulled(en, u))
 		return (struct plan){ .step = PLAN_REST };
 	return p;
+}
+
+/* He has his slot, and his place in the rate and in the first hour; and however long connecting
+ * took, what the last pass has not seen is for the last delta. */
+static bool gate_is_open_still(struct engine *en, const struct user *u,
+			       const struct gate_known *known, char *why, size_t size)
+{
+	struct gate_item items[GATE_ITEMS];
+	struct gate_view v = en->view;
+	struct wave_facts when;
+
+	v.cutovers_running = 0;
+	v.known = known;
+	if (u->state == USER_READY) {
+		engine_when(en, u, true, &when);
+		when.next = when.fresh = 0;
+		v.when = &when;
+	}
+	(void)gate_check(u, &v, items);
+	for (int i = 0; i < GATE_ITEMS; i++)
+		if (!items[i].ok && i != GATE_RECENT) {
+			snprintf(why, size, "%s: %.200s", items[i].name, items[i].text);
+			return false;
+		}
+	return true;
+}
+
+bool engine_may_freeze(struct engine *en, const struct user *u, char *why, size_t size)
+{
+	struct gate_known known;
+	struct err e = { 0 };
+
+	if (is_pulled(en, u)) {
+		snprintf(why, size, "OpenSRS's tool is to pull the mail");
+		return false;
+	}
+	if (engine_look_around(en, &e) < 0 ||
+	    gate_known_read(en->o.store, u->name, u->wave, &known, &e) < 0) {
+		snprintf(why, size, "%s", e.text);
+		return false;
+	}
+	if (!engine_trusts(en)) {
+		snprintf(why, size, "the store is not the one it was");
+		return false;
+	}
+	return gate_is_open_still(en, u, &known, why, size);
 }
 
 /* The row is read again: the scan's may be old, and the first pass moves it. */

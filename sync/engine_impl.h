@@ -96,6 +96,8 @@ int engine_look_around(struct engine *en, struct err *e) MUST_CHECK;
 /* When this user may begin; quiet_too: reads the sessions as well, where that is asked. */
 void engine_when(struct engine *en, const struct user *u, bool quiet_too,
 		 struct wave_facts *out);
+/* Of a user whose cutover is begun and who is about to be held: is the gate still open? */
+bool engine_may_freeze(struct engine *en, const struct user *u, char *why, size_t size);
 /* May another worker be started for this, here or on another host? */
 bool engine_has_room(struct engine *en, enum plan_step step);
 /* The same, but here. */

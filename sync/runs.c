@@ -250,6 +250,13 @@ static void on_cutover_end(struct cutover *c, enum cutover_end end,
 	}
 }
 
+static bool may_freeze(const struct user *u, char *why, size_t size, void *arg)
+{
+	const struct run *r = arg;
+
+	return engine_may_freeze(r->en, u, why, size);
+}
+
 static void on_cutover_gone(struct cutover *c UNUSED, void *arg)
 {
 	run_free(arg);
@@ -308,6 +315,7 @@ static int start_run(struct run *r, const struct user *u, struct err *e)
 		.settings = en->o.settings,
 		.shop = &en->o.shop,
 		.about = &r->about,
+		.may_freeze = may_freeze,
 		.on_end = on_cutover_end,
 		.on_gone = on_cutover_gone,
 		.arg = r,

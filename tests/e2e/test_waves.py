@@ -150,6 +150,23 @@ def test_a_paused_wave_waits_and_goes_on(own_ferry, wave):
     f.wait_state([p.name for p in people], "trailing")
 
 
+def test_a_pause_counts_until_the_user_is_held(stage, own_ferry, wave):
+    """New takes its time to let the last delta's worker in; meanwhile the wave is paused."""
+    f = own_ferry({"sync": {"delta_s": 300}})     # no pass stands in the way
+    person, = wave(f, 1)
+    stage.new.pause()
+    try:
+        f.command("cutover", "--wave", "w", "--no-wait")
+        processes.wait_until(lambda: "cutover begins" in f.log_text(), 20, "the worker to connect")
+        f.command("pause", "--wave", "w", "--note", "new is slow")
+    finally:
+        stage.new.resume()
+    processes.wait_until(lambda: "cutover not begun: when: wave w is paused" in f.log_text(), 20, "the cutover to end")
+    assert begun(f, person) is None and f.state(person.name) == "ready"
+    f.command("resume", "--wave", "w")
+    f.wait_state(person.name, "trailing")
+
+
 # ---- a wave that goes ill
 
 

@@ -62,6 +62,7 @@ struct scene {
 	struct store *store;
 	struct settings settings;
 	struct cutover *cutover;
+	cutover_may_fn *may_freeze;
 	bool ended, gone;
 	enum cutover_end end;
 	struct cutover_story story;
@@ -187,6 +188,7 @@ static void begin(struct scene *s)
 	struct cutover_opts o = { .store = s->store,
 				  .settings = &s->settings,
 				  .shop = &shop,
+				  .may_freeze = s->may_freeze,
 				  .on_end = on_end,
 				  .on_gone = on_gone,
 				  .arg = s };
@@ -574,6 +576,26 @@ static void test_go_was_withdrawn(void **state)
 	end_worker(s);
 }
 
+static bool may_not(const struct user *u, char *why, size_t size, void *arg UNUSED)
+{
+	assert_string_equal(u->name, WHO);
+	snprintf(why, size, "wave 1 is paused");
+	return false;
+}
+
+/* The worker may have taken long to connect: nobody is held by what was so before. */
+static void test_what_has_changed_while_the_worker_connected(void **state)
+{
+	struct scene *s = *state;
+
+	s->may_freeze = may_not;
+	begin(s);
+	worker_says(WORKER_WAITING, NULL);
+	assert_int_equal(s->end, CUTOVER_LOST);
+	assert_int_equal(state_of(s), USER_READY);
+	end_worker(s);
+}
+
 static void test_undone_too_often_a_person_must_look(void **state)
 {
 	struct scene *s = *state;
@@ -632,6 +654,7 @@ int main(void)
 		TEST(test_too_late_for_the_flip),
 		TEST(test_a_node_undid_it_while_we_slept),
 		TEST(test_go_was_withdrawn),
+		TEST(test_what_has_changed_while_the_worker_connected),
 		TEST(test_undone_too_often_a_person_must_look),
 		TEST(test_an_orphan_is_undone),
 	};
