@@ -169,8 +169,13 @@ static void ended_trailing(const struct run *r, const struct user *u,
 	if (!ok)
 		log_warn(&r->about, "trailing pass failed: %s", why);
 	else
-		log_info(&r->about, "trailing pass: %lld arrived on old and were brought over",
-			 (long long)res->arrived);
+		log_info(&r->about,
+			 "trailing pass: %lld arrived on old and were brought over%s%s",
+			 (long long)res->arrived,
+			 !res->text[0] ? ""
+			 : res->clean  ? "; "
+				       : "; not clean: ",
+			 res->text);
 	if (ok && res->strays > 0)
 		alarm_strays(r, u, res->strays);
 }

@@ -11,6 +11,12 @@ static bool mail_has_left(const struct trailing *t)
 	return t->mx && t->mx->is_new && t->now >= t->mx->copies_until;
 }
 
+/* A folder that did not open, or mail that new did not take, may wait on old for ever. */
+static bool saw_all(const struct trailing *t)
+{
+	return t->user->progress.pass_clean;
+}
+
 /* Nothing came to old since; mail that could not come proves nothing. */
 static int64_t quiet_since(const struct trailing *t)
 {
@@ -30,11 +36,13 @@ int64_t trailing_wait_ms(const struct trailing *t)
 	int64_t wait_ms = (int64_t)t->settings->sync.trailing_s * 1000;
 	int64_t rare_ms = (t->now - quiet_since(t)) / TRAILING_RARER;
 
-	return mail_has_left(t) ? MAX(wait_ms, MIN(rare_ms, TRAILING_RARE_MS)) : wait_ms;
+	return mail_has_left(t) && saw_all(t) ? MAX(wait_ms, MIN(rare_ms, TRAILING_RARE_MS)) : wait_ms;
 }
 
 bool trailing_is_over(const struct trailing *t)
 {
+	if (!saw_all(t))
+		return false;
 	if (t->mx && (!mail_has_left(t) || t->now - t->mx->looked_at > TRAILING_MX_OLD_MS))
 		return false;
 	return t->user->progress.pass_ended >= quiet_since(t) + quiet_wanted_ms(t);
@@ -85,6 +93,19 @@ static void arrivals_item(const struct trailing *t, struct gate_item *i)
 		 (long long)(trailing_wait_ms(t) / 1000));
 }
 
+static void pass_item(const struct trailing *t, struct gate_item *i)
+{
+	const char *error = t->user->progress.pass_error;
+
+	*i = (struct gate_item){ .name = "pass",
+				 .state = GATE_WAITS,
+				 .remedy = "the engine's log says what, and `mailferry "
+					   "exceptions` which messages" };
+	snprintf(i->text, sizeof i->text,
+		 "the last look at old did not see all, or could not bring all%s%s",
+		 error && *error ? ": " : "", error ? error : "");
+}
+
 static void strays_item(const struct trailing *t, struct gate_item *i)
 {
 	const struct progress *p = &t->user->progress;
@@ -108,6 +129,8 @@ int trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS
 
 	mx_item(t, &out[n++]);
 	arrivals_item(t, &out[n++]);
+	if (!saw_all(t) && t->user->progress.pass_ended > t->user->state_since)
+		pass_item(t, &out[n++]);
 	if (t->user->progress.strays > 0)
 		strays_item(t, &out[n++]);
 	return n;

@@ -5,7 +5,8 @@
  * While the MX leads to old, or a cache may still do, or nothing is known of that, old is
  * looked at every sync.trailing_s. Once mail has left, looks become rarer the longer nothing
  * came. A user is done when mail has left and sync.trailing_quiet_days have passed since, and
- * since the last arrival. Where nothing says what new is (dns.new), only arrivals count.
+ * since the last arrival. Where nothing says what new is (dns.new), only arrivals count. A look
+ * that did not see all, or could not bring all, is no evidence of anything.
  */
 #ifndef SYNC_TRAILING_H
 #define SYNC_TRAILING_H
@@ -30,9 +31,9 @@ int64_t trailing_wait_ms(const struct trailing *t);
 /* After a look that found old as it was: is that the end? */
 bool trailing_is_over(const struct trailing *t);
 
-/* What the end waits for, for people: "mx", "arrivals", and "strays" if there were any. How
- * many. */
-enum { TRAILING_ITEMS = 3 };
+/* What the end waits for, for people: "mx", "arrivals", "pass" if the last one left something,
+ * and "strays" if there were any. How many. */
+enum { TRAILING_ITEMS = 4 };
 int trailing_items(const struct trailing *t, struct gate_item out[TRAILING_ITEMS]);
 
 #endif

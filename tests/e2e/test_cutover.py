@@ -1,6 +1,8 @@
 """The move itself, with clients in the middle of it, and with parts of the program stopped or killed."""
 
+import os
 import signal
+import sqlite3
 import threading
 import time
 
@@ -257,6 +259,36 @@ def test_mail_that_arrives_on_old_after_the_flip_is_brought(stage, own_ferry, pe
         return len(stage.read(stage.new, person)[("INBOX",)].messages) == 6
     processes.wait_until(there, 30, "the straggler on new")
     assert in_step(stage, person) == 6
+
+
+def quiet_for_long(f, person):
+    """Nothing has come to old for years; and a pass has ended since that was so."""
+    seen = []
+
+    def holds():
+        with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as db:
+            passes, arrival = db.execute("SELECT passes, last_arrival FROM users WHERE name = ?", (person.name,)).fetchone()
+            if arrival != 1:    # a pass that was about to be written has put it back
+                seen.clear()
+                db.execute("UPDATE users SET last_arrival = 1 WHERE name = ?", (person.name,))
+            seen.append(passes)
+        return seen[-1] > seen[0] + 1
+    processes.wait_until(holds, 30, "passes after the last arrival")
+
+
+def test_nobody_is_done_while_mail_of_old_could_not_be_brought(stage, own_ferry, person):
+    f = own_ferry({"sync": {"trailing_s": 1, "message_max": "8K"}})
+    settle(stage, f, person, {"INBOX": 5})
+    move(f, person)
+    stage_client(stage, person).append(b"INBOX", mail.message("huge", 9000), b"", mail.imap_date(1700000000))
+    processes.wait_until(lambda: f.cli("exceptions", person.name)["exceptions"], 20, "the exception")
+    quiet_for_long(f, person)
+    assert f.state(person.name) == "trailing"
+    waits = [i["name"] for i in f.cli("why", person.name)["waits_for"] if not i["open"]]
+    assert waits == ["pass"]
+    assert "not clean: 1 messages could not be copied" in f.log_text(10000)
+    f.command("waive", person.name, "--all", "--note", "an old advert")
+    f.wait_state(person.name, "done")
 
 
 # ---- it cannot go well, and is undone

@@ -18,6 +18,7 @@ static const struct settings settings = {
 
 static struct user user;
 static struct dns_past mx;
+static struct gate_item items[TRAILING_ITEMS];
 
 /* Flipped ten days ago; a look just now; mail left five days ago; nothing came since the flip.
  */
@@ -25,6 +26,7 @@ static int set_up(void **state UNUSED)
 {
 	user = (struct user){ .state = USER_TRAILING, .state_since = NOW - 10 * DAY };
 	user.progress.pass_ended = NOW;
+	user.progress.pass_clean = true;
 	user.progress.last_arrival = NOW - 10 * DAY;
 	mx = (struct dns_past){ .is_new = true,
 				.looked_at = NOW - HOUR,
@@ -88,6 +90,22 @@ static void without_dns_only_arrivals_count(void **state UNUSED)
 	assert_false(over(NULL));
 }
 
+/* A folder of old that did not open, or a message that new did not take: it is on old still. */
+static void a_look_that_left_something_ends_nothing(void **state UNUSED)
+{
+	const struct trailing t = with(&mx);
+
+	user.progress.pass_clean = false;
+	assert_false(over(&mx));
+	assert_false(over(NULL));
+	assert_int_equal(wait_ms(&mx), 60000);
+	assert_int_equal(trailing_items(&t, items), 3);
+	assert_true(strcmp(items[2].name, "pass") == 0 && !items[2].ok);
+	user.progress.pass_clean = true;
+	assert_true(over(&mx));
+	assert_int_equal(trailing_items(&t, items), 2);
+}
+
 static void looks_become_rarer_once_mail_has_left(void **state UNUSED)
 {
 	assert_int_equal(wait_ms(NULL), 60000);
@@ -121,8 +139,6 @@ static void the_planner_follows(void **state UNUSED)
 	assert_int_equal(step_of(NOW + 60000), PLAN_REST);
 	assert_int_equal(step_of(NOW + 200000), PLAN_TRAILING);
 }
-
-static struct gate_item items[TRAILING_ITEMS];
 
 static void assert_mx(const struct dns_past *past, bool ok, const char *part)
 {
@@ -164,6 +180,7 @@ int main(void)
 		cmocka_unit_test_setup(quiet_counts_only_once_mail_has_left, set_up),
 		cmocka_unit_test_setup(an_old_look_at_the_mx_ends_nothing, set_up),
 		cmocka_unit_test_setup(without_dns_only_arrivals_count, set_up),
+		cmocka_unit_test_setup(a_look_that_left_something_ends_nothing, set_up),
 		cmocka_unit_test_setup(looks_become_rarer_once_mail_has_left, set_up),
 		cmocka_unit_test_setup(the_planner_follows, set_up),
 		cmocka_unit_test_setup(what_it_waits_for, set_up),
