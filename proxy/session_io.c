@@ -60,9 +60,15 @@ static void pass_up(struct session *s)
 		stream_pause(s->client);
 }
 
+static bool is_relaying(const struct session *s)
+{
+	return s->state == SESSION_RELAY || s->state == SESSION_DRAIN;
+}
+
+/* In the hold nothing is read of either side; what ends it sees to what has waited. */
 void session_unblock(struct session *s)
 {
-	if (!s->blocked)
+	if (!s->blocked || !is_relaying(s))
 		return;
 	pass_up(s);
 	if (s->state != SESSION_CLOSED && !is_full(s) &&
@@ -259,7 +265,7 @@ void session_on_backend(struct stream *st, enum stream_event ev, void *arg)
 		backend_data(s);
 		break;
 	case STREAM_DRAINED:
-		if ((s->state == SESSION_RELAY || s->state == SESSION_DRAIN) && !is_full(s))
+		if (is_relaying(s) && !is_full(s))
 			stream_resume(s->client);
 		break;
 	case STREAM_EOF:

@@ -1,4 +1,5 @@
-/* A session and its user's freeze, in orders that a real store seldom brings: the follower is one without a thread. */
+/* A session and its user's freeze, in orders that a real store seldom brings: the follower is
+ * one without a thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,8 @@
 #include "proxy/session_impl.h"
 #include "proxy/validity.h"
 
-#define NAME "anna@example.com"
+#define PATIENCE_MS 5000
+#define NAME	    "anna@example.com"
 
 static struct settings settings;
 static struct proxy proxy;
@@ -26,7 +28,8 @@ static struct stream *half(stream_fn *on_event, int *other)
 {
 	int fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	*other = fds[1];
 	return stream_accept(&proxy.loop, fds[0], NULL, on_event, s);
 }
@@ -50,12 +53,20 @@ static int set_up(void **state UNUSED)
 {
 	struct err e = { 0 };
 
-	settings = (struct settings){ .users = { .default_domain = (char *)(uintptr_t) "example.com" },
-				      .limits = { .parked = 10, .drop_per_s = 10, .backend_login_s = 15,
-						  .dial_s = 15, .tracked = 10 },
-				      .cutover = { .hold_s = 18 } };
+	settings = (struct settings){
+		.users = { .default_domain = (char *)(uintptr_t) "example.com" },
+		.limits = { .parked = 10,
+			    .drop_per_s = 10,
+			    .login_s = 60,
+			    .backend_login_s = 15,
+			    .dial_s = 15,
+			    .tracked = 10 },
+		.cutover = { .hold_s = 18, .bye = (char *)(uintptr_t) "Moved." }
+	};
 	settings.backend[SIDE_NEW].keep_uidvalidity = true;
-	proxy = (struct proxy){ .settings = &settings, .fence_ms = INT64_MAX, .follower = &follower };
+	proxy = (struct proxy){ .settings = &settings,
+				.fence_ms = INT64_MAX,
+				.follower = &follower };
 	follower = (struct follower){ .proxy = &proxy, .orders_fd = eventfd(0, EFD_NONBLOCK) };
 	STAILQ_INIT(&follower.orders);
 	pthread_mutex_init(&follower.lock, NULL);
@@ -83,11 +94,11 @@ static int tear_down(void **state UNUSED)
 }
 
 /* Routed, and its backend has taken the login, or will. */
-static void log_in(void)
+static void log_in(const struct protocol *protocol)
 {
 	s = mem_new(sizeof *s);
 	s->proxy = &proxy;
-	s->protocol = &imap_protocol;
+	s->protocol = protocol;
 	session_new_id(s->id);
 	s->peer = mem_str("127.0.0.1:1");
 	s->about = (struct log_about){ .what = "session", .id = s->id };
@@ -108,13 +119,14 @@ static void log_in(void)
 	validity_begin(s);
 }
 
-/* What the store says comes when the user is frozen already: it was asked for a login that is over. */
+/* What the store says comes when the user is frozen already: it was asked for a login that is
+ * over. */
 static void numbers_come_behind_the_freeze(void **state UNUSED)
 {
 	int64_t asked;
 
 	put(USER_RETURNING, DIR_FORWARD, 1);
-	log_in();
+	log_in(&imap_protocol);
 	asked = s->change;
 	session_accepted(s);
 	assert_int_equal(s->state, SESSION_LOGIN); /* waits for the store */
@@ -130,7 +142,7 @@ static void no_numbers_come_behind_the_freeze(void **state UNUSED)
 	int64_t asked;
 
 	put(USER_RETURNING, DIR_FORWARD, 1);
-	log_in();
+	log_in(&imap_protocol);
 	asked = s->change;
 	put(USER_FREEZING, DIR_BACK, 1);
 	assert_int_equal(s->state, SESSION_PARK);
@@ -145,7 +157,7 @@ static void numbers_come_behind_a_refusal(void **state UNUSED)
 	int64_t asked;
 
 	put(USER_TRAILING, DIR_FORWARD, 1);
-	log_in();
+	log_in(&imap_protocol);
 	r = s->route;
 	asked = s->change;
 	session_accepted(s);
@@ -158,6 +170,92 @@ static void numbers_come_behind_a_refusal(void **state UNUSED)
 	assert_int_equal(s->state, SESSION_DELAY);
 }
 
+/* ---- from the hold to the end */
+
+static void relay(const struct protocol *protocol)
+{
+	log_in(protocol);
+	stream_relays(s->client);
+	stream_relays(s->backend);
+	session_enter(s, SESSION_RELAY);
+}
+
+static void say(const char *text)
+{
+	assert_int_equal(write(client, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* Runs the loop until it holds; the time that it may take is only for what is broken. */
+#define until(claim)                                                                     \
+	do {                                                                             \
+		int64_t give_up = clock_mono_ms() + PATIENCE_MS;                         \
+		while (!(claim)) {                                                       \
+			assert_true(clock_mono_ms() < give_up);                          \
+			event_base_loop(proxy.loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK); \
+		}                                                                        \
+	} while (0)
+
+static void spin(int turns)
+{
+	while (turns--)
+		event_base_loop(proxy.loop.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static bool hears(const char *text)
+{
+	static char heard[1024];
+	static size_t n;
+	ssize_t got = read(client, heard + n, sizeof heard - 1 - n);
+
+	n += got > 0 ? (size_t)got : 0;
+	heard[n] = '\0';
+	if (!strstr(heard, text))
+		return false;
+	n = 0;
+	return true;
+}
+
+/*
+ * A UIDL waits for the store when the user is frozen; the map comes in the hold. Nothing is
+ * read from the client then, and behind the flip his command is answered.
+ */
+static void the_map_comes_in_the_hold(void **state UNUSED)
+{
+	struct overlay_found found = { .state = OVERLAY_NATIVE };
+
+	put(USER_RETURNING, DIR_FORWARD, 1);
+	relay(&pop3_protocol);
+	s->overlay.state = OVERLAY_UNASKED;
+	say("UIDL\r\n");
+	until(s->blocked);
+	put(USER_FREEZING, DIR_BACK, 1);
+	assert_int_equal(s->state, SESSION_QUIET);
+	overlay_arrived(&proxy, NAME, s->id, &found);
+	spin(3);
+	put(USER_READY, DIR_FORWARD, 2);
+	assert_int_equal(s->state, SESSION_PARTING);
+	until(hears("-ERR [SYS/TEMP] "));
+}
+
+/* Who waits for his BYE behind a flip is not served again because the user came back before it
+ * was his turn. */
+static void a_flip_back_before_the_bye(void **state UNUSED)
+{
+	put(USER_READY, DIR_FORWARD, 0);
+	relay(&imap_protocol);
+	put(USER_FREEZING, DIR_FORWARD, 0);
+	assert_int_equal(s->state, SESSION_QUIET);
+	proxy.drops_left = 0;
+	put(USER_TRAILING, DIR_FORWARD, 1);
+	assert_true(s->dropping);
+	put(USER_RETURNING, DIR_FORWARD, 1);
+	put(USER_FREEZING, DIR_BACK, 1);
+	put(USER_READY, DIR_FORWARD, 2);
+	assert_int_equal(s->state, SESSION_QUIET);
+	until(hears("* BYE "));
+	assert_null(TAILQ_FIRST(&proxy.dropping));
+}
+
 #define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -166,6 +264,8 @@ int main(void)
 		HOLD_TEST(numbers_come_behind_the_freeze),
 		HOLD_TEST(no_numbers_come_behind_the_freeze),
 		HOLD_TEST(numbers_come_behind_a_refusal),
+		HOLD_TEST(the_map_comes_in_the_hold),
+		HOLD_TEST(a_flip_back_before_the_bye),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
