@@ -179,7 +179,8 @@ static void stay_to_end(struct session *s)
 
 static void stay(struct session *s)
 {
-	if (s->state == SESSION_RELAY)
+	/* Two flips back its client was not told of the first one: it still is to be. */
+	if (s->state == SESSION_RELAY || s->dropping)
 		return;
 	if (s->dismissed) {
 		stay_to_end(s);
