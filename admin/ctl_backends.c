@@ -248,10 +248,10 @@ static void probe_alike(struct ctl *c, enum protocol_kind proto, struct comparis
 	    (got[SIDE_OLD].logged_in && got[SIDE_NEW].logged_in))
 		return;
 	for (int i = 0; i < SIDES; i++)
-		if (got[i].reached && !got[i].logged_in && !all->login_trouble)
-			all->login_trouble =
-				mem_printf("backend \"%s\": %s", side_name((enum side)i),
-					   got[i].login_err.text);
+		if (!got[i].logged_in && !all->login_trouble)
+			all->login_trouble = mem_printf(
+				"backend \"%s\": %s", side_name((enum side)i),
+				got[i].reached ? got[i].login_err.text : got[i].err.text);
 	release_all(got);
 	probe_all(c, proto, nobody, got);
 }

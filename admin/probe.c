@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
 
@@ -37,6 +38,31 @@ static const char *why_not(void)
 	return errno == EAGAIN || errno == EINPROGRESS ? "timed out" : strerror(errno);
 }
 
+/* A socket with a timeout does not wait on by itself when we were stopped meanwhile (Ctrl-Z and
+ * fg, or a machine that slept): signal(7). */
+static bool was_interrupted(void)
+{
+	return errno == EINTR;
+}
+
+static int connect_within(int fd, const struct addrinfo *a, int within_s)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int rc = connect(fd, a->ai_addr, a->ai_addrlen), why = 0;
+	socklen_t size = sizeof why;
+
+	if (rc == 0 || !was_interrupted())
+		return rc;
+	/* It is under way all the same. */
+	do
+		rc = poll(&p, 1, within_s * 1000);
+	while (rc < 0 && was_interrupted());
+	if (rc > 0)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size);
+	errno = rc > 0 ? why : EINPROGRESS;
+	return errno ? -1 : 0;
+}
+
 static int dial(struct talk *w, const char *host, int port, int connect_s, struct err *e)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all, *a;
@@ -50,7 +76,7 @@ static int dial(struct talk *w, const char *host, int port, int connect_s, struc
 	for (a = all; a; a = a->ai_next) {
 		w->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		set_timeout(w->fd, connect_s); /* bounds connect() too, see socket(7) */
-		if (w->fd >= 0 && connect(w->fd, a->ai_addr, a->ai_addrlen) == 0)
+		if (w->fd >= 0 && connect_within(w->fd, a, connect_s) == 0)
 			break;
 		err_set(e, ERR_TEMP, "connect %s:%d: %s", host, port, why_not());
 		if (w->fd >= 0)
@@ -68,9 +94,11 @@ static int fill(struct talk *w, struct err *e)
 
 	if (buf_len(&w->in) > PROBE_LINE_MAX)
 		return err_set(e, ERR_LIMIT, "a line of more than %d bytes", PROBE_LINE_MAX);
-	errno = 0;
-	ERR_clear_error();
-	n = w->ssl ? SSL_read(w->ssl, room, 4096) : read(w->fd, room, 4096);
+	do {
+		errno = 0;
+		ERR_clear_error();
+		n = w->ssl ? SSL_read(w->ssl, room, 4096) : read(w->fd, room, 4096);
+	} while (n <= 0 && was_interrupted());
 	if (n <= 0)
 		return err_set(e, ERR_TEMP, "no answer: %s",
 			       errno ? why_not() : "the server closed the connection");
@@ -147,6 +175,7 @@ static int start_tls(struct talk *w, const struct backend_conf *b, struct probe 
 	struct tls_peer peer = { .name = b->tls_name ? b->tls_name : b->host,
 				 .ca_file = b->tls_ca_file,
 				 .pin = b->tls_pin };
+	int done;
 
 	/* What came before the handshake could be an attacker's. */
 	if (buf_len(&w->in))
@@ -154,8 +183,12 @@ static int start_tls(struct talk *w, const struct backend_conf *b, struct probe 
 	if (tls_client_new(&peer, &w->tls, e) < 0)
 		return -1;
 	w->ssl = tls_client_start(w->tls, w->fd);
-	ERR_clear_error();
-	if (SSL_connect(w->ssl) == 1) {
+	do {
+		errno = 0;
+		ERR_clear_error();
+		done = SSL_connect(w->ssl);
+	} while (done != 1 && was_interrupted());
+	if (done == 1) {
 		note_certificate(p, w->ssl);
 		return 0;
 	}

@@ -6,6 +6,7 @@ them. The engine is a stand-in that answers with fixed JSON; the real API has it
 import http.server
 import json
 import os
+import signal
 import socket
 import socketserver
 import ssl
@@ -15,6 +16,7 @@ import threading
 
 import pytest
 
+from lib import processes
 from lib.terminal import Terminal
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -598,12 +600,18 @@ class Imap(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
-def imap_server(words):
+def imap_server(words, wait=lambda: True):
+    """wait: called before the greeting; False: there is none."""
     class Talk(socketserver.StreamRequestHandler):
         def handle(self):
+            if not wait():
+                return
             self.wfile.write(b"* OK hello\r\n")
             for line in self.rfile:
                 tag, verb = line.split()[:2]
+                if verb.upper() == b"AUTHENTICATE":
+                    self.wfile.write(b"+ \r\n")
+                    self.rfile.readline()
                 if verb.upper() == b"CAPABILITY":
                     self.wfile.write(b"* CAPABILITY IMAP4rev1 %s\r\n" % words)
                 self.wfile.write(tag + b" OK done\r\n")
@@ -634,6 +642,50 @@ def test_backends_are_compared(config):
     assert "new imap 127.0.0.1:%d: failed" % new.server_address[1] in done.stdout
     old.shutdown()
     old.server_close()
+
+
+def test_who_was_stopped_meanwhile_waits_on(config):
+    """As by Ctrl-Z and fg: that is no failure of the server's."""
+    asked, go = threading.Event(), threading.Event()
+
+    def wait():
+        asked.set()
+        return go.wait(60)
+
+    def is_asleep():
+        return processes.run_state(command.pid) == "S"
+    server = imap_server(b"IDLE", wait)
+    config.write_text((CONFIG % {"old": server.server_address[1], "new": server.server_address[1]}).replace("io_s = 5", "io_s = 60"))
+    with subprocess.Popen([MAILFERRY, "check", "backends"], env=dict(os.environ, MAILFERRY_CONFIG=str(config)),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as command:
+        assert asked.wait(60)
+        processes.wait_until(is_asleep, 60, "it to wait for the greeting")
+        command.send_signal(signal.SIGSTOP)
+        processes.wait_until(lambda: processes.run_state(command.pid) == "T", 60, "it to stand still")
+        command.send_signal(signal.SIGCONT)
+        processes.wait_until(lambda: command.poll() is not None or is_asleep(), 60, "it to go on")
+        go.set()
+        said = command.communicate(timeout=60)[0]
+    server.shutdown()
+    server.server_close()
+    assert command.returncode == 0, said
+
+
+def test_who_did_not_log_in_is_not_said_to_have(config, tmp_path):
+    """A server that answers only the second time, when nobody is logged in any more."""
+    answers = iter([False] + [True] * 10)
+    old, new = imap_server(b"IDLE", lambda: next(answers)), imap_server(b"IDLE")
+    (tmp_path / "master").write_text("secret\n")
+    (tmp_path / "master").chmod(0o600)
+    master = 'host = "127.0.0.1" master_user = m master_password_file = "%s"' % (tmp_path / "master")
+    config.write_text((CONFIG % {"old": old.server_address[1], "new": new.server_address[1]}).replace('host = "127.0.0.1"', master))
+    text = mailferry("check", "backends", "anna", config=config).stdout
+    assert 'no look behind the login: backend "old": ' in text and "(as told before login)" in text, text
+    text = mailferry("check", "backends", "anna", config=config).stdout
+    assert "(as told after login)" in text, text
+    for server in (old, new):
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

@@ -53,13 +53,14 @@ def end_children():
 
 
 def wait_until(check, timeout_s=10.0, what="condition"):
-    """Calls check() until it returns something true, which is returned. A poll, with a deadline."""
+    """Calls check() until it returns something true, which is returned. A poll, with a deadline; once more after it, as we may have slept."""
     deadline = time.monotonic() + timeout_s
     while True:
+        late = time.monotonic() > deadline
         found = check()
         if found:
             return found
-        if time.monotonic() > deadline:
+        if late:
             raise TimeoutError("%s: not within %.0f s" % (what, timeout_s))
         select.select([], [], [], 0.01)
 
@@ -115,6 +116,12 @@ def alive(pid):
     """Running or stopped; a zombie is dead."""
     fields = _stat(pid)
     return fields is not None and fields[0] not in "ZX"
+
+
+def run_state(pid):
+    """"R", "S", "T" …, as in proc(5); None when it is gone."""
+    fields = _stat(pid)
+    return fields and fields[0]
 
 
 def command(pid):
