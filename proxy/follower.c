@@ -125,14 +125,15 @@ static void look_again(struct follower *f)
 static void distrust(struct follower *f, const char *why)
 {
 	struct news *n = news_new(NEWS_DISTRUST);
+	bool first = !f->distrusts;
 
-	if (!f->distrusts)
-		log_error(&f->about, "%s; until then users whom this node knows are served",
-			  why);
 	f->distrusts = true;
 	f->renewed_ms = clock_mono_ms();
 	n->fence_ms = f->renewed_ms + STORE_FENCE_MS - OWN_MARGIN_MS;
 	news_post(f, n);
+	if (first) /* now, when it is so for the sessions too */
+		log_error(&f->about, "%s; until then users whom this node knows are served",
+			  why);
 	orders_drop(f);
 	look_again(f);
 }
