@@ -146,7 +146,7 @@ class World:
 
     def logs(self):
         parts = []
-        for name, text in (("mailferry", self.ferry.log_text() if self.ferry else ""),
+        for name, text in (("mailferry", self.ferry.log_text(400) if self.ferry else ""),
                            ("old", self.old.log_text()), ("new", self.new.log_text())):
             parts.append("---- log of %s, its last lines\n%s" % (name, "\n".join(text.splitlines()[-60:])))
         return "\n".join(parts)

@@ -29,6 +29,18 @@ def own_engine(f):
     return f.cli("status")["engine"]
 
 
+def store_of(f):
+    return f.sections["store"]["path"]
+
+
+def lease_of(f):
+    """(place, until) of the engine at work, by the store."""
+    with sqlite3.connect(store_of(f), timeout=20) as db:
+        found = db.execute("SELECT place, lease_until FROM engine_lease").fetchone()
+    db.close()
+    return found
+
+
 def goes_to(stage, f, person):
     client = ImapClient(f.address, f.ports["imaps"], stage.context)
     stage.opened.append(client)
@@ -59,6 +71,7 @@ def test_the_stand_by_takes_over(stage, two_hosts, person):
     first, second = two_hosts
     assert engines(first) == [("mx1", "at work"), ("mx2", "stands by")]
     assert not own_engine(first)["stands_by"] and own_engine(second)["stands_by"]
+    processes.wait_until(lambda: metrics.Metrics([first.api]).get("mailferry_engines") == 2, 60, "both to be counted")
     told = [metrics.Metrics([f.api]) for f in (first, second)]
     assert [m.get("mailferry_engine_lease") for m in told] == [1, 0]
     assert [m.get("mailferry_engines") for m in told] == [2, 0]     # the store is one's to tell
@@ -69,8 +82,11 @@ def test_the_stand_by_takes_over(stage, two_hosts, person):
     refused = second.command("sync", person.name, check=False)
     assert refused.returncode == 1 and "ask again where it is at work, on host mx1" in refused.stdout
     first.wait_state(person.name, "ready")
-    first.stop()    # cleanly: nobody waits for its lease
-    processes.wait_until(lambda: engines(second) == [("mx2", "at work")], 5, "the stand-by to take over")
+    leader = lease_of(first)[0]
+    first.stop()
+    place, until = lease_of(second)
+    assert place != leader or until == 0    # it has ended cleanly: nobody waits for its lease
+    processes.wait_until(lambda: engines(second) == [("mx2", "at work")], 30, "the stand-by to take over")
     assert second.command("cutover", person.name).returncode == 0
     assert goes_to(stage, second, person) == "new"
     assert not compare(stage.read(stage.old, person), stage.read(stage.new, person))
@@ -84,27 +100,23 @@ def test_a_stopped_engine_wakes_late(stage, two_hosts, person):
     stopped = first.engine()
     stage.new.pause()
     first.import_users([person.name])
-    workers = processes.wait_until(first.workers, 20, "a worker")
+    workers = processes.wait_until(first.workers, 60, "a worker")
     processes.send(stopped, signal.SIGSTOP)
     try:
-        processes.wait_until(lambda: ("mx2", "at work") in engines(second), 20, "the stand-by to take over")
+        processes.wait_until(lambda: ("mx2", "at work") in engines(second), 60, "the stand-by to take over")
         stage.new.resume()
-        processes.wait_until(lambda: not any(processes.alive(p) for p in workers), 20, "its workers to end")
+        processes.wait_until(lambda: not any(processes.alive(p) for p in workers), 60, "its workers to end")
         second.wait_state(person.name, "ready")
     finally:
         processes.send(stopped, signal.SIGCONT)
-    processes.wait_until(lambda: first.engine() not in (None, stopped), 20, "the late engine to give way")
-    processes.wait_until(lambda: engines(second) == [("mx2", "at work"), ("mx1", "stands by")], 20, "a stand-by")
+    processes.wait_until(lambda: first.engine() not in (None, stopped), 60, "the late engine to give way")
+    processes.wait_until(lambda: engines(second) == [("mx2", "at work"), ("mx1", "stands by")], 60, "a stand-by")
     assert "the engine on host mx2 has taken over: this one ends" in first.log_text()
     assert second.command("cutover", person.name).returncode == 0
     assert not compare(stage.read(stage.old, person), stage.read(stage.new, person))
 
 
 # ---- the store is not the one it was
-
-
-def store_of(f):
-    return os.path.join(f.folder, STORE)
 
 
 def keep_copy(f):
@@ -169,10 +181,10 @@ def test_nobody_is_sent_back_by_another_store(stage, own_ferry, how):
         wait_log(f, "cannot start: store")
         f.stop()
         f.start(new_store=True, up=False)
-        processes.wait_until(lambda: f.command("status", check=False).returncode == 0, 20, "the engine's answer")
+        processes.wait_until(lambda: f.command("status", check=False).returncode == 0, 60, "the engine's answer")
         f.import_users([moved.name, stays.name], name="again.csv")
     wait_log(f, "`mailferry store rebuild` gives it the moves that this host has seen")
-    processes.wait_until(lambda: "store rebuild" in f.command("status", check=False).stdout, 20, "the engine to say it")
+    processes.wait_until(lambda: "store rebuild" in f.command("status", check=False).stdout, 60, "the engine to say it")
     refused = f.command("store", "rebuild", check=False)
     assert refused.returncode == 1 and "first %s: import them" % late.name in refused.stderr
     f.import_users([late.name], name="late.csv")

@@ -60,7 +60,7 @@ def paths(f, person):
     ask(f, "/v1/verify", {"user": person.name})
     ask(f, "/v1/phases", {"domain": "example.com", "item": "rollback-plan", "note": "x"})
     ask(f, "/v1/report/final", {})
-    processes.wait_until(lambda: ask(f, "/v1/report/final")[2]["state"] == "done", 10, "the final report")
+    processes.wait_until(lambda: ask(f, "/v1/report/final")[2]["state"] == "done", 30, "the final report")
     return {
         "/v1/report": ["?wave=openapi"],
         "/v1/report/final": ["", "?part=state", "?part=document"],
@@ -78,7 +78,7 @@ def test_real_answers_are_as_described(moved, imap):
     f, person = moved
     c = imap(f)
     c.login(person.name, person.password)
-    processes.wait_until(lambda: f.cli("sessions", person.name)["sessions"], 10, "the session's row")
+    processes.wait_until(lambda: f.cli("sessions", person.name)["sessions"], 60, "the session's row")
     tails, looked_at = paths(f, person), 0
     for o in API.operations:
         if o.method != "GET" or o.path == "/v1/events":

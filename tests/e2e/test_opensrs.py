@@ -59,7 +59,7 @@ class Hosted:
                "imap_port": hosted.ports["imaps"], "pop3_port": hosted.ports["pop3s"],
                "master_user": None, "master_password_file": None}
         mine = {"cluster": api.url, "user": "admin@shop.adm", "password_file": password, "ca_file": stage.ca.cert,
-                "accounts": self.list, "answer_s": 2, **settings.pop("opensrs", {})}
+                "accounts": self.list, "answer_s": 10, **settings.pop("opensrs", {})}
         if "password_file" in mine and mine["password_file"] is None:
             mine["token_file"] = self.token
         self.ferry = own_ferry({"backend new": new, "opensrs": mine, **settings})
@@ -109,7 +109,7 @@ def test_from_nothing_to_new(hosted_ferry, stage, api, imap, hosted):
     for p in people:
         stage.fill(p, {"INBOX": 3})
     h.ferry.import_users([p.name for p in people])
-    h.ferry.wait_state([p.name for p in people], {"provisioned", "syncing", "ready"}, 20)
+    h.ferry.wait_state([p.name for p in people], {"provisioned", "syncing", "ready"})
     h.ferry.cli("sync", "--wave", "1")
     h.ferry.cli("verify", people[0].name)
     h.ferry.cli("cutover", "--wave", "1")
@@ -143,7 +143,7 @@ def test_nobody_leaves_a_core(hosted_ferry, stage, api, tmp_path):
     h.write([{"user": p.name, "hash": hashed(p.password)}])
     api.fail("late", "generate_token", times=9)
     h.ferry.import_users([p.name])
-    processes.wait_until(lambda: api.asked("generate_token"), 20, "a worker with the password in hand")
+    processes.wait_until(lambda: api.asked("generate_token"), 60, "a worker with the password in hand")
     for pid in [*h.ferry.workers()[:1], h.ferry.nodes()[0], h.ferry.engine()]:
         folder = os.readlink("/proc/%d/cwd" % pid)
         there = set(os.listdir(folder))
@@ -152,7 +152,7 @@ def test_nobody_leaves_a_core(hosted_ferry, stage, api, tmp_path):
         if h.ferry.account:     # whom nobody may dump, the kernel gives to root
             assert os.stat("/proc/%d/environ" % pid).st_uid == 0
         processes.send(pid, signal.SIGABRT)
-        processes.wait_until(lambda: not processes.alive(pid), 20, "process %d to die" % pid)
+        processes.wait_until(lambda: not processes.alive(pid), 60, "process %d to die" % pid)
         fresh = {n for n in os.listdir(folder) if "core" in n} - there
         assert not fresh, "a core file, as this host %s" % ("does" if control else "did not for a shell")
     assert not h.ferry.found([PASSWORD])
@@ -161,7 +161,7 @@ def test_nobody_leaves_a_core(hosted_ferry, stage, api, tmp_path):
 def test_provision(hosted_ferry, stage, api):
     """What differs is shown first; the same again changes nothing; every fault costs a retry, or is said."""
     a, b, c = people = [stage.take() for _ in range(3)]
-    h = hosted_ferry(opensrs={"create": False, "answer_s": 1}, sync={"connect_s": 1})
+    h = hosted_ferry(opensrs={"create": False})
     rows = [{"user": "@" + DOMAIN, "quota": "2G"}] + [
         {"user": p.name, "name": "Person", "password": "Marked-%d-pw" % i, "language": "de_DE"}
         for i, p in enumerate(people)]
@@ -214,7 +214,8 @@ def test_provision(hosted_ferry, stage, api):
 def test_faults(hosted_ferry, stage, api, kind):
     """Met by one call of each method it costs time; where it stays, one user fails, and the next run heals that."""
     a, b = stage.take(), stage.take()
-    h = hosted_ferry(opensrs={"create": False, "answer_s": 1}, sync={"connect_s": 1})
+    late = kind == "late"
+    h = hosted_ferry(opensrs={"create": False, "answer_s": 1 if late else 10}, sync={"connect_s": 1 if late else 10})
     h.write([{"user": p.name, "password": "Marked-%d-pw" % i} for i, p in enumerate((a, b))])
     h.ferry.import_users([a.name, b.name])
     for method in ("authenticate", "get_domain", "change_domain", "get_user", "change_user"):
@@ -265,7 +266,7 @@ def test_session_tokens(hosted_ferry, stage, api):
     own = h.ferry.secret_file("own-password", p.password)
     h.ferry.import_users([{"user": p.name, "new_password_file": own, "wave": "1"},
                           {"user": without.name, "wave": "1"}])
-    h.ferry.wait_state([p.name, without.name], "ready", 20)
+    h.ferry.wait_state([p.name, without.name], "ready")
     assert len(api.asked("generate_token")) == 2
     api.expire_tokens()
     h.ferry.cli("sync", "--wave", "1")
@@ -320,7 +321,7 @@ def test_killed_in_the_middle(hosted_ferry, api):
         command.join(60)
         assert there + 100 < len(api.users) < 1000
         assert all(u["attributes"]["name"] for u in api.users.values())
-        processes.wait_until(lambda: not h.ferry.command("status", check=False).returncode, 20, "the engine")
+        processes.wait_until(lambda: not h.ferry.command("status", check=False).returncode, 60, "the engine")
     assert " 0 failed" in h.provision()
     assert sorted(api.users) == names
     assert len({u["id"] for u in api.users.values()}) == 1000

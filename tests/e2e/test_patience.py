@@ -34,12 +34,21 @@ class Pair:
         self.new = FakeMail("new", folder, ca, {ANNA: PASSWORD})
         for i in range(MESSAGES):
             self.old.put(ANNA, b"INBOX" if i % 3 else b"Sent", mail.message("m%d" % i), {b"\\Seen"})
-        self.copier = Copier(self.old, self.new, ca, ANNA, PASSWORD, folder, fence_s=0, connect_s=5, io_s=5)
+        self.copier = Copier(self.old, self.new, ca, ANNA, PASSWORD, folder, fence_s=0)
 
     def fails(self, **changes):
         code, result = self.copier.run(**changes)
         assert code == 0 and not result["ok"], result
         assert PASSWORD not in result["text"]
+        return result
+
+    def fails_saying(self, says, **changes):
+        """With limits of a second: if somebody stands still for so long it may be another one that is over first."""
+        for _ in range(5):
+            result = self.fails(**changes)
+            if says in result["text"]:
+                break
+        assert says in result["text"], result
         return result
 
     def ends_well(self):
@@ -231,12 +240,12 @@ def test_a_token_command_that_fails(pair):
     path = os.path.join(pair.folder, "token")
     pair.copier.sides["old"].update(mechanism="XOAUTH2", token_command=path, password="")
     assert "No such file" in pair.fails()["text"]
-    for script, says in (("#!/bin/sh\nexit 3\n", "it failed (status 3)"), ("#!/bin/sh\n", "it printed no token"),
-                         ("#!/bin/sh\nsleep 60\n", "no token within 1 s")):
+    for script, says, io_s in (("#!/bin/sh\nexit 3\n", "it failed (status 3)", 30), ("#!/bin/sh\n", "it printed no token", 30),
+                               ("#!/bin/sh\nsleep 60\n", "no token within 1 s", 1)):
         with open(path, "w") as f:
             f.write(script)
         os.chmod(path, 0o755)
-        assert says in pair.fails(io_s=1)["text"]
+        pair.fails_saying(says, io_s=io_s)
 
 
 @pytest.mark.parametrize("trouble, tls", [("expired", "implicit"), ("expired", "starttls"), ("other name", "implicit"),
@@ -294,21 +303,21 @@ def drip(text, every_s):
     return serve
 
 
-@pytest.mark.parametrize("serve, kind, says", [
-    (lambda s: s.sendall(b"* PREAUTH [CAPABILITY IMAP4rev1] in\r\n"), "protocol", "does not greet"),
-    (lambda s: s.sendall(b"* BYE come back later\r\n"), "temporary", "BYE come back later"),
-    (lambda s: time.sleep(180), "temporary", "timed out"),
-    (drip(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello\r\n" * 100, 0.2), "temporary", "timed out"),
-    (drip(b"x" * 1000, 0.2), "temporary", "timed out"),
+@pytest.mark.parametrize("serve, kind, says, connect_s", [
+    (lambda s: s.sendall(b"* PREAUTH [CAPABILITY IMAP4rev1] in\r\n"), "protocol", "does not greet", 60),
+    (lambda s: s.sendall(b"* BYE come back later\r\n"), "temporary", "BYE come back later", 60),
+    (lambda s: time.sleep(180), "temporary", "timed out", 1),
+    (drip(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello\r\n" * 100, 0.2), "temporary", "timed out", 1),
+    (drip(b"x" * 1000, 0.2), "temporary", "timed out", 1),
 ], ids=["preauth", "bye", "tarpit", "slow lines", "no end"])
-def test_a_server_that_never_lets_us_in_is_given_up(pair, serve, kind, says):
+def test_a_server_that_never_lets_us_in_is_given_up(pair, serve, kind, says, connect_s):
     """case 76"""
     with listener(serve) as s:
         pair.copier.sides["old"].update(tls="none", port=s.getsockname()[1])
         start = time.monotonic()
-        result = pair.fails(connect_s=1, io_s=5)        # so that it is the first limit which ends it
+        result = pair.fails(connect_s=connect_s, io_s=60)       # so that it is the first limit which ends it
         assert result["kind"] == kind and says in result["text"], result
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 30
 
 
 def test_a_server_that_crawls_is_given_up(pair):
@@ -320,9 +329,8 @@ def test_a_server_that_crawls_is_given_up(pair):
 
     pair.old.rules["LIST"] = crawl
     start = time.monotonic()
-    result = pair.fails(io_s=1)
-    assert result["kind"] == "temporary" and "crawls" in result["text"], result
-    assert time.monotonic() - start < 20
+    assert pair.fails_saying("crawls", io_s=1)["kind"] == "temporary"
+    assert time.monotonic() - start < 60
 
 
 # ---- secrets
@@ -362,22 +370,23 @@ def test_secrets_stay_secret(pair):
 
 # ---- what the command says about it
 
-def test_check_user_proves_both_logins(stage, ferry, resident):
+def test_check_user_proves_both_logins(stage, ferry, person):
     c = ImapClient(stage.old.address, stage.old.ports["imaps"], stage.context)
-    c.login(resident.name, resident.password)
+    c.login(person.name, person.password)
     for i in range(3):
         c.append(b"INBOX", mail.message("c%d" % i), b"", mail.imap_date(1500000000))
     c.logout()
-    ferry.cli("sync", resident.name)
-    answer = ferry.cli("check", "user", resident.name)
+    ferry.import_users([person.name])   # only now: a pass that began before the mail was there would do for sync, too
+    ferry.cli("sync", person.name)
+    answer = ferry.cli("check", "user", person.name)
     old, new = answer["sides"]
     assert answer["ok"] and [old["server"], new["server"]] == [type(s).__name__ for s in (stage.old, stage.new)]
     assert old["messages"] == 3 and old["bytes"] > 0 and new["messages"] == 3 and old["folders"] >= 1
     assert old["tls"] == "TLSv1.3" and old["mechanism"] == "PLAIN"
-    assert "TLSv1.3" in ferry.command("check", "user", resident.name).stdout
+    assert "TLSv1.3" in ferry.command("check", "user", person.name).stdout
     with pytest.raises(Exception, match="is not known"):
         ferry.command("check", "user", "nobody@example.com")
-    shown = ferry.command("check", "backends", resident.name).stdout    # which asks no ID
+    shown = ferry.command("check", "backends", person.name).stdout    # which asks no ID
     assert re.search("server +%s" % ("\\S" if old["server"] == "Cyrus" else old["server"]), shown), shown
 
 
@@ -413,7 +422,7 @@ def test_the_copier_makes_room_for_live_users(ca, tmp_path):
     try:
         ferry.import_users([{"user": ANNA, "old_password_file": ferry.secret_file("p", PASSWORD),
                              "new_password_file": ferry.secret_file("p", PASSWORD)}])
-        assert wait_for(lambda: "by the settings" in ferry.command("why", ANNA).stdout, 20)
+        assert wait_for(lambda: "by the settings" in ferry.command("why", ANNA).stdout, 60)
         time.sleep(11)          # two looks at a server that is quick
         assert "live users" not in ferry.command("why", ANNA).stdout
         slow.set()

@@ -244,7 +244,7 @@ def test_a_user_is_moved(stage, own_ferry, person, imap, pop3, old):
     phone.login(person.name, person.password)
     f.command("cutover", person.name, "--no-wait")
     processes.wait_until(lambda: [s["doing"] for s in f.cli("sessions", person.name)["sessions"] if s["state"] == "DRAIN"]
-                         == ["locks the mail until its QUIT"], 10, "it to be waited for")
+                         == ["locks the mail until its QUIT"], 60, "it to be waited for")
     assert c.command(b"RETR 1").startswith(b"+OK")      # it is not kept from going on
     while c.line() != b".\r\n":
         pass

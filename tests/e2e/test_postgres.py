@@ -36,7 +36,7 @@ def test_a_user_is_moved_with_the_store_on_a_server(postgres, own_ferry, stage, 
     ferry.wait_state([person.name], {"ready"})
     assert ferry.command("cutover", "--wave", "1", "--rate", "60", "--first-hour", "9").returncode == 0
     assert ferry.state(person.name) == "trailing"
-    processes.wait_until(lambda: engine(ferry).get("mailferry_waves", state="moved") == 1, 5, "the wave to be counted")
+    processes.wait_until(lambda: engine(ferry).get("mailferry_waves", state="moved") == 1, 30, "the wave to be counted")
     assert engine(ferry).get("mailferry_store_errors_total") == 0
     assert ferry.cli("report", "--wave", "1")["flips"] == 1
     assert "postgresql" not in ferry.log_text() or postgres.url not in ferry.log_text()

@@ -263,7 +263,7 @@ def test_sessions_are_shown(ferry, resident, imap):
 
     def shown():
         return [s for s in ferry.cli("sessions", resident.name)["sessions"] if s["state"] == "RELAY"]
-    rows = processes.wait_until(shown, 10, "the session to be listed")
+    rows = processes.wait_until(shown, 60, "the session to be listed")
     assert len(rows) == 1 and rows[0]["side"] == "old" and rows[0]["proto"] == "imap"
 
 

@@ -106,7 +106,7 @@ def test_under_a_client_that_never_stops(stage, ferry, mover):
         for c in (busy, idle):
             c.wait_on("old")
         settled = len(ledger.acknowledged)
-        processes.wait_until(lambda: len(ledger.acknowledged) > settled + 20, 20, "changes on old")
+        processes.wait_until(lambda: len(ledger.acknowledged) > settled + 20, 60, "changes on old")
     finally:
         for c in (busy, idle):
             c.stopping.set()
@@ -160,8 +160,16 @@ def test_the_way_back_begins_with_a_pass_of_its_own(stage, own_ferry, person):
     f.import_users([person.name])
     f.command("cutover", person.name)
     f.wait_state(person.name, "trailing")
-    stage.old.pause()
-    processes.wait_until(f.workers, 10, "a trailing pass that stands still")
+
+    def paused():
+        """Between two passes: one that is at its end could still reach it."""
+        stage.old.pause()
+        if not f.workers():
+            return True
+        stage.old.resume()
+        return False
+    processes.wait_until(paused, 30, "no pass to be under way")
+    processes.wait_until(f.workers, 30, "a trailing pass that stands still")
     f.command("rollback", person.name, "--no-wait")
     stage.old.resume()
     f.wait_state(person.name, "ready")

@@ -137,7 +137,7 @@ class Case:
             return
         self.f.command(self.way, self.person.name, "--no-wait")
         if step == "connect":
-            processes.wait_until(self.f.workers, 10, "the worker")
+            processes.wait_until(self.f.workers, 60, "the worker")
             return
         if step == "flip":
             self.wait(("trailing",) if self.way == "cutover" else ("ready",))
@@ -172,10 +172,10 @@ class Case:
 
     def recovered(self):
         """Everything answers again; the user's side by the store."""
-        processes.wait_until(lambda: self.f.engine() and len(self.f.nodes()) == 2, 20, "all processes")
-        processes.wait_until(lambda: self.f.command("status", check=False).returncode == 0, 20, "the engine")
-        processes.wait_until(lambda: all(n["health"] == "up" for n in self.f.cli("status")["nodes"]), 20, "both nodes")
-        processes.wait_until(self.is_settled, 20, "%s to have one side" % self.person.name)
+        processes.wait_until(lambda: self.f.engine() and len(self.f.nodes()) == 2, 60, "all processes")
+        processes.wait_until(lambda: self.f.command("status", check=False).returncode == 0, 60, "the engine")
+        processes.wait_until(lambda: all(n["health"] == "up" for n in self.f.cli("status")["nodes"]), 60, "both nodes")
+        processes.wait_until(self.is_settled, 60, "%s to have one side" % self.person.name)
         return "old" if self.state() == "ready" else "new"
 
     def is_settled(self):

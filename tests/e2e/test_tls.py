@@ -150,7 +150,7 @@ class Resumer:
 
 def taken_by(f):
     """Which nodes have taken connections."""
-    return set(re.findall(r"node=(\S+) .*: connected to imaps", f.log_text(100000)))
+    return set(re.findall(r"node=(\S+) .*: connected to imaps", f.log_text()))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
@@ -184,16 +184,16 @@ def test_ticket_keys_change_while_clients_come_back(stage, own_ferry):
         client.session = forgotten
         return not client.visit(f)
     processes.wait_until(gone, 30, "the first ticket to be worth nothing")
-    assert any(client.visit(f) for _ in range(SESSIONS))
+    processes.wait_until(lambda: client.visit(f), 30, "a ticket to be good for something")
 
 
 # ---- new certificates
 
 def hup(f):
-    marks = f.log_text(100000).count("settings reloaded")
+    marks = f.log_text().count("settings reloaded")
     os.kill(f.pid, signal.SIGHUP)
-    processes.wait_until(lambda: f.log_text(100000).count("settings reloaded") >= marks + len(f.nodes()), 30,
-                         "all nodes to reload")
+    processes.wait_until(lambda: f.log_text().count("settings reloaded") >= marks + len(f.nodes()) + 1, 30,
+                         "all nodes and the engine to reload")
 
 
 def test_certificates_change_under_living_sessions(stage, own_ferry, person, imap):

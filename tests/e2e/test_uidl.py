@@ -167,7 +167,7 @@ def test_whoever_reads_by_pop3_on_old_is_known(keeper, stage, person, pop3, imap
     c.login(person.name, person.password)
     assert not (store.state(person.name) or (0,))[0]
     entered(pop3, keeper, person)
-    processes.wait_until(lambda: (store.state(person.name) or (0,))[0], 5, "the store to know")
+    processes.wait_until(lambda: (store.state(person.name) or (0,))[0], 30, "the store to know")
 
 
 def test_no_memory_for_maps(own_ferry, stage, person, pop3):
@@ -329,7 +329,7 @@ def test_without_a_map_a_pop3_user_is_not_moved(own_ferry, stage, person, pop3):
     f.import_users([person.name, other.name])
     entered(pop3, f, person).command(b"QUIT")
     store = Store(f)
-    processes.wait_until(lambda: (store.state(person.name) or (0,))[0], 5, "the store to know")
+    processes.wait_until(lambda: (store.state(person.name) or (0,))[0], 30, "the store to know")
     f.wait_state([person.name, other.name], "ready")
     f.command("cutover", other.name)
     f.wait_state(other.name, "trailing")
@@ -337,7 +337,7 @@ def test_without_a_map_a_pop3_user_is_not_moved(own_ferry, stage, person, pop3):
 
     def check():
         return {i["name"]: i for i in f.cli("why", person.name)["waits_for"]}["pop3-ids"]
-    processes.wait_until(lambda: check()["state"] == "waits", 20, "the gate to hold her up")
+    processes.wait_until(lambda: check()["state"] == "waits", 60, "the gate to hold her up")
     assert "there is no map of them" in check()["text"] and "Connection refused" in check()["text"], check()
     assert f.state(person.name) == "ready"
     assert "Connection refused" in store.state(person.name)[4]
@@ -387,5 +387,5 @@ def test_what_old_shows_by_pop3(own_ferry, stage, person, pop3, trouble):
             kept = {mail: uidl for uidl, mail in drop}
             assert [i for _, i in ids(entered(pop3, f, person))] == [kept[body] for body in ODD]
         else:
-            processes.wait_until(lambda: why in store.state(person.name)[4], 20, "the reason")
+            processes.wait_until(lambda: why in store.state(person.name)[4], 60, "the reason")
             assert f.state(person.name) == "ready" and "unique ids" in f.command("why", person.name).stdout

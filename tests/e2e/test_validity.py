@@ -35,7 +35,7 @@ def filled(stage, ferry, person):
     old.command(b"SELECT INBOX")
     old.command(b"UID STORE 2,7,8,%d +FLAGS.SILENT (\\Deleted)" % (COUNT + 4))
     old.command(b"EXPUNGE")
-    processes.wait_until(lambda: time.time() >= validity(old) + 1, 5, "another second: Dovecot numbers folders by them")
+    processes.wait_until(lambda: time.time() >= validity(old) + 1, 30, "another second: Dovecot numbers folders by them")
     ferry.import_users([person.name])
     ferry.command("sync", person.name, "--no-wait")
     ferry.wait_state(person.name, "ready")

@@ -145,15 +145,16 @@ def test_a_folder_is_recognised_by_its_mail_or_missed(auditor, spoil, stage):
     assert [(s["new"], s["messages"]) for s in strange] == [("Arbeit", [0, 5])]
 
 
-def test_the_command_grades_signs_and_keeps(ferry, resident, stage, tmp_path):
-    stage.fill(resident, {"INBOX": 5})
-    ferry.cli("sync", resident.name)
-    ferry.wait_state([resident.name], {"ready"})
-    done = ferry.command("verify", resident.name)
-    assert "%s: perfect: 5 messages the same" % resident.name in done.stdout
-    seen = json.loads(ferry.command("verify", resident.name, "--json", "--level", "sample=3").stdout)
+def test_the_command_grades_signs_and_keeps(ferry, person, stage, tmp_path):
+    stage.fill(person, {"INBOX": 5})
+    ferry.import_users([person.name])
+    ferry.cli("sync", person.name)
+    ferry.wait_state([person.name], {"ready"})
+    done = ferry.command("verify", person.name)
+    assert "%s: perfect: 5 messages the same" % person.name in done.stdout
+    seen = json.loads(ferry.command("verify", person.name, "--json", "--level", "sample=3").stdout)
     report = seen["document"]["report"]
-    assert (report["user"], report["level"], report["grade"]) == (resident.name, "sample", "perfect")
+    assert (report["user"], report["level"], report["grade"]) == (person.name, "sample", "perfect")
     assert report["totals"]["messages"] == {"old": 5, "new": 5}
     kept = tmp_path / "report.json"
     kept.write_text(json.dumps(seen["document"], indent=3))
@@ -162,7 +163,7 @@ def test_the_command_grades_signs_and_keeps(ferry, resident, stage, tmp_path):
     kept.write_text(json.dumps(seen["document"]).replace('"perfect"', '"good"'))
     changed = ferry.command("verify", "--check-file", str(kept), check=False)
     assert changed.returncode == 1 and "it was changed" in changed.stderr
-    page = os.path.join(ferry.folder, "reports", resident.name + ".html")
+    page = os.path.join(ferry.folder, "reports", person.name + ".html")
     with open(page, encoding="utf-8") as f:
         assert '<p class="grade perfect">perfect</p>' in f.read()
     assert subprocess.run(["find", os.path.dirname(page), "-perm", "/077", "-type", "f"], capture_output=True,

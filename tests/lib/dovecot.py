@@ -173,7 +173,7 @@ class Dovecot(Server):
 
     def doveadm(self, *args):
         """The server's own tool, past every protocol."""
-        subprocess.run(["doveadm", "-c", os.path.join(self.folder, "dovecot.conf"), *args], check=True, timeout=20,
+        subprocess.run(["doveadm", "-c", os.path.join(self.folder, "dovecot.conf"), *args], check=True, timeout=60,
                        stdin=subprocess.DEVNULL)
 
     def _command(self):

@@ -11,7 +11,7 @@ LINE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
-def get(path, page, method="GET", timeout_s=10):
+def get(path, page, method="GET", timeout_s=30):
     """(status, body) of a page of the control socket."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(timeout_s)

@@ -49,7 +49,7 @@ class Postgres:
                  "-c", "listen_addresses=" + self.address, "-c", "fsync=off", "-c", "shared_buffers=16MB",
                  "-c", "max_connections=60"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._as)
-        processes.wait_until(self._answers, 20, "PostgreSQL to answer")
+        processes.wait_until(self._answers, 60, "PostgreSQL to answer")
         return self
 
     def _answers(self):

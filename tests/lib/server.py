@@ -52,7 +52,7 @@ class Server:
                                              start_new_session=True, cwd=self.folder, env=self._env,
                                              **self._as_user(), **processes.tie())
         try:
-            processes.wait_until(self._ready, 15, "%s %s to answer" % (self.kind, self.name))
+            processes.wait_until(self._ready, 60, "%s %s to answer" % (self.kind, self.name))
         except (TimeoutError, RuntimeError) as e:
             self.stop()
             raise RuntimeError("%s\n%s" % (e, self.log_text())) from None
@@ -79,7 +79,7 @@ class Server:
         """Returns when it counts."""
         self.users[user] = password
         self._store_password(user)
-        processes.wait_until(lambda: self._takes(user), 10, "%s to take the password" % self.name)
+        processes.wait_until(lambda: self._takes(user), 30, "%s to take the password" % self.name)
 
     def _store_password(self, user):
         """Puts self.users[user] where the running server looks."""
