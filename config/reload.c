@@ -63,20 +63,38 @@ static void tell(const struct taking *t, const char *section, const char *name, 
 	mem_free(&what);
 }
 
+/* Of what was checked together a part alone may make no sense: an address that is still listened
+ * on, without what is to be answered there. */
+static bool waits(enum section_kind kind, const void *now, const void *fresh)
+{
+	for (size_t i = 0; i < setting_row_count && section_rows[kind].whole; i++) {
+		const struct setting_row *row = &setting_rows[i];
+
+		if (row->section == kind && !row->reloadable &&
+		    !same_value(row, (const char *)now + row->offset,
+				(const char *)fresh + row->offset))
+			return true;
+	}
+	return false;
+}
+
 static void take_section(const struct taking *t, enum section_kind kind, const char *title,
 			 void *now, void *fresh)
 {
 	const char *shown = title ? title : section_rows[kind].name;
+	bool all_wait = waits(kind, now, fresh);
 
 	for (size_t i = 0; i < setting_row_count; i++) {
 		const struct setting_row *row = &setting_rows[i];
 		void *a = (char *)now + row->offset, *b = (char *)fresh + row->offset;
 
+		bool taken = row->reloadable && !all_wait;
+
 		if (row->section != kind || same_value(row, a, b))
 			continue;
-		if (row->reloadable)
+		if (taken)
 			swap_value(row, a, b);
-		tell(t, shown, row->name, row->reloadable);
+		tell(t, shown, row->name, taken);
 	}
 }
 

@@ -28,10 +28,12 @@ const struct section_row section_rows[SECTIONS] = {
 			    "Passwords that old has taken from clients are kept, sealed to a key of the "
 			    "engine (`mailferry learn-key`), for copying and for the new account." },
 	[SECTION_LOOKUP] = { "lookup", false,
-			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes." },
+			     "Tells Postfix (socketmap:ADDRESS:route) where a user's mail goes.",
+			     true },
 	[SECTION_API] = { "api", false,
 			  "The engine's HTTP API and web page, for people and programs that have no "
-			  "way to its Unix socket (docs/api.md)." },
+			  "way to its Unix socket (docs/api.md).",
+			  true },
 	[SECTION_DNS] = { "dns", false,
 			  "Where mail and clients of the domains are led once their users are on "
 			  "new (`mailferry check dns`)." },
@@ -360,9 +362,9 @@ const struct setting_row setting_rows[] = {
 	INT("rollback_hours", AT(SECTION_WAVES, waves.rollback_hours), "24", 1, 8760, "h",
 	    "Those go back who were moved so lately."),
 
-	TEXT("domains", AT(SECTION_LEARN, learn.domains), NULL, true,
+	TEXT("domains", AT(SECTION_LEARN, learn.domains), NULL, false,
 	     "Of whose users: \"example.com example.org\", or \"*\"; unset: nothing is learned."),
-	TEXT("public_key", AT(SECTION_LEARN, learn.public_key), NULL, true,
+	TEXT("public_key", AT(SECTION_LEARN, learn.public_key), NULL, false,
 	     "What nodes seal to: the line that `mailferry learn-key FILE` prints."),
 	TEXT("key_file", AT(SECTION_LEARN, learn.key_file), NULL, false,
 	     "That FILE. `mailferry run` opens it for the engine: it may belong to root alone."),

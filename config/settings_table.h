@@ -34,6 +34,7 @@ struct section_row {
 	const char *name;
 	bool titled; /* listener "NAME" { … } */
 	const char *help;
+	bool whole; /* a reload takes all that was changed in it, or nothing */
 };
 extern const struct section_row section_rows[SECTIONS];
 

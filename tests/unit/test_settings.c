@@ -651,6 +651,45 @@ static void reload_keeps_and_names_the_rest(void **state UNUSED)
 	settings_release(&s);
 }
 
+/* What was checked together: no listening address may be left without its answers. */
+static void reload_takes_a_whole_or_nothing(void **state UNUSED)
+{
+#define MTA  "lookup { listen = \"127.0.0.1:1\" old = a new = b }\n"
+#define DESK "api { listen = \"127.0.0.1:2\" tls = no tokens = \"tls.pem\" }\n"
+	struct settings s;
+
+	load_good(BASE MTA DESK, &s);
+	take(&s, BASE,
+	     "- lookup: listen\n- lookup: old\n- lookup: new\n"
+	     "- api: listen\n- api: tls\n- api: tokens\n");
+	assert_string_equal(s.lookup.old_transport, "a");
+	assert_string_equal(s.lookup.new_transport, "b");
+	assert_non_null(s.api.tokens);
+	take(&s, BASE "lookup { listen = \"127.0.0.1:1\" old = c new = b }\n" DESK,
+	     "+ lookup: old\n");
+	assert_string_equal(s.lookup.old_transport, "c");
+	settings_release(&s);
+}
+
+/* The engine's key is opened when it starts: nodes seal to no other one, nor to one that nobody has. */
+static void reload_begins_no_learning(void **state UNUSED)
+{
+	static const char *const hex =
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct settings s;
+	char *text = mem_printf(BASE "learn { domains = \"*\" public_key = \"%s\""
+				     " key_file = \"tls.key\" days = 3 }\n",
+				hex);
+
+	load_good(BASE, &s);
+	take(&s, text,
+	     "- learn: domains\n- learn: public_key\n- learn: key_file\n+ learn: days\n");
+	assert_null(s.learn.domains);
+	assert_null(s.learn.public_key);
+	mem_free(&text);
+	settings_release(&s);
+}
+
 static void reload_takes_domains(void **state UNUSED)
 {
 	struct settings s;
@@ -772,6 +811,8 @@ int main(void)
 		cmocka_unit_test(the_word_of_others),
 		cmocka_unit_test(reload_takes_what_may_change),
 		cmocka_unit_test(reload_keeps_and_names_the_rest),
+		cmocka_unit_test(reload_takes_a_whole_or_nothing),
+		cmocka_unit_test(reload_begins_no_learning),
 		cmocka_unit_test(reload_takes_domains),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(sample_loads),
