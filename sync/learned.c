@@ -15,8 +15,8 @@
 struct learned {
 	const struct settings *settings;
 	struct store *store;
-	struct seal_opener *opener;
-	int64_t erased_ms; /* monotonic */
+	struct seal_opener *opener; /* NULL: nothing is learned, and nothing opened */
+	int64_t erased_ms;	    /* monotonic */
 };
 
 static int open_key(const char *path, struct err *e)
@@ -27,21 +27,25 @@ static int open_key(const char *path, struct err *e)
 		      : fd;
 }
 
+static int make_opener(const struct settings *s, int key_fd, struct seal_opener **out,
+		       struct err *e)
+{
+	int fd = key_fd >= 0 ? key_fd : open_key(s->learn.key_file, e), rc;
+
+	if (fd < 0)
+		return -1;
+	rc = seal_opener_new(fd, s->learn.key_file, s->learn.public_key, out, e);
+	close(fd);
+	return rc;
+}
+
 int learned_new(const struct settings *s, struct store *st, int key_fd, struct learned **out,
 		struct err *e)
 {
-	struct seal_opener *opener;
-	int fd, rc;
+	struct seal_opener *opener = NULL;
 
 	*out = NULL;
-	if (!s->learn.domains)
-		return 0;
-	fd = key_fd >= 0 ? key_fd : open_key(s->learn.key_file, e);
-	if (fd < 0)
-		return -1;
-	rc = seal_opener_new(fd, s->learn.key_file, s->learn.public_key, &opener, e);
-	close(fd);
-	if (rc < 0)
+	if (s->learn.domains && make_opener(s, key_fd, &opener, e) < 0)
 		return -1;
 	*out = mem_new(sizeof **out);
 	**out = (struct learned){ .settings = s, .store = st, .opener = opener };
@@ -59,7 +63,7 @@ void learned_free(struct learned **l)
 int learned_find(const struct learned *l, const char *user, struct secret *out, struct err *e)
 {
 	char *sealed = NULL;
-	int got = l ? store_learned_read(l->store, user, &sealed, e) : 0;
+	int got = l && l->opener ? store_learned_read(l->store, user, &sealed, e) : 0;
 	int rc = got <= 0 ? got : seal_open(l->opener, sealed, out, e);
 
 	mem_free(&sealed);

@@ -3,7 +3,8 @@
  * users whose login has no password file and no master user. Gone when the user is done, and
  * learn.days after the last login.
  *
- * NULL is a vault too: nothing is learned (section learn is empty).
+ * With an empty section learn nothing is learned and nothing opened, but what is there from before
+ * is erased as it would have been. NULL is a vault too, of nobody's.
  */
 #ifndef SYNC_LEARNED_H
 #define SYNC_LEARNED_H
@@ -14,8 +15,7 @@
 
 struct learned;
 
-/* key_fd: learn.key_file, opened by who started us, or -1: we open it. *out stays NULL where
- * nothing is learned. */
+/* key_fd: learn.key_file, opened by who started us, or -1: we open it. */
 int learned_new(const struct settings *s, struct store *st, int key_fd, struct learned **out,
 		struct err *e) MUST_CHECK;
 void learned_free(struct learned **l);

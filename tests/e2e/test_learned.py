@@ -117,6 +117,23 @@ def test_only_of_the_domains_that_are_named(learning, stage, imap):
     assert "the password was learned" not in f.log_text() and not sealed(f)
 
 
+def test_what_was_learned_goes_though_nothing_is_learned_any_more(learning, stage, person, imap):
+    f = learning()
+    f.import_users([bare(person)])
+    log_in(imap, f, person)
+    processes.wait_until(lambda: sealed(f), 10, "the password to be learned")
+    f.stop()
+    with open(f.conf) as conf:
+        text = conf.read()
+    begin = text.index("learn {")
+    with open(f.conf, "w") as conf:
+        conf.write(text[:begin] + text[text.index("}", begin) + 1:])
+    with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db")) as db:
+        db.execute("UPDATE learned SET at = 1")     # long ago
+    f.start(new_store=False)
+    processes.wait_until(lambda: not sealed(f), 20, "the password to be erased")
+
+
 def test_a_key_that_does_not_fit(learning, stage, own_ferry, tmp_path):
     f = learning()
     f.stop()
