@@ -27,6 +27,7 @@ struct cutover {
 	bool has_result;
 	struct job_result result;
 	struct uidl_inbox uidl;
+	bool any_map; /* of unique ids: the user is let pass with it as it is */
 	enum undo_cause cause;
 	char why[ERR_TEXT_MAX]; /* of the undo */
 	struct log_about about;
@@ -143,6 +144,8 @@ static bool gate_is_open(struct cutover *c, const struct job_result *r, char *wh
 		known.facts = r->facts;
 		v.known = &known;
 		open = gate_may_flip(&u, &v, why, size);
+		c->any_map = known.waived[GATE_POP3_IDS].on ||
+			     v.s->gate.pop3_ids == RULE_WARN;
 	} else {
 		snprintf(why, size, "%s", e.text);
 	}
@@ -234,10 +237,30 @@ static void finalize(struct cutover *c)
 	c->o.shop->go(c->worker);
 }
 
-static void flip(struct cutover *c)
+/* Before the flip, for nodes ask at once; as uidl_let_pass(). */
+static int take_map(struct cutover *c, struct err *e)
+{
+	return c->any_map ? uidl_let_pass(c->o.store, c->o.settings, c->name, e) : 0;
+}
+
+/* Who is not flipped after all is asked again. */
+static void give_map_back(struct cutover *c)
 {
 	struct err e = { 0 };
 
+	if (store_uidl_accept(c->o.store, c->name, false, &e) < 0)
+		log_error(&c->about, "%s", e.text);
+}
+
+static void flip(struct cutover *c)
+{
+	struct err e = { 0 };
+	int taken = take_map(c, &e);
+
+	if (taken < 0) {
+		undo(c, UNDO_STORE, "%s", e.text);
+		return;
+	}
 	switch (move(c, user_flip_state(c->direction), "last delta clean", &e)) {
 	case MOVE_DONE:
 		log_info(&c->about, "flipped after %lld ms: logins go to %s",
@@ -246,9 +269,11 @@ static void flip(struct cutover *c)
 		finish(c, CUTOVER_FLIPPED, "");
 		break;
 	case MOVE_LOST:
+		if (taken)
+			give_map_back(c);
 		undo(c, UNDO_MOVED, "too late for the flip");
 		break;
-	case MOVE_FAILED:
+	case MOVE_FAILED: /* it may have been written, and then the map is needed */
 		undo(c, UNDO_STORE, "%s", e.text);
 		break;
 	}
@@ -315,7 +340,8 @@ static bool may_flip(struct cutover *c, const struct job_result *r)
 	char why[sizeof c->why];
 
 	if (gate_is_open(c, r, why, sizeof why) &&
-	    uidl_may_flip(c->o.store, c->o.settings, c->name, c->frozen_at, why, sizeof why))
+	    (c->any_map || uidl_may_flip(c->o.store, c->o.settings, c->name, c->frozen_at, why,
+					 sizeof why)))
 		return true;
 	undo(c, UNDO_GATE, "%s", why);
 	return false;

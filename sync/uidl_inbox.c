@@ -52,13 +52,31 @@ int uidl_wanted(struct store *st, const struct settings *s, const char *user,
 	return 0;
 }
 
+static bool is_asked(const struct settings *s)
+{
+	return settings_keep_uidl(s) && s->backend[SIDE_OLD].port[PROTO_POP3];
+}
+
+int uidl_let_pass(struct store *st, const struct settings *s, const char *user, struct err *e)
+{
+	struct uidl_state state;
+
+	if (!is_asked(s))
+		return 0;
+	if (store_uidl_state(st, user, &state, e) < 0)
+		return -1;
+	if (store_uidl_serves(&state))
+		return 0;
+	return store_uidl_accept(st, user, true, e) < 0 ? -1 : 1;
+}
+
 bool uidl_may_flip(struct store *st, const struct settings *s, const char *user, int64_t since,
 		   char *why, size_t size)
 {
 	struct uidl_state state;
 	struct err e = { 0 };
 
-	if (!settings_keep_uidl(s) || !s->backend[SIDE_OLD].port[PROTO_POP3])
+	if (!is_asked(s))
 		return true;
 	if (store_uidl_state(st, user, &state, &e) < 0)
 		snprintf(why, size, "%s", e.text);

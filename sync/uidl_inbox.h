@@ -33,5 +33,11 @@ int uidl_wanted(struct store *st, const struct settings *s, const char *user,
  */
 bool uidl_may_flip(struct store *st, const struct settings *s, const char *user, int64_t since,
 		   char *why, size_t size);
+/*
+ * The same for one whom a waiver or gate.pop3_ids lets pass: nodes are to serve the map as it
+ * is, or they would refuse UIDL on new. 1: the store says so now; 0: it needs not be said; -1.
+ */
+int uidl_let_pass(struct store *st, const struct settings *s, const char *user,
+		  struct err *e) MUST_CHECK;
 
 #endif

@@ -304,6 +304,7 @@ static void test_a_pop3_user_needs_the_map(void **state)
 	struct buf text = { 0 };
 	struct err e = { 0 };
 
+	s->settings.gate.pop3_ids = RULE_REQUIRE;
 	assert_int_equal(store_pop3_seen(s->store, WHO, &e), 0);
 	finalize(s);
 	tell_uidl("n o\n", false);
@@ -328,6 +329,7 @@ static void test_a_map_of_yesterday_is_not_enough(void **state)
 	struct scene *s = *state;
 	struct err e = { 0 };
 
+	s->settings.gate.pop3_ids = RULE_REQUIRE;
 	assert_int_equal(store_pop3_seen(s->store, WHO, &e), 0);
 	assert_int_equal(store_uidl_write(s->store, WHO, &before, &(struct slice){ 0 }, 0, &e),
 			 0);
@@ -343,6 +345,59 @@ static void test_a_map_of_yesterday_is_not_enough(void **state)
 	finalize(s);
 	worker_says(WORKER_RESULT, &clean);
 	assert_int_equal(s->end, CUTOVER_FLIPPED);
+	end_worker(s);
+}
+
+static bool serves(struct scene *s)
+{
+	struct uidl_state map;
+	struct err e = { 0 };
+
+	assert_int_equal(store_uidl_state(s->store, WHO, &map, &e), 0);
+	return store_uidl_serves(&map);
+}
+
+/* Up to the last look at the nodes, with a map that is not whole. */
+static void close_without_a_map(struct scene *s)
+{
+	finalize(s);
+	tell_uidl("n o\n", false);
+	worker_says(WORKER_RESULT, &clean);
+}
+
+/* The gate lets such a user pass, so the flip does, and nodes answer UIDL. */
+static void test_who_is_let_pass_without_a_map_is_flipped(void **state)
+{
+	struct scene *s = *state;
+	struct err e = { 0 };
+
+	s->settings.gate.pop3_ids = RULE_WARN;
+	assert_int_equal(store_pop3_seen(s->store, WHO, &e), 0);
+	assert_false(serves(s));
+	close_without_a_map(s);
+	assert_int_equal(s->end, CUTOVER_FLIPPED);
+	assert_true(serves(s));
+	end_worker(s);
+}
+
+/* Of a wave's waiver, too, that was there before the user came into it. */
+static void test_a_waves_waiver_of_the_map_holds_at_the_flip(void **state)
+{
+	const struct waiver_row w = { .is_wave = true,
+				      .name = "1",
+				      .item = "pop3-ids",
+				      .note = "agreed",
+				      .actor = "operator" };
+	struct scene *s = *state;
+	struct err e = { 0 };
+	int n;
+
+	s->settings.gate.pop3_ids = RULE_REQUIRE;
+	assert_int_equal(store_pop3_seen(s->store, WHO, &e), 0);
+	assert_int_equal(store_waive(s->store, &w, true, &n, &e), 0);
+	close_without_a_map(s);
+	assert_int_equal(s->end, CUTOVER_FLIPPED);
+	assert_true(serves(s));
 	end_worker(s);
 }
 
@@ -636,6 +691,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_flip),
 		TEST(test_a_pop3_user_needs_the_map),
+		TEST(test_who_is_let_pass_without_a_map_is_flipped),
+		TEST(test_a_waves_waiver_of_the_map_holds_at_the_flip),
 		TEST(test_a_map_of_yesterday_is_not_enough),
 		TEST(test_without_nodes_nobody_has_to_be_asked),
 		TEST(test_no_delta_before_all_are_quiet),
