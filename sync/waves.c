@@ -255,43 +255,72 @@ static int watch_health(struct waves *w, struct wave *v, int64_t now, struct err
 
 /* ---- the way back */
 
+/* Those who go back: while they are read, nothing is written. */
 struct retreat {
-	struct waves *w;
-	const char *why;
 	int64_t flipped_after;
-	int count;
-	struct err *e;
+	char **names; /* owned, each */
+	size_t count, size;
 };
 
-static int send_back(const struct user *u, void *arg)
+static int note_moved(const struct user *u, void *arg)
 {
 	struct retreat *r = arg;
-	int rc;
 
-	if (!user_is_final(u->state) || u->flipped_at <= r->flipped_after)
+	if (u->flipped_at <= r->flipped_after)
 		return 0;
-	rc = store_user_return(r->w->store, u->name, ACTOR, r->why, r->e);
-	r->count += rc > 0;
-	return rc < 0 ? -1 : 0;
+	if (r->count == r->size) {
+		r->size = r->size ? r->size * 2 : 64;
+		r->names = mem_grow(r->names, r->size, sizeof *r->names);
+	}
+	r->names[r->count++] = mem_str(u->name);
+	return 0;
+}
+
+static int find_moved(struct waves *w, const struct wave *v, struct retreat *r, struct err *e)
+{
+	static const enum user_state on_new[] = { USER_TRAILING, USER_DONE };
+	struct user_filter f = { .wave = v->name, .has_state = true };
+
+	for (size_t i = 0; i < COUNT(on_new); i++) {
+		f.state = on_new[i];
+		if (store_users_each(w->store, &f, note_moved, r, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void retreat_release(struct retreat *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		mem_free(&r->names[i]);
+	mem_free(&r->names);
+}
+
+static int send_back(struct waves *w, const struct retreat *r, const char *why, struct err *e)
+{
+	bool *done = mem_array(r->count, sizeof *done);
+	int n = store_users_return(w->store, r->names, r->count, ACTOR, why, done, e);
+
+	mem_free(&done);
+	return n;
 }
 
 static int retreat(struct waves *w, const struct wave *v, int64_t now, const char *why,
 		   struct err *e)
 {
-	struct retreat r = { .w = w,
-			     .why = why,
-			     .flipped_after = now - w->s->waves.rollback_hours * HOUR_MS,
-			     .e = e };
-	const struct user_filter f = { .wave = v->name };
+	struct retreat r = { .flipped_after = now - w->s->waves.rollback_hours * HOUR_MS };
+	int n = pause_wave(w, v, why, e);
 
-	if (pause_wave(w, v, why, e) < 0 ||
-	    store_users_each(w->store, &f, send_back, &r, e) < 0)
-		return -1;
-	if (r.count)
+	if (n >= 0)
+		n = find_moved(w, v, &r, e);
+	if (n >= 0 && r.count)
+		n = send_back(w, &r, why, e);
+	retreat_release(&r);
+	if (n > 0)
 		log_warn(&(struct log_about){ .what = "wave", .id = v->name },
-			 "%d users who were moved in the last %d hours go back to old: %s",
-			 r.count, w->s->waves.rollback_hours, why);
-	return 0;
+			 "%d users who were moved in the last %d hours go back to old: %s", n,
+			 w->s->waves.rollback_hours, why);
+	return n < 0 ? -1 : 0;
 }
 
 /* Old that is read by POP3 cannot take mail back. */
@@ -301,14 +330,15 @@ static bool may_retreat(const struct waves *w, const struct wave *v)
 	       w->s->backend[SIDE_OLD].copy == PROTO_IMAP;
 }
 
-/* Also a wave that is paused already: that stops nobody's logins from failing. */
+/* Also a wave that is paused already: that stops nobody's logins from failing. But what failed
+ * before a person let it go on is over by his word. */
 static int watch_logins(struct waves *w, struct wave *v, int64_t now, struct err *e)
 {
 	int64_t from = now - (int64_t)w->s->waves.rollback_s * 1000, half = (from + now) / 2;
 	struct wave_logins early, late;
 	char why[WAVE_WHY_MAX];
 
-	if (!may_retreat(w, v))
+	if (!may_retreat(w, v) || (!v->t.paused && v->t.since > from))
 		return 0;
 	if (store_wave_logins(w->store, v->name, from, half, &early, e) < 0 ||
 	    store_wave_logins(w->store, v->name, half, now + 1, &late, e) < 0)
