@@ -6,7 +6,9 @@
 
 #include "common/wire/imap.h"
 
-#define NO_MODSEQ "* OK [NOMODSEQ] No modification sequences here.\r\n"
+#define DIGITS_MAX 10 /* of a UIDVALIDITY */
+#define MODSEQ	   "* OK [HIGHESTMODSEQ "
+#define NO_MODSEQ  "* OK [NOMODSEQ] No modification sequences here.\r\n"
 
 enum match { MATCH_NO, MATCH_SO_FAR, MATCH_YES };
 
@@ -99,6 +101,32 @@ static enum wire whole(const char *p, size_t n, size_t *len)
 	}
 }
 
+/* A status line, in whose text nothing announces a literal. */
+static enum wire whole_line(const char *p, size_t n, size_t *len)
+{
+	const char *lf = memchr(p, '\n', MIN(n, (size_t)IMAP_VALIDITY_MAX));
+
+	if (!lf)
+		return n < IMAP_VALIDITY_MAX ? WIRE_MORE : WIRE_BAD;
+	*len = (size_t)(lf - p) + 1;
+	return WIRE_DONE;
+}
+
+/* Up to the end of the number at p[at]. */
+static enum wire up_to_number(const char *p, size_t n, size_t at, size_t *len)
+{
+	size_t end = at;
+
+	while (end < n && end - at <= DIGITS_MAX && p[end] >= '0' && p[end] <= '9')
+		end++;
+	if (end - at > DIGITS_MAX)
+		return WIRE_BAD;
+	if (end == n)
+		return WIRE_MORE;
+	*len = end;
+	return end > at ? WIRE_DONE : WIRE_BAD;
+}
+
 enum wire imap_validity_look(const char *p, size_t n, size_t *len)
 {
 	struct slice s = { p, n };
@@ -112,7 +140,11 @@ enum wire imap_validity_look(const char *p, size_t n, size_t *len)
 	case MATCH_YES:
 		break;
 	}
-	return whole(p, n, len);
+	if (is_status)
+		return whole(p, n, len);
+	if (slice_starts_nocase((struct slice){ p, n }, MODSEQ))
+		return whole_line(p, n, len);
+	return up_to_number(p, n, (size_t)(s.p - p), len);
 }
 
 /* ---- other numbers */
@@ -193,7 +225,7 @@ void imap_validity_rewrite(struct slice response, imap_validity_fn *fn, const vo
 		rewrite_status(response, at, fn, arg, out);
 		return;
 	}
-	if (slice_starts_nocase(response, "* OK [HIGHESTMODSEQ ")) {
+	if (slice_starts_nocase(response, MODSEQ)) {
 		buf_add_str(out, NO_MODSEQ);
 		return;
 	}

@@ -8,18 +8,19 @@
 
 #include "common/wire/wire.h"
 
-#define IMAP_VALIDITY_MAX 8192 /* bytes of a response that is looked at; a longer one passes */
+#define IMAP_VALIDITY_MAX 8192 /* bytes of a STATUS that is looked at; a longer one passes */
 
 /*
- * The server's bytes from the start of a response. WIRE_DONE: it tells such a number, and is
- * *len bytes long with its literals. WIRE_MORE: it may be one, or is not whole yet. WIRE_BAD:
- * it passes as it is.
+ * The server's bytes from the start of a response. WIRE_DONE: it tells such a number, and its
+ * first *len bytes are what must be rewritten: all of a STATUS, with its literals; of APPENDUID
+ * and COPYUID, behind which a set of UIDs of any length may stand, no more than the number.
+ * WIRE_MORE: it may be one, or that is not here yet. WIRE_BAD: it passes as it is.
  */
 enum wire imap_validity_look(const char *p, size_t n, size_t *len);
 
 /* The number to be shown for a server's own. */
 typedef uint32_t imap_validity_fn(uint32_t own, const void *arg);
-/* Such a response, with each UIDVALIDITY as fn has it and without a HIGHESTMODSEQ. */
+/* Those bytes of a response, with each UIDVALIDITY as fn has it and without a HIGHESTMODSEQ. */
 void imap_validity_rewrite(struct slice response, imap_validity_fn *fn, const void *arg,
 			   struct buf *out);
 
