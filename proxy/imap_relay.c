@@ -49,7 +49,7 @@ static enum stop scan_up(struct session *s, struct slice in, size_t *run, size_t
 				return STOP_WAIT;
 			uses_note(s, usage_of_imap(c));
 			if (imap_command_refused(c->verb) || !identity_may_pass(s, c) ||
-			    !validity_may_pass(s, (struct slice){ in.p + *run, *take }))
+			    !validity_may_pass(s, (struct slice){ in.p + *run, *take }, c->verb))
 				return STOP_REFUSE;
 			boundary_pass(b, in.p + *run, *take, c);
 			imap_checkpoint_note(s, c);

@@ -166,9 +166,10 @@ enum held validity_hold(struct session *s, struct slice rest, size_t *len, struc
 	return HELD_REWRITTEN;
 }
 
-bool validity_may_pass(const struct session *s, struct slice line)
+/* The command ESEARCH, not SEARCH with RETURN: its answer names folders by their own numbers. */
+bool validity_may_pass(const struct session *s, struct slice line, struct slice verb)
 {
-	return !s->validity || !imap_asks_modseq(line);
+	return !s->validity || !(imap_asks_modseq(line) || slice_is_nocase(verb, "ESEARCH"));
 }
 
 void validity_hide(const struct session *s, struct buf *capabilities)
@@ -177,7 +178,7 @@ void validity_hide(const struct session *s, struct buf *capabilities)
 
 	if (!s->validity)
 		return;
-	imap_without_modseq(buf_slice(capabilities), &out);
+	imap_validity_filter(buf_slice(capabilities), &out);
 	buf_release(capabilities);
 	*capabilities = out;
 }

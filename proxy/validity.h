@@ -26,7 +26,7 @@ bool validity_ready(struct session *s);
 /* The server's next bytes begin a response: as imap_checkpoint_hold(). */
 enum held validity_hold(struct session *s, struct slice rest, size_t *len, struct buf *out);
 /* May this line of the client's, the first of a command, reach the server? */
-bool validity_may_pass(const struct session *s, struct slice line);
+bool validity_may_pass(const struct session *s, struct slice line, struct slice verb);
 /* What is not to be offered goes out of a line or list of capabilities. */
 void validity_hide(const struct session *s, struct buf *capabilities);
 

@@ -234,7 +234,7 @@ void imap_validity_rewrite(struct slice response, imap_validity_fn *fn, const vo
 	buf_add(out, response.p + at, response.n - at);
 }
 
-/* ---- modification sequences */
+/* ---- what must not be used with other numbers */
 
 static bool is_of_modseq(struct slice word)
 {
@@ -278,8 +278,15 @@ bool imap_asks_modseq(struct slice line)
 	return false;
 }
 
+/* MULTISEARCH tells UIDVALIDITYs in "* ESEARCH" (RFC 7377 2.1), CATENATE takes them in URLs (RFC 4469). */
+static bool is_hidden(struct slice word)
+{
+	return is_of_modseq(word) || slice_is_nocase(word, "MULTISEARCH") ||
+	       slice_is_nocase(word, "CATENATE");
+}
+
 /* A space in front of it goes, too; where there is none, the one behind. */
-void imap_without_modseq(struct slice list, struct buf *out)
+void imap_validity_filter(struct slice list, struct buf *out)
 {
 	bool space = false;
 	size_t at = 0;
@@ -289,7 +296,7 @@ void imap_without_modseq(struct slice list, struct buf *out)
 
 		while (end < list.n && is_word_char(list.p[end]))
 			end++;
-		if (end > at && is_of_modseq((struct slice){ list.p + at, end - at })) {
+		if (end > at && is_hidden((struct slice){ list.p + at, end - at })) {
 			at = end + (!space && end < list.n && list.p[end] == ' ');
 			space = false;
 			continue;

@@ -29,7 +29,8 @@ void imap_validity_rewrite(struct slice response, imap_validity_fn *fn, const vo
  * Words inside quotes do not count.
  */
 bool imap_asks_modseq(struct slice line);
-/* A list of capabilities, or a line with one, without those extensions. */
-void imap_without_modseq(struct slice list, struct buf *out);
+/* A list of capabilities, or a line with one, without those extensions, and without others that
+ * tell or take a UIDVALIDITY where it is not rewritten. */
+void imap_validity_filter(struct slice list, struct buf *out);
 
 #endif

@@ -90,9 +90,12 @@ def test_old_numbers_at_every_place(stage, keeping, person, imap):
     assert validity(c, fresh) == validity(direct(stage, stage.new, person), fresh) != number
     assert not c.lists(b"CONDSTORE") and not c.lists(b"QRESYNC") and c.lists(b"UIDPLUS")
     assert b"HIGHESTMODSEQ" not in b"".join(c.command(b"SELECT INBOX")[0])
-    for line in (b"ENABLE QRESYNC", b"SELECT INBOX (CONDSTORE)", b"FETCH 1 (MODSEQ)"):
-        with pytest.raises(No):
+    assert not c.lists(b"CATENATE")
+    for line in (b"ENABLE QRESYNC", b"SELECT INBOX (CONDSTORE)", b"FETCH 1 (MODSEQ)",
+                 b"ESEARCH IN (mailboxes INBOX) ALL"):
+        with pytest.raises(No) as refused:
             c.command(line)
+        assert b"not available here" in refused.value.args[0]
     c.close()
     keeping.command("rollback", person.name)
     keeping.wait_state(person.name, ["ready", "syncing"])
