@@ -1,5 +1,4 @@
 /* Hides: what is made of the result of a probe, a pass, a trailing pass. */
-#include "common/clock.h"
 #include "sync/engine_impl.h"
 #include "sync/facts_keep.h"
 
@@ -98,12 +97,13 @@ static void ended_probe(const struct run *r, const struct user *u, const struct 
 	run_move_user(r, u, USER_PROVISIONED, "both servers let us in");
 }
 
-/* A pass that began before the user turned says nothing of the way he goes now. */
+/* A pass that began before the user turned says nothing of the way he goes now. By the clock of
+ * the store, as moves are: another host's, with a clock of its own. */
 static int64_t ended_at(const struct run *r, const struct user *u)
 {
-	bool trailed = r->live.kind == JOB_TRAILING;
+	bool trailed = r->live.kind == JOB_TRAILING, trails = u->state == USER_TRAILING;
 
-	return trailed == (u->state == USER_TRAILING) ? clock_real_ms() : u->state_since;
+	return trailed == trails ? store_now_ms(r->en->o.store) : u->state_since;
 }
 
 static void ended_pass_well(const struct run *r, const struct user *u,

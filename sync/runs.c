@@ -271,7 +271,7 @@ static void could_not_start(struct run *r, const struct user *u, const struct er
 
 	log_warn(&r->about, "cannot start: %s", e->text);
 	if (u->state != USER_PENDING)
-		run_write_progress(r, u, NULL, e->text, clock_real_ms());
+		run_write_progress(r, u, NULL, e->text, store_now_ms(r->en->o.store));
 	if (store_user_failed(r->en->o.store, u->name, wait_ms,
 			      u->state == USER_READY ? "" : e->text, &store) < 0)
 		run_log_store(r, &store);

@@ -1,0 +1,47 @@
+/* What the store learns of a pass that has ended, with the store's clock another than ours. */
+#include "store_stage.h"
+
+#include "sync/engine_impl.h"
+
+#define BEHIND_MS 600000 /* this host, behind the store */
+
+static int64_t later(struct db *db UNUSED)
+{
+	return clock_real_ms() + BEHIND_MS;
+}
+
+/* Its rows are compared with each other, and with what moves are dated by. */
+static void test_a_pass_ends_by_the_clock_of_the_store(void **state UNUSED)
+{
+	static const struct job_result res = { .ok = true, .clean = true };
+	const struct db_driver *ours = st->db->driver;
+	struct db_driver theirs = *ours;
+	struct settings settings = { 0 };
+	struct engine en = { .o = { .store = st, .settings = &settings } };
+	char name[] = "anna";
+	struct run r = { .en = &en,
+			 .user = name,
+			 .live.kind = JOB_TRAILING,
+			 .about = { .what = "user", .user = name } };
+	struct user u;
+
+	clock_test_freeze();
+	theirs.now_ms = later;
+	st->db->driver = &theirs;
+	add_user(name);
+	go_up_to(name, USER_TRAILING);
+	clock_test_advance(1000);
+	run_ended(&r, &res, "");
+	u = numbers_of(name);
+	assert_int_equal(u.progress.pass_ended, u.state_since + 1000);
+	st->db->driver = ours;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_pass_ends_by_the_clock_of_the_store),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
