@@ -19,7 +19,7 @@ from lib import processes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MAILFERRY_BUILD", os.path.join(ROOT, "build/plain"))
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 CONFIG = """
 listener "imap" { protocol = imap address = "127.0.0.1" port = 0 tls = none }
