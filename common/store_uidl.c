@@ -114,17 +114,19 @@ static int write_parts(struct db *db, const char *name, const struct slice *part
 
 /* A complete map needs nobody's indulgence, and the next one shall not inherit it. */
 static int write_state(struct db *db, const char *name, const struct uidl_state *s,
-		       struct err *e)
+		       bool with_map, struct err *e)
 {
 	return db_run(db,
 		      "INSERT INTO pop3_users (name, mapped_at, complete, entries, missing, why)"
 		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET"
 		      " mapped_at = excluded.mapped_at, complete = excluded.complete,"
-		      " entries = excluded.entries, missing = excluded.missing,"
+		      " entries = CASE WHEN ?7 = 1 THEN excluded.entries ELSE pop3_users.entries"
+		      " END, missing = excluded.missing,"
 		      " why = excluded.why, accepted = CASE WHEN excluded.complete = 1 THEN 0"
 		      " ELSE pop3_users.accepted END",
-		      ARGS(TEXT(name), INT(db_now_ms(db)), INT(s->complete), INT(s->entries),
-			   INT(s->missing), TEXT(s->why)),
+		      ARGS(TEXT(name), INT(db_now_ms(db)), INT(s->complete),
+			   INT(with_map ? s->entries : 0), INT(s->missing), TEXT(s->why),
+			   INT(with_map)),
 		      e) < 0
 		       ? -1
 		       : 0;
@@ -135,7 +137,7 @@ int store_uidl_write(struct store *st, const char *name, const struct uidl_state
 {
 	if (store_begin_work_on(st, name, e) < 0)
 		return -1;
-	if (write_state(st->db, name, s, e) < 0 ||
+	if (write_state(st->db, name, s, parts != NULL, e) < 0 ||
 	    (parts && write_parts(st->db, name, parts, n, e) < 0))
 		return db_rollback(st->db);
 	return db_commit(st->db, e);

@@ -26,7 +26,7 @@ int store_uidl_state(struct store *st, const char *name, struct uidl_state *out,
 		     struct err *e) MUST_CHECK;
 /*
  * The map in place of the one before, whole or not at all. Of s only complete, entries, missing
- * and why count. parts NULL: the map stays, what is said about it changes.
+ * and why count. parts NULL: the map stays with its entries, what is said about it changes.
  */
 int store_uidl_write(struct store *st, const char *name, const struct uidl_state *s,
 		     const struct slice *parts, size_t n, struct err *e) MUST_CHECK;

@@ -341,6 +341,18 @@ static void drop_release(struct drop *d)
 	free(d->read);
 }
 
+/* A server that says that it has ids, or once gave some, and gives none: that is trouble, and
+ * its clients still know them. */
+static int check_none(struct drop *d, struct err *e)
+{
+	if (pop3_capa_has(pop3_session_capa(d->session), "UIDL"))
+		return err_set(e, ERR_TEMP, "it gives no unique ids, and its CAPA says UIDL");
+	if (journal_uidls(d->in->p->journal, d->side, d->in->f->state[d->side].uidvalidity,
+			  &d->known, &d->known_count, e) < 0)
+		return -1;
+	return d->known_count ? err_set(e, ERR_TEMP, "it gives no unique ids any more") : 0;
+}
+
 /* Fills in->ids[side]. 0: the server has no ids. */
 static int capture_side(struct inbox *in, enum side s, struct err *e)
 {
@@ -350,6 +362,8 @@ static int capture_side(struct inbox *in, enum side s, struct err *e)
 
 	if (rc == 0)
 		has_ids = make_entries(&d) > 0;
+	if (rc == 0 && !has_ids && d.list.count)
+		rc = check_none(&d, e);
 	if (rc == 0 && has_ids)
 		rc = make_rows(&d, e) < 0 || match(&d, e) < 0 || remember(&d, e) < 0 ? -1 : 0;
 	if (rc == 0 && has_ids) {

@@ -27,7 +27,10 @@ int uidl_inbox_take(struct uidl_inbox *b, struct store *st, const char *user,
 		b->bytes += (int64_t)n;
 		return 0;
 	}
-	rc = store_uidl_write(st, user, &ev->uidl, b->parts ? b->parts : &none, b->count, e);
+	/* Where nothing was found, for POP3 was locked or down, what was found before is better
+	 * than nothing: ids do not change. */
+	rc = store_uidl_write(st, user, &ev->uidl,
+			      b->parts || !ev->uidl.complete ? b->parts : &none, b->count, e);
 	uidl_inbox_release(b);
 	return rc;
 }

@@ -364,10 +364,31 @@ def odd_drop(trouble):
         return drop + [(b"u9", letter(b"elsewhere"))], "1 that old shows by POP3 were found in no message"
     if trouble == "ids that cannot be kept":
         return drop[:2] + [(b"u\xe4", drop[2][1])] + drop[3:], "1 messages have no id on new"
+    if trouble == "gives none today":
+        return drop, "it gives no unique ids, and its CAPA says UIDL"
     return drop, "IN-USE"
 
 
-@pytest.mark.parametrize("trouble", ["another order", "ids for two", "hides one", "one of another folder",
+def test_old_gives_no_ids_any_more(own_ferry, stage, person):
+    """It never said that it has any (no CAPA), but it gave some in the pass before."""
+    drop, _ = odd_drop("another order")
+    with contextlib.closing(FakeDrop({person.name: person.password}, drop)) as fake:
+        f = own_ferry(dict(KEEP, **{"backend old": {"pop3_port": fake.port, "pop3_tls": "none"}, "sync": {"delta_s": 1}}))
+        fake.capa = [b"TOP", b"USER", b"SASL PLAIN"]
+        fake.rules["UIDL"] = lambda fake, talk, rest: fake.say_lines(talk, [m[0] for m in talk.shown])
+        put(stage, stage.old, person, ODD)
+        store = Store(f)
+        store.run("INSERT INTO pop3_users (name, seen) VALUES (?, 1)", person.name)
+        f.import_users([{"user": person.name, "old_password_file": f.secret_file("own", person.password), "wave": "1"}])
+        f.wait_state(person.name, "ready")
+        processes.wait_until(lambda: store.state(person.name)[1:3] == (1, len(ODD)), 60, "a whole map")
+        fake.rules["UIDL"] = lambda fake, talk, rest: talk.say(b"-ERR what is that\r\n")
+        processes.wait_until(lambda: not store.state(person.name)[1], 60, "the map to be no longer whole")
+        assert "it gives no unique ids any more" in store.state(person.name)[4]
+        assert store.state(person.name)[2] == len(ODD)      # what was found before is not thrown away
+
+
+@pytest.mark.parametrize("trouble", ["another order", "ids for two", "hides one", "one of another folder", "gives none today",
                                      "ids that cannot be kept", pytest.param("locked", marks=pytest.mark.full)])
 def test_what_old_shows_by_pop3(own_ferry, stage, person, pop3, trouble):
     drop, why = odd_drop(trouble)
@@ -378,6 +399,8 @@ def test_what_old_shows_by_pop3(own_ferry, stage, person, pop3, trouble):
         store.run("INSERT INTO pop3_users (name, seen) VALUES (?, 1)", person.name)
         if trouble == "locked":
             fake.rules["PASS"] = fake.rules["AUTH"] = lambda fake, talk, rest: talk.say(b"-ERR [IN-USE] locked\r\n")
+        if trouble == "gives none today":
+            fake.rules["UIDL"] = lambda fake, talk, rest: talk.say(b"-ERR cannot write the list of ids\r\n")
         password = f.secret_file("own", person.password)
         f.import_users([{"user": person.name, "old_password_file": password, "wave": "1"}])
         f.wait_state(person.name, "ready")

@@ -323,6 +323,29 @@ static void test_a_pop3_user_needs_the_map(void **state)
 	end_worker(s);
 }
 
+/* Nobody knows of a POP3 client: the pause does not wait for ids, nor forget those found before. */
+static void test_what_was_found_before_stays(void **state)
+{
+	const struct uidl_state before = { .complete = true, .entries = 1 };
+	const struct slice part = SLICE("n o\n");
+	struct scene *s = *state;
+	struct uidl_state map;
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	struct job_event ev = { .kind = JOB_EVENT_UIDL, .uidl = { .why = "old by POP3: locked" } };
+
+	assert_int_equal(store_uidl_write(s->store, WHO, &before, &part, 1, &e), 0);
+	finalize(s);
+	the_worker.fn(&the_worker, &(struct worker_event){ .kind = WORKER_UIDL, .job = &ev },
+		      the_worker.arg);
+	worker_says(WORKER_RESULT, &clean);
+	assert_int_equal(s->end, CUTOVER_FLIPPED);
+	assert_int_equal(store_uidl_read(s->store, WHO, 100, &map, &text, &e), 0);
+	assert_true(!map.complete && map.entries == 1 && slice_is(buf_slice(&text), "n o\n"));
+	buf_release(&text);
+	end_worker(s);
+}
+
 static void test_a_map_of_yesterday_is_not_enough(void **state)
 {
 	const struct uidl_state before = { .complete = true };
@@ -693,6 +716,7 @@ int main(void)
 		TEST(test_a_pop3_user_needs_the_map),
 		TEST(test_who_is_let_pass_without_a_map_is_flipped),
 		TEST(test_a_waves_waiver_of_the_map_holds_at_the_flip),
+		TEST(test_what_was_found_before_stays),
 		TEST(test_a_map_of_yesterday_is_not_enough),
 		TEST(test_without_nodes_nobody_has_to_be_asked),
 		TEST(test_no_delta_before_all_are_quiet),

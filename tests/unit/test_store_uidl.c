@@ -69,6 +69,7 @@ static void test_map_is_written_whole(void **state UNUSED)
 	assert_map("anna", "n3 o3\n");
 	s = state_of("anna");
 	assert_true(!s.complete && s.missing == 3 && s.bytes == 6);
+	assert_int_equal(s.entries, 2); /* the map's, or no node could show it */
 	assert_string_equal(s.why, "w");
 	assert_false(store_uidl_serves(&s));
 	assert_map("bert", "");
