@@ -28,7 +28,7 @@ static void ghost_gone(void *arg, bool by_peer UNUSED)
 
 void session_leave_backend(struct session *s, bool politely)
 {
-	bool quiet = s->protocol->quiet(s), ends;
+	bool quiet = s->protocol->quiet(s), ends, torn;
 	struct ghost *g;
 
 	if (!s->backend)
@@ -40,8 +40,11 @@ void session_leave_backend(struct session *s, bool politely)
 	g = mem_new(sizeof *g);
 	*g = (struct ghost){ s->proxy, s->route };
 	route_add_ghost(s->route);
+	torn = !politely && stream_queued(s->backend);
+	if (torn) /* it may stand in the middle of a literal: no word of ours behind it */
+		stream_drop_queued(s->backend);
 	/* With a command open only the server's own end proves that the command has, too. */
-	ends = (politely || !quiet) && s->protocol->leave_backend(s);
+	ends = (politely || !quiet) && !torn && s->protocol->leave_backend(s);
 	if (quiet)
 		stream_retire(&s->backend, PROXY_GHOST_MS, ghost_gone, g);
 	else if (ends)

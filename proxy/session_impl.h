@@ -38,6 +38,7 @@ void session_leave_backend(struct session *s, bool politely);
 /* What the client hears last when it is sent away. Borrowed. */
 const char *session_last_words(const struct session *s);
 stream_fn session_on_client, session_on_backend;
+stream_may_fn session_may_send;
 /* The client is connected, with TLS where that begins at once. */
 void session_client_up(struct session *s);
 

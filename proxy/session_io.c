@@ -11,6 +11,11 @@
 
 /* ---- the relay */
 
+static bool is_relaying(const struct session *s)
+{
+	return s->state == SESSION_RELAY || s->state == SESSION_DRAIN;
+}
+
 /* Before any byte passes: a node that slept, or lost the store, must not serve who may have
  * moved. */
 static bool may_forward(struct session *s)
@@ -19,6 +24,14 @@ static bool may_forward(struct session *s)
 		return true;
 	routes_fence(s->proxy->routes);
 	return false;
+}
+
+/* Nor what the server was too slow to take: a node may stand still at any instant. */
+bool session_may_send(void *arg)
+{
+	struct session *s = arg;
+
+	return !is_relaying(s) || may_forward(s);
 }
 
 void session_send_up(struct session *s, const void *p, size_t n)
@@ -58,11 +71,6 @@ static void pass_up(struct session *s)
 	s->protocol->pass_up(s);
 	if (s->state != SESSION_CLOSED && is_full(s))
 		stream_pause(s->client);
-}
-
-static bool is_relaying(const struct session *s)
-{
-	return s->state == SESSION_RELAY || s->state == SESSION_DRAIN;
 }
 
 /* In the hold nothing is read of either side; what ends it sees to what has waited. */

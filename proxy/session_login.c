@@ -380,6 +380,7 @@ void session_accepted(struct session *s)
 	s->about.doing = NULL;
 	stream_relays(s->client);
 	stream_relays(s->backend);
+	stream_ask_first(s->backend, session_may_send);
 	session_enter(s, SESSION_RELAY);
 	log_info(&s->about, "logged in (%lld ms)%s%s",
 		 (long long)(clock_real_ms() - s->since_ms), s->client_id ? ", with " : "",

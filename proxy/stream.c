@@ -280,6 +280,17 @@ size_t stream_queued(const struct stream *st)
 	return buf_len(&st->out);
 }
 
+void stream_ask_first(struct stream *st, stream_may_fn *may)
+{
+	st->may_send = may;
+}
+
+void stream_drop_queued(struct stream *st)
+{
+	stream_forget(st, &st->out);
+	stream_arm(st);
+}
+
 void stream_pause(struct stream *st)
 {
 	if (st->paused)

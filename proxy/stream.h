@@ -82,6 +82,14 @@ void stream_consume_secret(struct stream *st, size_t n);
 void stream_write(struct stream *st, const void *p, size_t n);
 void stream_printf(struct stream *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
 size_t stream_queued(const struct stream *st);
+/*
+ * `may` is asked, with on_event's arg, before what had to wait is sent. False: it stays, and the
+ * owner may have ended the stream.
+ */
+typedef bool stream_may_fn(void *arg);
+void stream_ask_first(struct stream *st, stream_may_fn *may);
+/* What could not be sent yet never will be. */
+void stream_drop_queued(struct stream *st);
 /* Stops and restarts reading. After a restart DATA comes if there is input that was not
  * consumed. */
 void stream_pause(struct stream *st);

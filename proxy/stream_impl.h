@@ -24,6 +24,7 @@ struct stream {
 	struct event *timer;	  /* LINGER: its end; WAIT_TLS: the handshake's start */
 	stream_fn *on_event;
 	void *arg;
+	stream_may_fn *may_send; /* NULL: always; not in LINGER */
 	SSL *ssl;
 	union { /* the end comes after the beginning */
 		struct {

@@ -246,9 +246,12 @@ void stream_printf(struct stream *st, const char *fmt, ...)
 void stream_flush(struct stream *st)
 {
 	struct slice left = buf_slice(&st->out);
-	ssize_t sent = left.n ? stream_send(st, left.p, left.n) : 0;
+	ssize_t sent;
 	bool empty;
 
+	if (st->phase == UP && st->may_send && !st->may_send(st->arg))
+		return;
+	sent = left.n ? stream_send(st, left.p, left.n) : 0;
 	if (sent < 0) {
 		stream_fail_later(st, "write: connection lost");
 		return;

@@ -56,6 +56,7 @@ static int set_up(void **state UNUSED)
 	settings = (struct settings){
 		.users = { .default_domain = (char *)(uintptr_t) "example.com" },
 		.limits = { .parked = 10,
+			    .line_bytes = 65536,
 			    .drop_per_s = 10,
 			    .login_s = 60,
 			    .backend_login_s = 15,
@@ -177,6 +178,7 @@ static void relay(const struct protocol *protocol)
 	log_in(protocol);
 	stream_relays(s->client);
 	stream_relays(s->backend);
+	stream_ask_first(s->backend, session_may_send);
 	session_enter(s, SESSION_RELAY);
 }
 
@@ -256,6 +258,44 @@ static void a_flip_back_before_the_bye(void **state UNUSED)
 	assert_null(TAILQ_FIRST(&proxy.dropping));
 }
 
+/* ---- without a lease */
+
+static size_t drain(int fd)
+{
+	char piece[4096];
+	size_t all = 0;
+	ssize_t n;
+
+	while ((n = read(fd, piece, sizeof piece)) > 0)
+		all += (size_t)n;
+	return all;
+}
+
+/*
+ * The server was slow to read, and the node stood still until its lease was over. What waits
+ * for the server to read goes nowhere: the user may have moved.
+ */
+static void a_node_that_wakes_late_sends_nothing_that_waited(void **state UNUSED)
+{
+	char text[4096];
+	size_t unsent;
+
+	put(USER_READY, DIR_FORWARD, 0);
+	relay(&imap_protocol);
+	say("a APPEND INBOX {1000000+}\r\n");
+	memset(text, 'x', sizeof text);
+	do {
+		(void)!write(client, text, sizeof text);
+		spin(1);
+		unsent = stream_queued(s->backend);
+	} while (unsent == 0);
+	proxy.fence_ms = 0;
+	assert_int_equal(drain(backend), s->bytes_up - unsent);
+	until(proxy.session_count == 0);
+	spin(3);
+	assert_int_equal(drain(backend), 0);
+}
+
 #define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -266,6 +306,7 @@ int main(void)
 		HOLD_TEST(numbers_come_behind_a_refusal),
 		HOLD_TEST(the_map_comes_in_the_hold),
 		HOLD_TEST(a_flip_back_before_the_bye),
+		HOLD_TEST(a_node_that_wakes_late_sends_nothing_that_waited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
