@@ -145,13 +145,21 @@ static void check_backoff(const struct user *u, int64_t now, struct gate_item *i
 		gate_say(i, true, NULL, "may be tried now");
 }
 
-static void check_pass(const struct progress *p, const struct gate_known *k,
-		       struct gate_item *i)
+/* The last one led him there: new's side is as it was days ago, and so is what is known of it. */
+static bool is_back_since(const struct user *u)
 {
+	return u->state == USER_READY && u->progress.pass_ended < u->flipped_at;
+}
+
+static void check_pass(const struct user *u, const struct gate_known *k, struct gate_item *i)
+{
+	const struct progress *p = &u->progress;
 	const char *error = p->pass_error ? p->pass_error : "";
 
 	if (p->passes == 0)
 		gate_say(i, false, NULL, "a first pass");
+	else if (is_back_since(u))
+		gate_say(i, false, NULL, "a pass since the user came back to old");
 	else if (!p->pass_clean)
 		gate_say(i, false, NULL, "a clean pass%s%s", *error ? "; the last one: " : "",
 			 error);
@@ -310,7 +318,7 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_logins(u, v, &out[GATE_LOGINS]);
 	check_stuck(u, v->s, &out[GATE_STUCK]);
 	check_backoff(u, v->now, &out[GATE_BACKOFF]);
-	check_pass(p, to_new, &out[GATE_PASS]);
+	check_pass(u, to_new, &out[GATE_PASS]);
 	check_recent(p, v, &out[GATE_RECENT]);
 	check_verified(p, &out[GATE_VERIFIED]);
 	check_exceptions(p, &out[GATE_EXCEPTIONS]);

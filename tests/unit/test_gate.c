@@ -95,6 +95,19 @@ static void test_facts_must_be_there(void **state UNUSED)
 	assert_true(gate_check(&u, &v, items));
 }
 
+/* What passes on the way back have found says nothing of new. */
+static void test_who_came_back_needs_a_pass(void **state UNUSED)
+{
+	u.flipped_at = u.progress.pass_ended + 1;
+	assert_item(GATE_PASS, GATE_WAITS, "since the user came back to old");
+	assert_true(gate_wants_pass(items, &v));
+	u.progress.pass_ended = u.flipped_at;
+	assert_true(gate_check(&u, &v, items));
+	u.state = USER_RETURNING;
+	u.progress.pass_ended--;
+	assert_true(gate_check(&u, &v, items));
+}
+
 /* Each fact by itself: what it says, and whether it counts at the flip. */
 static void test_counts_of_facts(void **state UNUSED)
 {
@@ -500,6 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_open),
 		T(test_facts_must_be_there),
+		T(test_who_came_back_needs_a_pass),
 		T(test_counts_of_facts),
 		T(test_uid_modes),
 		T(test_names),
