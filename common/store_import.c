@@ -120,6 +120,7 @@ static int add_row(struct db *db, const struct user_import *row, struct err *e)
 		      e);
 }
 
+/* What was found and compared is another mailbox's. */
 static int change_row(struct db *db, const struct user_import *row, const struct user *u,
 		      struct err *e)
 {
@@ -134,7 +135,8 @@ static int change_row(struct db *db, const struct user_import *row, const struct
 		return -1;
 	return db_run(db,
 		      "UPDATE users SET old_login = ?2, new_login = ?3, old_password_file = ?4,"
-		      " new_password_file = ?5, wave = ?6, change = ?7 WHERE name = ?1",
+		      " new_password_file = ?5, wave = ?6, change = ?7, pass_clean = 0"
+		      " WHERE name = ?1",
 		      ARGS(TEXT(row->name), TEXT(row->login[SIDE_OLD]),
 			   TEXT(row->login[SIDE_NEW]), TEXT(row->password_file[SIDE_OLD]),
 			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row)), INT(change)),

@@ -29,6 +29,8 @@ struct run {
 	struct run *next;
 	char *user, *wave;
 	struct engine_live live;
+	int64_t change; /* the user's, and his state, when it was begun */
+	enum user_state state;
 	struct worker *worker;	 /* of a pass, probe or trailing pass */
 	struct cutover *cutover; /* or this */
 	bool lent;		 /* or neither: another host makes the pass … */

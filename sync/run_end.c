@@ -180,8 +180,15 @@ static void ended_trailing(const struct run *r, const struct user *u,
 		alarm_strays(r, u, res->strays);
 }
 
+/* Imported with other logins meanwhile: it has seen another mailbox. */
+static bool is_of_another(const struct run *r, const struct user *u)
+{
+	return r->state == u->state && r->change != u->change;
+}
+
 void run_ended(struct run *r, const struct job_result *res, const char *why)
 {
+	struct job_result unclean;
 	struct user u = { 0 };
 	struct err e = { 0 };
 	int got = store_user_get(r->en->o.store, r->user, &u, &e);
@@ -190,6 +197,11 @@ void run_ended(struct run *r, const struct job_result *res, const char *why)
 		run_log_store(r, &e);
 	if (got <= 0)
 		return;
+	if (res && is_of_another(r, &u)) {
+		unclean = *res;
+		unclean.clean = false;
+		res = &unclean;
+	}
 	r->about.state = user_state_name(u.state);
 	switch (r->live.kind) {
 	case JOB_PROBE:

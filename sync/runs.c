@@ -86,6 +86,8 @@ struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
 	r->user = mem_str(u->name);
 	r->wave = mem_str(u->wave);
 	r->live.kind = kind;
+	r->change = u->change;
+	r->state = u->state;
 	r->back = u->state == USER_RETURNING;
 	r->live.started = clock_real_ms();
 	snprintf(r->live.host, sizeof r->live.host, "%s", en->o.place->host);

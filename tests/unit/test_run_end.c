@@ -37,9 +37,42 @@ static void test_a_pass_ends_by_the_clock_of_the_store(void **state UNUSED)
 	st->db->driver = ours;
 }
 
+static void test_a_pass_over_another_mailbox_is_not_clean(void **state UNUSED)
+{
+	static const struct job_result res = { .ok = true, .clean = true, .copied = 1 };
+	static const struct place place = { .host = "mx1" };
+	struct settings settings = { 0 };
+	struct engine en = { .o = { .store = st, .settings = &settings, .place = &place } };
+	char name[] = "anna";
+	struct user_import again = row(name, NULL);
+	struct import_count count;
+	struct user u = { 0 };
+	struct run *r;
+
+	add_user(name);
+	go_up_to(name, USER_SYNCING);
+	u = user_of(name);
+	r = run_new(&en, &u, JOB_PASS);
+	again.login[SIDE_NEW] = "anna2";
+	OK(store_users_import(st, &again, 1, &count, &err));
+	run_ended(r, &res, "");
+	assert_false(numbers_of(name).progress.pass_clean);
+	assert_int_equal(numbers_of(name).state, USER_SYNCING);
+	run_free(r);
+	user_release(&u);
+	u = user_of(name);
+	r = run_new(&en, &u, JOB_PASS);
+	run_ended(r, &res, "");
+	assert_int_equal(numbers_of(name).state, USER_READY);
+	run_free(r);
+	user_release(&u);
+	names_release(&en.asked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_pass_over_another_mailbox_is_not_clean),
 		TEST(test_a_pass_ends_by_the_clock_of_the_store),
 	};
 

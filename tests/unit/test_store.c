@@ -74,9 +74,11 @@ static void test_import_past_ready(void **state UNUSED)
 
 	add_user("anna");
 	go_up_to("anna", USER_READY);
+	do_sql("UPDATE users SET pass_clean = 1");
 	r.login[SIDE_NEW] = "anna2";
 	OK(store_users_import(st, &r, 1, &count, &err));
 	assert_int_equal(count.changed, 1);
+	assert_false(numbers_of("anna").progress.pass_clean);
 	go_to("anna", USER_FREEZING);
 	r.wave = "9";
 	OK(store_users_import(st, &r, 1, &count, &err));
