@@ -3,6 +3,8 @@
 
 #include <strings.h>
 
+#include "common/wire/utf7.h"
+
 const struct section_row section_rows[SECTIONS] = {
 	[SECTION_LISTENER] = { "listener", true,
 			       "Where clients come in; as many as you need." },
@@ -673,11 +675,18 @@ static char *absolute(const char *text, const char *base)
 	return text[0] == '/' || !base ? mem_str(text) : mem_printf("%s/%s", base, text);
 }
 
+/* Of UTF-8: it goes on into JSON and the store's rows, which hold nothing else. */
 static bool is_one_line(const char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+	struct slice s = slice_of(text);
+	uint32_t c;
+	size_t n;
+
+	for (; s.n; s = (struct slice){ s.p + n, s.n - n }) {
+		n = utf8_next(s, &c);
+		if (n == 0 || c < 0x20 || c == 0x7f)
 			return false;
+	}
 	return true;
 }
 
@@ -685,7 +694,8 @@ static int put_text(const struct setting_row *row, const char *text, const char 
 		    char **at, char *why, size_t size)
 {
 	if (strlen(text) > SETTING_TEXT_MAX || !is_one_line(text)) {
-		snprintf(why, size, "must be one line of at most %d bytes", SETTING_TEXT_MAX);
+		snprintf(why, size, "must be one line of at most %d bytes of UTF-8",
+			 SETTING_TEXT_MAX);
 		return -1;
 	}
 	mem_free(at);

@@ -219,7 +219,9 @@ static void values(void **state UNUSED)
 	EXPECT(BASE "cutover {\n budget_s = 2\n}\n",
 	       "6: cutover: budget_s: must be 3..60, not \"2\"");
 	EXPECT(BASE "cutover {\n bye = \"a\\nb\"\n}\n",
-	       "6: cutover: bye: must be one line of at most 1024 bytes");
+	       "6: cutover: bye: must be one line of at most 1024 bytes of UTF-8");
+	EXPECT(BASE "opensrs {\n user = \"andr\xe9@example.adm\"\n}\n",
+	       "6: opensrs: user: must be one line of at most 1024 bytes of UTF-8");
 }
 
 static void together(void **state UNUSED)
