@@ -82,7 +82,7 @@ static int set_up(void **state UNUSED)
 static int tear_down(void **state UNUSED)
 {
 	sessions_shut_down(&proxy, true);
-	session_free_closed(&proxy);
+	sessions_release(&proxy);
 	loop_release(&proxy.loop);
 	orders_drop(&follower);
 	routes_free(&proxy.routes);
