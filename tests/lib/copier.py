@@ -85,7 +85,16 @@ class Copier:
         return worker.returncode, results[-1] if results else None
 
     def run(self, kind="pass", stop_at=0, env=None, **changes):
-        return self.finish(self.start(kind, dict(env or {}, MAILFERRY_STOP_AT_STEP=str(stop_at)), **changes))
+        code, result = self.finish(self.start(kind, dict(env or {}, MAILFERRY_STOP_AT_STEP=str(stop_at)), **changes))
+        if code == KILLED and self.changes.get("fence_s") == 0:
+            self.hear_the_dead()
+        return code, result
+
+    def hear_the_dead(self):
+        """Without a fence: what a dead worker has sent to a fake is there now, or never."""
+        for server in (self.old, self.new):
+            if server.kind == "fake":
+                server.wait_alone()
 
     def run_and_kill(self, after_s, kind="pass", **changes):
         """SIGKILL after that time; True if it was still at work."""

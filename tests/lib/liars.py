@@ -44,13 +44,20 @@ class Late(FakeMail):
 
     def __init__(self, *args, **kw):
         super().__init__(*args, capabilities=CAPABILITIES - {b"UIDPLUS"}, **kw)
-        self.late = 1           # so many appends more
+        self.late, self.due = 1, None       # so many appends more; when the next one is kept
         self.waiting, self.kept = threading.Event(), threading.Event()
+
+    def do(self, talk, command, rule=None):
+        """Nobody is told of a time behind that when it is kept, not even if we stood still meanwhile."""
+        if self.due and time.monotonic() >= self.due:
+            self.kept.wait(10)
+        super().do(talk, command, rule)
 
     def commit(self, talk, box, mails):
         if self.late <= 0:
             return super().commit(talk, box, mails)
         self.late -= 1
+        self.due = time.monotonic() + LATE_S
         self.waiting.set()
         time.sleep(LATE_S)
         uids = super().commit(talk, box, mails)
