@@ -38,7 +38,12 @@ def test_check_comes_before_the_move_and_nobody_sees_it(stage, own_ferry, person
         heard = c.responses_until_closed()
         assert c.left_with_bye
         assert not [line for line in heard if not line.startswith(b"* ")], heard
-    asked = [text for text in said(stage, person) if b"ZC CHECK" in text]
+    asked = []
+
+    def all_said():
+        asked[:] = [text for text in said(stage, person) if b"ZC CHECK" in text]
+        return len(asked) >= len(clients) and all(b"Z LOGOUT" in text for text in asked)
+    processes.wait_until(all_said, 10, "the sessions to have left old")
     assert len(asked) == len(clients)
     for text in asked:
         assert text.count(b"ZC CHECK") == 1 and text.index(b"ZC CHECK") < text.index(b"Z LOGOUT")

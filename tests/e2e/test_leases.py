@@ -19,7 +19,7 @@ def both(host, first=None, second=None, **sync):
     sync = dict({"workers": 1, "fence_s": 1, "retry_s": 1}, **sync)
     f, s = host("mx1", sync=dict(sync, **(first or {}))), host("mx2", sync=dict(sync, **(second or {})))
     if (second or {}).get("lend", True):
-        processes.wait_until(lambda: f.cli("status")["engine"]["workers_max"] == 2, 10, "the other host's worker to be known")
+        processes.wait_until(lambda: f.cli("status")["engine"]["workers_max"] == 2, 30, "the other host's worker to be known")
     return f, s
 
 
@@ -83,10 +83,10 @@ def test_both_hosts_copy(stage, host):
     assert all(len(stamps(stage, p, stage.new)) == 57 for p in people)
 
 
-def lent_one(stage, host, postgres, messages=120, rate=40, **hosts):
-    """Of two users one is on lease, in the middle of its first pass."""
+def lent_one(stage, host, postgres, messages=120, rate=40, lent_rate=12, **hosts):
+    """Of two users one is on lease, in the middle of its first pass; it takes long there, so that there is time to disturb it."""
     people = people_of(stage, 2, {"INBOX": messages})
-    first, second = both(host, user_message_rate=rate, **hosts)
+    first, second = both(host, user_message_rate=rate, second={"user_message_rate": lent_rate}, **hosts)
     first.import_users([p.name for p in people])
     wait_lease(postgres, AT_WORK + " AND body <> ''")     # it has told how far it is
     return people, first, second
@@ -185,7 +185,7 @@ def test_who_asked_for_a_pass_gets_it(stage, host, postgres):
     os.unlink(second.sections["backend new"]["master_password_file"])
     first.import_users([person.name])
     first.wait_state(person.name, "ready")
-    processes.wait_until(lambda: postgres.sql("SELECT away FROM journals") == "0\n", 10, "the journal to be back")
+    processes.wait_until(lambda: postgres.sql("SELECT away FROM journals") == "0\n", 30, "the journal to be back")
     postgres.sql("UPDATE journals SET folder = 'of mx2'")
     passes = first.user(person.name)["progress"]["passes"]
     first.command("sync", person.name)
@@ -212,7 +212,8 @@ def test_a_host_with_other_rules_copies_nothing(stage, host):
     first, second = both(host, user_message_rate=60, second={"message_max": 4096})
     first.import_users([p.name for p in people])
     assert_whole(stage, first, people, 60)
-    assert "this host's settings say otherwise than those of the engine at work" in first.log_text(100000)
+    processes.wait_until(lambda: "this host's settings say otherwise than those of the engine at work" in first.log_text(100000), 30,
+                         "an offer to be refused")
     assert made_by(second) == 0
 
 
