@@ -49,6 +49,7 @@ class Cast:
             "backend old": self.backend(self.old, self.old_pop3),
             "backend new": self.backend(self.new, self.new_pop3)})
         self.ferry.start()
+        processes.wait_until(lambda: all(f.probes() for f in self.start_values), 10, "the node's first look")
 
     @staticmethod
     def backend(imap, pop3):
@@ -227,6 +228,14 @@ def test_no_token_without_a_name(cast, offered):
     assert cast.old.logins == []
 
 
+def freeze(f, until_ms):
+    """As an engine does it; nobody but the nodes is to lift it again."""
+    with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as store:
+        change = store.execute("INSERT INTO changes (name) VALUES (?)", (NAME,)).lastrowid
+        store.execute("UPDATE users SET state = 'freezing', change = ?, hold_until = ? WHERE name = ?", (change, until_ms, NAME))
+    store.close()
+
+
 def test_held_token_goes_on_when_the_hold_is_lifted(own_ferry, imap):
     """As a password does: it is kept while its user is moved, here by a freeze that its engine forgets."""
     old, new = FakeImap(tokens={NAME: TOKEN}), FakeImap()
@@ -239,17 +248,17 @@ def test_held_token_goes_on_when_the_hold_is_lifted(own_ferry, imap):
     engine = f.engine()
     os.kill(engine, signal.SIGSTOP)
     try:
-        with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as store:
-            change = store.execute("INSERT INTO changes (name) VALUES (?)", (NAME,)).lastrowid
-            store.execute("UPDATE users SET state = 'freezing', change = ?, hold_until = ? WHERE name = ?",
-                          (change, now_ms() + 1000, NAME))
-        store.close()
-        processes.wait_until(lambda: "RELAY -> QUIET" in f.log_text(), 5, "the node to see the freeze")
-        imap(f).command(command)
+        freeze(f, now_ms() + 60000)
+        processes.wait_until(lambda: "RELAY -> QUIET" in f.log_text(), 10, "the node to see the freeze")
+        c = imap(f)
+        tag = c.begin(command)
+        processes.wait_until(lambda: "login waits" in f.log_text(), 10, "the login to be held")
+        freeze(f, now_ms())
+        c.finish(tag)
     finally:
         os.kill(engine, signal.SIGCONT)
     assert old.logins == [("OAUTHBEARER ir", NAME)] * 2
-    assert "login was held" in f.log_text()
+    processes.wait_until(lambda: "login was held" in f.log_text(), 10, "the hold to be told")
 
 
 # ---- the best login that the backend knows
@@ -613,7 +622,7 @@ def test_pop3_capabilities_in_pieces(cast, client):
         for at in range(0, len(answer), size):
             talk.say(answer[at:at + size])
             if size < 8:
-                processes.wait_until(lambda: unsent(talk.sock) == 0, 5, "the bytes to be acknowledged")
+                processes.wait_until(lambda: unsent(talk.sock) == 0, 20, "the bytes to be acknowledged")
     cast.old_pop3.rules["CAPA"] = piecemeal
     c = client("pop3s")
     assert c.login(NAME, PASSWORD).startswith(b"+OK")
@@ -693,10 +702,17 @@ def usage(f):
     return {(r["proto"], r["capability"]): (r["sessions"], r["of"]) for r in rows}
 
 
+def all_counted(f):
+    """No session that the node has let in is missing in the store."""
+    m = f.metrics()
+    return all(of == m.get("mailferry_logins_total", protocol=proto, result="ok") for (proto, _), (_, of) in usage(f).items())
+
+
 def test_check_backends_counts_what_clients_use(cast, client):
     cast.old.capability += b" MOVE SORT QUOTA"
     cast.old_pop3.capa = cast.old_pop3.capa + [b"EXPIRE NEVER"]
     cast.new_pop3.capa = [line for line in cast.new_pop3.capa if line != b"UIDL"]
+    processes.wait_until(lambda: all_counted(cast.ferry), 10, "earlier sessions to be written")
     before = usage(cast.ferry)
     assert set(before) == {("imap", w) for w in ("MOVE", "SORT", "QUOTA")} | {
         ("pop3", "UIDL"), ("pop3", "EXPIRE NEVER")}

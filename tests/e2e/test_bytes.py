@@ -624,7 +624,7 @@ def test_the_desk_sees_waives_and_retries(desk):
     assert ferry.cli("waive", ANNA, "--all", "--undo")["count"] == 2
     ferry.wait_state(ANNA, "syncing")
     new.word = b"something else"
-    assert ferry.cli("retry", ANNA)["busy"] == []
+    wait_until(lambda: ferry.cli("retry", ANNA)["busy"] == [], 20, "the worker to let us write")
     ferry.wait_state(ANNA, "ready")
     assert ferry.cli("exceptions", ANNA)["exceptions"] == [] and held(new) == held(old)
     assert not os.path.exists(listed["exceptions"][0]["file"])

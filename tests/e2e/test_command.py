@@ -30,7 +30,7 @@ backend "new" { host = "127.0.0.1" imap_port = %(new)d imap_tls = none pop3_port
 tls { allow_cleartext = yes }
 store { path = "store.db" }
 run { dir = "run" nodes = 2 }
-sync { dir = "journals" connect_s = 5 io_s = 5 }
+sync { dir = "journals" connect_s = 30 io_s = 30 }
 """
 
 
@@ -479,10 +479,10 @@ def test_drop_waits_for_all_nodes(config, engine):
     looks = [[answer("p1", False), answer("p2", remain=1, doing="session k3f9 imap: APPEND 1/2 MB")],
              [answer("p1", ended=2), answer("p2", remain=1)], [answer("p1", ended=2), answer("p2", ended=1)]]
     engine.answers["/v1/answers"] = lambda handler: (200, {"answers": looks.pop(0), "more": False})
-    done = mailferry("drop", "anna", "--force", "--wait", "5", config=config)
+    done = mailferry("drop", "anna", "--force", "--wait", "50", config=config)
     assert done.returncode == 0 and not looks
     assert done.stdout == "p1: 2 ended, 0 cut, 0 remain\np2: 1 ended, 0 cut, 0 remain\n"
-    assert engine.asked[0][1] == {"user": "anna", "force": True, "seconds": 5}
+    assert engine.asked[0][1] == {"user": "anna", "force": True, "seconds": 50}
     assert engine.asked[1][0] == "/v1/answers?request=7"
     engine.answers["/v1/answers"] = (200, {"answers": [answer("p1", ended=2), answer("p2", remain=1, doing="x: FETCH")]})
     done = mailferry("drop", "anna", "--wait", "0", config=config)
@@ -721,7 +721,7 @@ def test_certificate_is_shown_and_verified(config, tls_server):
 def test_a_silent_server_is_given_up(config):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        config.write_text((CONFIG % {"old": port, "new": port}).replace("io_s = 5", "io_s = 1"))
+        config.write_text((CONFIG % {"old": port, "new": port}).replace("io_s = 30", "io_s = 1"))
         done = mailferry("check", "backends", config=config)
     assert done.returncode == 1
     assert "timed out" in done.stdout

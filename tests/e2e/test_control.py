@@ -13,7 +13,13 @@ from lib import metrics, processes
 from lib.imapclient import No
 
 
+def nobody_is_in(f):
+    """Not even who was in for an earlier test."""
+    processes.wait_until(lambda: not f.metrics().get("mailferry_sessions"), 20, "earlier sessions to go")
+
+
 def test_what_happens_is_counted(ferry, resident, imap, pop3):
+    nobody_is_in(ferry)
     before = ferry.metrics()
 
     def more(name, **labels):
@@ -36,7 +42,7 @@ def test_what_happens_is_counted(ferry, resident, imap, pop3):
     assert more("mailferry_relayed_bytes_total", protocol="imap", direction="down") > 100
     c.logout()
     processes.wait_until(lambda: more("mailferry_sessions", protocol="imap", side="old", state="relay") == 0,
-                         5, "the session to go")
+                         10, "the session to go")
     assert more("mailferry_closed_total", protocol="imap", how="left") == 1
     assert pop3(ferry).login(resident.name, resident.password).startswith(b"+OK")
     assert more("mailferry_logins_total", protocol="pop3", result="ok") == 1
@@ -45,8 +51,9 @@ def test_what_happens_is_counted(ferry, resident, imap, pop3):
 def test_what_is_looked_up(ferry):
     for path, pid in zip(ferry.controls(), sorted(ferry.nodes())):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        processes.wait_until(lambda: metrics.Metrics([path]).get("mailferry_ready") == 1, 10, "the node to be ready")
         m = metrics.Metrics([path])
-        assert m.get("mailferry_lease") == 1 and m.get("mailferry_ready") == 1
+        assert m.get("mailferry_lease") == 1
         assert m.get("mailferry_store_lag_seconds") < 5
         assert m.get("mailferry_backend_up", side="old", protocol="imap") == 1
         assert m.get("process_resident_memory_bytes") > 1 << 20
@@ -89,7 +96,7 @@ def test_health_and_readiness(own_ferry, person, imap):
     c.expect_continuation()
     processes.send(f.nodes()[0], signal.SIGTERM)
     status, why = processes.wait_until(
-        lambda: (lambda a: a if a[0] != 200 else None)(metrics.get(path, "/readyz")), 5, "not ready")
+        lambda: (lambda a: a if a[0] != 200 else None)(metrics.get(path, "/readyz")), 10, "not ready")
     assert status == 503 and why.startswith("stopping")
     assert metrics.get(path, "/healthz") == (200, "ok\n")
     c.send(b"Subject: all\r\n\r\n")
@@ -114,7 +121,7 @@ def test_bad_requests_hurt_nobody(ferry):
         idle.append(s)
     for s in idle:
         s.close()
-    processes.wait_until(lambda: _answers(path), 5, "an answer")
+    processes.wait_until(lambda: _answers(path), 10, "an answer")
 
 
 def _answers(path):
@@ -136,12 +143,12 @@ def test_the_engine_counts(own_ferry, stage, person):
     assert now("mailferry_copied_bytes_total", kind="pass") > 7 * 900
     assert now("mailferry_passes_total", kind="probe", result="ok") == 1
     assert now("mailferry_pass_seconds_count", kind="pass") >= 1
-    assert now("mailferry_waves", state="left") == 1
+    processes.wait_until(lambda: now("mailferry_waves", state="left") == 1, 10, "the wave to be seen")
     f.command("cutover", person.name)
-    assert now("mailferry_cutovers_total", direction="forward", result="flipped") == 1
+    processes.wait_until(lambda: now("mailferry_cutovers_total", direction="forward", result="flipped") == 1, 10, "the end to be counted")
     assert now("mailferry_cutover_held_seconds_count", result="flipped") == 1
-    processes.wait_until(lambda: now("mailferry_users", state="trailing") == 1, 5, "the look that sees the move")
-    processes.wait_until(lambda: now("mailferry_waves", state="moved") == 1, 5, "the wave to be seen as moved")
+    processes.wait_until(lambda: now("mailferry_users", state="trailing") == 1, 10, "the look that sees the move")
+    processes.wait_until(lambda: now("mailferry_waves", state="moved") == 1, 10, "the wave to be seen as moved")
     assert now("mailferry_mailbox_messages") == now("mailferry_verified_messages") == 7
     assert now("mailferry_engine_lease") == now("mailferry_engine_ready") == 1
     assert now("mailferry_nodes", state="serves") == now("mailferry_engines", state="at_work") == 1

@@ -52,12 +52,12 @@ def a_pass(f, person):
     """Until one that began now has ended."""
     before = passes(f, person)
     f.command("sync", person.name)
-    processes.wait_until(lambda: passes(f, person) > before, 20, "a pass")
+    processes.wait_until(lambda: passes(f, person) > before, 60, "a pass")
 
 
 def take_over(first, second, person):
     first.stop()
-    processes.wait_until(lambda: not second.cli("status")["engine"]["stands_by"], 10, "the stand-by to be at work")
+    processes.wait_until(lambda: not second.cli("status")["engine"]["stands_by"], 30, "the stand-by to be at work")
     a_pass(second, person)
 
 
@@ -66,7 +66,7 @@ class Copy:
 
     def __init__(self, postgres, person):
         self._postgres = postgres
-        processes.wait_until(lambda: postgres.sql("SELECT away FROM journals WHERE name = '%s'" % person.name) == "0\n", 10,
+        processes.wait_until(lambda: postgres.sql("SELECT away FROM journals WHERE name = '%s'" % person.name) == "0\n", 30,
                              "the journal to be back")
         postgres.sql("CREATE TABLE was AS SELECT * FROM journals; CREATE TABLE were AS SELECT * FROM journal_parts")
 
@@ -212,12 +212,12 @@ def test_nothing_comes_twice_to_who_was_moved(stage, person, host, postgres):
     c.command(b"UID STORE 1 -FLAGS (\\Seen)")
     c.logout()
     deliver(stage, person, stage.old, "late-1", "late-2")
-    processes.wait_until(lambda: len(inbox(stage, person, stage.new)) == 15, 20, "the late mail")
+    processes.wait_until(lambda: len(inbox(stage, person, stage.new)) == 15, 60, "the late mail")
     kill(first, postgres)
     copy.put_back()
     second = host("mx2")
     deliver(stage, person, stage.old, "late-3")
-    processes.wait_until(lambda: "late-3" in inbox(stage, person, stage.new), 20, "the latest mail")
+    processes.wait_until(lambda: "late-3" in inbox(stage, person, stage.new), 60, "the latest mail")
     a_pass(second, person)
     assert inbox(stage, person, stage.new) == inbox(stage, person, stage.old)
     c = stage.client(stage.new, person)

@@ -64,7 +64,8 @@ def held_up(f, person, check, text):
     """With the go, and all else open, the user stays."""
     f.command("cutover", person.name, "--no-wait")
     says(f, person, check, text)
-    assert [i["name"] for i in f.cli("why", person.name)["waits_for"] if not i["open"]] == [check]
+    processes.wait_until(lambda: [i["name"] for i in f.cli("why", person.name)["waits_for"] if not i["open"]] == [check], 30,
+                         "it alone to hold the user up")    # and not a busy worker
     still_there(f, person)
 
 
