@@ -94,7 +94,7 @@ class Fake:
 
     def wait_alone(self):
         """Until whoever was connected has gone, and all that he said was heard."""
-        processes.wait_until(lambda: not self._live, 10, "all connections to end")
+        processes.wait_until(lambda: not self._live, 30, "all connections to end")
 
     def _serve(self, talk):
         try:

@@ -82,7 +82,7 @@ class NameServer:
 
     def _await(self, zone):
         try:
-            processes.wait_until(lambda: self.serial(zone) == self._serials[zone], 10, "nsd to serve " + zone)
+            processes.wait_until(lambda: self.serial(zone) == self._serials[zone], 30, "nsd to serve " + zone)
         except TimeoutError as e:
             with open(os.path.join(self.folder, "log"), errors="replace") as f:
                 raise TimeoutError("%s\n%s" % (e, f.read())) from None
