@@ -83,7 +83,7 @@ def test_both_hosts_copy(stage, host):
     assert all(len(stamps(stage, p, stage.new)) == 57 for p in people)
 
 
-def lent_one(stage, host, postgres, messages=120, rate=40, lent_rate=12, **hosts):
+def lent_one(stage, host, postgres, messages=80, rate=40, lent_rate=15, **hosts):
     """Of two users one is on lease, in the middle of its first pass; it takes long there, so that there is time to disturb it."""
     people = people_of(stage, 2, {"INBOX": messages})
     first, second = both(host, user_message_rate=rate, second={"user_message_rate": lent_rate}, **hosts)
@@ -101,7 +101,7 @@ def assert_whole(stage, first, people, count):
 def test_a_host_with_a_lease_dies(stage, host, postgres):
     people, first, second = lent_one(stage, host, postgres)
     second.cut_power()
-    assert_whole(stage, first, people, 120)
+    assert_whole(stage, first, people, 80)
     log = first.log_text(100000)
     assert "the engine on host mx2 was at the pass and is silent: it is begun again" in log
     assert "the engine on host mx2 went on from this journal and has not brought it back" in log
@@ -120,7 +120,7 @@ def test_a_host_wakes_late(stage, host, postgres):
         for pid in stopped:
             processes.send(pid, signal.SIGCONT)
     processes.wait_until(lambda: not second.workers(), 20, "the late worker's end")
-    assert_whole(stage, first, people, 120)
+    assert_whole(stage, first, people, 80)
     log = second.log_text(100000)
     assert "the engine at work has taken the user back" in log or "the engine's lease" in log
     assert second.engine() == stopped[0]
@@ -135,7 +135,7 @@ def test_the_engine_at_work_dies_meanwhile(stage, host, postgres):
     postgres.sql("UPDATE engine_lease SET lease_until = 0")
     second.wait_state([p.name for p in people], "ready", 90)
     assert not differences(stage, people)
-    assert [len(stamps(stage, p, stage.new)) for p in people] == [120, 120]
+    assert [len(stamps(stage, p, stage.new)) for p in people] == [80, 80]
     assert made_by(second) == 1
     # In doubt is the dead host's own user, if its pass had not ended.
     assert not [l for l in said_doubt(second) if lent in l]
@@ -148,7 +148,7 @@ def test_an_engine_with_a_lease_is_started_again(stage, host, postgres):
     engine = second.engine()
     second.kill(engine)
     processes.wait_until(lambda: second.engine() not in (None, engine), 20, "another engine")
-    assert_whole(stage, first, people, 120)
+    assert_whole(stage, first, people, 80)
     assert not said_doubt(first, second)
 
 
@@ -158,7 +158,7 @@ def test_a_clean_end_gives_back(stage, host, postgres):
     assert second.stop() == 0
     assert postgres.sql(AT_WORK) == "0\n"
     assert [g["host"] for g in first.cli("status")["engines"]] == ["mx1"]
-    assert_whole(stage, first, people, 120)
+    assert_whole(stage, first, people, 80)
     assert not said_doubt(first, second)
 
 
