@@ -1,9 +1,11 @@
 """
 The line between mailferry and its two servers, a process of its own: it carries every connection to all of their
-ports, and by command is slow, stands still (nothing passes, nothing is lost) or resets all connections to one of them.
+ports, and by command is slow, late, stands still (nothing passes, nothing is lost) or resets all connections to one of
+them.
 
     line.py NAME=PORT:TARGET …      prints "up"; then reads "stall NAME", "slow NAME SECONDS" (for each piece that passes),
-                                    "go NAME", "reset NAME"; ends with its input
+                                    "late NAME SECONDS" (before a new connection is greeted), "go NAME", "reset NAME"; ends
+                                    with its input
 """
 
 import asyncio
@@ -21,7 +23,7 @@ class Line:
     def __init__(self):
         self.open = asyncio.Event()
         self.open.set()
-        self.slow_s = 0.0
+        self.slow_s = self.late_s = 0.0
         self.ends = set()
 
     def reset(self):
@@ -53,6 +55,7 @@ class Line:
         both = {writer, far_writer}
         self.ends |= both
         try:
+            await asyncio.sleep(self.late_s)
             await asyncio.gather(self.carry(reader, far_writer), self.carry(far_reader, writer))
         finally:
             self.ends -= both
@@ -80,8 +83,10 @@ async def serve(arguments):
             line.open.clear()
         elif command[0] == "slow":
             line.slow_s = float(command[2])
+        elif command[0] == "late":
+            line.late_s = float(command[2])
         elif command[0] == "go":
-            line.slow_s = 0.0
+            line.slow_s = line.late_s = 0.0
             line.open.set()
         else:
             line.reset()

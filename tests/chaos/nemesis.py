@@ -157,6 +157,10 @@ class Nemesis(threading.Thread):
     def slow(self):
         self.hinder("slow", 2, 9, self.dice.uniform(0.01, 0.12))
 
+    def late(self):
+        """Who logs in does so for long, and who is in feels nothing: users are moved between a login's begin and its end."""
+        self.hinder("late", 2, 9, self.dice.uniform(0.2, 2.5))
+
     def reset(self):
         side = self.side()
         self.world.mishap("reset", "%s at %s" % (side, self.step()))
@@ -219,6 +223,6 @@ class Nemesis(threading.Thread):
 
 # How often each comes up.
 USUAL = (["kill_node"] * 4 + ["kill_engine"] * 4 + ["kill_worker"] * 4 + ["stop_node"] * 3 + ["stop_quiet_node"] + ["stop_engine"] * 2 +
-         ["stop_worker"] * 2 + ["stop_server"] * 2 + ["stall"] * 3 + ["slow"] * 2 + ["reset"] * 3 + ["full_mail"] + ["full_store"] +
+         ["stop_worker"] * 2 + ["stop_server"] * 2 + ["stall"] * 3 + ["slow"] * 2 + ["late"] * 2 + ["reset"] * 3 + ["full_mail"] + ["full_store"] +
          ["lock_store"] * 2 + ["lose_store"])
 LONG = ["stop_node_long"]    # beside them, seldom

@@ -63,7 +63,7 @@ CHAOS = (
          "\tcase SESSION_LOGIN:\n\t\treturn true;"),
         ("proxy/session_hold.c", "\t\ts->change = s->route->change;\n\t\tsession_park(s);\n\t\tbreak;", "\t\tbreak;"),
         ("proxy/session_hold.c", "\t\tif (side != s->side)\n\t\t\tsession_ask_route(s);\n\t\tbreak;", "\t\tbreak;"),
-    ), "--seconds 120 --mishaps slow --mishap-pause 0.3"),
+    ), "--seconds 90 --mishaps late --mishap-pause 0.3"),
     Plant("the last delta is left out", (
         ("sync/cutover.c", "\tc->o.shop->go(c->worker);",
          "\tc->step = STEP_CLOSING;\n\tc->o.shop->stop(c->worker);\n\tadvance(c);"),), "--seconds 60 --mishaps reset"),
