@@ -3,6 +3,7 @@
 #include "sync/exceptions.h"
 #include "sync/found.h"
 #include "sync/journal_suspect.h"
+#include "sync/journal_uids.h"
 #include "sync/pace.h"
 
 /* ---- the folder's identity */
@@ -21,6 +22,21 @@ static bool is_another(const struct folder_state *known, const struct selected *
 	       (now->uidnext && now->uidnext < known->uidnext);
 }
 
+/* Fillers that a dead worker left there (sync/uids.h) may have any UID by now. */
+static int renew(struct work *w, enum side s, struct err *e)
+{
+	struct journal *j = w->pass->journal;
+	struct uid_state state;
+
+	if (journal_uid_state(j, w->f->id, &state, e) < 0 ||
+	    journal_folder_renew(j, w->f, s, e) < 0)
+		return -1;
+	if (!state.filler)
+		return 0;
+	state.filler = 1;
+	return journal_uid_state_write(j, w->f->id, &state, e);
+}
+
 /* Within a transaction. What is known of side s is about UIDs that no longer mean anything. */
 static int forget_uids(struct work *w, enum side s, struct err *e)
 {
@@ -33,7 +49,7 @@ static int forget_uids(struct work *w, enum side s, struct err *e)
 	if (pass_is_trailing(p))
 		return journal_lose_uids(p->journal, w->f->id, s, s == p->from, e);
 	if (s != p->from)
-		return journal_folder_renew(p->journal, w->f, s, e);
+		return renew(w, s, e);
 	w->renumbered = true;
 	return journal_renumber(p->journal, w->f->id, s, e);
 }

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lib import mail
-from lib.copier import Copier
+from lib.copier import KILLED, Copier
 from lib.fakemail import FakeMail, Refused, cut, nth
 
 ANNA, SECRET = "anna@example.com", "secret"
@@ -232,6 +232,30 @@ def test_uidvalidity_changes_between_runs(two, which):
     result = pass_of(copier)
     assert result["copied"] == result["deleted"] == 0 and "UIDVALIDITY" in result["text"], result
     assert copier.until_clean()["copied"] == 0
+    same(old, new)
+
+
+def test_uidvalidity_changes_where_fillers_were_left(two):
+    """A worker died while fillers stood on new (docs/uids.md), and new gave all of it other UIDs: they go all the same"""
+    old, new, copier = two(uids="exact", uid_gaps=50000, uid_floor=50000, uid_s=60)
+    fill(old, 3)
+    old.box(ANNA).uidnext = 30
+    fill(old, 3, start=3)
+
+    def fillers():
+        return [m for m in new.box(ANNA).mails if b"X-Mailferry-Filler" in m.data]
+    step = 0
+    while not fillers():
+        step += 1
+        assert copier.run(stop_at=step)[0] == KILLED
+    box = new.box(ANNA)
+    box.uidvalidity += 7
+    for uid, m in enumerate(box.mails, 1):
+        m.uid = uid
+        box.changed(m)
+    box.uidnext = 1 + len(box.mails)
+    copier.until_clean()
+    assert not fillers()
     same(old, new)
 
 
