@@ -201,8 +201,10 @@ static int on_node(const struct node_row *n, void *arg)
 {
 	struct gate_view *v = arg;
 
-	if (n->counts && n->lapsed && !v->lapsed[0])
+	if (n->lapsed && n->counts && !v->lapsed[0])
 		snprintf(v->lapsed, sizeof v->lapsed, "%s", n->node);
+	if (n->lapsed && !n->counts && !v->gone[0])
+		snprintf(v->gone, sizeof v->gone, "%s", n->node);
 	return 0;
 }
 

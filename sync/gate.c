@@ -252,11 +252,15 @@ static void check_phases(const struct user *u, const struct gate_view *v, struct
 			  "the plan of %s is open at %s", domain, names);
 }
 
-static void check_nodes(const struct gate_view *v, struct gate_item *i)
+/* One that is cut off may serve on whom it knows to live on new. */
+static void check_nodes(const struct user *u, const struct gate_view *v, struct gate_item *i)
 {
 	if (v->lapsed[0])
 		gate_say(i, false, "see whether that proxy hangs", "node %s, which is silent",
 			 v->lapsed);
+	else if (v->gone[0] && u->state == USER_RETURNING)
+		gate_say(i, false, "`mailferry forget NODE` when it is off for good",
+			 "node %s, which has gone, and may have users on new", v->gone);
 	else
 		gate_say(i, true, NULL, "no node is silent");
 }
@@ -327,7 +331,7 @@ bool gate_check(const struct user *u, const struct gate_view *v,
 	check_short(p, v->s, &out[GATE_SHORT]);
 	if (to_new)
 		check_phases(u, v, &out[GATE_PHASES]);
-	check_nodes(v, &out[GATE_NODES]);
+	check_nodes(u, v, &out[GATE_NODES]);
 	check_slot(v, &out[GATE_SLOT]);
 	if (to_new && to_new->facts.known)
 		gate_check_known(u, v, out);

@@ -94,6 +94,7 @@ struct gate_view {
 	const struct settings *s;
 	int64_t now;
 	char lapsed[64]; /* name of a node that counts and is silent; "" none */
+	char gone[64];	 /* of one that is silent and counts no more, but on the way back */
 	struct trouble trouble;
 	int cutovers_running;
 	bool worker_free;

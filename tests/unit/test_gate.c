@@ -95,6 +95,18 @@ static void test_facts_must_be_there(void **state UNUSED)
 	assert_true(gate_check(&u, &v, items));
 }
 
+/* It is passed over on the way to new; on the way back it would only undo each pause. */
+static void test_a_node_that_has_gone_holds_up_a_return(void **state UNUSED)
+{
+	snprintf(v.gone, sizeof v.gone, "proxy-1");
+	assert_true(gate_check(&u, &v, items));
+	u.state = USER_RETURNING;
+	assert_item(GATE_NODES, GATE_WAITS, "node proxy-1, which has gone");
+	assert_non_null(strstr(items[GATE_NODES].remedy, "mailferry forget"));
+	snprintf(v.lapsed, sizeof v.lapsed, "proxy-2");
+	assert_item(GATE_NODES, GATE_WAITS, "node proxy-2, which is silent");
+}
+
 /* What passes on the way back have found says nothing of new. */
 static void test_who_came_back_needs_a_pass(void **state UNUSED)
 {
@@ -513,6 +525,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_open),
 		T(test_facts_must_be_there),
+		T(test_a_node_that_has_gone_holds_up_a_return),
 		T(test_who_came_back_needs_a_pass),
 		T(test_counts_of_facts),
 		T(test_uid_modes),
