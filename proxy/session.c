@@ -85,7 +85,7 @@ bool session_is_held(const struct session *s)
 static int64_t deadline_ms(const struct session *s)
 {
 	const struct settings *set = s->proxy->settings;
-	int64_t parked = clock_mono_ms() - s->parked_ms;
+	int64_t now = clock_mono_ms(), parked = now - s->parked_ms;
 
 	switch (s->state) {
 	case SESSION_GREET:
@@ -95,8 +95,9 @@ static int64_t deadline_ms(const struct session *s)
 	case SESSION_DELAY:
 		return s->wait_ms;
 	case SESSION_PARK:
-		return MIN((int64_t)KEEP_ALIVE_MS,
-			   MAX(1000LL * set->cutover.hold_s - parked, (int64_t)0));
+		return MAX(MIN(s->kept_alive_ms + KEEP_ALIVE_MS - now,
+			       1000LL * set->cutover.hold_s - parked),
+			   (int64_t)0);
 	case SESSION_DIAL:
 		return 1000LL * set->limits.dial_s;
 	case SESSION_LOGIN:

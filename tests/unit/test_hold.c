@@ -296,6 +296,29 @@ static void a_node_that_wakes_late_sends_nothing_that_waited(void **state UNUSED
 	assert_int_equal(drain(backend), 0);
 }
 
+/* ---- while it waits */
+
+/* libevent's clock is coarse: a timer may come a little early. Stops the clock for good, so it
+ * is the last test. */
+static void a_timer_that_comes_early_skips_no_sign_of_life(void **state UNUSED)
+{
+	bool heard = false;
+
+	put(USER_READY, DIR_FORWARD, 0);
+	log_in(&imap_protocol);
+	clock_test_freeze();
+	put(USER_FREEZING, DIR_FORWARD, 0);
+	assert_int_equal(s->state, SESSION_PARK);
+	clock_test_advance(10000 - 1);
+	session_arm(s);
+	clock_test_advance(1);
+	for (int turns = 0; turns < 30 && !heard; turns++) {
+		event_base_loop(proxy.loop.base, EVLOOP_ONCE);
+		heard = hears("* OK Still here");
+	}
+	assert_true(heard);
+}
+
 #define HOLD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -307,6 +330,7 @@ int main(void)
 		HOLD_TEST(the_map_comes_in_the_hold),
 		HOLD_TEST(a_flip_back_before_the_bye),
 		HOLD_TEST(a_node_that_wakes_late_sends_nothing_that_waited),
+		HOLD_TEST(a_timer_that_comes_early_skips_no_sign_of_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
