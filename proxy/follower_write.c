@@ -231,7 +231,8 @@ static int write_trace(struct follower *f, struct order_queue *q, struct err *e)
 
 static bool waits_for_store(const struct order *o)
 {
-	return o->kind == ORDER_POP3_SEEN || o->kind == ORDER_SERVER_ERROR;
+	return o->kind == ORDER_POP3_SEEN || o->kind == ORDER_SERVER_ERROR ||
+	       o->kind == ORDER_LEARNED || o->kind == ORDER_SHADOW_ANSWER;
 }
 
 static bool is_queued(const struct follower *f, const struct order *o)
@@ -244,8 +245,9 @@ static bool is_queued(const struct follower *f, const struct order *o)
 	return false;
 }
 
-/* Somebody could be moved for want of it, without a map or by what an ill server lists: said
- * until it is heard. A later one of the same user says more. */
+/* Somebody could be moved for want of it, without a map or by what an ill server lists, or could
+ * not be copied; and what is said once a day would not be said again today. So it is, until it is
+ * heard. A later one of the same user says more. */
 static bool say_again(struct follower *f, struct order *o)
 {
 	bool again;

@@ -120,6 +120,20 @@ def test_only_of_the_domains_that_are_named(learning, stage, imap):
     assert "the password was learned" not in f.log_text() and not sealed(f)
 
 
+def test_it_is_said_again_until_the_store_takes_it(learning, person, imap):
+    f = learning(run={"nodes": 1})
+    f.import_users([bare(person)])
+
+    def run(sql):
+        with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as db:
+            db.execute(sql)
+    run("CREATE TRIGGER full BEFORE INSERT ON learned BEGIN SELECT RAISE(ABORT, 'no room for it'); END")
+    log_in(imap, f, person)
+    processes.wait_until(lambda: "no room for it" in f.log_text(), 20, "the store to refuse")
+    run("DROP TRIGGER full")
+    processes.wait_until(lambda: sealed(f), 20, "the password to be kept")
+
+
 def test_what_was_learned_goes_though_nothing_is_learned_any_more(learning, stage, person, imap):
     f = learning()
     f.import_users([bare(person)])
