@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "common/wire/utf7.h"
 
-#define STATEMENTS_MAX 256	  /* each is a literal in store*.c */
+#define STATEMENTS_MAX 512 /* each is a literal in store*.c, of which there are some 220 */
 #define ARGS_MAX       40	  /* parameters of one */
 #define WRITE_LOCK     0x6d616966 /* "maif": of all advisory locks of the database, ours */
 #define OID_INT8       20
