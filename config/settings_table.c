@@ -234,7 +234,7 @@ const struct setting_row setting_rows[] = {
 	ROW("worker_memory", AT(SECTION_SYNC, sync.worker_memory), SIZE, "512M", 64 << 20,
 	    RATE_BYTES_MAX, "bytes", false, true,
 	    "Of one worker; more ends it, and costs a retry."),
-	TEXT("worker_user", AT(SECTION_SYNC, sync.worker_user), NULL, true,
+	TEXT("worker_user", AT(SECTION_SYNC, sync.worker_user), NULL, false,
 	     "Account of the workers where the engine is root; it gets dir. Without it the "
 	     "engine's own."),
 	INT("delta_s", AT(SECTION_SYNC, sync.delta_s), "300", 1, 86400, "s",

@@ -692,6 +692,17 @@ static void reload_begins_no_learning(void **state UNUSED)
 	settings_release(&s);
 }
 
+/* The folder of journals becomes theirs when the engine starts. */
+static void reload_changes_no_account(void **state UNUSED)
+{
+	struct settings s;
+
+	load_good(BASE, &s);
+	take(&s, BASE "sync { worker_user = root }\n", "- sync: worker_user\n");
+	assert_null(s.sync.worker_user);
+	settings_release(&s);
+}
+
 static void reload_takes_domains(void **state UNUSED)
 {
 	struct settings s;
@@ -815,6 +826,7 @@ int main(void)
 		cmocka_unit_test(reload_keeps_and_names_the_rest),
 		cmocka_unit_test(reload_takes_a_whole_or_nothing),
 		cmocka_unit_test(reload_begins_no_learning),
+		cmocka_unit_test(reload_changes_no_account),
 		cmocka_unit_test(reload_takes_domains),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(sample_loads),
