@@ -2,6 +2,7 @@
  * there is copied in doubling numbers. */
 #include "sync/filler.h"
 
+#include "common/clock.h"
 #include "sync/sender.h"
 
 static const char text[] =
@@ -128,17 +129,28 @@ static int copy(struct burning *b, size_t n, struct err *e)
 	return take_uids(b, uids, n);
 }
 
+/* sync.uid_s is the whole pass's, and one folder may need more than that by itself. */
+static bool is_late(const struct work *w, int64_t start)
+{
+	const struct pass *p = w->pass;
+
+	return p->count.burn_ms + clock_mono_ms() - start > 1000LL * p->job->uids.seconds;
+}
+
 int filler_burn(struct work *w, uint32_t first, uint32_t count, bool exact,
 		char why[static UIDS_WHY_MAX], struct err *e)
 {
 	struct burning b = { .w = w, .exact = exact, .at = first, .why = why };
+	int64_t start = clock_mono_ms();
 	int rc = copy_have_open(w, e) < 0 ? -1 : 1;
 
 	while (rc > 0 && b.at - first < count) {
 		uint32_t left = count - (b.at - first), base = w->uids.base_count;
 
 		rc = pass_is_stopping(w->pass, e);
-		if (rc == 0)
+		if (rc == 0 && is_late(w, start))
+			rc = gave_up(&b, UIDS_NO_TIME);
+		else if (rc == 0)
 			rc = base ? copy(&b, MIN(MIN(left, base), (uint32_t)FILLER_COPIES), e)
 				  : seed(&b, MIN(left, (uint32_t)FILLER_SEED), e);
 		pass_step();

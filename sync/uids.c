@@ -232,8 +232,7 @@ static void take_choice(struct work *w, struct uid_choice c)
 	if (c.to_burn && !has_room(w, c.to_burn))
 		c = (struct uid_choice){ .mode = UID_PLAIN, .why = NO_ROOM };
 	else if (c.to_burn && !has_time(w))
-		c = (struct uid_choice){ .mode = UID_PLAIN,
-					 .why = "it took longer than sync.uid_s" };
+		c = (struct uid_choice){ .mode = UID_PLAIN, .why = UIDS_NO_TIME };
 	u->now.known = true;
 	u->now.mode = c.mode;
 	u->next = MAX(w->next_uid, uids_next(w, w->pass->to));

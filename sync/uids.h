@@ -16,6 +16,7 @@
 #include "sync/uid_mode.h"
 
 #define UIDS_WHY_MAX 160
+#define UIDS_NO_TIME "it took longer than sync.uid_s"
 
 /* Of a folder, as the journal has it. */
 struct uid_state {

@@ -12,6 +12,7 @@ import pytest
 from lib import mail
 from lib.copier import KILLED, Copier
 from lib.fakemail import FakeMail, Refused, cut, nth
+from lib.preload import preload
 
 ANNA, SECRET = "anna@example.com", "secret"
 PLAIN = {b"IMAP4rev1", b"LITERAL+", b"UIDPLUS", b"UNSELECT", b"NAMESPACE"}
@@ -256,6 +257,30 @@ def test_uidvalidity_changes_where_fillers_were_left(two):
     box.uidnext = 1 + len(box.mails)
     copier.until_clean()
     assert not fillers()
+    same(old, new)
+
+
+def test_fillers_take_no_more_than_their_time(two, tmp_path):
+    """New needs more than a minute for the first of many COPYs: sync.uid_s is over in the middle of a folder"""
+    leap, copies = tmp_path / "leap", []
+
+    class Slow(Fake):
+        def do_copy(self, talk, command):
+            with self.lock:
+                box = self._box(talk, command.args[1])
+                pairs = [(m.uid, box.add(m.data, m.flags, m.date)) for _, m in self._chosen(talk, command)]
+            copies.append(pairs)
+            leap.write_text("100")      # by the worker's clock
+            return b"COPYUID %d %s %s" % ((box.uidvalidity,) + tuple(b",".join(b"%d" % p[i] for p in pairs) for i in (0, 1)))
+
+    old, new, copier = two(new=Slow, uids="exact", uid_gaps=50000, uid_floor=50000, uid_s=60, io_s=3600)
+    fill(old, 1)
+    old.box(ANNA).uidnext = 3000
+    fill(old, 1, start=1)
+    result = copier.run(env={"LEAP_FILE": str(leap), **preload(str(tmp_path), "leap")})[1]
+    assert result["ok"], result
+    assert len(copies) == 1 and result["facts"]["uids_why"].startswith("it took longer than sync.uid_s"), result
+    copier.until_clean()
     same(old, new)
 
 
