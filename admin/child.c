@@ -28,8 +28,9 @@ struct child {
 	char *inbox, *key_file;
 	char story[256]; /* its last STATUS, or how it ended */
 	int stop_ms;
-	bool ends_with_us;
+	bool ends_with_us, may_leave;
 	bool ready;
+	bool reload_due; /* as soon as it is ready */
 	bool stopping;	 /* told to end */
 	bool leaving;	 /* told to leave, or has left */
 	bool restarting; /* told to end, to be started again */
@@ -199,7 +200,7 @@ void child_start(struct child *c)
 	ASSERT(!c->pid);
 	fflush(NULL);
 	c->started = c->heard = clock_mono_ms();
-	c->ready = false;
+	c->ready = c->reload_due = false;
 	c->story[0] = '\0';
 	/* No signal may run our handlers in the child: they write to the loop's own pipe. */
 	sigfillset(&all);
@@ -243,6 +244,7 @@ struct child *child_new(struct event_base *base, const struct child_opts *o)
 	c->inbox = mem_str(o->inbox);
 	c->key_file = mem_str(o->key_file);
 	c->ends_with_us = o->ends_with_us;
+	c->may_leave = o->may_leave;
 	c->stop_ms = o->stop_ms;
 	c->about = (struct log_about){ .what = "child", .id = c->name };
 	c->timer = evtimer_new(base, on_timer, c);
@@ -328,6 +330,8 @@ void child_heard(struct child *c, bool ready, bool alive, const char *status)
 	c->ready |= ready;
 	if (ready || alive)
 		c->heard = clock_mono_ms();
+	if (ready && c->reload_due)
+		child_reload(c);
 	if (*status)
 		snprintf(c->story, sizeof c->story, "%s", status);
 }
@@ -337,14 +341,14 @@ bool child_ready(const struct child *c)
 	return c->pid && c->ready;
 }
 
-bool child_alive(const struct child *c, int64_t within_ms)
+bool child_silent(const struct child *c, int64_t for_ms)
 {
-	return child_ready(c) && clock_mono_ms() - c->heard < within_ms;
+	return c->pid && clock_mono_ms() - c->heard >= for_ms;
 }
 
 void child_kill_if_hung(struct child *c, int64_t silent_ms)
 {
-	if (!child_ready(c) || child_alive(c, silent_ms))
+	if (!child_ready(c) || !child_silent(c, silent_ms))
 		return;
 	log_error(&c->about, "hangs: silent for %lld s; killed",
 		  (long long)(clock_mono_ms() - c->heard) / 1000);
@@ -366,6 +370,14 @@ void child_signal(struct child *c, int signal)
 {
 	if (c->pid)
 		kill(c->pid, signal);
+}
+
+/* What starts may have read the settings already. */
+void child_reload(struct child *c)
+{
+	c->reload_due = c->pid && !c->ready;
+	if (!c->reload_due)
+		child_signal(c, SIGHUP);
 }
 
 /* Its own words, if it had any, say more than its status does. */
@@ -399,7 +411,7 @@ void child_died(struct child *c, int wait_status)
 		return;
 	}
 	/* Asked by somebody else to leave, it has ended with its last session. */
-	c->leaving |= well;
+	c->leaving |= well && c->may_leave;
 	if (!c->stopping && !c->leaving)
 		plan_restart(c);
 }

@@ -39,6 +39,7 @@ struct child_opts {
 	const char *inbox; /* path of the socket where it is to speak (common/notify.h) */
 	const char *key_file; /* opened before it becomes the user, as CHILD_KEY_FD; NULL: none */
 	bool ends_with_us; /* should we be killed; else it goes on without us */
+	bool may_leave;	   /* ends with status 0 when others told it to: not started again */
 	int stop_ms;	   /* most between TERM and KILL */
 };
 
@@ -57,8 +58,8 @@ void child_leave(struct child *c);
 /* What it said: READY=1, WATCHDOG=1, STATUS=…. */
 void child_heard(struct child *c, bool ready, bool alive, const char *status);
 bool child_ready(const struct child *c); /* runs, and has said that it is up */
-/* Ready, and it said within this time that its loop goes round. */
-bool child_alive(const struct child *c, int64_t within_ms);
+/* Runs, and has not said for this long, or since its start, that its loop goes round. */
+bool child_silent(const struct child *c, int64_t for_ms);
 /* Ready, but silent for so long that it hangs: killed, to be started again. */
 void child_kill_if_hung(struct child *c, int64_t silent_ms);
 /* We ourselves have slept: nobody's silence counts. */
@@ -70,8 +71,9 @@ void child_drop_arg(struct child *c, const char *arg);
 /* TERM now, KILL when its time is over; not started again. */
 void child_stop(struct child *c);
 void child_signal(struct child *c, int signal);
-/* waitpid() said so; starts it again in its time, unless it is being stopped or has ended with
- * status 0. */
+/* HUP, once it is ready: before that it may be its death. */
+void child_reload(struct child *c);
+/* waitpid() said so; starts it again in its time, unless it is being stopped or has left. */
 void child_died(struct child *c, int wait_status);
 /* Starts a program that nobody waits for; its end is nobody's. */
 void child_run_once(const char *const *argv, const struct child_user *u);

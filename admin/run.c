@@ -34,6 +34,7 @@ struct child *run_add_child(struct run *r, const char *name, enum child_role rol
 				.sockets = &r->sockets,
 				.user = &r->user,
 				.inbox = inbox_path(r->inbox),
+				.may_leave = true,
 				.argv = { r->programs.proxy, "--config", r->config, "--node",
 					  name },
 				.stop_ms = 1000 * r->settings->run.stop_s + RUN_STOP_MORE_MS };
@@ -213,9 +214,9 @@ static void reap(struct run *r)
 static void reload(struct run *r)
 {
 	log_info(NULL, "reload");
-	child_signal(r->engine, SIGHUP);
+	child_reload(r->engine);
 	for (size_t i = 0; i < r->node_count; i++)
-		child_signal(r->nodes[i].child, SIGHUP);
+		child_reload(r->nodes[i].child);
 }
 
 static void on_signal(evutil_socket_t number, short what UNUSED, void *arg)

@@ -114,13 +114,16 @@ void run_hear(const struct inbox_letter *l, void *arg)
 
 /* ---- systemd */
 
-/* Only if every loop that should go round does. */
-static bool all_alive(const struct run *r, int64_t within_ms)
+/*
+ * One loop that should go round does not. Who has died is ours to start again: an end of us, and
+ * a start that needs what it misses, would help it no better.
+ */
+static bool any_silent(const struct run *r, int64_t for_ms)
 {
 	for (size_t i = 0; i < r->node_count; i++)
-		if (!child_alive(r->nodes[i].child, within_ms))
-			return false;
-	return child_alive(r->engine, within_ms);
+		if (child_silent(r->nodes[i].child, for_ms))
+			return true;
+	return child_silent(r->engine, for_ms);
 }
 
 void run_watchdog(struct run *r)
@@ -128,7 +131,7 @@ void run_watchdog(struct run *r)
 	int64_t every = notify_watchdog_ms() / 2, now = clock_mono_ms();
 
 	if (every == 0 || now - r->watched < MIN(every / 2, (int64_t)RUN_TICK_MS) ||
-	    !all_alive(r, every))
+	    any_silent(r, every))
 		return;
 	r->watched = now;
 	notify_send("WATCHDOG=1");

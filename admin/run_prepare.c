@@ -92,7 +92,17 @@ static int take_lock(struct run *r, struct err *e)
 	return rc;
 }
 
-/* ---- programs */
+/* ---- programs and settings */
+
+/* Not where a link leads: that may be another file by the next reload or upgrade. */
+static char *absolute(const char *path)
+{
+	char here[PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(here, sizeof here))
+		return mem_str(path);
+	return mem_printf("%s/%s", here, path);
+}
 
 /*
  * By the name we were called with, where that leads to us: behind a link an upgrade finds the
@@ -107,10 +117,7 @@ static int find_self(const char *called, char **out, struct err *e)
 		return err_set(e, ERR_INPUT, "/proc/self/exe: %s", strerror(errno));
 	if (strchr(called, '/') && stat(called, &here) == 0 && here.st_ino == us.st_ino &&
 	    here.st_dev == us.st_dev) {
-		*out = called[0] == '/'
-			       ? mem_str(called)
-			       : mem_printf("%s/%s", getcwd(full, sizeof full) ? full : "",
-					    called);
+		*out = absolute(called);
 		return 0;
 	}
 	if (!realpath("/proc/self/exe", full))
@@ -265,9 +272,7 @@ static int take_first(struct run *r, struct err *e)
 
 int run_prepare(struct run *r, struct handover *h, bool check, struct err *e)
 {
-	char full[PATH_MAX];
-
-	r->config = mem_str(realpath(r->ctl->config, full) ? full : r->ctl->config);
+	r->config = absolute(r->ctl->config);
 	if (child_user_find(r->settings->run.user, &r->user, e) < 0 ||
 	    run_find_programs(r, &r->programs, e) < 0 ||
 	    (h ? take_over(r, h, check, e) : take_first(r, e)) < 0)

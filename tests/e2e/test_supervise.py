@@ -57,10 +57,16 @@ def beat():
         except OSError:
             pass
 signal.signal(signal.SIGTERM, end)
+def starts_slowly(name):
+    if os.path.exists(DIR + "/slow-" + name):
+        say(name, "waits")
+        while os.path.exists(DIR + "/slow-" + name):
+            time.sleep(0.02)
 """
 
 ENGINE = COMMON + """
 NAME = "engine"
+starts_slowly(NAME)
 signal.signal(signal.SIGHUP, lambda *_: say(NAME, "reloads"))
 say(NAME, "starts", os.getpid(), *[a for a in sys.argv[1:] if a != sys.argv[2]])
 if os.path.exists(DIR + "/no-store"):
@@ -85,7 +91,7 @@ say(NAME, "starts", os.getpid(), sys.argv[1], sys.argv[3], mine, os.environ["LIS
 if os.path.exists(DIR + "/fail-" + NAME):
     notify("STATUS=cannot start: as the test wants it")
     sys.exit(1)
-lock = open(os.path.dirname(sys.argv[2]) + "/run/mailferry/" + NAME + ".lock", "w")
+lock = open(os.path.dirname(os.path.realpath(sys.argv[2])) + "/run/mailferry/" + NAME + ".lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 signal.signal(signal.SIGUSR1, leave)
 notify("READY=1\\nX_NODE=" + NAME)
@@ -253,6 +259,34 @@ def test_hup_reaches_all(host):
     assert host.events.collect("reloads", 3) == {"engine", "proxy-1", "proxy-2"}
 
 
+def test_hup_waits_for_who_starts(host):
+    (host.path / "slow-engine").touch()
+    host.run()
+    host.events.until("engine waits")
+    host.process.send_signal(signal.SIGHUP)
+    processes.wait_until(lambda: "reload" in host.log(), PATIENCE_S, "the supervisor hears of it")
+    (host.path / "slow-engine").unlink()
+    host.up()
+    host.events.until("engine reloads")
+
+
+def test_settings_behind_a_link_are_those_it_leads_to_now(host):
+    """As folders of releases and of Kubernetes are changed."""
+    conf = host.path / "mailferry.conf"
+    for name in ("first", "second"):
+        (host.path / name).mkdir()
+    conf.rename(host.path / "first" / "mailferry.conf")
+    conf.symlink_to("first/mailferry.conf")
+    host.run()
+    host.up()
+    conf.unlink()
+    (host.path / "second" / "mailferry.conf").write_text("no settings at all\n")
+    conf.symlink_to("second/mailferry.conf")
+    host.process.send_signal(signal.SIGUSR2)
+    processes.wait_until(lambda: "upgrade: " in host.log(), PATIENCE_S, "it is tried")
+    assert "mailferry.conf:1: " in host.log()
+
+
 def test_a_dead_proxy_loses_no_connection(host):
     (host.path / "idle").touch()
     host.run()
@@ -279,6 +313,14 @@ def test_a_dead_engine_comes_back_without_new_store(host):
     again = host.events.until("engine starts")
     assert int(again.split()[2]) != pid
     assert "--new-store" not in again
+
+
+def test_an_engine_that_others_end_comes_back(host):
+    host.run()
+    host.up()
+    os.kill(host.starts(3)["engine"], signal.SIGTERM)
+    host.events.until("engine ends")
+    host.events.until("engine starts")
 
 
 def test_engine_that_cannot_start_ends_the_run(host):
@@ -511,6 +553,17 @@ def test_watchdog_only_while_all_loops_go_round(host, systemd, name):
         systemd.sock.recv(4096)
         assert time.monotonic() < end, "systemd hears that all is well"
     os.kill(pid, signal.SIGCONT)
+    systemd.until("WATCHDOG=1")
+
+
+def test_who_dies_again_and_again_does_not_end_the_others(host, systemd):
+    host.run(env={"NOTIFY_SOCKET": systemd.path, "WATCHDOG_USEC": "1000000"})
+    host.up()
+    (host.path / "fail-proxy-1").touch()
+    os.kill(host.starts(3)["proxy-1"], signal.SIGKILL)
+    host.starts(1)
+    while select.select([systemd.sock], [], [], 0)[0]:      # of the time before
+        systemd.sock.recv(4096)
     systemd.until("WATCHDOG=1")
 
 
