@@ -270,6 +270,9 @@ void routes_apply(struct routes *t, const struct user *u)
 	was_held = user_is_held(r->state);
 	r->stranger = false;
 	r->state = u->state;
+	/* Erased when he was done, which we may not have seen. */
+	if (r->state == USER_DONE || r->state == USER_RETURNING)
+		r->learned = 0;
 	r->direction = u->direction;
 	r->change = u->change;
 	r->epoch = u->epoch;

@@ -64,6 +64,27 @@ def test_a_user_is_moved_with_what_his_client_said(stage, learning, person, imap
     processes.wait_until(lambda: not sealed(f), 10, "the password to be erased")
 
 
+def test_who_goes_back_after_he_was_done_is_learned_anew(stage, learning, person, imap):
+    """What was erased is said again at his next login, not a day after he said it last."""
+    f = learning(run={"nodes": 1}, sync={"delta_s": 1, "retry_s": 1, "trailing_s": 1})
+    stage.fill(person, {"INBOX": 1})
+    f.import_users([bare(person)])
+    log_in(imap, f, person)
+    f.wait_state(person.name, "ready")
+    f.command("cutover", person.name)
+    with sqlite3.connect(os.path.join(f.folder, "store", "mailferry.db"), timeout=10) as db:
+        db.execute("UPDATE users SET last_arrival = 1")     # long ago
+    f.wait_state(person.name, "done")
+    processes.wait_until(lambda: not sealed(f), 10, "the password to be erased")
+    f.command("rollback", person.name, "--no-wait", check=False)
+    f.wait_state(person.name, "returning")
+
+    def said_again():
+        log_in(imap, f, person).logout()
+        return sealed(f)
+    processes.wait_until(said_again, 20, "the password to be learned")
+
+
 def test_nobody_else_can_open_them(stage, learning, person, imap):
     f = learning()
     f.import_users([bare(person)])
