@@ -26,6 +26,7 @@ struct recipe {
 	const char *key_file;	     /* NULL: in the same file */
 	long from_s, until_s;	     /* from now */
 	bool no_key, encrypted, other_first;
+	bool sha1; /* signed so by another, as CAs once did */
 };
 
 static X509 *sign(const struct recipe *r)
@@ -44,7 +45,11 @@ static X509 *sign(const struct recipe *r)
 	X509_set_issuer_name(x, name);
 	X509_set_pubkey(x, r->key);
 	X509_add_ext(x, names, -1);
-	assert_true(X509_sign(x, r->key, EVP_sha256()) > 0);
+	if (r->sha1)
+		X509_NAME_add_entry_by_txt(X509_get_issuer_name(x), "O", MBSTRING_ASC,
+					   (const unsigned char *)"CA", -1, -1, 0);
+	assert_true(X509_sign(x, r->sha1 ? other_key : r->key,
+			      r->sha1 ? EVP_sha1() : EVP_sha256()) > 0);
 	X509_EXTENSION_free(names);
 	free(san);
 	return x;
@@ -603,6 +608,7 @@ static void bad_new_files_keep_the_old(void **state UNUSED)
 		{ { .name = "two.test", .key = ec_key, .other_first = true }, "wrong order" },
 		{ { .name = "two.test", .key = ec_key, .from_s = -2 * DAY, .until_s = -DAY },
 		  "expired on 2" },
+		{ { .name = "two.test", .key = ec_key, .sha1 = true }, "OpenSSL refuses it" },
 	};
 	struct tls_server_conf conf = { .loaded_max = 10, .ticket_life_s = 3600 };
 	struct tls_server *s;
