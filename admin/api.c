@@ -161,6 +161,16 @@ bool api_is_live(const struct api *a, const char *name, struct api_live *out)
 	return a->hooks->live && a->hooks->live(name, out, a->arg);
 }
 
+json_t *api_user_now(const struct api *a, const struct user *u)
+{
+	struct api_live live;
+	json_t *j = api_json_user(u, api_is_live(a, u->name, &live) ? &live : NULL);
+
+	if (a->hooks->awaited && a->hooks->awaited(u->name, a->arg))
+		json_object_set_new(j, "awaited", json_true());
+	return j;
+}
+
 /* What the settings make possible there: nobody need offer what cannot be. */
 static json_t *opensrs_json(const struct settings *s)
 {

@@ -85,6 +85,8 @@ struct api_hooks {
 	/* Start a pass (or the probe) of this user as soon as a slot is free, back-off or not.
 	 */
 	int (*sync_now)(const struct user *u, void *arg, struct err *e);
+	/* It was asked for so, and has not ended yet. */
+	bool (*awaited)(const char *name, void *arg);
 	/* The user's journal is to be read or written to here, until it is let go; ERR_TEMP: it is
 	 * on its way, even after some wait. NULL: it is always here. */
 	int (*journal)(const char *name, bool wait, void *arg, struct err *e);

@@ -97,6 +97,7 @@ json_t *api_json_user(const struct user *u, const struct api_live *live)
 	put(j, "new_login", api_json_text(u->login[SIDE_NEW]));
 	put(j, "progress", progress_json(&u->progress));
 	put(j, "running", live_json(live));
+	put(j, "awaited", json_false());
 	return j;
 }
 

@@ -90,10 +90,8 @@ int api_finish(struct api_call *c, struct api_page *p, const char *key, int rc, 
 static int add_user(const struct user *u, void *arg)
 {
 	struct api_page *p = arg;
-	struct api_live live;
 
-	return api_page_add(
-		p, api_json_user(u, api_is_live(p->api, u->name, &live) ? &live : NULL));
+	return api_page_add(p, api_user_now(p->api, u));
 }
 
 static int asked_state(struct api_call *c, struct user_filter *f)
@@ -157,16 +155,13 @@ int api_get_user(struct api_call *c)
 {
 	struct user u = { 0 };
 	struct err e = { 0 };
-	struct api_live live;
 	int got = store_user_get(c->api->store, c->name, &u, &e);
 
 	if (got < 0)
 		return api_fail(c, &e);
 	if (got == 0)
 		return api_no_user(c, c->name);
-	json_object_set_new(
-		c->out, "user",
-		api_json_user(&u, api_is_live(c->api, u.name, &live) ? &live : NULL));
+	json_object_set_new(c->out, "user", api_user_now(c->api, &u));
 	user_release(&u);
 	return 200;
 }

@@ -55,6 +55,8 @@ json_t *api_json_words(const char *path);
 bool api_normalise(const struct api *a, const char *raw, char out[STORE_NAME_MAX + 1]);
 /* true: a worker is at it; *out is filled. */
 bool api_is_live(const struct api *a, const char *name, struct api_live *out);
+/* The row, with what the engine does for the user at this moment. */
+json_t *api_user_now(const struct api *a, const struct user *u);
 
 /* api_status.c */
 int api_get_status(struct api_call *c);

@@ -200,12 +200,10 @@ struct active {
 static int add_active(const struct user *u, void *arg)
 {
 	struct active *w = arg;
-	struct api_live live;
 
 	if (json_array_size(w->list) == STATUS_ACTIVE_MAX)
 		return 1;
-	json_array_append_new(
-		w->list, api_json_user(u, api_is_live(w->api, u->name, &live) ? &live : NULL));
+	json_array_append_new(w->list, api_user_now(w->api, u));
 	return 0;
 }
 

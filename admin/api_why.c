@@ -118,10 +118,7 @@ static int put_waits(struct api_call *c, const struct user *u, struct err *e)
 
 static int explain(struct api_call *c, const struct user *u, struct err *e)
 {
-	struct api_live live;
-	bool running = api_is_live(c->api, u->name, &live);
-
-	json_object_set_new(c->out, "user", api_json_user(u, running ? &live : NULL));
+	json_object_set_new(c->out, "user", api_user_now(c->api, u));
 	json_object_set_new(c->out, "summary", summary_of(u));
 	if (put_waits(c, u, e) < 0 || put_quiet(c, u, e) < 0 ||
 	    api_put_sessions(c, u->name, WHY_SESSIONS, e) < 0)

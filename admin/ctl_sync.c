@@ -55,7 +55,13 @@ static void look_at(struct follow *f, struct followed *u, const json_t *row)
 	const json_t *p = json_object_get(row, "progress");
 	const char *error = ctl_text(p, "error"), *stuck = ctl_text(row, "stuck");
 	bool tried = ctl_int(row, "attempts") > u->attempts;
+	bool done = strcmp(ctl_text(row, "state"), "done") == 0;
 
+	/* What ends until then was under way before, and has seen the mailbox as it was. */
+	if (ctl_true(row, "awaited") && !done) {
+		say_work(f, u, json_object_get(row, "running"));
+		return;
+	}
 	u->attempts = ctl_int(row, "attempts");
 	if (ctl_int(p, "ended") > u->ended && *error)
 		fail(f, u, error);
@@ -63,6 +69,8 @@ static void look_at(struct follow *f, struct followed *u, const json_t *row)
 		succeed(f, u, p);
 	else if (tried)
 		fail(f, u, *stuck ? stuck : *error ? error : "see `mailferry why`");
+	else if (done)
+		fail(f, u, "is done meanwhile: there is nothing to sync");
 	else
 		say_work(f, u, json_object_get(row, "running"));
 }

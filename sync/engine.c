@@ -497,6 +497,7 @@ void engine_free(struct engine **en)
 	dns_watch_free(&(*en)->mx);
 	tally_free(&(*en)->tally);
 	names_release(&(*en)->asked);
+	names_release(&(*en)->awaited);
 	names_release(&(*en)->traced);
 	names_release(&(*en)->lend.home);
 	tokens_release(&(*en)->tokens);
@@ -596,10 +597,17 @@ int engine_sync_now(struct engine *en, const struct user *u, struct err *e)
 			e, ERR_INPUT,
 			"user %s: OpenSRS's tool is to pull the mail, see `mailferry why`",
 			u->name);
-	if (names_add(&en->asked, u->name, e) < 0)
+	if (names_add(&en->asked, u->name, e) < 0 || names_add(&en->awaited, u->name, e) < 0)
 		return -1;
 	en->nudged = true;
 	return 0;
+}
+
+bool engine_awaited(const struct engine *en, const char *user)
+{
+	const struct run *r = runs_find(en, user);
+
+	return (r && r->awaited) || names_has(&en->awaited, user);
 }
 
 struct pulls *engine_pulls(struct engine *en)

@@ -54,6 +54,8 @@ bool engine_idle(const struct engine *en); /* no worker and no cutover is left *
 
 /* A pass (or probe) as soon as a slot is free, back-off or not. */
 int engine_sync_now(struct engine *en, const struct user *u, struct err *e) MUST_CHECK;
+/* It has not ended yet: it waits, or runs. One that ran before it was asked for is another. */
+bool engine_awaited(const struct engine *en, const char *user);
 /* What the user's next step waits for, as gate items. */
 typedef void engine_item_fn(const struct gate_item *i, void *to);
 void engine_why(struct engine *en, const struct user *u, engine_item_fn *fn, void *to);

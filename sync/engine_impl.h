@@ -39,6 +39,7 @@ struct run {
 	struct uidl_inbox uidl;
 	bool back;	/* a cutover: to old */
 	bool cancelled; /* we stopped it: it tells nothing about the user */
+	bool awaited;	/* engine_awaited(): it is the one */
 	bool journaled; /* the journal is to be returned to the depot */
 	struct log_about about;
 };
@@ -53,6 +54,7 @@ struct engine {
 	struct event *timer;
 	struct run *runs;
 	struct names asked, traced;
+	struct names awaited; /* of those asked: by somebody who follows */
 	struct tokens tokens; /* of users on new */
 	struct choice *choices; /* of the scan under way */
 	size_t choice_count, choice_size;

@@ -34,6 +34,13 @@ static int hook_sync_now(const struct user *u, void *arg, struct err *e)
 	return 0;
 }
 
+static bool hook_awaited(const char *name, void *arg)
+{
+	struct program *p = arg;
+
+	return engine_awaited(p->engine, name);
+}
+
 static int hook_journal(const char *name, bool wait, void *arg, struct err *e)
 {
 	struct program *p = arg;
@@ -263,6 +270,7 @@ const struct api_hooks program_hooks = {
 	.rebuild = hook_rebuild,
 	.poke = hook_poke,
 	.sync_now = hook_sync_now,
+	.awaited = hook_awaited,
 	.journal = hook_journal,
 	.journal_done = hook_journal_done,
 	.why = hook_why,

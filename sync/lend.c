@@ -218,7 +218,8 @@ static void ended(struct run *r, const struct lease *l)
 		break;
 	}
 	/* Who asked for the pass waits for it still. */
-	if (!counts && names_add(&r->en->asked, r->user, &e) < 0)
+	if (!counts && (names_add(&r->en->asked, r->user, &e) < 0 ||
+			(r->awaited && names_add(&r->en->awaited, r->user, &e) < 0)))
 		log_debug(&r->about, "%s", e.text); /* its turn comes anyway */
 	run_free(r);
 }

@@ -88,6 +88,8 @@ struct run *run_new(struct engine *en, const struct user *u, enum job_kind kind)
 	r->live.kind = kind;
 	r->change = u->change;
 	r->state = u->state;
+	r->awaited = names_has(&en->awaited, u->name);
+	names_drop(&en->awaited, u->name);
 	r->back = u->state == USER_RETURNING;
 	r->live.started = clock_real_ms();
 	snprintf(r->live.host, sizeof r->live.host, "%s", en->o.place->host);

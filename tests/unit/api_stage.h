@@ -24,7 +24,7 @@ static json_t *last;
 
 /* What the hooks have seen: written by the server's thread before it answers. */
 static struct {
-	int pokes, syncs, journals, journal_waits, shown;
+	int pokes, syncs, journals, journal_waits, shown, awaited;
 	char traced[64], pulled[128]; /* "anna@example.com " */
 } seen;
 
@@ -41,6 +41,27 @@ static int hook_sync(const struct user *u, void *arg UNUSED, struct err *e)
 	if (strcmp(u->name, "carl@example.com") == 0)
 		return err_set(e, ERR_INPUT, "not now");
 	return 0;
+}
+
+/* A pass is asked for while another one runs: that fails, then the one asked for goes well. */
+static struct store *store;
+
+static bool hook_awaited(const char *name, void *arg UNUSED)
+{
+	const struct progress ends[] = {
+		{ .pass_ended = 1000, .pass_error = (char[]){ "broke off" } },
+		{ .pass_ended = 2000, .pass_clean = true, .messages = 7, .verified = 7 },
+	};
+	struct err e = { 0 };
+
+	if (strcmp(name, "anna@example.com") != 0 || seen.awaited == 0)
+		return false;
+	seen.awaited--;
+	if (seen.awaited >= 2 ||
+	    store_user_progress(store, name, &ends[1 - seen.awaited], &e) == 0)
+		return true;
+	snprintf(failure, sizeof failure, "%s", e.text);
+	return false;
 }
 
 static void hook_why(const struct user *u UNUSED, api_gate_fn *item, void *to, void *arg UNUSED)
@@ -132,6 +153,7 @@ static const struct api_hooks hooks = {
 	.journal = hook_journal,
 	.poke = hook_poke,
 	.sync_now = hook_sync,
+	.awaited = hook_awaited,
 	.why = hook_why,
 	.live = hook_live,
 	.each_live = hook_each_live,
@@ -191,6 +213,7 @@ static void *serve(void *arg UNUSED)
 	event_add(stop, NULL);
 	if (store_open(&st, &o, &e) == 0) {
 		fill_store(st);
+		store = st;
 		api = api_new(&(struct api_opts){
 			.store = st, .settings = &settings, .hooks = &hooks, .base = base });
 		if (http_server_start(&server, base, socket_path, api_answer, api, &e) == 0 &&

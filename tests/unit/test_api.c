@@ -9,7 +9,7 @@ static void test_users(void **state UNUSED)
 		"name",	      "wave",	   "state",    "direction", "route",
 		"side",	      "go",	   "change",   "epoch",	    "state_since",
 		"hold_until", "attempts",  "undos",    "next_try",  "stuck",
-		"old_login",  "new_login", "progress", "running"
+		"old_login",  "new_login", "progress", "running",   "awaited"
 	};
 	json_t *j = ask(CLIENT_OK, "/v1/users", NULL), *u, *list = json_object_get(j, "users");
 

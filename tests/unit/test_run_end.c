@@ -69,9 +69,34 @@ static void test_a_pass_over_another_mailbox_is_not_clean(void **state UNUSED)
 	names_release(&en.asked);
 }
 
+/* Who follows what he asked for does not take the end of another for it. */
+static void test_what_was_asked_for_is_awaited_to_its_own_end(void **state UNUSED)
+{
+	static const struct place place = { .host = "mx1" };
+	struct settings settings = { 0 };
+	struct engine en = { .o = { .store = st, .settings = &settings, .place = &place } };
+	struct user u = { 0 };
+	struct run *before, *own;
+
+	add_user("anna");
+	u = user_of("anna");
+	before = run_new(&en, &u, JOB_PROBE);
+	OK(engine_sync_now(&en, &u, &err));
+	assert_true(engine_awaited(&en, "anna"));
+	run_free(before);
+	assert_true(engine_awaited(&en, "anna"));
+	own = run_new(&en, &u, JOB_PROBE);
+	assert_true(engine_awaited(&en, "anna"));
+	run_free(own);
+	assert_false(engine_awaited(&en, "anna"));
+	names_release(&en.asked);
+	user_release(&u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_what_was_asked_for_is_awaited_to_its_own_end),
 		TEST(test_a_pass_over_another_mailbox_is_not_clean),
 		TEST(test_a_pass_ends_by_the_clock_of_the_store),
 	};
