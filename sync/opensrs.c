@@ -223,7 +223,7 @@ void opensrs_hide(char *text, struct slice secret)
 			*p++ = '*';
 }
 
-static void hide_secrets(const struct opensrs *o, struct opensrs_call *c)
+static void hide_secrets(const struct opensrs *o, const struct opensrs_call *c, char *text)
 {
 	const json_t *attributes = json_object_get(c->body, "attributes");
 	const char *password = opensrs_text(attributes, "password");
@@ -231,13 +231,37 @@ static void hide_secrets(const struct opensrs *o, struct opensrs_call *c)
 	const json_t *users = json_object_get(c->body, "users"), *one;
 	size_t i;
 
-	opensrs_hide(c->e.text, secret_slice(&o->access->secret));
+	opensrs_hide(text, secret_slice(&o->access->secret));
 	if (c->as)
-		opensrs_hide(c->e.text, secret_slice(c->as));
-	opensrs_hide(c->e.text, slice_of(password));
-	opensrs_hide(c->e.text, slice_of(hash ? hash + 1 : NULL));
+		opensrs_hide(text, secret_slice(c->as));
+	opensrs_hide(text, slice_of(password));
+	opensrs_hide(text, slice_of(hash ? hash + 1 : NULL));
 	json_array_foreach (users, i, one)
-		opensrs_hide(c->e.text, slice_of(opensrs_text(one, "password")));
+		opensrs_hide(text, slice_of(opensrs_text(one, "password")));
+}
+
+static void hide_in(const struct opensrs *o, const struct opensrs_call *c, json_t *words)
+{
+	char *text = mem_str(json_string_value(words));
+
+	if (!text)
+		return;
+	hide_secrets(o, c, text);
+	json_string_set(words, text);
+	mem_free(&text);
+}
+
+/* Hidden in all that they say before it is cut, or a secret's beginning would be left. */
+static void say_refusal(const struct opensrs *o, struct opensrs_call *c)
+{
+	json_t *said = json_deep_copy(c->answer), *why;
+	const char *key;
+
+	hide_in(o, c, json_object_get(said, "error"));
+	json_object_foreach (json_object_get(said, "hints"), key, why)
+		hide_in(o, c, why);
+	opensrs_refusal(said, c->number, &c->e);
+	json_decref(said);
 }
 
 static void end_call(struct opensrs *o, struct slot *s)
@@ -246,7 +270,9 @@ static void end_call(struct opensrs *o, struct slot *s)
 
 	pulse_beat();
 	if (!c->ok) {
-		hide_secrets(o, c);
+		if (c->number != OPENSRS_NONE)
+			say_refusal(o, c);
+		hide_secrets(o, c, c->e.text);
 		err_wrap(&c->e, "OpenSRS: %s%s%s", methods[c->method].name, c->about ? " " : "",
 			 c->about ? c->about : "");
 		if (c->number == OPENSRS_LOGIN && !c->as)
@@ -270,6 +296,7 @@ static bool end_try(struct opensrs *o, struct slot *s, CURLcode rc)
 	err_clear(&c->e);
 	json_decref(c->answer);
 	c->answer = NULL;
+	c->number = OPENSRS_NONE;
 	if (rc == CURLE_OK)
 		c->ok = opensrs_judge(status, buf_slice(&s->answer), &c->answer, &c->number,
 				      &again, &c->e) == 0;

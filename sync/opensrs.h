@@ -127,6 +127,9 @@ void opensrs_hide(char *text, struct slice secret);
  */
 int opensrs_judge(long status, struct slice body, json_t **answer, int *number, bool *again,
 		  struct err *e) MUST_CHECK;
+/* The sentence about an answer that says no. Their words are cut: what is to be hidden in them
+ * has to be hidden before. */
+void opensrs_refusal(json_t *answer, int number, struct err *e);
 /* A number, or one written as a text; -1: neither. */
 int opensrs_number(const json_t *v, int64_t *out) MUST_CHECK;
 /* The string under the key; NULL: none. Borrowed. */

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "common/wire/utf7.h"
+
 #define SAID_MAX  120 /* bytes of their own words that are repeated */
 #define HINTS_MAX 4
 
@@ -73,10 +75,12 @@ const char *opensrs_text(const json_t *o, const char *key)
 /* Foreign text: short, and without what could move a cursor. */
 static void add_said(struct buf *b, const char *text)
 {
-	for (size_t i = 0; text[i] && i < SAID_MAX; i++) {
-		unsigned char c = (unsigned char)text[i];
+	struct slice said = utf8_front(slice_of(text), SAID_MAX);
 
-		buf_add(b, c < 0x20 || c == 0x7f ? "?" : &text[i], 1);
+	for (size_t i = 0; i < said.n; i++) {
+		unsigned char c = (unsigned char)said.p[i];
+
+		buf_add(b, c < 0x20 || c == 0x7f ? "?" : &said.p[i], 1);
 	}
 }
 
@@ -99,7 +103,7 @@ static void add_hints(struct buf *b, json_t *answer)
 	}
 }
 
-static int refused(json_t *answer, int number, struct err *e)
+void opensrs_refusal(json_t *answer, int number, struct err *e)
 {
 	const struct error_row *r = find_row(number);
 	const char *said = opensrs_text(answer, "error");
@@ -112,7 +116,6 @@ static int refused(json_t *answer, int number, struct err *e)
 	err_set(e, r->kind, "%s (%.*s); remedy: %s", r->what, (int)buf_len(&b), buf_slice(&b).p,
 		r->remedy);
 	buf_release(&b);
-	return -1;
 }
 
 static int no_answer(long status, bool *again, struct err *e)
@@ -169,5 +172,6 @@ int opensrs_judge(long status, struct slice body, json_t **answer, int *number, 
 			       "ask its support");
 	*number = (int)n;
 	*again = n == 0;
-	return refused(*answer, (int)n, e);
+	opensrs_refusal(*answer, (int)n, e);
+	return -1;
 }

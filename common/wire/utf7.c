@@ -35,6 +35,15 @@ size_t utf8_next(struct slice s, uint32_t *cp)
 	return 0;
 }
 
+struct slice utf8_front(struct slice s, size_t most)
+{
+	size_t n = MIN(s.n, most);
+
+	while (n > 0 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return (struct slice){ s.p, n };
+}
+
 static void utf8_add(struct buf *out, uint32_t cp)
 {
 	char s[4];

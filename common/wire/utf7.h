@@ -13,6 +13,9 @@
  */
 size_t utf8_next(struct slice s, uint32_t *cp);
 
+/* The front of s, at most `most` bytes: no character is cut. */
+struct slice utf8_front(struct slice s, size_t most);
+
 /*
  * -1: not canonical modified UTF-7 (bad shift, bits left over, printable ASCII encoded, lone
  * surrogate, 8-bit), or a control character in it. Nothing is added to the buffer then; so too

@@ -235,6 +235,52 @@ static void secrets_are_hidden(void **state UNUSED)
 
 /* ---- tries */
 
+/* Their words are cut; a secret that the cut goes through is none the less hidden. */
+static void a_cut_secret_is_hidden(void **state UNUSED)
+{
+	char *body, words[120];
+	struct http_reply no = { .status = 200 };
+	struct opensrs_call c;
+
+	for (size_t n = 100; n < sizeof words; n++) {
+		memset(words, '.', n);
+		words[n] = '\0';
+		body = mem_printf("{\"success\":false,\"error_number\":6,\"error\":\"%s" SECRET
+				  "\",\"hints\":{\"name\":\"%s" SECRET "\"}}",
+				  words, words);
+		no.body = body;
+		say(&no, 1);
+		c = run(OPENSRS_GET_USER, "anna@example.com");
+		assert_non_null(strstr(c.e.text, "...*"));
+		assert_null(strstr(c.e.text, ".a"));
+		opensrs_call_release(&c);
+		mem_free(&body);
+	}
+}
+
+/* Nor does the cut go through a character: text that is not UTF-8 would be lost as a whole. */
+static void a_cut_leaves_characters_whole(void **state UNUSED)
+{
+	struct err e = { 0 };
+	json_t *answer;
+
+	for (int n = 116; n <= 120; n++) {
+		char *words = mem_printf("%0*d\303\244\342\202\254", n, 0), *end;
+		json_t *text;
+
+		answer = json_pack("{s:s}", "error", words);
+		opensrs_refusal(answer, OPENSRS_ATTRIBUTE, &e);
+		text = json_string(e.text);
+		assert_non_null(text);
+		end = mem_printf("0%s\"", n <= 118 ? "\303\244" : "");
+		assert_true(n <= 115 || strstr(e.text, end));
+		mem_free(&end);
+		mem_free(&words);
+		json_decref(text);
+		json_decref(answer);
+	}
+}
+
 static void it_is_tried_again(void **state UNUSED)
 {
 	static const struct http_reply replies[] = { { 500, "" }, { 0, NULL }, { 200, YES } };
@@ -489,6 +535,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_answer),
 		cmocka_unit_test(numbers_come_as_texts_too),
 		cmocka_unit_test(secrets_are_hidden),
+		cmocka_unit_test(a_cut_secret_is_hidden),
+		cmocka_unit_test(a_cut_leaves_characters_whole),
 		cmocka_unit_test(it_is_tried_again),
 		cmocka_unit_test(but_not_for_ever),
 		cmocka_unit_test(what_could_harm_is_not_repeated),
