@@ -124,6 +124,17 @@ static void take_name(const struct reading *r, struct account *a)
 
 /* ---- words */
 
+static bool has_word(const json_t *list, const char *word)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach (list, i, one)
+		if (strcmp(json_string_value(one), word) == 0)
+			return true;
+	return false;
+}
+
 static json_t *take_list(const struct reading *r, enum column c, size_t most,
 			 bool (*fits)(const char *), const char *what)
 {
@@ -138,7 +149,8 @@ static json_t *take_list(const struct reading *r, enum column c, size_t most,
 			*p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
 		if (!fits(word))
 			complain(r, "%s: \"%.80s\" is no %s", column_names[c], word, what);
-		json_array_append_new(list, json_string(word));
+		if (!has_word(list, word)) /* OpenSRS has each once */
+			json_array_append_new(list, json_string(word));
 		mem_free(&word);
 	}
 	if (json_array_size(list) > most)

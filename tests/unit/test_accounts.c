@@ -46,7 +46,7 @@ static void whole_rows(void **state UNUSED)
 
 	take("name,user,quota,aliases,language,timezone,forward,keep,auto_reply,services,hash,"
 	     "password\n"
-	     "\"Anna \303\204\",Anna,5G,a@ex.test; B@EX.test,de_DE,Europe/Berlin,x@y.test,no,"
+	     "\"Anna \303\204\",Anna,5G,a@ex.test; B@EX.test A@ex.test,de_DE,Europe/Berlin,x@y.test,no,"
 	     "\"away\\nuntil May\",imap4 pop3=disabled,ab01FAX.bQRSU,\n"
 	     ",bert,1024,,,,,,,,,hunter2\n"
 	     ",carl,,,,,,,,,learned,\n"
