@@ -1,6 +1,7 @@
 /* Hides: the order of the calls, and how what is there is compared with what shall be. */
 #include "sync/provision.h"
 
+#include "common/wire/utf7.h"
 #include "sync/hashes.h"
 
 #define VALUE_SHOWN 60 /* bytes of a value in a text for people */
@@ -136,6 +137,14 @@ static bool same_value(const json_t *wanted, const json_t *there)
 	}
 }
 
+/* No character is cut: text that is not UTF-8 would be lost as a whole. */
+static void add_text(struct buf *b, const char *text)
+{
+	struct slice front = utf8_front(slice_of(text), VALUE_SHOWN);
+
+	buf_add(b, front.p, front.n);
+}
+
 static void add_value(struct buf *b, const json_t *v)
 {
 	size_t i, from = buf_len(b);
@@ -143,15 +152,16 @@ static void add_value(struct buf *b, const json_t *v)
 	int64_t n;
 
 	if (json_is_string(v))
-		buf_printf(b, "%.*s", VALUE_SHOWN, json_string_value(v));
+		add_text(b, json_string_value(v));
 	else if (json_is_boolean(v))
 		buf_add_str(b, json_is_true(v) ? "yes" : "no");
 	else if (opensrs_number(v, &n) == 0)
 		buf_printf(b, "%lld", (long long)n);
 	json_array_foreach (v, i, one)
-		if (json_is_string(one) && buf_len(b) - from < VALUE_SHOWN)
-			buf_printf(b, "%s%.*s", i ? " " : "", VALUE_SHOWN,
-				   json_string_value(one));
+		if (json_is_string(one) && buf_len(b) - from < VALUE_SHOWN) {
+			buf_add_str(b, i ? " " : "");
+			add_text(b, json_string_value(one));
+		}
 	if (buf_len(b) == from)
 		buf_add_str(b, "nothing");
 }
@@ -160,6 +170,7 @@ static void add_value(struct buf *b, const json_t *v)
 static bool find_changes(struct subject *s, const json_t *there)
 {
 	struct buf text = { 0 };
+	struct slice shown;
 	const char *name;
 	json_t *wanted;
 
@@ -176,7 +187,8 @@ static bool find_changes(struct subject *s, const json_t *there)
 		buf_add_str(&text, " -> ");
 		add_value(&text, wanted);
 	}
-	snprintf(s->text, sizeof s->text, "%.*s", (int)buf_len(&text), buf_slice(&text).p);
+	shown = utf8_front(buf_slice(&text), sizeof s->text - 1);
+	snprintf(s->text, sizeof s->text, "%.*s", (int)shown.n, shown.n ? shown.p : "");
 	buf_release(&text);
 	return json_object_size(s->change) > 0;
 }
@@ -213,6 +225,25 @@ static void compare(const struct work *w, struct subject *s, const json_t *answe
 		s->what = PROVISION_CHANGE;
 }
 
+/* Is it told what there is, and of this very name? */
+static bool is_itself(struct subject *s, const json_t *answer)
+{
+	const json_t *attributes = json_object_get(answer, "attributes");
+	const char *account = opensrs_text(attributes, "account");
+
+	if (!json_is_object(attributes))
+		fail(s, "OpenSRS says that it is there, and nothing of its attributes; remedy: "
+			"try again, or ask its support");
+	else if (account && strcasecmp(account, s->name) != 0)
+		fail(s,
+		     "the %s is an alias of %.80s on OpenSRS; remedy: remove it there, or "
+		     "take the row out of the list",
+		     s->domain ? "address" : "domain", account);
+	else
+		return true;
+	return false;
+}
+
 static void took_domain(const struct work *w, struct subject *s, struct opensrs_call *c)
 {
 	if (!c->ok && c->number != OPENSRS_MISSING)
@@ -221,21 +252,17 @@ static void took_domain(const struct work *w, struct subject *s, struct opensrs_
 		return;
 	else if (!c->ok)
 		s->what = PROVISION_CREATE;
-	else
+	else if (is_itself(s, c->answer))
 		compare(w, s, c->answer);
 }
 
 static bool is_mailbox(struct subject *s, const json_t *answer)
 {
 	const char *type = opensrs_text(answer, "type");
-	const char *account = opensrs_text(json_object_get(answer, "attributes"), "account");
 
-	if (account && strcasecmp(account, s->name) != 0)
-		fail(s,
-		     "the address is an alias of %.80s on OpenSRS; remedy: remove it there, or "
-		     "take the row out of the list",
-		     account);
-	else if (type && strcmp(type, "mailbox") != 0)
+	if (!is_itself(s, answer))
+		return false;
+	if (type && strcmp(type, "mailbox") != 0)
 		fail(s,
 		     "on OpenSRS it is no mailbox but of type %.40s; remedy: change or delete "
 		     "it there",

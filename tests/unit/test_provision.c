@@ -108,6 +108,47 @@ static void only_what_differs_is_sent(void **state UNUSED)
 	assert_null(strstr(server.bodies[3], "password\":\"{"));
 }
 
+/* A long value is cut, and no character of it: the whole would be lost with it. */
+static void a_long_value_is_cut(void **state UNUSED)
+{
+	struct outcome o = RUN("user,name\nanna@ex.test,"
+			       "Anna 6789012345678901234567890123456789012345678901234567890123 "
+			       "\n",
+			       true, HEAD,
+			       { 200, USER("\"name\":\"Ann 56789012345678901234567890123456789012"
+					   "345678901234567\303\244\342\202\254\"") });
+	json_t *text = json_string(o.text);
+
+	assert_int_equal(o.what, PROVISION_SAME);
+	assert_non_null(strstr(o.text, "4567\303\244 -> Anna 67"));
+	assert_non_null(text);
+	json_decref(text);
+}
+
+/* A yes without what is there is no answer: all of the list would be sent. */
+static void a_yes_alone_is_not_believed(void **state UNUSED)
+{
+	struct outcome user = RUN(LIST, false, HEAD, { 200, YES });
+	struct outcome domain = RUN(LIST, false, { 200, YES }, { 200, YES });
+
+	assert_int_equal(user.what, PROVISION_FAILED);
+	assert_non_null(strstr(user.text, "nothing of its attributes; remedy: "));
+	assert_int_equal(domain.what, PROVISION_FAILED);
+	assert_int_equal(server.asked, 2);
+}
+
+/* Users of a domain that is another one's name there would be made in that one, or not at all. */
+static void a_domain_that_is_an_alias(void **state UNUSED)
+{
+	struct outcome o = RUN(LIST, false, { 200, YES },
+			       { 200, "{\"success\":true,\"attributes\":{\"account\":"
+				      "\"other.test\"}}" });
+
+	assert_int_equal(o.what, PROVISION_FAILED);
+	assert_non_null(strstr(o.text, "the domain is an alias of other.test on OpenSRS"));
+	assert_int_equal(server.asked, 2);
+}
+
 /* Before the first login of a pending user: what is there is left to `mailferry provision`. */
 static void create_only_changes_nothing(void **state UNUSED)
 {
@@ -228,6 +269,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_as_listed_stays),
 		cmocka_unit_test(only_what_differs_is_sent),
+		cmocka_unit_test(a_long_value_is_cut),
+		cmocka_unit_test(a_yes_alone_is_not_believed),
+		cmocka_unit_test(a_domain_that_is_an_alias),
 		cmocka_unit_test(create_only_changes_nothing),
 		cmocka_unit_test(seven_is_looked_at),
 		cmocka_unit_test(words_are_checked_before),
