@@ -11,11 +11,11 @@
 /* By how the hash itself begins. tag NULL: OpenSRS does not take it. */
 static const struct form {
 	const char *begin, *tag, *name;
-	size_t least; /* characters */
+	size_t last; /* characters behind the last '$' */
 } forms[] = {
-	{ "$1$", "MD5", "MD5-crypt", 26 },	  { "$2a$", "BCRYPT", "bcrypt", 60 },
-	{ "$2b$", "BCRYPT", "bcrypt", 60 },	  { "$2y$", "BCRYPT", "bcrypt", 60 },
-	{ "$5$", "GCRYPT", "SHA-256-crypt", 47 }, { "$6$", "GCRYPT", "SHA-512-crypt", 90 },
+	{ "$1$", "MD5", "MD5-crypt", 22 },	  { "$2a$", "BCRYPT", "bcrypt", 53 },
+	{ "$2b$", "BCRYPT", "bcrypt", 53 },	  { "$2y$", "BCRYPT", "bcrypt", 53 },
+	{ "$5$", "GCRYPT", "SHA-256-crypt", 43 }, { "$6$", "GCRYPT", "SHA-512-crypt", 86 },
 	{ "$y$", NULL, "yescrypt", 0 },		  { "$7$", NULL, "scrypt", 0 },
 	{ "$gy$", NULL, "gost-yescrypt", 0 },	  { "$argon2", NULL, "Argon2", 0 },
 	{ "$scrypt$", NULL, "scrypt", 0 },	  { "$pbkdf2", NULL, "PBKDF2", 0 },
@@ -80,13 +80,29 @@ static bool is_printable(struct slice s)
 
 /* ---- crypt(3) */
 
-/* 13 characters of its alphabet. */
-static bool is_des(struct slice s)
+static bool is_crypt_text(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '.' && s.p[i] != '/')
 			return false;
-	return s.n == 13;
+	return true;
+}
+
+/* 13 characters of its alphabet. */
+static bool is_des(struct slice s)
+{
+	return s.n == 13 && is_crypt_text(s);
+}
+
+/* The digest as long as it must be, in crypt's alphabet, behind a salt that may be empty: what
+ * was cut, or has the rest of a line behind it, is a password that nobody knows. */
+static bool is_whole(struct slice hash, const struct form *f)
+{
+	const char *last = memrchr(hash.p, '$', hash.n);
+	size_t n = (size_t)(hash.p + hash.n - last) - 1;
+
+	return n == f->last && (size_t)(last - hash.p) >= strlen(f->begin) &&
+	       is_crypt_text((struct slice){ last + 1, n });
 }
 
 static int translate_crypt(struct slice hash, struct secret *out, struct err *e)
@@ -100,7 +116,7 @@ static int translate_crypt(struct slice hash, struct secret *out, struct err *e)
 			continue;
 		if (!forms[i].tag)
 			return refuse(e, forms[i].name);
-		if (hash.n < forms[i].least)
+		if (!is_whole(hash, &forms[i]))
 			return broken(e, forms[i].name);
 		return put(out, forms[i].tag, hash, e);
 	}

@@ -103,6 +103,41 @@ static void bad_ones(void **state UNUSED)
 		hash_translate(slice_of(big), &(struct secret){ 0 }, &(struct err){ 0 }), -1);
 }
 
+/* By a column that was too short, or with what stood behind it: nobody could log in with it, and
+ * nobody can try it before the user does. */
+static void cut_or_grown(void **state UNUSED)
+{
+	static const char *const whole[] = {
+		MD5, "$1$$" "0YSQ1pOAnAyKHDsBFR6Qk.", BCRYPT, "$5$rounds=656000$salt$gGUbpYI8WTsqKxyqPqUuqkqIVsO5rWYYGXbPrVQ1hB4",
+		SHA256, SHA512,
+	};
+
+	for (size_t i = 0; i < COUNT(whole); i++) {
+		size_t n = strlen(whole[i]);
+		struct secret got = { 0 };
+		struct err e = { 0 };
+		char *bad;
+
+		if (hash_translate(slice_of(whole[i]), &got, &e) < 0)
+			fail_msg("%s: %s", whole[i], e.text);
+		secret_release(&got);
+		for (size_t k = 3; k < n; k++)
+			if (hash_translate((struct slice){ whole[i], k }, &got, &e) == 0)
+				fail_msg("%.*s", (int)k, whole[i]);
+		bad = mem_printf("%s:19000:0:99999", whole[i]);
+		assert_int_equal(hash_translate(slice_of(bad), &got, &e), -1);
+		assert_non_null(strstr(e.text, "no whole hash of its kind"));
+		bad[n] = 'x';
+		bad[n + 1] = '\0';
+		assert_int_equal(hash_translate(slice_of(bad), &got, &e), -1);
+		mem_free(&bad);
+		bad = mem_str(whole[i]);
+		bad[n - 2] = '!'; /* none of crypt's alphabet */
+		assert_int_equal(hash_translate(slice_of(bad), &got, &e), -1);
+		mem_free(&bad);
+	}
+}
+
 static void clear_text(void **state UNUSED)
 {
 	static const struct {
@@ -137,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_ones),
 		cmocka_unit_test(bad_ones),
+		cmocka_unit_test(cut_or_grown),
 		cmocka_unit_test(clear_text),
 	};
 
