@@ -7,6 +7,7 @@
 #define OPENSRS_CUST ".cust."
 #define OPENSRS_SPF  "include:_spf.hostedemail.com"
 #define OPENSRS_DKIM ".dkim.hostedemail.link."
+#define ALIAS	     "CNAME " /* of a name that has another one's records, whatever those are */
 #define NOT_OFFERED  "0 0 0 ." /* RFC 6186 3.4 */
 
 /* ---- values */
@@ -62,7 +63,7 @@ bool dns_mx_is_new(const struct dns_wants *w, const char *value)
 	if (!*value)
 		return false;
 	while (dns_value_next(&value, &r))
-		if (!has_exchanger(w, wanted, exchanger(r)))
+		if (slice_starts_nocase(r, ALIAS) || !has_exchanger(w, wanted, exchanger(r)))
 			return false;
 	return true;
 }

@@ -110,6 +110,9 @@ static void who_the_mail_goes_to(void **state UNUSED)
 	assert_false(dns_mx_is_new(&w, "10 mx.b.test.cust.a.hostedemail.com."));
 	assert_false(dns_mx_is_new(&w, "10 mx.a.test.cust.a.hostedemail.com.|20 mx.old.test."));
 	assert_false(dns_mx_is_new(&w, ".hostedemail.com."));
+	/* An alias is no MX: what is asked of mail goes on to another name's. */
+	assert_false(dns_mx_is_new(&w, "CNAME mx.a.test.cust.a.hostedemail.com."));
+	assert_false(dns_mx_is_new(&w, "0 ."));
 	assert_false(dns_mx_is_new(&w, ""));
 	assert_string_equal(dns_other_cluster(&w, "10 mx.a.test.cust.b.hostedemail.com."), "b");
 	assert_string_equal(dns_other_cluster(&w, "10 mx.a.test.cust.a.hostedemail.com."), "");
