@@ -192,13 +192,37 @@ static int find_spf(const char *value, struct slice *out)
 	return n;
 }
 
-static bool has_term(struct slice record, const char *term)
+static struct slice next_term(struct slice *rest)
 {
-	size_t n = strlen(term);
+	struct slice term;
 
-	for (size_t i = 0; i + n <= record.n; i++)
-		if (strncasecmp(record.p + i, term, n) == 0 && record.p[i - (i > 0)] == ' ' &&
-		    (i + n == record.n || record.p[i + n] == ' '))
+	while (rest->n && *rest->p == ' ')
+		*rest = (struct slice){ rest->p + 1, rest->n - 1 };
+	term = (struct slice){ rest->p, 0 };
+	while (term.n < rest->n && rest->p[term.n] != ' ')
+		term.n++;
+	*rest = (struct slice){ rest->p + term.n, rest->n - term.n };
+	return term;
+}
+
+/* Who has not matched before it does not get further (RFC 7208 5.1). */
+static bool ends_it(struct slice term)
+{
+	static const char *const ends[] = { "-all", "~all", "?all" };
+
+	for (size_t i = 0; i < COUNT(ends); i++)
+		if (slice_is_nocase(term, ends[i]))
+			return true;
+	return false;
+}
+
+/* Where it is looked at: behind "all" nothing is. */
+static bool has_term(struct slice record, const char *wanted)
+{
+	struct slice term;
+
+	while ((term = next_term(&record)).n && !ends_it(term))
+		if (slice_is_nocase(term, wanted))
 			return true;
 	return false;
 }

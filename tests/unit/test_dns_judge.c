@@ -283,6 +283,17 @@ static void spf(void **state_ UNUSED)
 	assert_item("SPF", DNS_WRONG, "does not allow");
 	set_all("SPF", SPF "|v=spf1 -all", 300);
 	assert_item("SPF", DNS_WRONG, "2 of them");
+	/* RFC 7208 5.1: what stands behind "all" is not looked at. */
+	set_all("SPF", "v=spf1 mx -ALL include:_spf.hostedemail.com", 300);
+	assert_item("SPF", DNS_WRONG, "does not allow");
+	set_all("SPF", "v=spf1 ~all  include:_spf.hostedemail.com ", 300);
+	assert_item("SPF", DNS_WRONG, "does not allow");
+	set_all("SPF", "v=spf1 +all include:_spf.hostedemail.com", 300); /* all are */
+	assert_item("SPF", DNS_RIGHT, "allows");
+	set_all("SPF", "v=spf1 a:all.test include:_spf.hostedemail.com ?all", 300);
+	assert_item("SPF", DNS_RIGHT, "allows");
+	set_all("SPF", "v=spf1  include:_spf.hostedemail.com", 300);
+	assert_item("SPF", DNS_RIGHT, "allows");
 }
 
 /* ---- servers */
