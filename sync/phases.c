@@ -231,10 +231,19 @@ static void check_certificate(const struct phase_facts *f, struct phase_item *i)
 
 static void check_ttl(const struct phase_facts *f, struct phase_item *i)
 {
+	char until[WHEN_TEXT_MAX] = "";
+	bool lasts = !f->mx.is_new && f->mx.copies_until > f->now &&
+		     f->mx.ttl_before_s >= DNS_TTL_MOST_S;
+
+	when_text(f->mx.copies_until, until);
 	if (!f->mx.looked_at)
 		say(i, PHASE_WARNS, "nobody has looked");
+	else if (f->ttl_s < DNS_TTL_MOST_S && lasts)
+		say(i, PHASE_NOT_YET, "it is short, but copies with %" PRId64 " s last until %s",
+		    f->mx.ttl_before_s, until);
 	else if (f->ttl_s == 0)
-		say(i, PHASE_DONE, "all lead to new");
+		say(i, PHASE_DONE, "%s",
+		    f->mx.is_new ? "all lead to new" : "none that leads to old is kept in caches");
 	else
 		say(i, so(f->ttl_s < DNS_TTL_MOST_S), "the longest is %" PRId64 " s, of %s",
 		    f->ttl_s, f->ttl_record);

@@ -155,7 +155,18 @@ static void test_records(void **state UNUSED)
 	snprintf(f.ttl_record, sizeof f.ttl_record, "mail");
 	assert_item(PHASE_TTL, PHASE_WARNS, "the longest is 3600 s, of mail");
 	f.ttl_s = 3599;
+	f.mx.is_new = false;
 	assert_item(PHASE_TTL, PHASE_DONE, "3599");
+	f.mx.copies_until = NOW + DAY_MS; /* it was lowered just now */
+	f.mx.ttl_before_s = 86400;
+	assert_item(PHASE_TTL, PHASE_NOT_YET, "copies with 86400 s last until 2023-11-15");
+	f.mx.ttl_before_s = 3599;
+	assert_item(PHASE_TTL, PHASE_DONE, "3599");
+	f.ttl_s = 0; /* there is no MX */
+	assert_item(PHASE_TTL, PHASE_DONE, "none that leads to old is kept");
+	f.mx.is_new = true;
+	f.mx.copies_until = NOW - 1;
+	assert_item(PHASE_TTL, PHASE_DONE, "all lead to new");
 	f.mx.copies_until = NOW + 1000;
 	assert_item(PHASE_PROPAGATION, PHASE_WARNS, "the last copy of the old one ends 2023-");
 	f.mx.is_new = false;
