@@ -461,15 +461,18 @@ static int load(const char *path, struct buf *out, struct err *e)
 			"passwords; remedy: chmod 600");
 	else
 		(void)buf_room(out, (size_t)st.st_size + 1); /* growing would leave copies */
-	while (!e->kind && n > 0 && buf_len(out) <= ACCOUNTS_BYTES_MAX) {
+	while (!e->kind && n > 0 && buf_len(out) <= (size_t)st.st_size) {
 		n = read(fd, buf_room(out, 1), (size_t)st.st_size + 1 - buf_len(out));
 		if (n > 0)
 			buf_wrote(out, (size_t)n);
 		if (n < 0)
 			err_set(e, ERR_INPUT, "%s", strerror(errno));
-		if (buf_len(out) > (size_t)st.st_size)
-			break; /* it is being written just now */
 	}
+	/* Its last row may lack the end of a password. */
+	if (!e->kind && buf_len(out) != (size_t)st.st_size)
+		err_set(e, ERR_INPUT,
+			"it is being written just now; remedy: write another file, and "
+			"rename it when it is whole");
 	close(fd);
 	return e->kind ? -1 : 0;
 }

@@ -146,6 +146,18 @@ static void others_may_not_read_it(void **state UNUSED)
 	close(fd);
 }
 
+/* A file of which there is more than its size says, as of one that is being written. */
+static void it_is_being_written(void **state UNUSED)
+{
+	struct sheet_errors errs;
+	struct accounts l;
+
+	assert_int_equal(accounts_read("/proc/self/environ", &rules, &l, &errs), -1);
+	assert_int_equal(errs.count, 1);
+	assert_non_null(strstr(errs.at[0], "it is being written just now; remedy: "));
+	sheet_errors_release(&errs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +165,7 @@ int main(void)
 		cmocka_unit_test(bad_rows),
 		cmocka_unit_test(long_texts),
 		cmocka_unit_test(others_may_not_read_it),
+		cmocka_unit_test(it_is_being_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
