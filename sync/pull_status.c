@@ -3,7 +3,8 @@
 
 #include "sync/opensrs.h"
 
-#define COUNT_MAX ((int64_t)1 << 50) /* sums of them stay numbers */
+#define COUNT_MAX ((int64_t)1 << 47) /* bytes or messages of a folder */
+_Static_assert(COUNT_MAX <= INT64_MAX / 4 / PULL_FOLDERS_MAX, "sums of sums stay numbers");
 
 /* 0 where it is missing; *sound stays only if it is none or a number. */
 static int64_t figure(const json_t *o, const char *key, bool *sound)

@@ -303,11 +303,36 @@ static void whose_address(void **state UNUSED)
 	job_pull_release(&p);
 }
 
+/* Figures that no mailbox has, in as many folders as are looked at: their sum is none either. */
+static void sums_stay_numbers(void **state UNUSED)
+{
+	json_t *folders = json_object(), *answer;
+	struct pull_status s;
+	char name[16];
+
+	for (int i = 0; i < PULL_FOLDERS_MAX; i++) {
+		snprintf(name, sizeof name, "f%d", i);
+		json_object_set_new(folders, name,
+				    json_pack("{s:I, s:I, s:I}", "migrate_count",
+					      (json_int_t)1 << 50, "remote_count",
+					      (json_int_t)1 << 50, "bytes", (json_int_t)1 << 50));
+	}
+	answer = json_pack("{s:[{s:{s:{s:s}, s:{}, s:o}}]}", "users", "data", "config",
+			   "username", "ann", "status", "folders", folders);
+	assert_non_null(answer);
+	pull_status_read(answer, "ann", &s);
+	assert_int_equal(s.count, PULL_FOLDERS_MAX);
+	assert_true(s.there && !s.sound);
+	assert_true(s.migrated >= 0 && s.total >= 0 && s.bytes >= 0);
+	pull_status_release(&s);
+	json_decref(answer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_known_shape), cmocka_unit_test(when_it_is_over),
-		cmocka_unit_test(answers_that_were_cut), cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
+		cmocka_unit_test(answers_that_were_cut), cmocka_unit_test(sums_stay_numbers), cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
 		cmocka_unit_test(items),	   cmocka_unit_test(others_of_the_job), cmocka_unit_test(whose_address),
 	};
 
