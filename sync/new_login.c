@@ -26,6 +26,16 @@ static bool is_wanted(const struct new_login *n)
 	return n->job->opensrs.on && n->job->opensrs.token_hours > 0;
 }
 
+/* As long as it was asked for, or less where the answer says so. */
+static int hours_of(const json_t *answer, int asked)
+{
+	int64_t n;
+
+	if (opensrs_number(json_object_get(answer, "duration"), &n) < 0 || n < 1)
+		return asked;
+	return (int)MIN(n, (int64_t)asked);
+}
+
 /* The administrator's word for the user. */
 static int get_token(struct new_login *n, struct err *e)
 {
@@ -49,7 +59,7 @@ static int get_token(struct new_login *n, struct err *e)
 		secret_set(&s, token, strlen(token));
 		use(n, &s);
 		if (n->told)
-			n->told(&s, now + (int64_t)hours * HOUR_MS, n->arg);
+			n->told(&s, now + (int64_t)hours_of(c.answer, hours) * HOUR_MS, n->arg);
 		secret_release(&s);
 	}
 	opensrs_call_release(&c);
