@@ -269,6 +269,9 @@ static void check_mx(const struct phase_facts *f, struct phase_item out[PHASE_IT
 
 	if (!f->mx.is_new && !all_moved(f)) {
 		say(&out[PHASE_MX], PHASE_NOT_YET, "not all users are on new");
+	} else if (all(f) > 0 && !all_moved(f)) {
+		say(&out[PHASE_MX], PHASE_WARNS, "it does already, and not all users are on new");
+		out[PHASE_MX].remedy = "lead it back to old until they are";
 	} else {
 		say(&out[PHASE_MX], so(f->mx.is_new), "%s",
 		    f->mx.is_new      ? "it does"

@@ -179,6 +179,9 @@ static void test_records(void **state UNUSED)
 	f.n.state[USER_READY] = 1; /* these wait for him */
 	assert_item(PHASE_MX, PHASE_NOT_YET, "not all users");
 	assert_item(PHASE_MAIL_NAMES, PHASE_NOT_YET, "not all users");
+	f.mx.is_new = true; /* mail comes to mailboxes that are not in use */
+	assert_item(PHASE_MX, PHASE_WARNS, "it does already");
+	assert_non_null(strstr(items[PHASE_MX].remedy, "lead it back"));
 	f.target = false;
 	assert_item(PHASE_MX, PHASE_WARNS, "nothing says what records");
 	assert_non_null(strstr(items[PHASE_MX].remedy, "dns.new"));
