@@ -214,7 +214,9 @@ int api_get_strangers(struct api_call *c)
 	if (status)
 		return status;
 	return api_finish(c, &p, "strangers",
-			  store_strangers_each(c->api->store, add_stranger, &p, &e), &e);
+			  store_strangers_each(c->api->store, http_param(c->request, "after"),
+					       add_stranger, &p, &e),
+			  &e);
 }
 
 static int add_usage(const struct usage_row *u, void *arg)

@@ -29,22 +29,50 @@ static int read_users(struct ctl *c, json_t *users)
 }
 
 /* Names that nobody imported, as users who are in no wave. */
-static int read_strangers(struct ctl *c, json_t *users)
+static void add_strangers(json_t *users, const json_t *list)
 {
-	char *path = mem_printf("/v1/strangers?limit=%d", API_PAGE_MAX);
-	json_t *answer;
 	const json_t *s;
 	size_t i;
-	int status = ctl_ask(c, path, NULL, &answer);
 
-	mem_free(&path);
-	json_array_foreach (json_object_get(answer, "strangers"), i, s)
+	json_array_foreach (list, i, s)
 		json_array_append_new(users,
 				      json_pack("{s:s, s:s, s:s, s:I, s:[]}", "user",
 						ctl_text(s, "name"), "wave", "", "state",
 						"not imported", "last_seen",
 						(json_int_t)ctl_int(s, "last_seen"), "access"));
+}
+
+/* The page of those behind *after, which then is its last one; NULL: it was the last page. */
+static int read_strangers(struct ctl *c, json_t *users, char **after)
+{
+	char *path = mem_printf("/v1/strangers?limit=%d", API_PAGE_MAX);
+	const json_t *list;
+	json_t *answer;
+	size_t n;
+	int status;
+
+	ctl_param(c, &path, "after", *after);
+	status = ctl_ask(c, path, NULL, &answer);
+	mem_free(&path);
+	mem_free(after);
+	list = json_object_get(answer, "strangers");
+	n = json_array_size(list);
+	add_strangers(users, list);
+	if (ctl_true(answer, "more") && n > 0)
+		*after = mem_str(ctl_text(json_array_get(list, n - 1), "name"));
 	json_decref(answer);
+	return status;
+}
+
+static int read_all_strangers(struct ctl *c, json_t *users)
+{
+	char *after = NULL;
+	int status;
+
+	do
+		status = read_strangers(c, users, &after);
+	while (status == CTL_OK && after);
+	mem_free(&after);
 	return status;
 }
 
@@ -152,7 +180,7 @@ int ctl_inventory(struct ctl *c)
 	}
 	status = read_users(c, users);
 	if (status == CTL_OK && !c->wave)
-		status = read_strangers(c, users);
+		status = read_all_strangers(c, users);
 	whole = json_pack("{s:o}", "users", users);
 	if (status == CTL_OK && c->csv)
 		print_csv(c, users);

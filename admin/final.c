@@ -366,7 +366,7 @@ static int add_waiver(const struct waiver_row *w, void *arg)
 
 static int step_lists(struct final *f, struct err *e)
 {
-	if (store_strangers_each(f->api->store, add_stranger, f, e) < 0 ||
+	if (store_strangers_each(f->api->store, NULL, add_stranger, f, e) < 0 ||
 	    store_waivers_all(f->api->store, add_waiver, f, e) < 0)
 		return -1;
 	return 1;

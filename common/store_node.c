@@ -579,12 +579,13 @@ int store_stranger(struct store *st, const char *name, struct err *e)
 			   ARGS(TEXT(name), INT(db_now_ms(st->db))), e));
 }
 
-int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg, struct err *e)
+int store_strangers_each(struct store *st, const char *after, store_stranger_fn *fn, void *arg,
+			 struct err *e)
 {
 	struct rows *r = db_query(st->db,
 				  "SELECT name, first_seen, last_seen, logins FROM strangers"
-				  " WHERE " STRANGER_STILL " ORDER BY name",
-				  NO_ARGS, e);
+				  " WHERE name > ?1 AND " STRANGER_STILL " ORDER BY name",
+				  ARGS(TEXT(after ? after : "")), e);
 	int got, rc = 0;
 
 	if (!r)

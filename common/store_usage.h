@@ -10,7 +10,8 @@ struct stranger_row {
 	int64_t first_seen, last_seen, logins;
 };
 typedef int store_stranger_fn(const struct stranger_row *s, void *arg);
-int store_strangers_each(struct store *st, store_stranger_fn *fn, void *arg,
+/* By name, those behind `after`; NULL: all. */
+int store_strangers_each(struct store *st, const char *after, store_stranger_fn *fn, void *arg,
 			 struct err *e) MUST_CHECK;
 
 struct usage_row {

@@ -456,6 +456,19 @@ def test_why_and_history(config, engine):
         "history": FLIP, "logins": [login], "drops": [drop]}
 
 
+def test_an_inventory_has_all_strangers(config, engine):
+    """They come by pages too."""
+    def stranger(name):
+        return {"name": name, "first_seen": 1000, "last_seen": 2000, "logins": 1}
+
+    pages = {False: {"strangers": [stranger("bob")], "more": True},
+             True: {"strangers": [stranger("zoe")], "more": False}}
+    engine.answers["/v1/inventory"] = (200, {"users": [], "more": False})
+    engine.answers["/v1/strangers"] = lambda handler: (200, pages["after=bob" in handler.path])
+    run = mailferry("inventory", config=config)
+    assert "2 names" in run.stdout and "zoe" in run.stdout, run.stdout + run.stderr
+
+
 def test_sessions_and_strangers(config, engine):
     pages = [(200, {"sessions": [session(route="old: stranger", client="Thunderbird 128")], "more": True,
                     "next": "k3f9/proxy-1/anna"}),

@@ -232,13 +232,16 @@ static void test_holds_and_strangers(void **state UNUSED)
 	clock_test_advance(77);
 	OK(store_stranger(st, "zoe", &err));
 	OK(store_stranger(st, "dan", &err));
-	OK(store_strangers_each(st, join_stranger, strangers, &err));
+	OK(store_strangers_each(st, NULL, join_stranger, strangers, &err));
 	assert_string_equal(strangers, "dan 1 0; zoe 2 77; ");
+	strangers[0] = '\0';
+	OK(store_strangers_each(st, "dan", join_stranger, strangers, &err));
+	assert_string_equal(strangers, "zoe 2 77; ");
 	/* Who is imported afterwards, by name or by an alias, is none any more. */
 	OK(store_stranger(st, "zoe.smith", &err));
 	import_with_alias("zoe", "zoe.smith");
 	strangers[0] = '\0';
-	OK(store_strangers_each(st, join_stranger, strangers, &err));
+	OK(store_strangers_each(st, NULL, join_stranger, strangers, &err));
 	assert_string_equal(strangers, "dan 1 0; ");
 	OK(store_strangers_count(st, &count, &err));
 	assert_int_equal(count, 1);
