@@ -182,6 +182,44 @@ static void request_release(struct http_request *r)
 	}
 }
 
+static bool is_number(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == '\0';
+}
+
+/* RFC 9110 5.6.2: a blank before the colon makes it another name for us than for others. */
+static bool is_field_name(const char *name)
+{
+	return name[strcspn(name, " \t")] == '\0';
+}
+
+/*
+ * Does everybody see the same end of this request? evhttp passes over lengths that it does not
+ * understand or expect, and takes what follows for the next request: which, behind a proxy,
+ * would go on with the next person's headers, and token (RFC 9112 11.2).
+ */
+static bool is_well_framed(struct evhttp_request *ev)
+{
+	struct evkeyvalq *all = evhttp_request_get_input_headers(ev);
+	enum evhttp_cmd_type cmd = evhttp_request_get_command(ev);
+	bool has_body = cmd != EVHTTP_REQ_HEAD && cmd != EVHTTP_REQ_TRACE, ok = true;
+	const struct evkeyval *kv;
+	int count = 0;
+
+	TAILQ_FOREACH (kv, all, next) {
+		ok = ok && is_field_name(kv->key);
+		if (strcasecmp(kv->key, "Content-Length") == 0) {
+			count++;
+			ok = ok && is_number(kv->value) &&
+			     (has_body || strcmp(kv->value, "0") == 0);
+		} else if (strcasecmp(kv->key, "Transfer-Encoding") == 0) {
+			count++;
+			ok = ok && has_body && strcasecmp(kv->value, "chunked") == 0;
+		}
+	}
+	return ok && count <= 1;
+}
+
 /* Fills r; else returns the status and the error that the peer hears. */
 static int request_read(struct evhttp_request *ev, struct http_request *r, json_t **body)
 {
@@ -191,6 +229,12 @@ static int request_read(struct evhttp_request *ev, struct http_request *r, json_
 		evhttp_find_header(evhttp_request_get_input_headers(ev), "Last-Event-ID");
 
 	r->last_event = last ? last : "";
+	if (!is_well_framed(ev)) {
+		evhttp_add_header(evhttp_request_get_output_headers(ev), "Connection", "close");
+		*body = http_error("send one Content-Length, and no body with HEAD",
+				   "where this request ends is not sure");
+		return 400;
+	}
 	if (!find_method(ev, r)) {
 		*body = http_error("use GET or POST", "no such method here");
 		return 405;

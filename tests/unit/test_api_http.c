@@ -25,7 +25,8 @@ static int raw(const char *text, char *answer, size_t size)
 		n += (size_t)got;
 	answer[n] = '\0';
 	close(fd);
-	assert_int_equal(sscanf(answer, "HTTP/1.%*d %d", &status), 1);
+	if (sscanf(answer, "HTTP/1.%*d %d", &status) != 1)
+		fail_msg("%s\n→ %s", text, answer);
 	return status;
 }
 
@@ -62,6 +63,31 @@ static void test_http_errors(void **state UNUSED)
 
 		if (status != cases[i].status || !strstr(answer, cases[i].says))
 			fail_msg("%s\n→ %s", cases[i].request, answer);
+	}
+}
+
+/* Behind a proxy the rest would be the beginning of the next person's request. */
+static void test_no_request_hides_in_another(void **state UNUSED)
+{
+	static const char next[] = "GET /v1/users" END "\r\n";
+	static const char *const heads[] = {
+		"HEAD /v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 54\r\n\r\n",
+		"HEAD /v1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length : 54\r\n\r\n",
+		"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 54\r\n\r\n",
+		"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: +0\r\n\r\n",
+		"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 54\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	};
+	char answer[16384];
+
+	for (size_t i = 0; i < COUNT(heads); i++) {
+		char *text = mem_printf("%s%s", heads[i], next);
+		int status = raw(text, answer, sizeof answer);
+
+		if (status != 400 || strstr(answer + 1, "HTTP/1.1 ") || strstr(answer, "anna@"))
+			fail_msg("%s\n→ %s", text, answer);
+		mem_free(&text);
 	}
 }
 
@@ -222,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_http_errors),
+		cmocka_unit_test(test_no_request_hides_in_another),
 		cmocka_unit_test(test_long_header),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_events_after_a_failure),
