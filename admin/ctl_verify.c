@@ -46,9 +46,11 @@ static bool put_level(const char *level, json_t *body)
 	return true;
 }
 
-static int ask(struct ctl *c)
+/* wanted: names of those who were asked for, as far as the answer has them; of count. */
+static int ask(struct ctl *c, json_t *wanted, int64_t *count)
 {
-	json_t *body = json_object(), *answer;
+	json_t *body = json_object(), *answer, *u;
+	size_t i;
 	int status;
 
 	if (!put_level(c->level, body)) {
@@ -63,17 +65,28 @@ static int ask(struct ctl *c)
 	if (status == CTL_OK && c->no_wait && !ctl_json(c, answer))
 		fprintf(c->out, "%lld users will be compared\n",
 			(long long)ctl_int(answer, "count"));
+	*count = ctl_int(answer, "count");
+	json_array_foreach (json_object_get(answer, "users"), i, u)
+		json_object_set_new(wanted, ctl_text(u, "name"), json_true());
 	json_decref(answer);
 	return status;
 }
 
 /* ---- following */
 
+/* Comparisons are kept in the engine's memory alone. */
+#define FORGOTTEN "nothing is known of it any more: the engine was started anew; ask again"
+
 static bool is_ended(const json_t *u)
 {
 	const char *state = ctl_text(u, "state");
 
 	return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0;
+}
+
+static bool is_unknown(const json_t *u)
+{
+	return strcmp(ctl_text(u, "state"), "none") == 0;
 }
 
 static bool is_well(const json_t *u)
@@ -88,9 +101,9 @@ static void say(struct ctl *c, const json_t *u)
 	char a[TEXT_SMALL], b[TEXT_SMALL];
 
 	text_put(c->out, ctl_text(u, "name"));
-	if (strcmp(ctl_text(u, "state"), "failed") == 0) {
+	if (is_unknown(u) || strcmp(ctl_text(u, "state"), "failed") == 0) {
 		fputs(": failed: ", c->out);
-		text_put(c->out, ctl_text(u, "text"));
+		text_put(c->out, is_unknown(u) ? FORGOTTEN : ctl_text(u, "text"));
 		fputc('\n', c->out);
 		return;
 	}
@@ -106,7 +119,7 @@ static void say(struct ctl *c, const json_t *u)
 }
 
 /* One look: tells who has ended since the last. said: names told already. */
-static int look(struct ctl *c, json_t *said, bool *open, bool *well)
+static int look(struct ctl *c, json_t *wanted, json_t *said, bool *open, bool *well)
 {
 	char *path = mem_str("/v1/verify");
 	json_t *answer, *u;
@@ -118,8 +131,13 @@ static int look(struct ctl *c, json_t *said, bool *open, bool *well)
 	status = ctl_ask(c, path, NULL, &answer);
 	*open = false;
 	json_array_foreach (json_object_get(answer, "users"), i, u) {
-		if (!is_ended(u)) {
+		bool is_wanted = json_object_get(wanted, ctl_text(u, "name")) != NULL;
+
+		if (is_unknown(u) && !is_wanted)
+			continue; /* came into the wave meanwhile */
+		if (!is_unknown(u) && !is_ended(u)) {
 			*open = true;
+			json_object_set_new(wanted, ctl_text(u, "name"), json_true());
 		} else if (!json_object_get(said, ctl_text(u, "name"))) {
 			json_object_set_new(said, ctl_text(u, "name"), json_true());
 			*well &= is_well(u);
@@ -133,16 +151,21 @@ static int look(struct ctl *c, json_t *said, bool *open, bool *well)
 	return status;
 }
 
-static int follow(struct ctl *c)
+static int follow(struct ctl *c, json_t *wanted, int64_t count)
 {
 	json_t *said = json_object();
 	bool open = true, well = true;
 	int status = CTL_OK;
 
 	while (status == CTL_OK && open) {
-		status = look(c, said, &open, &well);
+		status = look(c, wanted, said, &open, &well);
 		if (open)
 			poll(NULL, 0, LOOK_MS);
+	}
+	if (status == CTL_OK && (int64_t)json_object_size(said) < count) {
+		fprintf(stderr, "mailferry: %lld users: " FORGOTTEN "\n",
+			(long long)(count - (int64_t)json_object_size(said)));
+		well = false;
 	}
 	json_decref(said);
 	return status == CTL_OK && !well ? CTL_FAILED : status;
@@ -150,6 +173,8 @@ static int follow(struct ctl *c)
 
 int ctl_verify(struct ctl *c)
 {
+	json_t *wanted;
+	int64_t count = 0;
 	int status;
 
 	if (c->check_file)
@@ -157,6 +182,10 @@ int ctl_verify(struct ctl *c)
 					       : check_file(c);
 	if (!c->wave == !c->arg_count)
 		return ctl_usage(c, "give a user or --wave");
-	status = ask(c);
-	return status == CTL_OK && !c->no_wait ? follow(c) : status;
+	wanted = json_object();
+	status = ask(c, wanted, &count);
+	if (status == CTL_OK && !c->no_wait)
+		status = follow(c, wanted, count);
+	json_decref(wanted);
+	return status;
 }

@@ -58,6 +58,11 @@ static void refused(const char *text, const char *const *words)
 
 static void test_wrong_use(void **state UNUSED)
 {
+	/* A time of Latin-1 with a hard blank would be none, and the wave go at once. */
+	REFUSES("--at: its value is not UTF-8", "cutover", "--wave", "1", "--at", "30\xa0"
+									      "22:00");
+	REFUSES("argument 2 is not UTF-8", "sync", "m\xfcller@example.com");
+
 	REFUSES("a command is missing", "--json");
 	REFUSES("no such command: cutoff", "cutoff");
 	REFUSES("no such command: check", "check");
