@@ -44,22 +44,6 @@ static void nap(int seconds)
 
 /* ---- telling */
 
-static json_t *folders_json(const struct pull_status *s)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < MIN(s->count, (size_t)JOB_PULL_FOLDERS); i++) {
-		const struct pull_folder *f = &s->at[i];
-
-		if (strlen(f->name) <= JOB_PULL_FOLDER_MAX)
-			json_array_append_new(
-				list, json_pack("[s, I, I, I]", f->name,
-						(json_int_t)(f->migrated + f->skipped),
-						(json_int_t)f->total, (json_int_t)f->failed));
-	}
-	return list;
-}
-
 static void tell(const struct batch *b, const struct one *o, enum pull_state state,
 		 const char *text, const char *trace)
 {
@@ -75,7 +59,7 @@ static void tell(const struct batch *b, const struct one *o, enum pull_state sta
 			       .folder = folder,
 			       .text = text,
 			       .trace = trace,
-			       .folders = folders_json(&o->seen.now) };
+			       .folders = pull_status_json(&o->seen.now) };
 
 	snprintf(folder, sizeof folder, "%s",
 		 f && strlen(f->name) <= JOB_PULL_FOLDER_MAX ? f->name : "");

@@ -1,6 +1,7 @@
 /* Hides: the shape of an answer that is known only in part. */
 #include "sync/pull_status.h"
 
+#include "sync/job_pull.h"
 #include "sync/opensrs.h"
 
 #define COUNT_MAX ((int64_t)1 << 47) /* bytes or messages of a folder */
@@ -190,6 +191,31 @@ const struct pull_folder *pull_status_at_work(const struct pull_status *s, const
 			next = f;
 	}
 	return next;
+}
+
+static json_t *folder_json(const struct pull_folder *f)
+{
+	return json_pack("[s, I, I, I]", f->name, (json_int_t)(f->migrated + f->skipped),
+			 (json_int_t)f->total, (json_int_t)f->failed);
+}
+
+json_t *pull_status_json(const struct pull_status *s)
+{
+	json_t *list = json_array();
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < MIN(s->count, (size_t)JOB_PULL_FOLDERS); i++) {
+		json_t *one;
+
+		if (strlen(s->at[i].name) > JOB_PULL_FOLDER_MAX)
+			continue;
+		one = folder_json(&s->at[i]);
+		bytes += json_dumpb(one, NULL, 0, JSON_COMPACT) + 1;
+		if (bytes <= JOB_PULL_FOLDERS_BYTES)
+			json_array_append(list, one);
+		json_decref(one);
+	}
+	return list;
 }
 
 /* ---- look by look */

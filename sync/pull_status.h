@@ -49,6 +49,9 @@ bool pull_status_same(const struct pull_status *a, const struct pull_status *b);
 /* Is all sound, do the figures add up, and is each of the names (an array; NULL: not known)
  * among them? skip: names that need not. */
 bool pull_status_whole(const struct pull_status *s, const json_t *wanted, const json_t *skip);
+/* [[name, pulled or skipped, total, given up], …] of the first folders, as many as a line of a
+ * worker has room for. The caller's. */
+json_t *pull_status_json(const struct pull_status *s);
 /* The one that is being pulled, or NULL. Borrowed. */
 const struct pull_folder *pull_status_at_work(const struct pull_status *s, const json_t *skip);
 

@@ -303,6 +303,30 @@ static void whose_address(void **state UNUSED)
 	job_pull_release(&p);
 }
 
+/* What is told of a user fits into a line to the engine, whatever the folders are called: of a
+ * longer one the worker would be ended, and the batch go on for ever. */
+static void an_item_fits_into_its_line(void **state UNUSED)
+{
+	static char name[JOB_PULL_FOLDER_MAX + 1], trace[JOB_PULL_TRACE_MAX + 1], text[ERR_TEXT_MAX];
+	struct pull_folder at[JOB_PULL_FOLDERS];
+	struct pull_status s = { .at = at, .count = COUNT(at) };
+	struct pull_item i = { .user = "ann", .state = PULL_RUNNING, .folder = name, .text = text,
+			       .trace = trace };
+	json_t *item;
+
+	memset(name, '\1', JOB_PULL_FOLDER_MAX);
+	memset(trace, '"', JOB_PULL_TRACE_MAX);
+	memset(text, '\1', sizeof text - 1);
+	for (size_t k = 0; k < COUNT(at); k++)
+		at[k] = (struct pull_folder){ .name = name, .total = 1 };
+	i.folders = pull_status_json(&s);
+	assert_true(json_array_size(i.folders) > 0);
+	item = job_pull_item_json(&i);
+	assert_true(json_dumpb(item, NULL, 0, JSON_COMPACT) < JOB_LINE_MAX - 100);
+	json_decref(item);
+	json_decref(i.folders);
+}
+
 /* Figures that no mailbox has, in as many folders as are looked at: their sum is none either. */
 static void sums_stay_numbers(void **state UNUSED)
 {
@@ -332,7 +356,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_known_shape), cmocka_unit_test(when_it_is_over),
-		cmocka_unit_test(answers_that_were_cut), cmocka_unit_test(sums_stay_numbers), cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
+		cmocka_unit_test(answers_that_were_cut), cmocka_unit_test(sums_stay_numbers),
+		cmocka_unit_test(an_item_fits_into_its_line), cmocka_unit_test(figures_that_move), cmocka_unit_test(there_and_back),
 		cmocka_unit_test(items),	   cmocka_unit_test(others_of_the_job), cmocka_unit_test(whose_address),
 	};
 
