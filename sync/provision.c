@@ -435,10 +435,14 @@ static void prove(const struct work *w)
 
 /* ---- the whole */
 
+/* NULL: the list says nothing of the user nor of the domain, which may not be ours to make. */
 static struct subject *domain_of(struct work *w, const char *user)
 {
 	const char *name = strchr(user, '@') ? strchr(user, '@') + 1 : "";
 	struct subject *s;
+
+	if (!accounts_find(w->p->list, user) && !accounts_find(w->p->list, name))
+		return NULL;
 
 	for (size_t i = 0; i < w->domain_count; i++)
 		if (strcmp(w->domains[i].name, name) == 0)

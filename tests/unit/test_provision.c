@@ -209,6 +209,21 @@ static void who_cannot_be_made(void **state UNUSED)
 	assert_int_equal(forward.what, PROVISION_FAILED);
 }
 
+/* Whom the list does not know does not make a domain either: it may be a mistake of the import. */
+static void no_domain_for_who_is_not_listed(void **state UNUSED)
+{
+	struct outcome o = RUN("user\nbert@other.test\n", false, { 200, YES }, { 200, NO(2) },
+			       { 200, YES });
+
+	assert_int_equal(o.what, PROVISION_FAILED);
+	assert_non_null(strstr(o.text, "no row for this user; remedy: "));
+	assert_int_equal(server.asked, 1);
+	o = RUN("user,quota\n@ex.test,1G\n", false, { 200, YES }, { 200, NO(2) }, { 200, YES });
+	assert_int_equal(o.items, 2);
+	assert_int_equal(server.asked, 3);
+	assert_non_null(strstr(server.paths[2], "/change_domain"));
+}
+
 /* A password that is known is tried, as the user. */
 static void the_login_is_proved(void **state UNUSED)
 {
@@ -276,6 +291,7 @@ int main(void)
 		cmocka_unit_test(seven_is_looked_at),
 		cmocka_unit_test(words_are_checked_before),
 		cmocka_unit_test(who_cannot_be_made),
+		cmocka_unit_test(no_domain_for_who_is_not_listed),
 		cmocka_unit_test(the_login_is_proved),
 		cmocka_unit_test(learned_passwords),
 		cmocka_unit_test(a_refused_administrator_ends_it),
