@@ -277,18 +277,32 @@ static void sort(struct dns_answer *out, size_t from)
 	out->count = n;
 }
 
-static void find_zone(ns_msg *m, struct dns_answer *out)
+static bool is_in(const char *name, const char *zone)
+{
+	size_t n = strlen(name), below = strlen(zone);
+
+	if (strcmp(zone, ".") == 0 || strcmp(name, zone) == 0)
+		return true;
+	return n > below && name[n - below - 1] == '.' && strcmp(name + n - below, zone) == 0;
+}
+
+/* Where the name is an alias, the SOA may be that of another zone. */
+static void find_zone(ns_msg *m, const char *name, struct dns_answer *out)
 {
 	static const ns_sect where[] = { ns_s_an, ns_s_ns };
+	char zone[NS_MAXDNAME + 1];
 	ns_rr rr;
 
 	for (size_t s = 0; s < COUNT(where); s++)
-		for (int i = 0; i < ns_msg_count(*m, where[s]); i++)
-			if (ns_parserr(m, where[s], i, &rr) == 0 &&
-			    ns_rr_type(rr) == ns_t_soa) {
-				with_dot(ns_rr_name(rr), out->zone);
-				return;
-			}
+		for (int i = 0; i < ns_msg_count(*m, where[s]); i++) {
+			if (ns_parserr(m, where[s], i, &rr) < 0 || ns_rr_type(rr) != ns_t_soa)
+				continue;
+			with_dot(ns_rr_name(rr), zone);
+			if (!is_in(name, zone))
+				continue;
+			snprintf(out->zone, sizeof out->zone, "%s", zone);
+			return;
+		}
 }
 
 /* ---- the whole answer */
@@ -354,7 +368,7 @@ void dns_answer_parse(struct slice message, const char *asked, unsigned type,
 		broken(out, "it is cut short");
 		return;
 	}
-	find_zone(&m, out);
+	find_zone(&m, name, out);
 	if (type != ns_t_cname && follow(&m, name, out) < 0)
 		return;
 	chain = out->count;

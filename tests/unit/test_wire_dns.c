@@ -247,6 +247,24 @@ static void nothing_is_told_apart(void **state UNUSED)
 	assert_broken("x.a.test", ns_t_mx, "error 4");
 }
 
+/* Of an alias the SOA of where it leads to comes along: those servers say nothing of the name. */
+static void a_zone_has_the_name_in_it(void **state UNUSED)
+{
+	static const struct {
+		const char *soa, *zone;
+	} rows[] = {
+		{ "b.test", "" },	  { "xa.test", "" },	 { "a.test", "a.test." },
+		{ "x.a.test", "x.a.test." }, { "test", "test." }, { "y.x.a.test", "" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		begin(OK_AA, "X.A.test", ns_t_soa);
+		alias("x.a.test", "y.b.test");
+		soa(NS, rows[i].soa);
+		assert_string_equal(parsed("X.A.test", ns_t_soa)->zone, rows[i].zone);
+	}
+}
+
 static void aliases_are_followed(void **state UNUSED)
 {
 	size_t at;
@@ -409,6 +427,7 @@ int main(void)
 		TEST(each_type_has_its_text),
 		TEST(long_text_is_cut),
 		TEST(nothing_is_told_apart),
+		TEST(a_zone_has_the_name_in_it),
 		TEST(aliases_are_followed),
 		TEST(circles_and_chains_end),
 		TEST(a_thousand_exchangers_are_too_many),
