@@ -11,13 +11,13 @@
 #include "common/store_pull.h"
 #include "config/folder_rules.h"
 
-#define JOB_PULL_MAX	    500		/* users of a batch, as OpenSRS has it */
-#define JOB_PULL_BYTES	    (96 * 1024) /* of all their texts; the line has to hold them */
-#define JOB_PULL_OWN_MAX    64		/* listeners of ours */
-#define JOB_PULL_FOLDERS    200		/* of a user that are told */
-#define JOB_PULL_TRACE_MAX  (32 * 1024) /* bytes: the end of it */
+#define JOB_PULL_MAX	       500	   /* users of a batch, as OpenSRS has it */
+#define JOB_PULL_BYTES	       (96 * 1024) /* of all their texts; the line has to hold them */
+#define JOB_PULL_OWN_MAX       64	   /* listeners of ours */
+#define JOB_PULL_FOLDERS       200	   /* of a user that are told */
+#define JOB_PULL_TRACE_MAX     (32 * 1024) /* bytes: the end of it */
 #define JOB_PULL_FOLDERS_BYTES (96 * 1024) /* of them as JSON: the line has to hold them */
-#define JOB_PULL_FOLDER_MAX 512		/* bytes of a folder's name that are told */
+#define JOB_PULL_FOLDER_MAX    512	   /* bytes of a folder's name that are told */
 
 struct job_pull_user {
 	char *user, *wave, *login[SIDES];

@@ -161,10 +161,8 @@ static void it_is_being_written(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_rows),
-		cmocka_unit_test(bad_rows),
-		cmocka_unit_test(long_texts),
-		cmocka_unit_test(others_may_not_read_it),
+		cmocka_unit_test(whole_rows),	       cmocka_unit_test(bad_rows),
+		cmocka_unit_test(long_texts),	       cmocka_unit_test(others_may_not_read_it),
 		cmocka_unit_test(it_is_being_written),
 	};
 

@@ -103,13 +103,18 @@ static void bad_ones(void **state UNUSED)
 		hash_translate(slice_of(big), &(struct secret){ 0 }, &(struct err){ 0 }), -1);
 }
 
-/* By a column that was too short, or with what stood behind it: nobody could log in with it, and
- * nobody can try it before the user does. */
+/* By a column that was too short, or with what stood behind it: nobody could log in with it,
+ * and nobody can try it before the user does. */
 static void cut_or_grown(void **state UNUSED)
 {
 	static const char *const whole[] = {
-		MD5, "$1$$" "0YSQ1pOAnAyKHDsBFR6Qk.", BCRYPT, "$5$rounds=656000$salt$gGUbpYI8WTsqKxyqPqUuqkqIVsO5rWYYGXbPrVQ1hB4",
-		SHA256, SHA512,
+		MD5,
+		"$1$$"
+		"0YSQ1pOAnAyKHDsBFR6Qk.",
+		BCRYPT,
+		"$5$rounds=656000$salt$gGUbpYI8WTsqKxyqPqUuqkqIVsO5rWYYGXbPrVQ1hB4",
+		SHA256,
+		SHA512,
 	};
 
 	for (size_t i = 0; i < COUNT(whole); i++) {

@@ -111,12 +111,13 @@ static void only_what_differs_is_sent(void **state UNUSED)
 /* A long value is cut, and no character of it: the whole would be lost with it. */
 static void a_long_value_is_cut(void **state UNUSED)
 {
-	struct outcome o = RUN("user,name\nanna@ex.test,"
-			       "Anna 6789012345678901234567890123456789012345678901234567890123 "
-			       "\n",
-			       true, HEAD,
-			       { 200, USER("\"name\":\"Ann 56789012345678901234567890123456789012"
-					   "345678901234567\303\244\342\202\254\"") });
+	struct outcome o =
+		RUN("user,name\nanna@ex.test,"
+		    "Anna 6789012345678901234567890123456789012345678901234567890123 "
+		    "\n",
+		    true, HEAD,
+		    { 200, USER("\"name\":\"Ann 56789012345678901234567890123456789012"
+				"345678901234567\303\244\342\202\254\"") });
 	json_t *text = json_string(o.text);
 
 	assert_int_equal(o.what, PROVISION_SAME);
@@ -137,7 +138,8 @@ static void a_yes_alone_is_not_believed(void **state UNUSED)
 	assert_int_equal(server.asked, 2);
 }
 
-/* Users of a domain that is another one's name there would be made in that one, or not at all. */
+/* Users of a domain that is another one's name there would be made in that one, or not at all.
+ */
 static void a_domain_that_is_an_alias(void **state UNUSED)
 {
 	struct outcome o = RUN(LIST, false, { 200, YES },
@@ -209,7 +211,8 @@ static void who_cannot_be_made(void **state UNUSED)
 	assert_int_equal(forward.what, PROVISION_FAILED);
 }
 
-/* Whom the list does not know does not make a domain either: it may be a mistake of the import. */
+/* Whom the list does not know does not make a domain either: it may be a mistake of the import.
+ */
 static void no_domain_for_who_is_not_listed(void **state UNUSED)
 {
 	struct outcome o = RUN("user\nbert@other.test\n", false, { 200, YES }, { 200, NO(2) },

@@ -247,14 +247,16 @@ static void nothing_is_told_apart(void **state UNUSED)
 	assert_broken("x.a.test", ns_t_mx, "error 4");
 }
 
-/* Of an alias the SOA of where it leads to comes along: those servers say nothing of the name. */
+/* Of an alias the SOA of where it leads to comes along: those servers say nothing of the name.
+ */
 static void a_zone_has_the_name_in_it(void **state UNUSED)
 {
 	static const struct {
 		const char *soa, *zone;
 	} rows[] = {
-		{ "b.test", "" },	  { "xa.test", "" },	 { "a.test", "a.test." },
-		{ "x.a.test", "x.a.test." }, { "test", "test." }, { "y.x.a.test", "" },
+		{ "b.test", "" },	 { "xa.test", "" },
+		{ "a.test", "a.test." }, { "x.a.test", "x.a.test." },
+		{ "test", "test." },	 { "y.x.a.test", "" },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
