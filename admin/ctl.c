@@ -494,6 +494,12 @@ bool ctl_true(const json_t *j, const char *key)
 
 /* ---- the whole command */
 
+/* Also what had been on its way before. */
+static bool is_written(FILE *out)
+{
+	return fflush(out) == 0 && !ferror(out);
+}
+
 int ctl_main(int argc, char *const argv[], FILE *out)
 {
 	struct ctl c = { .out = out, .terminal = isatty(fileno(out)) == 1 };
@@ -507,13 +513,13 @@ int ctl_main(int argc, char *const argv[], FILE *out)
 			print_verb_help(c.verb, out);
 		else
 			print_help(out);
-		return CTL_OK;
+		return is_written(out) ? CTL_OK : CTL_FAILED;
 	}
 	status = c.verb->run(&c);
 	client_free(&c.client);
 	if (c.settings_read)
 		settings_release(&c.settings);
-	if (fflush(out) != 0 && status == CTL_OK)
+	if (!is_written(out) && status == CTL_OK)
 		status = CTL_FAILED;
 	return status;
 }

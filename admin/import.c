@@ -125,8 +125,9 @@ static void take_row(struct sheet *s, void *import)
 	row->password_file[SIDE_OLD] = password_file(i, COL_OLD_PASSWORD_FILE);
 	row->password_file[SIDE_NEW] = password_file(i, COL_NEW_PASSWORD_FILE);
 	row->aliases = aliases(i);
-	row->wave = mem_str(sheet_value(s, COL_WAVE));
-	if (strlen(row->wave) > WAVE_MAX)
+	if (sheet_has(s, COL_WAVE))
+		row->wave = mem_str(sheet_value(s, COL_WAVE));
+	if (row->wave && strlen(row->wave) > WAVE_MAX)
 		complain(i, "wave is longer than %d bytes", WAVE_MAX);
 }
 

@@ -145,7 +145,8 @@ int store_aliases_each(struct store *st, store_alias_fn *on_alias, void *arg,
 		       struct err *e) MUST_CHECK;
 
 struct user_import {
-	const char *name, *login[SIDES], *password_file[SIDES], *wave;
+	const char *name, *login[SIDES], *password_file[SIDES];
+	const char *wave; /* NULL: leave it as it is; of a new user: none */
 	const char *const
 		*aliases; /* all of them, NULL-terminated; NULL: leave them as they are */
 	unsigned line;	  /* in the operator's file, for errors */

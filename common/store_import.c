@@ -13,9 +13,12 @@ static int bad(const struct user_import *row, struct err *e, const char *why)
 	return err_set(e, ERR_INPUT, "line %u: user %s: %s", row->line, row->name, why);
 }
 
-static const char *wave_of(const struct user_import *row)
+/* u NULL: nobody of that name is there yet. */
+static const char *wave_of(const struct user_import *row, const struct user *u)
 {
-	return row->wave ? row->wave : "";
+	const char *before = u && u->wave ? u->wave : "";
+
+	return row->wave ? row->wave : before;
 }
 
 static int by_name(const void *a, const void *b)
@@ -100,7 +103,7 @@ static enum outcome compare(struct db *db, const struct user_import *row, const 
 			same = 0;
 	if (!same)
 		return ROW_CHANGED;
-	return is_same(wave_of(row), u->wave) ? ROW_SAME : ROW_WAVE;
+	return is_same(wave_of(row, u), u->wave) ? ROW_SAME : ROW_WAVE;
 }
 
 static int add_row(struct db *db, const struct user_import *row, struct err *e)
@@ -115,8 +118,8 @@ static int add_row(struct db *db, const struct user_import *row, struct err *e)
 		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 		      ARGS(TEXT(row->name), TEXT(row->login[SIDE_OLD]),
 			   TEXT(row->login[SIDE_NEW]), TEXT(row->password_file[SIDE_OLD]),
-			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row)), INT(change),
-			   INT(db_now_ms(db))),
+			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row, NULL)),
+			   INT(change), INT(db_now_ms(db))),
 		      e);
 }
 
@@ -139,7 +142,8 @@ static int change_row(struct db *db, const struct user_import *row, const struct
 		      " WHERE name = ?1",
 		      ARGS(TEXT(row->name), TEXT(row->login[SIDE_OLD]),
 			   TEXT(row->login[SIDE_NEW]), TEXT(row->password_file[SIDE_OLD]),
-			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row)), INT(change)),
+			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row, u)),
+			   INT(change)),
 		      e);
 }
 
@@ -160,7 +164,7 @@ static enum outcome put_row(struct store *st, const struct user_import *row, str
 			break;
 		case ROW_WAVE:
 			rc = db_run(st->db, "UPDATE users SET wave = ?2 WHERE name = ?1",
-				    ARGS(TEXT(row->name), TEXT(wave_of(row))), e);
+				    ARGS(TEXT(row->name), TEXT(row->wave)), e);
 			break;
 		case ROW_CHANGED:
 			rc = change_row(st->db, row, &u, e);

@@ -42,6 +42,16 @@ static void test_verbs(void **state UNUSED)
 	assert_string_equal(c.arg[0], "-odd@example.com");
 }
 
+static void test_output_that_is_lost_is_a_failure(void **state UNUSED)
+{
+	const char *argv[] = { "mailferry", "--help", NULL };
+	FILE *full = fopen("/dev/full", "w");
+
+	assert_non_null(full);
+	assert_int_equal(ctl_main(2, (char *const *)(uintptr_t)argv, full), CTL_FAILED);
+	fclose(full);
+}
+
 static void refused(const char *text, const char *const *words)
 {
 	struct ctl c;
@@ -281,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verbs),
+		cmocka_unit_test(test_output_that_is_lost_is_a_failure),
 		cmocka_unit_test(test_wrong_use),
 		cmocka_unit_test(test_waivable_checks_are_named),
 		cmocka_unit_test(test_config_from_environment),

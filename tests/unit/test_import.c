@@ -78,6 +78,7 @@ static void plain(void **state UNUSED)
 	assert_string_equal(l.rows[0].login[SIDE_NEW], "Anna");
 	assert_null(l.rows[0].password_file[SIDE_OLD]);
 	assert_null(l.rows[0].aliases);
+	assert_null(l.rows[0].wave);
 	assert_int_equal(l.rows[0].line, 2);
 	assert_string_equal(l.rows[1].name, "bob@other.net");
 	import_list_release(&l);

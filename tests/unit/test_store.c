@@ -67,6 +67,31 @@ static void test_import_all_or_nothing(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM changes"), 0);
 }
 
+/* Out of his wave he would be moved at once, at whatever time that was to begin. */
+static void test_a_list_without_waves_leaves_them(void **state UNUSED)
+{
+	struct user_import r = row("anna", NULL);
+	struct import_count count;
+	struct user u;
+
+	r.wave = "night";
+	OK(store_users_import(st, &r, 1, &count, &err));
+	r.wave = NULL;
+	OK(store_users_import(st, &r, 1, &count, &err));
+	assert_int_equal(count.same, 1);
+	r.login[SIDE_NEW] = "another";
+	OK(store_users_import(st, &r, 1, &count, &err));
+	assert_int_equal(count.changed, 1);
+	u = user_of("anna");
+	assert_string_equal(u.wave, "night");
+	user_release(&u);
+	r.wave = "";
+	OK(store_users_import(st, &r, 1, &count, &err));
+	u = user_of("anna");
+	assert_string_equal(u.wave, "");
+	user_release(&u);
+}
+
 static void test_import_past_ready(void **state UNUSED)
 {
 	struct user_import r = row("anna", NULL);
@@ -725,6 +750,7 @@ int main(void)
 		TEST(test_two_processes_race),
 		TEST(test_import),
 		TEST(test_import_all_or_nothing),
+		TEST(test_a_list_without_waves_leaves_them),
 		TEST(test_import_past_ready),
 		TEST(test_aliases),
 		TEST(test_users_each),
