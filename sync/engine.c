@@ -5,6 +5,7 @@
 #include "sync/engine_impl.h"
 
 #define TICK_MS	    250	 /* the net under the nudges */
+#define NOT_BEGUN_MAX 100 /* users of one scan for whom no worker could be started */
 #define SCAN_GAP_MS 100	 /* nodes nudge once a second each; not every nudge is worth a look */
 #define SCAN_MS	    1000 /* without a nudge */
 #define SCAN_SLICE  1000 /* users looked at before the loop may do something else */
@@ -281,15 +282,25 @@ static void drop_choices(struct engine *en)
 		mem_free(&en->choices[--en->choice_count].user);
 }
 
+/* Each is a write, and keeps no worker: without an end a whole list of users whose password is
+ * missing would be gone through while nobody is answered, and no lease renewed. */
+static bool has_begun_enough(struct engine *en)
+{
+	if (en->not_begun < NOT_BEGUN_MAX)
+		return false;
+	en->nudged = true;
+	return true;
+}
+
 static void take_choices(struct engine *en)
 {
-	en->queued = 0;
+	en->queued = en->not_begun = 0;
 	if (en->choice_count && !engine_trusts(en))
 		drop_choices(en);
 	for (size_t i = 0; i < en->choice_count; i++) {
 		struct choice *c = &en->choices[i];
 
-		if (engine_has_room(en, c->plan.step))
+		if (engine_has_room(en, c->plan.step) && !has_begun_enough(en))
 			carry_out(en, c);
 		else
 			en->queued++;

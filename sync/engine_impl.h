@@ -80,6 +80,7 @@ struct engine {
 		int hosts;   /* where workers run, this one too */
 	} others;
 	int queued;
+	int not_begun; /* in this scan: for whom no worker could be started */
 	struct {
 		bool under_way, sliced; /* sliced: in more than one go */
 		struct event *more; /* the next slice of it */

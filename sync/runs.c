@@ -273,6 +273,7 @@ static void could_not_start(struct run *r, const struct user *u, const struct er
 	struct err store = { 0 };
 	int64_t wait_ms = plan_backoff_ms(r->en->o.settings->sync.retry_s, u->attempts);
 
+	r->en->not_begun++;
 	log_warn(&r->about, "cannot start: %s", e->text);
 	if (u->state != USER_PENDING)
 		run_write_progress(r, u, NULL, e->text, store_now_ms(r->en->o.store));

@@ -137,6 +137,39 @@ static void test_what_makes_accounts_stays_here(void **state UNUSED)
 	assert_int_equal(ask("SELECT COUNT(*) FROM leases WHERE kind = 'probe'"), 1);
 }
 
+static int count_tried(const struct user *u, void *count)
+{
+	*(int *)count += u->attempts > 0;
+	return 0;
+}
+
+static int tried(void)
+{
+	static const struct user_filter all;
+	int n = 0;
+
+	OK(store_users_each(ours, &all, count_tried, &n, &err));
+	return n;
+}
+
+/* A list was imported before anybody had said how to log in. */
+static void test_who_cannot_begin_holds_nobody_up(void **state UNUSED)
+{
+	settings.backend[SIDE_OLD].token_command = NULL;
+	for (int i = 0; i < 148; i++) {
+		char *name = mem_printf("user%03d", i);
+
+		add_user(name);
+		mem_free(&name);
+	}
+	beat_ours();
+	pass_time(1000);
+	assert_int_equal(tried(), 100);
+	pass_time(1000);
+	assert_int_equal(tried(), 150);
+	assert_int_equal(started, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +178,7 @@ int main(void)
 		ON_STAGE(test_a_word_about_another_pass),
 		ON_STAGE(test_a_lease_that_says_nothing_to_us),
 		ON_STAGE(test_what_makes_accounts_stays_here),
+		ON_STAGE(test_who_cannot_begin_holds_nobody_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
