@@ -90,6 +90,7 @@ static void test_what_was_asked_for_is_awaited_to_its_own_end(void **state UNUSE
 	run_free(own);
 	assert_false(engine_awaited(&en, "anna"));
 	names_release(&en.asked);
+	names_release(&en.awaited);
 	user_release(&u);
 }
 
