@@ -1,7 +1,32 @@
-/* Hides: how a list of users becomes rows, all of them or none. */
-#include "common/store_driver.h"
+/*
+ * Hides: how a list of users becomes rows, all of them or none.
+ *
+ * What the store knows is read first, all is decided in memory, and what is to be written goes
+ * in statements of many rows. A question for each user would take longer than an engine's lease
+ * where the store is another host's.
+ */
+#include "common/store_known.h"
+#include "common/store_many.h"
 
-enum outcome { ROW_BAD = -1, ROW_SAME, ROW_WAVE, ROW_CHANGED, ROW_ADDED };
+enum outcome { ROW_SAME, ROW_WAVE, ROW_CHANGED, ROW_ADDED };
+
+/* A row, and what is to become of it. */
+struct planned {
+	const struct user_import *row;
+	const struct known_user *known; /* NULL: nobody of that name is there yet */
+	enum outcome outcome;
+	int64_t change;
+	size_t aliases;	  /* in the store */
+	bool drops_alias; /* one of them is not in the row */
+};
+
+struct import {
+	struct db *db;
+	struct known known;
+	struct planned *at; /* as in the list */
+	struct planned **sorted; /* by name */
+	size_t n;
+};
 
 static bool is_same(const char *a, const char *b)
 {
@@ -14,7 +39,7 @@ static int bad(const struct user_import *row, struct err *e, const char *why)
 }
 
 /* u NULL: nobody of that name is there yet. */
-static const char *wave_of(const struct user_import *row, const struct user *u)
+static const char *wave_of(const struct user_import *row, const struct known_user *u)
 {
 	const char *before = u && u->wave ? u->wave : "";
 
@@ -23,32 +48,44 @@ static const char *wave_of(const struct user_import *row, const struct user *u)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct user_import *const *)a)->name,
-		      (*(const struct user_import *const *)b)->name);
+	const struct user_import *x = (*(struct planned *const *)a)->row;
+	const struct user_import *y = (*(struct planned *const *)b)->row;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-static int check_rows(const struct user_import *rows, size_t n, struct err *e)
+static int is_named(const void *name, const void *at)
 {
-	const struct user_import **sorted = mem_array(MAX(n, 1), sizeof *sorted);
-	int rc = 0;
+	return strcmp(name, (*(struct planned *const *)at)->row->name);
+}
 
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &rows[i];
-	qsort(sorted, n, sizeof *sorted, by_name);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		const struct user_import *row = sorted[i];
+/* The row of this user, or NULL. */
+static struct planned *find_row(const struct import *im, const char *name)
+{
+	struct planned **found =
+		bsearch(name, im->sorted, im->n, sizeof(struct planned *), is_named);
+
+	return found ? *found : NULL;
+}
+
+static int check_rows(const struct import *im, struct err *e)
+{
+	for (size_t i = 0; i < im->n; i++) {
+		const struct user_import *row = im->sorted[i]->row;
 		size_t len = strlen(row->name);
 
 		if (len == 0 || len > STORE_NAME_MAX)
-			rc = bad(row, e, "the name is empty or too long");
-		else if (!row->login[SIDE_OLD] || !row->login[SIDE_NEW])
-			rc = bad(row, e, "a login is missing");
-		else if (i > 0 && by_name(&sorted[i - 1], &sorted[i]) == 0)
-			rc = bad(row, e, "is in the list twice");
+			return bad(row, e, "the name is empty or too long");
+		if (!row->login[SIDE_OLD] || !row->login[SIDE_NEW])
+			return bad(row, e, "a login is missing");
+		if (i > 0 && strcmp(im->sorted[i - 1]->row->name, row->name) == 0)
+			return bad(row, e, "is in the list twice");
 	}
-	mem_free(&sorted);
-	return rc;
+	return 0;
 }
+
+/* ---- what is to become of each */
 
 static bool is_in(const char *alias, const char *const *list)
 {
@@ -67,213 +104,286 @@ static bool counts_as_alias(const struct user_import *row, size_t at)
 	return strcmp(row->aliases[at], row->name) != 0;
 }
 
-/* Does the store know exactly these aliases of the user? 1, 0, -1. */
-static int has_aliases(struct db *db, const struct user_import *row, struct err *e)
+/* Does the store know exactly these? */
+static bool has_aliases(const struct planned *p)
 {
-	struct rows *r;
-	size_t known = 0, wanted = 0;
-	int got, same = 1;
+	size_t wanted = 0;
 
-	if (!row->aliases)
-		return 1;
-	for (size_t i = 0; row->aliases[i]; i++)
-		wanted += counts_as_alias(row, i);
-	r = db_query(db, "SELECT alias FROM aliases WHERE name = ?1", ARGS(TEXT(row->name)), e);
-	if (!r)
-		return -1;
-	while ((got = rows_next(r, e)) > 0) {
-		known++;
-		if (!is_in(rows_text(r, 0), row->aliases))
-			same = 0;
-	}
-	rows_end(&r);
-	return got < 0 ? -1 : same && known == wanted;
+	for (size_t i = 0; p->row->aliases && p->row->aliases[i]; i++)
+		wanted += counts_as_alias(p->row, i);
+	return !p->row->aliases || (!p->drops_alias && p->aliases == wanted);
 }
 
-static enum outcome compare(struct db *db, const struct user_import *row, const struct user *u,
-			    struct err *e)
+static enum outcome compare(const struct planned *p)
 {
-	int same = has_aliases(db, row, e);
+	const struct user_import *row = p->row;
+	bool same = has_aliases(p);
 
-	if (same < 0)
-		return ROW_BAD;
+	if (!p->known)
+		return ROW_ADDED;
 	for (int s = 0; s < SIDES; s++)
-		if (!is_same(row->login[s], u->login[s]) ||
-		    !is_same(row->password_file[s], u->password_file[s]))
-			same = 0;
+		same = same && is_same(row->login[s], p->known->login[s]) &&
+		       is_same(row->password_file[s], p->known->password_file[s]);
 	if (!same)
 		return ROW_CHANGED;
-	return is_same(wave_of(row, u), u->wave) ? ROW_SAME : ROW_WAVE;
+	return is_same(wave_of(row, p->known), p->known->wave) ? ROW_SAME : ROW_WAVE;
 }
 
-static int add_row(struct db *db, const struct user_import *row, struct err *e)
+static bool gives_aliases(const struct planned *p)
 {
-	int64_t change;
-
-	if (store_new_change(db, row->name, &change, e) < 0)
-		return -1;
-	return db_run(db,
-		      "INSERT INTO users (name, old_login, new_login, old_password_file,"
-		      " new_password_file, wave, change, state_since)"
-		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-		      ARGS(TEXT(row->name), TEXT(row->login[SIDE_OLD]),
-			   TEXT(row->login[SIDE_NEW]), TEXT(row->password_file[SIDE_OLD]),
-			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row, NULL)),
-			   INT(change), INT(db_now_ms(db))),
-		      e);
+	return p->outcome >= ROW_CHANGED && p->row->aliases;
 }
 
-/* What was found and compared is another mailbox's. */
-static int change_row(struct db *db, const struct user_import *row, const struct user *u,
-		      struct err *e)
+static void count_aliases(struct import *im)
 {
-	int64_t change;
+	for (size_t i = 0; i < im->known.alias_count; i++) {
+		const struct known_alias *a = &im->known.aliases[i];
+		struct planned *p = find_row(im, a->name);
 
-	if (u->state > USER_READY)
-		return bad(row, e,
-			   "is past ready: only its wave may change; take the line out of the "
-			   "file,"
-			   " or make it as it was");
-	if (store_new_change(db, row->name, &change, e) < 0)
-		return -1;
-	return db_run(db,
-		      "UPDATE users SET old_login = ?2, new_login = ?3, old_password_file = ?4,"
-		      " new_password_file = ?5, wave = ?6, change = ?7, pass_clean = 0"
-		      " WHERE name = ?1",
-		      ARGS(TEXT(row->name), TEXT(row->login[SIDE_OLD]),
-			   TEXT(row->login[SIDE_NEW]), TEXT(row->password_file[SIDE_OLD]),
-			   TEXT(row->password_file[SIDE_NEW]), TEXT(wave_of(row, u)),
-			   INT(change)),
-		      e);
-}
-
-static enum outcome put_row(struct store *st, const struct user_import *row, struct err *e)
-{
-	enum outcome outcome = ROW_ADDED;
-	struct user u = { 0 };
-	int rc = store_user_get(st, row->name, &u, e);
-
-	if (rc > 0)
-		outcome = compare(st->db, row, &u, e);
-	if (rc >= 0)
-		switch (outcome) {
-		case ROW_BAD:
-			rc = -1;
-			break;
-		case ROW_SAME:
-			break;
-		case ROW_WAVE:
-			rc = db_run(st->db, "UPDATE users SET wave = ?2 WHERE name = ?1",
-				    ARGS(TEXT(row->name), TEXT(row->wave)), e);
-			break;
-		case ROW_CHANGED:
-			rc = change_row(st->db, row, &u, e);
-			break;
-		case ROW_ADDED:
-			rc = add_row(st->db, row, e);
-			break;
-		}
-	if (rc >= 0 && outcome >= ROW_CHANGED && row->aliases)
-		rc = db_run(st->db, "DELETE FROM aliases WHERE name = ?1",
-			    ARGS(TEXT(row->name)), e);
-	user_release(&u);
-	return rc < 0 ? ROW_BAD : outcome;
-}
-
-/* Whose alias or name is this? Copied to owner; 1, 0, -1. */
-static int find_owner(struct db *db, const char *word, char *owner, size_t size, struct err *e)
-{
-	struct rows *r = db_query(db,
-				  "SELECT name FROM users WHERE name = ?1"
-				  " UNION ALL SELECT name FROM aliases WHERE alias = ?1",
-				  ARGS(TEXT(word)), e);
-	int got;
-
-	if (!r)
-		return -1;
-	got = rows_next(r, e);
-	if (got > 0)
-		snprintf(owner, size, "%s", rows_text(r, 0));
-	rows_end(&r);
-	return got;
-}
-
-static int put_alias(struct db *db, const struct user_import *row, const char *alias,
-		     struct err *e)
-{
-	char owner[STORE_NAME_MAX + 1];
-	int got;
-
-	if (strlen(alias) == 0 || strlen(alias) > STORE_NAME_MAX)
-		return bad(row, e, "an alias is empty or too long");
-	if (strcmp(alias, row->name) == 0)
-		return 0;
-	got = find_owner(db, alias, owner, sizeof owner, e);
-	if (got < 0)
-		return -1;
-	if (got > 0 && strcmp(owner, row->name) != 0)
-		return err_set(e, ERR_INPUT,
-			       "line %u: user %s: alias %s is a name or alias of user %s",
-			       row->line, row->name, alias, owner);
-	if (got > 0)
-		return 0;
-	return db_run(db, "INSERT INTO aliases (alias, name) VALUES (?1, ?2)",
-		      ARGS(TEXT(alias), TEXT(row->name)), e);
-}
-
-/* When all rows and none of the dropped aliases are there, so the order of lines does not
- * matter. */
-static int put_aliases(struct db *db, const struct user_import *row, struct err *e)
-{
-	int64_t clash;
-
-	for (size_t i = 0; row->aliases && row->aliases[i]; i++)
-		if (put_alias(db, row, row->aliases[i], e) < 0)
-			return -1;
-	switch (db_query_int(db, "SELECT 1 FROM aliases WHERE alias = ?1",
-			     ARGS(TEXT(row->name)), &clash, e)) {
-	case 0:
-		return 0;
-	case 1:
-		return bad(row, e, "is already an alias of another user");
-	default:
-		return -1;
+		if (!p)
+			continue;
+		p->aliases++;
+		p->drops_alias |= p->row->aliases && !is_in(a->alias, p->row->aliases);
 	}
 }
 
-static int put_all(struct store *st, const struct user_import *rows, size_t n,
-		   struct import_count *count, struct err *e)
+static int decide(struct import *im, struct import_count *count, struct err *e)
+{
+	count_aliases(im);
+	for (size_t i = 0; i < im->n; i++) {
+		struct planned *p = &im->at[i];
+
+		p->known = known_user(&im->known, p->row->name);
+		p->outcome = compare(p);
+		if (p->outcome == ROW_CHANGED && p->known->state > USER_READY)
+			return bad(p->row, e,
+				   "is past ready: only its wave may change; take the line out of "
+				   "the file,"
+				   " or make it as it was");
+		count->added += p->outcome == ROW_ADDED;
+		count->changed += p->outcome == ROW_CHANGED || p->outcome == ROW_WAVE;
+		count->same += p->outcome == ROW_SAME;
+	}
+	return 0;
+}
+
+/* ---- users */
+
+/* Each a number of its own, as store_new_change(). */
+static int write_changes(struct import *im, struct err *e)
+{
+	static struct many_sql sql = { "INSERT INTO changes (id, name)", "", .width = 2 };
+	struct many m = { .db = im->db, .sql = &sql };
+	int64_t next;
+
+	if (db_query_int(im->db, "SELECT COALESCE(MAX(id), 0) + 1 FROM changes", NO_ARGS, &next,
+			 e) < 0)
+		return -1;
+	for (size_t i = 0; i < im->n; i++) {
+		struct planned *p = &im->at[i];
+
+		if (p->outcome < ROW_CHANGED)
+			continue;
+		p->change = next++;
+		if (many_add(&m, ARGS(INT(p->change), TEXT(p->row->name)), e) < 0)
+			return -1;
+	}
+	return many_end(&m, e);
+}
+
+/* Where the change is another one, what was found and compared is another mailbox's. */
+static int write_users(struct import *im, struct err *e)
+{
+	static struct many_sql sql = {
+		"INSERT INTO users (name, old_login, new_login, old_password_file,"
+		" new_password_file, wave, change, state_since)",
+		"ON CONFLICT (name) DO UPDATE SET old_login = excluded.old_login,"
+		" new_login = excluded.new_login,"
+		" old_password_file = excluded.old_password_file,"
+		" new_password_file = excluded.new_password_file, wave = excluded.wave,"
+		" pass_clean = CASE WHEN users.change = excluded.change THEN users.pass_clean"
+		" ELSE 0 END, change = excluded.change",
+		.width = 8
+	};
+	struct many m = { .db = im->db, .sql = &sql };
+	int64_t now = db_now_ms(im->db);
+
+	for (size_t i = 0; i < im->n; i++) {
+		const struct planned *p = &im->at[i];
+		const struct user_import *row = p->row;
+		int64_t change = p->outcome == ROW_WAVE ? p->known->change : p->change;
+
+		if (p->outcome != ROW_SAME &&
+		    many_add(&m,
+			     ARGS(TEXT(row->name), TEXT(row->login[SIDE_OLD]),
+				  TEXT(row->login[SIDE_NEW]), TEXT(row->password_file[SIDE_OLD]),
+				  TEXT(row->password_file[SIDE_NEW]),
+				  TEXT(wave_of(row, p->known)), INT(change), INT(now)),
+			     e) < 0)
+			return -1;
+	}
+	return many_end(&m, e);
+}
+
+/* ---- aliases */
+
+static int drop_aliases(struct import *im, struct err *e)
+{
+	for (size_t i = 0; i < im->known.alias_count; i++) {
+		struct known_alias *a = &im->known.aliases[i];
+		const struct planned *p = find_row(im, a->name);
+
+		if (!p || !gives_aliases(p) || is_in(a->alias, p->row->aliases))
+			continue;
+		a->dropped = true;
+		if (db_run(im->db, "DELETE FROM aliases WHERE alias = ?1",
+			   ARGS(TEXT(a->alias)), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Whose name or alias it is when all rows are there and no dropped alias, so that the order of
+ * lines does not matter. NULL: nobody's. */
+static const char *owner_of(const struct import *im, const char *word)
+{
+	const struct known_user *u = known_user(&im->known, word);
+	const struct known_alias *a = known_alias(&im->known, word);
+	const struct planned *p = find_row(im, word);
+
+	if (u)
+		return u->name;
+	if (p)
+		return p->row->name;
+	return a && !a->dropped ? a->name : NULL;
+}
+
+static int is_taken(const struct user_import *row, const char *alias, const char *owner,
+		    struct err *e)
+{
+	return err_set(e, ERR_INPUT, "line %u: user %s: alias %s is a name or alias of user %s",
+		       row->line, row->name, alias, owner);
+}
+
+/* One that is to be written. */
+struct fresh_alias {
+	const char *alias;
+	const struct planned *p;
+};
+
+static int by_alias(const void *a, const void *b)
+{
+	const struct fresh_alias *x = a, *y = b;
+	int order = strcmp(x->alias, y->alias);
+
+	return order ? order : (x->p > y->p) - (x->p < y->p);
+}
+
+/* *n grows by those that are not there yet. */
+static int take_aliases(const struct import *im, const struct planned *p,
+			struct fresh_alias *fresh, size_t *n, struct err *e)
+{
+	const struct known_alias *clash = known_alias(&im->known, p->row->name);
+
+	if (clash && !clash->dropped)
+		return bad(p->row, e, "is already an alias of another user");
+	for (size_t i = 0; gives_aliases(p) && p->row->aliases[i]; i++) {
+		const char *alias = p->row->aliases[i], *owner;
+
+		if (strlen(alias) == 0 || strlen(alias) > STORE_NAME_MAX)
+			return bad(p->row, e, "an alias is empty or too long");
+		if (!counts_as_alias(p->row, i))
+			continue;
+		owner = owner_of(im, alias);
+		if (owner && strcmp(owner, p->row->name) != 0)
+			return is_taken(p->row, alias, owner, e);
+		if (!owner)
+			fresh[(*n)++] = (struct fresh_alias){ alias, p };
+	}
+	return 0;
+}
+
+static int insert_aliases(struct import *im, struct fresh_alias *fresh, size_t n,
+			  struct err *e)
+{
+	static struct many_sql sql = { "INSERT INTO aliases (alias, name)", "", .width = 2 };
+	struct many m = { .db = im->db, .sql = &sql };
+
+	qsort(fresh, n, sizeof *fresh, by_alias);
+	for (size_t i = 0; i < n; i++) {
+		const struct user_import *row = fresh[i].p->row;
+
+		if (i > 0 && strcmp(fresh[i - 1].alias, fresh[i].alias) == 0)
+			return is_taken(row, fresh[i].alias, fresh[i - 1].p->row->name, e);
+		if (many_add(&m, ARGS(TEXT(fresh[i].alias), TEXT(row->name)), e) < 0)
+			return -1;
+	}
+	return many_end(&m, e);
+}
+
+static int put_aliases(struct import *im, struct err *e)
+{
+	struct fresh_alias *fresh;
+	size_t most = 0, n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < im->n; i++)
+		for (size_t k = 0; gives_aliases(&im->at[i]) && im->at[i].row->aliases[k]; k++)
+			most++;
+	fresh = mem_array(MAX(most, 1), sizeof *fresh);
+	for (size_t i = 0; i < im->n && rc == 0; i++)
+		rc = take_aliases(im, &im->at[i], fresh, &n, e);
+	if (rc == 0)
+		rc = insert_aliases(im, fresh, n, e);
+	mem_free(&fresh);
+	return rc;
+}
+
+/* ---- all */
+
+static int put_all(struct import *im, struct import_count *count, struct err *e)
 {
 	int64_t request;
 
-	for (size_t i = 0; i < n; i++) {
-		enum outcome outcome = put_row(st, &rows[i], e);
-
-		if (outcome == ROW_BAD)
-			return -1;
-		count->added += outcome == ROW_ADDED;
-		count->changed += outcome == ROW_CHANGED || outcome == ROW_WAVE;
-		count->same += outcome == ROW_SAME;
-	}
-	for (size_t i = 0; i < n; i++)
-		if (put_aliases(st->db, &rows[i], e) < 0)
-			return -1;
+	if (decide(im, count, e) < 0 || write_changes(im, e) < 0 || write_users(im, e) < 0 ||
+	    drop_aliases(im, e) < 0 || put_aliases(im, e) < 0)
+		return -1;
 	/* Aliases are no rows of users: nodes read them again when they are told to. */
 	if (count->added || count->changed)
-		return store_new_request(st->db, "aliases", NULL, NULL, &request, e);
+		return store_new_request(im->db, "aliases", NULL, NULL, &request, e);
 	return 0;
+}
+
+static int import(struct import *im, const struct user_import *rows, struct import_count *count,
+		  struct err *e)
+{
+	if (check_rows(im, e) < 0 || db_begin(im->db, e) < 0)
+		return -1;
+	if (known_read(&im->known, im->db, rows, im->n, e) < 0 || put_all(im, count, e) < 0)
+		return db_rollback(im->db);
+	return db_commit(im->db, e);
 }
 
 int store_users_import(struct store *st, const struct user_import *rows, size_t n,
 		       struct import_count *count, struct err *e)
 {
+	struct import im = { .db = st->db,
+			     .at = mem_array(MAX(n, 1), sizeof(struct planned)),
+			     .sorted = mem_array(MAX(n, 1), sizeof(struct planned *)),
+			     .n = n };
+	int rc;
+
 	*count = (struct import_count){ 0 };
-	if (check_rows(rows, n, e) < 0 || db_begin(st->db, e) < 0)
-		return -1;
-	if (put_all(st, rows, n, count, e) < 0)
-		return db_rollback(st->db);
-	if (db_commit(st->db, e) < 0)
-		return -1;
-	store_nudge(st);
-	return 0;
+	for (size_t i = 0; i < n; i++) {
+		im.at[i] = (struct planned){ .row = &rows[i] };
+		im.sorted[i] = &im.at[i];
+	}
+	qsort(im.sorted, n, sizeof(struct planned *), by_name);
+	rc = import(&im, rows, count, e);
+	known_release(&im.known);
+	mem_free(&im.sorted);
+	mem_free(&im.at);
+	if (rc == 0)
+		store_nudge(st);
+	return rc;
 }

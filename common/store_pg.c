@@ -15,7 +15,7 @@
 #include "common/wire/utf7.h"
 
 #define STATEMENTS_MAX 512 /* each is a literal in store*.c, of which there are some 220 */
-#define ARGS_MAX       40	  /* parameters of one */
+#define ARGS_MAX       1024 /* parameters of one, as MANY_ROWS * MANY_WIDTH */
 #define WRITE_LOCK     0x6d616966 /* "maif": of all advisory locks of the database, ours */
 #define OID_INT8       20
 #define OID_TEXT       25
@@ -431,12 +431,14 @@ static char *as_utf8(const char *s)
 static PGresult *run_prepared(struct pg *pg, const struct statement *s,
 			      const struct db_value *args, size_t n)
 {
-	const char *values[ARGS_MAX] = { NULL };
+	const char *values[ARGS_MAX];
 	char numbers[ARGS_MAX][24];
-	char *mended[ARGS_MAX] = { NULL };
+	char *mended[ARGS_MAX];
 	PGresult *r;
 
+	values[0] = NULL;
 	for (size_t i = 0; i < n; i++) {
+		mended[i] = NULL;
 		if (args[i].type == DB_INT) {
 			snprintf(numbers[i], sizeof numbers[i], "%" PRId64, args[i].i);
 			values[i] = numbers[i];

@@ -20,7 +20,7 @@ def engine(ferry):
 @pytest.mark.parametrize("suite", ["test_store", "test_store_nodes", "test_store_uidl", "test_store_gate", "test_store_wave",
                                    "test_store_engine", "test_store_dns", "test_store_phases", "test_store_access",
                                    "test_store_journal", "test_store_lease", "test_depot", "test_errands", "test_lend",
-                                   "test_store_sums", "test_store_spans", "test_store_pull", "test_store_learned", "test_flips", "test_phases_look"])
+                                   "test_store_import", "test_store_sums", "test_store_spans", "test_store_pull", "test_store_learned", "test_flips", "test_phases_look"])
 def test_the_store_s_own_tests_hold_on_a_server(postgres, suite):
     done = subprocess.run([os.path.join(build_folder(), "tests/unit", suite)], capture_output=True, text=True,
                           env=dict(os.environ, MAILFERRY_TEST_PG=postgres.url), timeout=120)
