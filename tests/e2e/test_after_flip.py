@@ -98,6 +98,7 @@ def clean_at_last(copier):
     assert result["clean"], result
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("changed", ["old", "new"])
 def test_killed_and_then_other_uids(pairs, changed):
     for old, new, copier in each_death(pairs):

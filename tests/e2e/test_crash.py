@@ -84,6 +84,7 @@ def test_late_commit(case, monkeypatch, kills):
     assert c.new.kept.wait(30) and c.count() == 7
 
 
+@pytest.mark.full
 def test_its_folder_goes_before_the_doubt_is_settled(case):
     """Killed at each step while a folder is copied under old's UIDs, and then there is no such folder on old any more."""
     c = case(capabilities=CAPABILITIES | {b"UIDPLUS"})

@@ -168,6 +168,7 @@ def test_what_was_deleted_in_a_folder_that_was_renamed_goes(stage, person, host,
     assert asked(stage.new, person, rb"APPEND") == sent
 
 
+@pytest.mark.full
 def test_a_renamed_folder_of_which_nothing_known_is_left(stage, person, host, postgres):
     """New has it under its new name, old cannot be recognised: then the names tell, and its mail is there."""
     stage.fill(person, {"INBOX": 3, "INBOX.Work": 3})

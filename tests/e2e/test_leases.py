@@ -107,6 +107,7 @@ def test_a_host_with_a_lease_dies(stage, host, postgres):
     assert "the engine on host mx2 went on from this journal and has not brought it back" in log
 
 
+@pytest.mark.full
 def test_a_host_wakes_late(stage, host, postgres):
     """Stopped with its worker until the user was taken back: it sends nothing, and says nothing."""
     people, first, second = lent_one(stage, host, postgres)
@@ -206,6 +207,7 @@ def test_a_host_that_reaches_no_server_holds_nobody_up(stage, host):
     assert all(u["attempts"] == 0 for u in first.cli("users")["users"])
 
 
+@pytest.mark.full
 def test_a_host_with_other_rules_copies_nothing(stage, host):
     """Its settings were forgotten when the others' were changed."""
     people = people_of(stage, 3, {"INBOX": 60})

@@ -255,6 +255,7 @@ def test_our_trouble_lets_nobody_go(pulling, stage, api, trouble):     # noqa: F
     ends_well(h, people, stage, api)
 
 
+@pytest.mark.full
 def test_who_cannot_be_followed_is_not_through(pulling, stage, api):     # noqa: F811
     """One is not in the answer yet, and of the other one the engine lacks the password: so nobody knows that the tool is through with him."""
     h, (a, b) = pulling(2)
@@ -396,6 +397,7 @@ def test_pages(pulling, api):       # noqa: F811
     assert sizes == [2, 1] and names == sorted(p.name for p in people)
 
 
+@pytest.mark.full
 def test_the_journal_comes_along(stage, api, postgres, hosted_ferry):     # noqa: F811
     """Another host's engine: what folders are called on new is in the journal, which it takes from the store first."""
     api.pull_context = stage.context

@@ -130,7 +130,7 @@ def story(t, seed):
     return seen
 
 
-@pytest.mark.parametrize("seeds", [(5, 28), pytest.param(range(24), marks=pytest.mark.full)], ids=["few", "many"])
+@pytest.mark.parametrize("seeds", [(28,), pytest.param(range(24), marks=pytest.mark.full)], ids=["few", "many"])
 def test_windows_are_as_good_as_the_whole(two, seeds):
     """Any folder, any change, windows from one message on"""
     for seed in seeds:

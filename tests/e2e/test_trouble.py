@@ -104,6 +104,7 @@ def be_quick(ferry):
     ferry.command("reload")
 
 
+@pytest.mark.full
 def test_an_empty_folder_of_a_server_in_trouble(world):
     old, new, ferry = world
     before = texts(new)
