@@ -85,22 +85,6 @@ static void note_given(struct parse *p, const struct ctl_option_row *o)
 	p->given_name[__builtin_ctz(o->bit)] = o->name;
 }
 
-/* The engine is told in JSON: there, what is no UTF-8 would count as not said. */
-static bool is_text(const char *value)
-{
-	struct slice s = slice_of(value);
-	uint32_t code;
-
-	while (s.n) {
-		size_t n = utf8_next(s, &code);
-
-		if (n == 0)
-			return false;
-		s = (struct slice){ s.p + n, s.n - n };
-	}
-	return true;
-}
-
 static bool names_file(const struct ctl_option_row *o)
 {
 	static const size_t files[] = { offsetof(struct ctl, config),
@@ -133,7 +117,8 @@ static int take_option(struct parse *p, int argc, char *const argv[], int *i, st
 	if (!value && ++*i >= argc)
 		return err_set(e, ERR_INPUT, "%s needs a value", o->name);
 	value = value ? value + 1 : argv[*i];
-	if (!names_file(o) && !is_text(value))
+	/* The engine is told in JSON: there, what is no UTF-8 would count as not said. */
+	if (!names_file(o) && !utf8_is_valid(slice_of(value)))
 		return err_set(e, ERR_INPUT, "%s: its value is not UTF-8", o->name);
 	*(const char **)((char *)p->c + o->text_at) = value;
 	return 0;
@@ -143,7 +128,7 @@ static int take_word(struct parse *p, const char *word, struct err *e)
 {
 	if (p->word_count == COUNT(p->words))
 		return err_set(e, ERR_INPUT, "too many arguments");
-	if (!is_text(word))
+	if (!utf8_is_valid(slice_of(word)))
 		return err_set(e, ERR_INPUT, "argument %zu is not UTF-8", p->word_count + 1);
 	p->words[p->word_count++] = word;
 	return 0;

@@ -414,11 +414,9 @@ static char *as_utf8(const char *s)
 	size_t n;
 	char *text;
 
-	while ((n = utf8_next(rest, &cp)) > 0)
-		rest = (struct slice){ rest.p + n, rest.n - n };
-	if (rest.n == 0)
+	if (utf8_is_valid(rest))
 		return NULL;
-	for (rest = slice_of(s); rest.n > 0; rest = (struct slice){ rest.p + n, rest.n - n }) {
+	for (; rest.n > 0; rest = (struct slice){ rest.p + n, rest.n - n }) {
 		n = utf8_next(rest, &cp);
 		buf_add(&out, n ? rest.p : "?", n ? n : 1);
 		n = n ? n : 1;

@@ -35,6 +35,16 @@ size_t utf8_next(struct slice s, uint32_t *cp)
 	return 0;
 }
 
+bool utf8_is_valid(struct slice s)
+{
+	uint32_t cp;
+	size_t n;
+
+	while ((n = utf8_next(s, &cp)) > 0)
+		s = (struct slice){ s.p + n, s.n - n };
+	return s.n == 0;
+}
+
 struct slice utf8_front(struct slice s, size_t most)
 {
 	size_t n = MIN(s.n, most);

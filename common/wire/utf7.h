@@ -13,6 +13,9 @@
  */
 size_t utf8_next(struct slice s, uint32_t *cp);
 
+/* Is all of s UTF-8? */
+bool utf8_is_valid(struct slice s);
+
 /* The front of s, at most `most` bytes: no character is cut. */
 struct slice utf8_front(struct slice s, size_t most);
 

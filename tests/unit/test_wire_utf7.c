@@ -129,6 +129,19 @@ static void characters_survive(void **state UNUSED)
 	}
 }
 
+static void all_of_it_is_utf8_or_not(void **state UNUSED)
+{
+	static const char *const good[] = { "", "a", "Entw\xc3\xbcrfe", "\xe6\x9d\xb1 \xf0\x9f\x9b\xb6" };
+	/* A letter of Latin-1, one that is cut, behind a good one, overlong, a surrogate. */
+	static const char *const bad[] = { "Entw\xfcrfe", "\xc3", "\xc3\xbc\xe6\x9d", "\xc0\xaf",
+					   "\xed\xa0\x80", "a\xff" };
+
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_true(utf8_is_valid(slice_of(good[i])));
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(utf8_is_valid(slice_of(bad[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +149,7 @@ int main(void)
 		cmocka_unit_test(decode_wants_the_canonical_form),
 		cmocka_unit_test(encode_wants_utf8_without_controls),
 		cmocka_unit_test(characters_survive),
+		cmocka_unit_test(all_of_it_is_utf8_or_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
